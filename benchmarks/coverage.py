@@ -1,0 +1,102 @@
+"""How many real meshes come through, and how much of their surface?
+
+Unpacks Sweet Home 3D's archives of furniture, and preprocesses them and any other folders of
+meshes without point sets. Prints a table by folder, the worst shapes, and what was turned away.
+"""
+
+import zipfile
+from collections import defaultdict
+from collections.abc import Iterable
+from pathlib import Path
+
+import click
+import numpy as np
+from tables import markdown
+
+from shapegan.pipeline.config import PreprocessConfig
+from shapegan.pipeline.dataset import Dataset
+from shapegan.pipeline.discover import discover
+from shapegan.pipeline.plan import RunSettings
+from shapegan.pipeline.progress import Meter
+from shapegan.pipeline.run import preprocess
+from shapegan.pipeline.schema import MeshReport
+
+ROOT = Path(__file__).resolve().parents[1]
+DEFAULT_MESHES = ROOT.parent / "shared" / "data" / "meshes"
+DEFAULT_FURNITURE = Path("/usr/share/sweethome3d/furniture")
+
+
+def unpack(archives: Iterable[Path], folder: Path) -> None:
+    """Writes each archive's .obj files to a folder of its own; what is there stays."""
+    for archive in archives:
+        with zipfile.ZipFile(archive) as file:
+            for name in file.namelist():
+                path = folder / archive.stem / Path(name).name
+                if path.suffix.lower() == ".obj" and not path.exists():
+                    path.parent.mkdir(parents=True, exist_ok=True)
+                    path.write_bytes(file.read(name))
+
+
+def reports_of(folder: Path, out: Path, workers: int) -> list[MeshReport]:
+    """Preprocesses a folder, or the rest of it."""
+    from rich.console import Console
+
+    jobs = discover(folder).jobs
+    config = PreprocessConfig(resolutions=(32, 64), points=0)
+    with Meter(len(jobs), Console(stderr=True)) as meter:
+        preprocess(folder, jobs, config, out, RunSettings(workers=workers), meter)
+    return Dataset(out).reports
+
+
+HEADER = [
+    "meshes", "n", "accepted", "rejected", "failed", "accepted %",
+    "recall, median", "5th percentile", "lowest", "CPU s, median", "most",
+]  # fmt: skip
+
+
+def line(name: str, reports: list[MeshReport]) -> list[object]:
+    """One row of the table."""
+    counts = [sum(r.status == status for r in reports) for status in ("ok", "rejected", "failed")]
+    recall = [r.surface_recall for r in reports if r.status == "ok" and r.surface_recall]
+    seconds = [r.seconds for r in reports if r.seconds]
+    low = np.percentile(recall, 5)
+    return [
+        name, len(reports), *counts, f"{100 * counts[0] / len(reports):.1f}",
+        f"{np.median(recall):.4f}", f"{low:.3f}", f"{min(recall):.3f}",
+        float(np.median(seconds)), max(seconds),
+    ]  # fmt: skip
+
+
+@click.command(help=__doc__)
+@click.option("--meshes", type=click.Path(path_type=Path), default=DEFAULT_MESHES,
+              help="Folder of meshes.")  # fmt: skip
+@click.option("--furniture", type=click.Path(path_type=Path), default=DEFAULT_FURNITURE,
+              help="Folder of .sh3f archives.")  # fmt: skip
+@click.option("--work", type=click.Path(path_type=Path), required=True,
+              help="Folder for what is unpacked and made; the same one again resumes.")  # fmt: skip
+@click.option("--workers", default=1)
+@click.option("--worst", default=10, help="How many shapes to name.")
+def main(meshes: Path, furniture: Path, work: Path, workers: int, worst: int) -> None:
+    """Runs, and prints."""
+    archives = sorted(furniture.glob("*.sh3f"))
+    unpack(archives, work / "furniture")
+    folders = {"furniture": work / "furniture"} if archives else {}
+    folders |= {"meshes": meshes} if meshes.is_dir() else {}
+    grouped: dict[str, list[MeshReport]] = defaultdict(list)
+    for name, folder in folders.items():
+        for report in reports_of(folder, (work / f"{name}-dataset").resolve(), workers):
+            grouped[f"{name}: {report.category}"].append(report)
+            grouped[f"{name}: all"].append(report)
+    everything = [r for name, reports in grouped.items() if name.endswith("all") for r in reports]
+    click.echo(markdown(HEADER, (line(name, reports) for name, reports in grouped.items())))
+    accepted = sorted(
+        (r for r in everything if r.status == "ok"), key=lambda r: r.surface_recall or 0
+    )
+    rows = ([r.id, r.faces, r.method, f"{r.surface_recall:.3f}"] for r in accepted[:worst])
+    click.echo("\n" + markdown(["lowest recall", "faces", "method", "recall"], rows))
+    away = ([r.id, r.status, r.reason] for r in everything if r.status != "ok")
+    click.echo("\n" + markdown(["turned away", "status", "reason"], away))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,79 @@
+"""Ways from a mesh to signed distances, all with one signature, so that they can be compared.
+
+Each takes a mesh in the cube frame, and points (N, 3) float32 there, and gives signed distances
+(N,) by the name of each variant that comes out of the same work.
+"""
+
+import os
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.ndimage import map_coordinates
+
+from shapegan.pipeline.mesh import TriangleMesh
+
+Points = NDArray[np.float32]
+Distances = dict[str, NDArray[np.floating]]
+
+SCANS = 50
+PIXELS = 1024
+"""mesh-to-sdf's settings in the paper's code."""
+
+MESH2SDF_SIZE = 128
+MESH2SDF_LEVEL = 2 / MESH2SDF_SIZE
+MESH2SDF_SCALE = 0.8
+"""mesh2sdf's settings in its own example: its grid wants room around the mesh."""
+
+
+def ours(mesh: TriangleMesh, points: Points) -> Distances:
+    """Shapegan as it comes, and with nothing thickened; rounded to float16 as in a shard.
+
+    What is thickened on purpose lies off the mesh's own surface on purpose, too.
+    """
+    from shapegan.pipeline import MeshSDF
+
+    fields = {"ours": MeshSDF(mesh), "ours, thickness 0": MeshSDF(mesh, sheet_thickness=0)}
+    return {
+        name: field.signed_distances(points).astype(np.float16) for name, field in fields.items()
+    }
+
+
+def mesh_to_sdf(mesh: TriangleMesh, points: Points) -> Distances:
+    """mesh-to-sdf with the paper's scans, and both of its ways to a sign."""
+    os.environ.setdefault("PYOPENGL_PLATFORM", "egl")
+    import mesh_to_sdf as library
+    import trimesh
+
+    cloud = library.get_surface_point_cloud(
+        trimesh.Trimesh(mesh.vertices, mesh.faces),
+        bounding_radius=3**0.5,
+        scan_count=SCANS,
+        scan_resolution=PIXELS,
+        calculate_normals=True,
+    )
+    return {
+        "mesh-to-sdf, depth": cloud.get_sdf_in_batches(points, use_depth_buffer=True),
+        "mesh-to-sdf, normal": cloud.get_sdf_in_batches(points, use_depth_buffer=False),
+    }
+
+
+def mesh2sdf(mesh: TriangleMesh, points: Points) -> Distances:
+    """mesh2sdf on its grid, trilinear in between; as it is, and with its repair."""
+    import mesh2sdf as library
+
+    vertices = np.ascontiguousarray(mesh.vertices * MESH2SDF_SCALE, np.float32)
+    index = (points.T.astype(np.float64) * MESH2SDF_SCALE + 1) * (MESH2SDF_SIZE / 2)
+    results: Distances = {}
+    for name, fix in (("mesh2sdf", False), ("mesh2sdf, fix", True)):
+        grid = library.compute(vertices, mesh.faces, MESH2SDF_SIZE, fix=fix, level=MESH2SDF_LEVEL)
+        results[name] = map_coordinates(grid, index, order=1, mode="nearest") / MESH2SDF_SCALE
+    return results
+
+
+METHODS: dict[str, Callable[[TriangleMesh, Points], Distances]] = {
+    "ours": ours,
+    "mesh-to-sdf": mesh_to_sdf,
+    "mesh2sdf": mesh2sdf,
+}
+"""By the name that the command lines take."""

@@ -1,0 +1,245 @@
+"""How does `shapegan preprocess` scale? Prints the tables of docs/scaling.md.
+
+The same meshes are done without Dask and by several numbers of workers, each in a fresh process.
+Then many meshes are handed out to workers that do nothing: what that takes is Dask's own cost and
+ours. From both come the sums for ShapeNet and for a million meshes.
+"""
+
+import json
+import multiprocessing
+import os
+import resource
+import tempfile
+import time
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import click
+from tables import markdown
+
+from shapegan.pipeline.config import PreprocessConfig
+from shapegan.pipeline.discover import Job, discover
+from shapegan.pipeline.manifest import JOBS_NAME
+from shapegan.pipeline.parts import ShardRecord
+from shapegan.pipeline.plan import RunSettings
+from shapegan.pipeline.samples.kinds import KINDS
+from shapegan.pipeline.schema import REPORT_NAME, SHARD_FOLDER, MeshReport, shard_name
+from shapegan.pipeline.worker import TARGET
+
+NOTHING = "nothing:process"
+SUMS = {"ShapeNet": 51_300, "a million": 1_000_000}
+CORES = (1, 16, 64, 256)
+
+
+@dataclass
+class Clock:
+    """A progress that notes when meshes are back."""
+
+    started: float = field(default_factory=time.monotonic)
+    startup: float | None = None
+    """Seconds until the first mesh was back, but for those that it took itself."""
+
+    def resume(self, reports: Sequence[MeshReport]) -> None:
+        """Nothing is resumed here."""
+
+    def advance(self, report: MeshReport) -> None:
+        """Notes the first one."""
+        if self.startup is None:
+            self.startup = time.monotonic() - self.started - (report.seconds or 0.0)
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a run took."""
+
+    meshes: int
+    wall: float
+    """Seconds."""
+    startup: float
+    sizes: dict[str, int]
+    """Bytes on disk: `shapes`, `records`, and the files of the list of meshes."""
+    shapes: int
+
+    @property
+    def steady(self) -> float:
+        """Seconds without the start."""
+        return self.wall - self.startup
+
+
+def run(jobs: list[Job], workers: int, target: str = TARGET) -> Run:
+    """Makes a dataset in a folder that is thrown away; called in a fresh process."""
+    from shapegan.pipeline.run import preprocess
+
+    os.environ["PYTHONPATH"] = str(Path(__file__).parent)
+    with tempfile.TemporaryDirectory(prefix="shapegan-scaling-") as folder:
+        out, clock = Path(folder) / "dataset", Clock()
+        settings = RunSettings(workers=workers, target=target)
+        manifest, _ = preprocess(Path(folder), jobs, PreprocessConfig(), out, settings, clock)
+        wall = time.monotonic() - clock.started
+        sizes = {name: (out / name).stat().st_size for name in (JOBS_NAME, REPORT_NAME)}
+        for name, pattern in (("shapes", "*.h5"), ("records", "*.json")):
+            files = (out / SHARD_FOLDER).glob(pattern)
+            sizes[name] = sum(path.stat().st_size for path in files)
+    shapes = sum(shard.shapes for shard in manifest.shards)
+    return Run(len(jobs), wall, clock.startup or 0.0, sizes, shapes)
+
+
+@dataclass(frozen=True)
+class Driver:
+    """What a run costs its driver that finds everything done."""
+
+    meshes: int
+    peak: int
+    """Bytes resident at most."""
+    seconds: float
+
+
+def resume(count: int) -> Driver:
+    """Resumes a finished dataset: all lists are read and written, no mesh is done."""
+    from shapegan.pipeline.manifest import opened_output
+    from shapegan.pipeline.run import preprocess
+
+    config, settings = PreprocessConfig(), RunSettings(workers=1, target=NOTHING)
+    with tempfile.TemporaryDirectory(prefix="shapegan-scaling-") as folder:
+        root, out, jobs = Path(folder), Path(folder) / "dataset", idle_jobs(count)
+        with opened_output(out, root, jobs, config) as manifest:
+            for index in range(manifest.shard_count):
+                reports = tuple(_report(jobs[number]) for number in manifest.shard_jobs(index))
+                record = ShardRecord(index, None, 0, 0, "", reports)
+                path = (out / shard_name(index)).with_suffix(".json")
+                path.write_text(json.dumps(asdict(record)))
+        started = time.monotonic()
+        preprocess(root, jobs, config, out, settings, Clock())
+        seconds = time.monotonic() - started
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    return Driver(count, peak, seconds)
+
+
+def _report(job: Job) -> MeshReport:
+    """As long as those of shapes."""
+    values = (0.0312345678901, 0.9987654321012, 1.6543210987)
+    return MeshReport(
+        job.id, job.category, job.relative, "rejected", "", None, None, "winding", 12345, *values
+    )
+
+
+def alone(jobs: list[Job]) -> float:
+    """Wall seconds of nothing but the meshes' processing, in this process."""
+    from shapegan.pipeline.process import process
+
+    process(jobs[0], PreprocessConfig())  # loads the kernels
+    started = time.monotonic()
+    for job in jobs:
+        process(job, PreprocessConfig())
+    return time.monotonic() - started
+
+
+def idle_jobs(count: int) -> list[Job]:
+    """Jobs for `nothing`, with ids as long as ShapeNet's."""
+    ids = [f"03001627/{number:032x}" for number in range(count)]
+    return [Job(id_, "03001627", Path(id_), f"{id_}/models/model_normalized.obj") for id_ in ids]
+
+
+def fresh(function, *arguments):
+    """Calls a function in a process of its own."""
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(1, mp_context=context) as pool:
+        return pool.submit(function, *arguments).result()
+
+
+def quickest(repeat: int, *arguments) -> Run:
+    """The best of several runs: what else the machine does can only slow one down."""
+    return min((fresh(run, *arguments) for _ in range(repeat)), key=lambda r: r.steady)
+
+
+# --- tables ----------------------------------------------------------------------------------
+
+
+def work_table(pure: float, runs: dict[int, Run]) -> str:
+    """What the meshes took, way by way."""
+    one = runs[1].steady if 1 in runs else float("nan")
+    count = next(iter(runs.values())).meshes
+    rows: list[list[object]] = [["processing alone", pure, 0.0, pure / count, one / pure]]
+    for workers, r in runs.items():
+        each = r.steady / count
+        rows.append([f"--workers {workers}", r.wall, r.startup, each, one / r.steady])
+    header = ["way", "wall s", "of it start", "s a mesh", "speed, --workers 1 = 1"]
+    return markdown(header, rows)
+
+
+def idle_table(runs: dict[int, Run], seconds: float) -> str:
+    """What handing out costs; without Dask it is our own files that take the time."""
+    bare = runs[0].steady / runs[0].meshes
+    rows = []
+    for workers, r in runs.items():
+        each = r.steady / r.meshes
+        dask = each - bare
+        rows.append([f"--workers {workers}", 1e3 * each, 1e3 * dask, f"{dask / seconds:.2%}"])
+    header = ["way", "ms a mesh that is not done", "of it Dask and its process", "share of a mesh"]
+    return markdown(header, rows)
+
+
+def sum_table(work: Run, workers: int, idle: Run, drivers: tuple[Driver, Driver]) -> str:
+    """What large sets need."""
+    core = work.steady * workers / work.meshes
+    shape = work.sizes["shapes"] / work.shapes
+    size = PreprocessConfig().shard_size
+    small, large = drivers
+    more = large.meshes - small.meshes
+    memory, time_ = (large.peak - small.peak) / more, (large.seconds - small.seconds) / more
+    rows: list[list[object]] = []
+
+    def row(what: str, values: list[str]) -> None:
+        rows.append([what, *values])
+
+    counts = list(SUMS.values())
+    row("meshes", [f"{n:,}" for n in counts])
+    row("shards", [f"{-(-n // size):,}" for n in counts])
+    row("files at the end", [f"{2 * -(-n // size) + 4:,}" for n in counts])
+    row("shards, TB", [f"{n * shape / 1e12:.2f}" for n in counts])
+    for name in (JOBS_NAME, REPORT_NAME, "records"):
+        row(f"{name}, MB", [f"{n * idle.sizes[name] / idle.meshes / 1e6:.0f}" for n in counts])
+    row("driver's memory, GB", [f"{(small.peak + n * memory) / 1e9:.1f}" for n in counts])
+    row("resuming when all is done, s", [f"{small.seconds + n * time_:.0f}" for n in counts])
+    for cores in CORES:
+        row(f"hours, cores: {cores}", [f"{n * core / cores / 3600:,.1f}" for n in counts])
+    return markdown(["", *SUMS], rows)
+
+
+def sample_jobs(folder: Path, each: int) -> list[Job]:
+    """Sample meshes of every kind."""
+    from shapegan.pipeline.samples.sample import write_samples
+
+    list(write_samples(tuple(KINDS), each, 0, folder))
+    return discover(folder).jobs
+
+
+@click.command(help=__doc__)
+@click.option("--meshes", type=click.Path(exists=True, path_type=Path),
+              help="Folder of meshes; sample meshes of every kind by default.")  # fmt: skip
+@click.option("--limit", default=12, help="At most so many meshes.")
+@click.option("--workers", default="1,2", help="Numbers of workers to try; 0 and 1 always are.")
+@click.option("--repeat", default=1, help="Times to measure; the quickest counts.")
+@click.option("--idle", default=2000, help="Meshes to hand out to workers that do nothing.")
+def main(meshes: Path | None, limit: int, workers: str, repeat: int, idle: int) -> None:
+    """Measures and prints."""
+    numbers = sorted({0, 1, *map(int, workers.split(","))})
+    with tempfile.TemporaryDirectory(prefix="shapegan-meshes-") as folder:
+        jobs = discover(meshes).jobs if meshes else sample_jobs(Path(folder), -(-limit // 4))
+        jobs = [jobs[k * len(jobs) // limit] for k in range(limit)] if limit < len(jobs) else jobs
+        pure = min(fresh(alone, jobs) for _ in range(repeat))
+        work = {number: quickest(repeat, jobs, number) for number in numbers}
+    idles = {number: quickest(repeat, idle_jobs(idle), number, NOTHING) for number in numbers}
+    drivers = (fresh(resume, 2_000), fresh(resume, 100_000))
+    click.echo(
+        f"{len(jobs)} meshes, {work[1].sizes['shapes'] / work[1].shapes / 1e6:.2f} MB each\n"
+    )
+    click.echo(work_table(pure, work) + "\n")
+    click.echo(idle_table(idles, work[1].steady / len(jobs)) + "\n")
+    click.echo(sum_table(work[numbers[-1]], max(1, numbers[-1]), idles[1], drivers))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,348 @@
+"""Shapes whose signed distance is known exactly: analytic solids and closed meshes.
+
+Nothing here uses shapegan's own geometry: distances of closed meshes come from libigl, signs from
+sums of solid angles (Van Oosterom and Strackee 1983), unions of parts from CGAL's exact arithmetic,
+so that an error cannot hide on both sides.
+All shapes are in the cube frame.
+"""
+
+import hashlib
+import tempfile
+import zipfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import coo_matrix
+from scipy.sparse.csgraph import connected_components
+from scipy.spatial import cKDTree
+from solids import Array, merged, solids
+
+from shapegan.pipeline.mesh import TriangleMesh
+from shapegan.pipeline.schema import grid_points
+
+GRID = 64
+"""Wrong signs are counted on the grid of this resolution; its points come first."""
+
+NEAR_POINTS = 30_000
+"""Points around the surface that follow the grid's."""
+
+MIN_INSIDE = 500
+"""Grid points that lie inside a closed mesh, or a percentage of them would say little."""
+
+FACES = 100, 20_000
+"""Fewest and most faces of a closed mesh out of an archive."""
+
+ON_SURFACE = 1e-6
+"""Nearer points lie on the surface: they have no sign, and no winding number."""
+
+CRACK = 1e-4
+"""Where parts are no farther apart than this, they may be meant to touch."""
+
+CAVITY = 1e-3
+"""Share of the solid's volume from which on a hidden cavity matters."""
+
+TRUTH_VERSION = 3
+"""Of the truths in the cache; to be raised when they change."""
+
+CACHE = Path(tempfile.gettempdir()) / "shapegan-benchmarks"
+
+
+@dataclass(frozen=True)
+class Case:
+    """A shape and its truth."""
+
+    name: str
+    mesh: TriangleMesh
+    points: NDArray[np.float32]
+    """(N, 3): the grid, then points around the surface."""
+    sdf: Array
+    """(N,) at the points."""
+    known: NDArray[np.bool_]
+    """(N,), where distances count. Signs count everywhere."""
+    cavity: bool = False
+    """Whether the solid has a cavity to which no way leads from outside."""
+
+
+class NotSolidError(ValueError):
+    """A mesh that encloses no well-defined solid; the message says why."""
+
+
+def analytic_cases() -> Iterator[Case]:
+    """Finely meshed solids with their formulas; unions are known exactly outside only."""
+    for name, mesh, parts in solids():
+        points = sample_around(mesh, GRID, NEAR_POINTS)
+        distances = [part(points.astype(np.float64)) for part in parts]
+        sdf = np.min(distances, axis=0)
+        yield Case(name, mesh, points, sdf, (sdf >= 0) | (len(parts) == 1))
+
+
+def closed_cases(meshes: Path, furniture: Path, count: int) -> Iterator[Case]:
+    """Real meshes that enclose a solid, always the same ones.
+
+    Args:
+        meshes: folder of .obj files; all of its closed meshes are taken.
+        furniture: folder of Sweet Home 3D's .sh3f archives; missing ones are left out.
+        count: how many closed meshes there shall be in all; the archives' come in an order that
+            says nothing of their content.
+    """
+    seen = set()
+    found = 0
+    sources = sorted(meshes.rglob("*.obj")), sorted(furniture.glob("*.sh3f"))
+    for name, text in _texts(*sources):
+        if found == count:
+            return
+        case = _closed_case(name, text)
+        if case and (key := _fingerprint(case)) not in seen:
+            seen.add(key)
+            found += 1
+            yield case
+
+
+def _texts(files: list[Path], archives: list[Path]) -> Iterator[tuple[str, bytes]]:
+    for path in files:
+        model = path.parent.parent.name if path.parent.name == "models" else path.stem
+        yield model, path.read_bytes()
+    entries = [(archive, name) for archive in archives for name in _objs(archive)]
+    for archive, name in sorted(entries, key=lambda e: hashlib.sha256(e[1].encode()).digest()):
+        with zipfile.ZipFile(archive) as file:
+            yield Path(name).stem, file.read(name)
+
+
+def _objs(archive: Path) -> list[str]:
+    with zipfile.ZipFile(archive) as file:
+        return [name for name in file.namelist() if name.lower().endswith(".obj")]
+
+
+def _closed_case(name: str, text: bytes) -> Case | None:
+    """The mesh of an .obj with its truth, or None if it has none; looked up if already made."""
+    key = f"{hashlib.sha256(text).hexdigest()[:32]}-{GRID}-{NEAR_POINTS}-{TRUTH_VERSION}"
+    path = CACHE / f"truth-{key}.npz"
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            case = closed_case(name, parse_obj(text))
+            found = {k: v for k, v in vars(case).items() if k != "mesh"} | vars(case.mesh)
+        except NotSolidError as error:
+            found = {"refusal": str(error)}
+        partial_path = path.with_suffix(".partial.npz")
+        np.savez(partial_path, **found)
+        partial_path.rename(path)
+    with np.load(path) as found:
+        if "refusal" in found:
+            return None
+        mesh = TriangleMesh(found["vertices"], found["faces"])
+        truth = (found[key] for key in ("points", "sdf", "known"))
+        return Case(name, mesh, *truth, bool(found["cavity"]))
+
+
+def _fingerprint(case: Case) -> tuple[int, int]:
+    """Copies of a model come under several names, at other scales."""
+    return len(case.mesh.faces), int((case.sdf[: GRID**3] < 0).sum())
+
+
+def closed_case(name: str, mesh: TriangleMesh) -> Case:
+    """A closed mesh and its truth.
+
+    Raises:
+        NotSolidError: if it is not closed, has repeated faces, or a component that is wound
+            inwards.
+    """
+    # 1. The mesh has to enclose a solid, and enough of it.
+    mesh = _solid(mesh)
+    points = sample_around(mesh, GRID, NEAR_POINTS)
+    distance = distance_to(mesh, points)
+    triangles = mesh.vertices[mesh.faces]
+    winding = winding_by_region(points, distance, triangles)
+    on = distance < ON_SURFACE
+    off = winding[~on]
+    if np.abs(off - np.rint(off)).max() > 0.01 or off.min() < -0.5:
+        raise NotSolidError(f"winding numbers from {off.min():.3f} to {off.max():.3f}")
+    inside = (winding > 0.5) & ~on
+    if inside[: GRID**3].sum() < MIN_INSIDE:
+        raise NotSolidError(f"only {inside[: GRID**3].sum()} grid points lie inside")
+
+    # 2. Distances inside are to the boundary of the union of all parts, and known where they do
+    #    not hang on a crack between two.
+    union, cavity = _union(mesh)
+    depth = distance_to(union, points[inside])
+    sdf = np.where(inside, 0, distance)
+    sdf[inside] = -depth
+    return Case(name, mesh, points, sdf, ~_at_crack(mesh, union, points, sdf), cavity)
+
+
+def _union(mesh: TriangleMesh) -> tuple[TriangleMesh, bool]:
+    """The boundary of what lies inside, and whether there is a cavity hidden in it."""
+    from igl.copyleft.cgal import mesh_boolean, outer_hull
+
+    parts = mesh.vertices, mesh.faces.astype(np.int64)
+    nothing = np.zeros((0, 3)), np.zeros((0, 3), np.int64)
+    union, hull = (
+        TriangleMesh(found[0], found[1].astype(np.int32))
+        for found in (mesh_boolean(*parts, *nothing, "union"), outer_hull(*parts))
+    )
+    return union, _volume(hull) > (1 + CAVITY) * _volume(union)
+
+
+def _volume(mesh: TriangleMesh) -> float:
+    return float(_volumes(mesh).sum())
+
+
+def _volumes(mesh: TriangleMesh) -> Array:
+    """Signed volumes (F,) between the origin and each face."""
+    a, b, c = np.moveaxis(mesh.vertices[mesh.faces], 1, 0)
+    return np.einsum("ij,ij->i", a, np.cross(b, c)) / 6
+
+
+def _at_crack(
+    mesh: TriangleMesh, union: TriangleMesh, points: NDArray[np.float32], sdf: Array
+) -> NDArray[np.bool_]:
+    """Whether the nearest surface of points (N, 3) has more of the inside right beyond it."""
+    at, result = points.astype(np.float64), np.zeros(len(points), bool)
+    inside, near = sdf < 0, (sdf >= 0) & (sdf < CRACK)
+    foot, _ = _feet(union, at[inside])
+    result[inside] = _is_inside(mesh, foot + CRACK * _unit(foot - at[inside]))
+    foot, normal = _feet(mesh, at[near])
+    result[near] = np.all([_is_inside(mesh, foot + way * normal) for way in (CRACK, -CRACK)], 0)
+    return result
+
+
+def _feet(mesh: TriangleMesh, points: Array) -> tuple[Array, Array]:
+    """The surface points nearest to points (N, 3), and the normals there."""
+    import igl
+
+    faces = mesh.faces.astype(np.int64)
+    _, face, foot = igl.point_mesh_squared_distance(points, mesh.vertices, faces)
+    a, b, c = np.moveaxis(mesh.vertices[faces[face]], 1, 0)
+    return foot, _unit(np.cross(b - a, c - a))
+
+
+def _is_inside(mesh: TriangleMesh, points: Array) -> NDArray[np.bool_]:
+    """By libigl's fast winding numbers, which are near enough where no sign is to be judged."""
+    import igl
+
+    faces = mesh.faces.astype(np.int64)
+    inside: NDArray[np.bool_] = igl.fast_winding_number(mesh.vertices, faces, points) > 0.5
+    return inside
+
+
+def _unit(vectors: Array) -> Array:
+    length = np.linalg.norm(vectors, axis=1, keepdims=True)
+    unit: Array = vectors / np.maximum(length, np.finfo(float).tiny)
+    return unit
+
+
+def parse_obj(text: bytes) -> TriangleMesh:
+    """Reads the vertices and faces of an .obj file; polygons become fans."""
+    vertices, faces = [], []
+    for line in text.splitlines():
+        match line.split():
+            case [b"v", x, y, z, *_]:
+                vertices.append((float(x), float(y), float(z)))
+            case [b"f", *corners]:
+                index = [int(corner.split(b"/")[0]) for corner in corners]
+                index = [i - 1 if i > 0 else i + len(vertices) for i in index]
+                faces += [(index[0], *index[i : i + 2]) for i in range(1, len(index) - 1)]
+    return TriangleMesh(np.array(vertices), np.array(faces, np.int32).reshape(-1, 3))
+
+
+def _solid(mesh: TriangleMesh) -> TriangleMesh:
+    """Joins vertices, checks that the mesh encloses a solid, moves it to the cube frame."""
+    if not FACES[0] <= len(mesh.faces) <= FACES[1]:
+        raise NotSolidError(f"{len(mesh.faces)} faces")
+    used = mesh.vertices[np.unique(mesh.faces)]
+    low, high = used.min(axis=0), used.max(axis=0)
+    cube = (mesh.vertices - (low + high) / 2) * (2 / (high - low).max())
+    joined = merged(cube, mesh.faces)
+    if len(np.unique(np.sort(joined.faces, axis=1), axis=0)) < len(joined.faces):
+        raise NotSolidError("repeated faces")
+    component = _closed_components(joined.faces)
+    if (np.bincount(component, _volumes(joined)) <= 1e-9).any():
+        raise NotSolidError("a component is wound inwards or flat")
+    return joined
+
+
+def _closed_components(faces: NDArray[np.int32]) -> NDArray[np.int32]:
+    """Component of each face, joined over edges; every edge has to run as often each way."""
+    edges = np.concatenate([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]]).astype(np.int64)
+    low, high = edges.min(axis=1), edges.max(axis=1)
+    _, edge = np.unique(low * (high.max() + 1) + high, return_inverse=True)
+    if np.bincount(edge, np.where(edges[:, 0] == low, 1, -1)).any():
+        raise NotSolidError("not closed, or windings disagree")
+    face = np.tile(np.arange(len(faces)), 3)
+    links = coo_matrix((np.ones(len(edge)), (face, edge + len(faces))))
+    count = len(faces) + edge.max() + 1
+    links.resize(count, count)
+    component = connected_components(links, directed=False)[1][: len(faces)]
+    return np.unique(component, return_inverse=True)[1].astype(np.int32)
+
+
+def sample_around(mesh: TriangleMesh, resolution: int, count: int) -> NDArray[np.float32]:
+    """The grid's points, then points around the surface, by area: (R^3 + count, 3).
+
+    Half of the latter are spread as far as a voxel of 64^3, half a tenth of it.
+    """
+    rng = np.random.default_rng(0)
+    corners = mesh.vertices[mesh.faces]
+    double = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+    area = np.linalg.norm(double, axis=1)
+    weights = rng.dirichlet((1, 1, 1), count)
+    on = np.einsum(
+        "nk,nkx->nx", weights, corners[rng.choice(len(area), count, p=area / area.sum())]
+    )
+    spread = np.where(np.arange(count) % 2, 0.03, 0.003)[:, None]
+    near = np.clip(on + spread * rng.standard_normal((count, 3)), -1, 1)
+    return np.concatenate([grid_points(resolution), near.astype(np.float32)])
+
+
+def distance_to(mesh: TriangleMesh, points: NDArray[np.floating]) -> Array:
+    """Exact unsigned distances (N,) from points (N, 3) to a mesh."""
+    import igl
+
+    squared, *_ = igl.point_mesh_squared_distance(
+        points.astype(np.float64), mesh.vertices, mesh.faces.astype(np.int64)
+    )
+    return np.sqrt(squared)
+
+
+def winding_by_region(points: NDArray[np.floating], distance: Array, triangles: Array) -> Array:
+    """Winding numbers (N,) at points (N, 3) around closed triangles (F, 3, 3).
+
+    Two points nearer to each other than one of them is to the surface have no surface between
+    them, so the same winding number. One solid angle sum for each group so joined is enough.
+    """
+    points = points.astype(np.float64)
+    apart, neighbour = cKDTree(points).query(points, k=27)
+    one = np.repeat(np.arange(len(points)), 27).reshape(apart.shape)
+    joined = apart < np.maximum(distance[one], distance[neighbour]) * (1 - 1e-6)
+    links = coo_matrix(
+        (np.ones(joined.sum(), bool), (one[joined], neighbour[joined])), (len(points),) * 2
+    )
+    region = connected_components(links, directed=False)[1]
+    order = np.lexsort([-distance, region])
+    deepest = order[np.unique(region[order], return_index=True)[1]]
+    return winding_numbers(points[deepest], triangles)[region]
+
+
+def winding_numbers(points: Array, triangles: Array) -> Array:
+    """Exact winding numbers (N,) at points (N, 3) in triangles (F, 3, 3), by their definition."""
+    chunk = max(1, 2**17 // len(triangles))
+    return np.concatenate(
+        [_solid_angles(points[i : i + chunk], triangles) for i in range(0, len(points), chunk)]
+    ) / (4 * np.pi)
+
+
+def _solid_angles(points: Array, triangles: Array) -> Array:
+    """Sum over the triangles of their signed solid angles (N,) seen from points (N, 3)."""
+    a, b, c = ([triangles[:, k, x] - points[:, x, None] for x in range(3)] for k in range(3))
+    la, lb, lc = (np.sqrt(u[0] ** 2 + u[1] ** 2 + u[2] ** 2) for u in (a, b, c))
+    ab, bc, ca = (u[0] * v[0] + u[1] * v[1] + u[2] * v[2] for u, v in ((a, b), (b, c), (c, a)))
+    volume = (
+        a[0] * (b[1] * c[2] - b[2] * c[1])
+        + a[1] * (b[2] * c[0] - b[0] * c[2])
+        + a[2] * (b[0] * c[1] - b[1] * c[0])
+    )
+    angles = 2 * np.arctan2(volume, la * lb * lc + ab * lc + bc * la + ca * lb)
+    return angles.sum(axis=1)

@@ -1,0 +1,259 @@
+"""Makes the pictures of README.md and method.md again, from sample meshes: about two minutes.
+
+python docs/make_images.py [NAME...]
+"""
+
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import trimesh
+import warp as wp
+from drawing import (
+    Group,
+    Picture,
+    compress,
+    draw,
+    draw_field,
+    draw_winding,
+    plane_points,
+    save,
+    square,
+)
+from numpy.typing import NDArray
+from PIL import Image
+from rich.console import Console
+
+from shapegan.pipeline.clean import clean
+from shapegan.pipeline.config import PreprocessConfig
+from shapegan.pipeline.dataset import Dataset
+from shapegan.pipeline.discover import discover
+from shapegan.pipeline.flood import FloodedDistance
+from shapegan.pipeline.mesh import TriangleMesh, frame_of
+from shapegan.pipeline.pictures.choice import Choice
+from shapegan.pipeline.pictures.contact_sheet import SheetSettings, write_sheet
+from shapegan.pipeline.pictures.isosurface import extract_surface
+from shapegan.pipeline.pictures.render import CLAY, Camera, Color
+from shapegan.pipeline.plan import RunSettings
+from shapegan.pipeline.progress import Meter
+from shapegan.pipeline.run import preprocess
+from shapegan.pipeline.samples.sample import make_sample, write_samples
+from shapegan.pipeline.samples.spoil import delete_area, flip_faces, polygon_soup
+from shapegan.pipeline.sampling import Field
+from shapegan.pipeline.sdf import SignedDistance
+from shapegan.pipeline.shell import Shell, build_shell
+from shapegan.pipeline.winding import WindingField
+
+IMAGES = Path(__file__).parent / "images"
+THICKNESS = PreprocessConfig().sheet_thickness
+
+BLUE: Color = (0.47, 0.63, 0.82)
+RED: Color = (0.82, 0.30, 0.24)
+YELLOW: Color = (0.93, 0.76, 0.28)
+VIOLET: Color = (0.58, 0.44, 0.74)
+
+
+def in_cube(mesh: TriangleMesh) -> TriangleMesh:
+    """A mesh in the cube frame."""
+    frame = frame_of(mesh.vertices)
+    return TriangleMesh((mesh.vertices - frame.center) / frame.scale_cube, mesh.faces)
+
+
+def view(mesh: TriangleMesh, azimuth: float = 215.0) -> Camera:
+    """A camera that sees the whole mesh."""
+    return Camera(azimuth=azimuth).fitted(mesh.vertices)
+
+
+def reconstruct(voxels: NDArray[np.floating], camera: Camera) -> Picture:
+    """What a voxel grid holds."""
+    return draw([Group(*extract_surface(voxels), BLUE)], camera)
+
+
+# --- README ----------------------------------------------------------------------------------
+
+
+def sheet() -> None:
+    """The contact sheet of four samples, as `shapegan inspect --sheet` draws it."""
+    ids = (
+        "03001627/chair-0003",
+        "04256520/sofa-0003",
+        "02691156/airplane-0001",
+        "04379243/table-0001",
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        meshes, out, file = (Path(folder) / name for name in ("meshes", "samples", "sheet.png"))
+        list(write_samples(("chairs", "tables", "sofas", "planes"), 4, 0, meshes))
+        config = PreprocessConfig(points=0)
+        jobs = [job for job in discover(meshes, (), None, ()).jobs if job.id in ids]
+        with Meter(len(jobs), Console(stderr=True)) as meter:
+            preprocess(meshes, jobs, config, out, RunSettings(workers=0), meter)
+        write_sheet(file, Dataset(out), Choice(ids=ids), None, SheetSettings(panel=240))
+        compress(Image.open(file).convert("RGB"), IMAGES / "sheet.png")
+
+
+# --- method.md -------------------------------------------------------------------------------
+
+
+def groups_of(mesh: TriangleMesh, shell: Shell) -> list[Group]:
+    """The faces of a clean mesh by what became of them."""
+    solid = shell.solid[: len(shell.solid) - shell.filled]
+    kept = {tuple(row) for row in np.sort(np.concatenate([solid, shell.sheets]), axis=1)}
+    lost = np.array([tuple(row) not in kept for row in np.sort(mesh.faces, axis=1)], bool)
+    vertices = shell.vertices.astype(np.float64)
+    return [
+        Group(vertices, shell.pieces[shell.outer], CLAY),
+        Group(vertices, shell.pieces[~shell.outer], BLUE),
+        Group(mesh.vertices, mesh.faces[lost], RED),
+        Group(vertices, shell.sheets, YELLOW),
+    ]
+
+
+def shell() -> None:
+    """A sofa as it comes, its shell, and both cut open."""
+    sample = make_sample("sofas", 0, 2)
+    spoilt, mesh = in_cube(sample.mesh), in_cube(clean(sample.mesh))
+    camera = view(mesh, 235.0)
+    found = build_shell(mesh.vertices, mesh.faces)
+    groups = groups_of(mesh, found)
+    rows = [
+        [
+            ("as it comes; backs of faces are red", _wound(spoilt, camera)),
+            ("patches turned outwards", draw(groups[:1] + groups[3:], camera, VIOLET)),
+            ("cut open: what became of faces", draw([g.cut(-0.2) for g in groups], camera)),
+        ]
+    ]
+    save(IMAGES / "shell.png", rows)
+
+
+def _wound(mesh: TriangleMesh, camera: Camera) -> Picture:
+    return draw([Group(mesh.vertices, mesh.faces, CLAY)], camera, RED)
+
+
+def winding() -> None:
+    """Winding numbers of the sofa as it comes and of its shell, and the field that follows."""
+    sample = make_sample("sofas", 0, 2)
+    spoilt, mesh = in_cube(sample.mesh), in_cube(clean(sample.mesh))
+    found = build_shell(mesh.vertices, mesh.faces)
+    points = plane_points(-0.2)
+    before = WindingField(spoilt.vertices.astype(np.float32), spoilt.faces)
+    after = found.winding.numbers(points, exact=True)
+    field = SignedDistance(found, THICKNESS)
+    field.prepare(64)
+    row = [
+        ("winding numbers as it comes", _numbers(before.numbers(points, exact=True))),
+        ("of the shell", _numbers(after)),
+        ("signed distances", _distances(field, points)),
+    ]
+    save(IMAGES / "winding.png", [row])
+
+
+def _numbers(values: NDArray[np.floating]) -> Picture:
+    return draw_winding(square(values))
+
+
+def sheets() -> None:
+    """A plane whose propeller is a bare sheet: without thickness, and with the usual one."""
+    sample = make_sample("planes", 0, 3)
+    mesh = in_cube(clean(sample.mesh))
+    camera, found = view(mesh), build_shell(mesh.vertices, mesh.faces)
+    row = [("yellow: bare sheets", draw(groups_of(mesh, found)[::3], camera))]
+    for thickness, caption in ((0.0, "64^3 without them"), (THICKNESS, "64^3 with a thickness")):
+        voxels = SignedDistance(found, thickness).prepare(64)
+        row.append((caption, reconstruct(voxels, camera)))
+    save(IMAGES / "sheets.png", [row])
+
+
+def walls() -> None:
+    """A shelf of boards thinner than a third of a voxel, before and after thickening."""
+    boards = [((2.0, 0.009, 0.7), (0, y, 0)) for y in (-0.7, -0.2, 0.3, 0.8)]
+    boards += [((0.009, 1.6, 0.7), (x, 0.0, 0)) for x in (-1.0, 0.1, 1.0)]
+    parts = [trimesh.creation.box(size, trimesh.transformations.translation_matrix(at))
+             for size, at in boards]  # fmt: skip
+    made = trimesh.util.concatenate(parts)
+    mesh = in_cube(clean(TriangleMesh(made.vertices, made.faces.astype(np.int32))))
+    camera, found = view(mesh), build_shell(mesh.vertices, mesh.faces)
+    field = SignedDistance(found, THICKNESS)
+    before = field.prepare(64)
+    field.thicken_walls(field.thickness)
+    row = [
+        ("boards of 0.009", draw([Group(mesh.vertices, mesh.faces, CLAY)], camera)),
+        ("64^3 as they are", reconstruct(before, camera)),
+        ("64^3, thickened", reconstruct(field.voxels(64), camera)),
+    ]
+    save(IMAGES / "walls.png", [row])
+
+
+def lids() -> None:
+    """A dome of four loose pieces without a bottom: no rim says where the inside ends."""
+    ball = trimesh.creation.icosphere(4)
+    x, y, z = ball.triangles_center.T
+    from_seam = np.abs((np.arctan2(z, x) + np.pi / 4) % (np.pi / 2) - np.pi / 4)
+    faces = ball.faces[(y > -0.35) & (from_seam > 0.06)].astype(np.int32)
+    mesh = in_cube(clean(TriangleMesh(ball.vertices, faces)))
+    found = build_shell(mesh.vertices, mesh.faces)
+    field, points = SignedDistance(found, THICKNESS), plane_points(0.3)
+    row = [
+        ("four pieces", draw([Group(mesh.vertices, mesh.faces, CLAY)], view(mesh, 235.0))),
+        ("winding numbers", _numbers(found.winding.numbers(points, exact=True))),
+        ("without a lid", _distances(field, points)),
+    ]
+    field.prepare(64)
+    row.append(("with one", _distances(field, points)))
+    save(IMAGES / "lids.png", [row])
+
+
+def _distances(field: Field, points: NDArray[np.float32]) -> Picture:
+    return draw_field(square(field.signed_distances(points)[0]))
+
+
+def flood() -> None:
+    """An armchair as a soup, with much of it gone: what winding numbers and water make of it."""
+    rng = np.random.default_rng(1)
+    whole = make_sample("sofas", 0, 2).intact
+    mesh = in_cube(clean(flip_faces(polygon_soup(delete_area(whole, rng, 0.3)), rng)))
+    camera, found = view(mesh, 235.0), build_shell(mesh.vertices, mesh.faces)
+    fields = {
+        "by winding numbers": SignedDistance(found, THICKNESS),
+        "by flooding": FloodedDistance(mesh.vertices, mesh.faces, THICKNESS),
+    }
+    row = [("three tenths of it are gone", _wound(mesh, camera))]
+    row += [(caption, reconstruct(field.voxels(64), camera)) for caption, field in fields.items()]
+    row.append(("a slice of the flooded one", _distances(fields["by flooding"], plane_points(0.0))))
+    save(IMAGES / "flood.png", [row])
+
+
+def resolutions() -> None:
+    """What grids of each size keep of a chair with thin rods."""
+    mesh = in_cube(clean(make_sample("chairs", 0, 5).mesh))
+    camera, found = view(mesh), build_shell(mesh.vertices, mesh.faces)
+    field = SignedDistance(found, THICKNESS)
+    row = [("mesh", draw([Group(mesh.vertices, mesh.faces, CLAY)], camera))]
+    for resolution in (64, 32, 16, 8):
+        row.append((f"{resolution}^3", reconstruct(field.voxels(resolution), camera)))
+    save(IMAGES / "resolutions.png", [row])
+
+
+PICTURES: dict[str, Callable[[], None]] = {
+    "sheet": sheet,
+    "shell": shell,
+    "winding": winding,
+    "sheets": sheets,
+    "walls": walls,
+    "lids": lids,
+    "flood": flood,
+    "resolutions": resolutions,
+}
+
+
+def main() -> None:
+    """Makes the pictures named, or all."""
+    wp.config.log_level = wp.LOG_WARNING
+    for name in sys.argv[1:] or PICTURES:
+        print(name)
+        PICTURES[name]()
+
+
+if __name__ == "__main__":
+    main()

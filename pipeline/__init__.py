@@ -1,0 +1,42 @@
+"""Meshes -> HDF5 shards of signed distances, and the same for one mesh in Python.
+
+What is exported here is loaded when it is first asked for, so that importing the package is cheap.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from shapegan.pipeline.dataset import Dataset
+    from shapegan.pipeline.mesh import BadMeshError, Frame, TriangleMesh, load
+    from shapegan.pipeline.mesh_sdf import (
+        MeshSDF,
+        mesh_to_sdf,
+        mesh_to_voxels,
+        sample_sdf_near_surface,
+    )
+
+__all__ = [
+    "BadMeshError",
+    "Dataset",
+    "Frame",
+    "MeshSDF",
+    "TriangleMesh",
+    "load",
+    "mesh_to_sdf",
+    "mesh_to_voxels",
+    "sample_sdf_near_surface",
+]
+
+_MODULES = {
+    "dataset": ("Dataset",),
+    "mesh": ("BadMeshError", "Frame", "TriangleMesh", "load"),
+    "mesh_sdf": ("MeshSDF", "mesh_to_sdf", "mesh_to_voxels", "sample_sdf_near_surface"),
+}
+
+
+def __getattr__(name: str) -> Any:
+    for module, names in _MODULES.items():
+        if name in names:
+            return getattr(import_module(f"{__name__}.{module}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,70 @@
+"""Meshes as they come -> triangles whose connectivity can be trusted.
+
+Real meshes tear along texture seams, repeat faces (often reversed, to be seen from both sides)
+and carry faces without area. Orientation and winding numbers need all of that gone.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import coo_matrix
+from scipy.sparse.csgraph import connected_components
+from scipy.spatial import cKDTree
+
+from shapegan.pipeline.mesh import TriangleMesh
+
+MERGE_TOLERANCE = 1e-5
+"""Vertices nearer than about this share of the longest side become one."""
+
+
+def clean(mesh: TriangleMesh) -> TriangleMesh:
+    """Joins vertices by position, then drops degenerate and repeated faces and their vertices.
+
+    Args:
+        mesh: finite vertices, as `shapegan.pipeline.mesh.load` gives them.
+
+    Returns:
+        The same surface; each face is there once, whatever its winding was. May have no faces,
+        and then has no vertices either.
+    """
+    vertices, faces = merge_vertices(mesh.vertices, mesh.faces)
+    faces = drop_repeated(drop_degenerate(vertices, faces))
+    used, corners = np.unique(faces, return_inverse=True)
+    return TriangleMesh(vertices[used], corners.reshape(faces.shape).astype(np.int32))
+
+
+def merge_vertices(
+    vertices: NDArray[np.float64], faces: NDArray[np.int32]
+) -> tuple[NDArray[np.float64], NDArray[np.int32]]:
+    """Makes one of vertices at the same place, and drops those that no face uses.
+
+    Vertices are the same if they lie within `MERGE_TOLERANCE` of each other; one's exact
+    position stays.
+    """
+    # 1. Those at exactly the same place, which are most.
+    used, corners = np.unique(faces, return_inverse=True)
+    points, same = np.unique(vertices[used], axis=0, return_inverse=True)
+    corners = same.ravel()[corners.ravel()]
+
+    # 2. Those nearly there.
+    tolerance = MERGE_TOLERANCE * float(np.ptp(points, axis=0).max())
+    pairs = cKDTree(points).query_pairs(tolerance, output_type="ndarray")
+    links = coo_matrix((np.ones(len(pairs)), pairs.T), shape=(len(points),) * 2)
+    label = connected_components(links, directed=False)[1]
+    _, first = np.unique(label, return_index=True)
+    return points[first], label[corners].reshape(faces.shape).astype(np.int32)
+
+
+def drop_degenerate(vertices: NDArray[np.float64], faces: NDArray[np.int32]) -> NDArray[np.int32]:
+    """Leaves out faces with a repeated corner or without area."""
+    a, b, c = faces.T
+    distinct = (a != b) & (b != c) & (c != a)
+    area = np.linalg.norm(np.cross(vertices[b] - vertices[a], vertices[c] - vertices[a]), axis=1)
+    extent = float(np.ptp(vertices, axis=0).max()) if len(vertices) else 0.0
+    keep: NDArray[np.bool_] = distinct & (area > 1e-14 * extent**2)
+    return faces[keep]
+
+
+def drop_repeated(faces: NDArray[np.int32]) -> NDArray[np.int32]:
+    """Keeps the first of faces that have the same three corners in any order."""
+    _, first = np.unique(np.sort(faces, axis=1), axis=0, return_index=True)
+    return faces[np.sort(first)]

@@ -1,0 +1,1 @@
+"""Readers of mesh files: bytes -> vertices and triangles."""

@@ -1,0 +1,81 @@
+"""STL, GLB and glTF files -> triangles, by way of trimesh."""
+
+import io
+import json
+import logging
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import trimesh
+from numpy.typing import NDArray
+from trimesh.resolvers import FilePathResolver
+
+from shapegan.pipeline.formats.plaintext import FormatError, check_range
+
+# Without a handler, trimesh's warnings and their tracebacks would land in the user's terminal.
+logging.getLogger("trimesh").addHandler(logging.NullHandler())
+
+MOST_FACES = 100_000_000
+"""A scene may place a mesh many times; more faces than this in all are refused."""
+
+
+def read_scene(data: bytes, path: Path) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Joins all triangle meshes of a file, each in its place.
+
+    Args:
+        data: the file's contents.
+        path: its suffix tells the format; a glTF file's buffers are looked for beside it.
+
+    Returns:
+        Vertices (V, 3), as they come: possibly not finite, possibly in no face. Faces (F, 3),
+        all of them rows of the vertices.
+
+    Raises:
+        FormatError: the file asks for what cannot be done.
+        Exception: trimesh raises all sorts at broken files.
+    """
+    kind = path.suffix.lower().removeprefix(".")
+    if kind in ("glb", "gltf"):
+        _check_geometry(data, kind)
+    with warnings.catch_warnings(), np.errstate(all="ignore"):
+        warnings.simplefilter("ignore")
+        scene = trimesh.load_scene(
+            io.BytesIO(data),
+            file_type=kind,
+            resolver=FilePathResolver(str(path)),
+            process=False,
+            skip_materials=True,
+        )
+        return _join(scene)
+
+
+def _join(scene: trimesh.Scene) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    placed = [scene.graph[node] for node in scene.graph.nodes_geometry]
+    meshes = [(place, scene.geometry[name]) for place, name in placed]
+    meshes = [(place, mesh) for place, mesh in meshes if isinstance(mesh, trimesh.Trimesh)]
+    if sum(len(mesh.faces) for _, mesh in meshes) > MOST_FACES:
+        raise FormatError(f"the scene has more than {MOST_FACES} faces")
+    vertices, faces, base = [np.empty((0, 3))], [np.empty((0, 3), np.int64)], 0
+    for place, mesh in meshes:
+        corners = np.asarray(mesh.faces, np.int64).reshape(-1, 3)
+        check_range(corners.reshape(-1), np.full(len(corners), 3), len(mesh.vertices))
+        points = np.asarray(mesh.vertices, np.float64)
+        vertices.append(points @ place[:3, :3].T + place[:3, 3])
+        faces.append(corners + base)
+        base += len(points)
+    return np.concatenate(vertices), np.concatenate(faces)
+
+
+def _check_geometry(data: bytes, kind: str) -> None:
+    """Refuses glTF geometry that trimesh would read as zeros: compressed or sparse."""
+    start, end = (20, 20 + int.from_bytes(data[12:16], "little")) if kind == "glb" else (0, None)
+    tree: dict[str, Any] = json.loads(data[start:end])
+    accessors = tree.get("accessors", [])
+    for primitive in (part for mesh in tree.get("meshes", []) for part in mesh["primitives"]):
+        used = [primitive["attributes"].get("POSITION"), primitive.get("indices")]
+        for accessor in (accessors[index] for index in used if index is not None):
+            if "bufferView" not in accessor or "sparse" in accessor:
+                extensions = ", ".join(tree.get("extensionsRequired", [])) or "sparse accessors"
+                raise FormatError(f"geometry in {extensions} cannot be read")

@@ -1,0 +1,1 @@
+"""Pictures of meshes and fields, drawn without a display."""

@@ -1,0 +1,242 @@
+"""A picture of many shapes: each one's mesh, what the voxels kept of it, and a slice of its field.
+
+write_sheet(Path("sheet.png"), dataset, Choice(worst=20))
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw
+
+from shapegan.pipeline.clean import clean
+from shapegan.pipeline.dataset import Dataset
+from shapegan.pipeline.files import replacing
+from shapegan.pipeline.mesh import BadMeshError, TriangleMesh, load
+from shapegan.pipeline.pictures.choice import Choice
+from shapegan.pipeline.pictures.field_slice import draw_slice, richest_slice, slice_position
+from shapegan.pipeline.pictures.isosurface import extract_surface
+from shapegan.pipeline.pictures.panel import GREY, Picture, draw_note, font, printable
+from shapegan.pipeline.pictures.render import CLAY, Camera, Color, render
+from shapegan.pipeline.schema import MeshReport
+from shapegan.pipeline.taxonomy import describe
+
+VOXELS: Color = (0.47, 0.63, 0.82)
+"""Colour of what comes out of voxels; meshes as they came are `CLAY`."""
+
+POOR_RECALL = 0.95
+"""Below this a shape's recall is written in red."""
+
+_DARK, _RED, _FAINT = (25, 28, 34), (190, 40, 30), (225, 227, 231)
+_LABEL = (255, 240, 222)
+_MARGIN, _GAP, _CAPTION = 28, 6, 26
+_TITLE_SIZE, _HEAD_SIZE, _ID_SIZE, _TEXT_SIZE = 24, 15, 16, 14
+_DOT = "  \u00b7  "
+_MANY = 4
+"""More shapes than this are set in two columns."""
+
+
+@dataclass(frozen=True)
+class SheetSettings:
+    """How a sheet is drawn."""
+
+    panel: int = 208
+    """Height and width of each picture, pixels."""
+    camera: Camera = field(default_factory=Camera)
+    """Direction of the view; it is fitted to each shape."""
+    device: str = "cpu"
+
+
+def write_sheet(
+    file: Path,
+    dataset: Dataset,
+    choice: Choice,
+    mesh_root: Path | None = None,
+    settings: SheetSettings | None = None,
+) -> int:
+    """Draws shapes of a dataset as a PNG.
+
+    Args:
+        file: is replaced if it is there.
+        dataset: with voxels.
+        choice: of its shapes.
+        mesh_root: where the meshes lie; None for the folder that they were found in.
+        settings: None for the usual ones.
+
+    Returns:
+        How many shapes are on it.
+
+    Raises:
+        ChoiceError: where a shape asked for is not there.
+        DatasetError: where a shard cannot be read.
+        OutputError: where the file cannot be written.
+    """
+    indices = choice.numbers(dataset)
+    name, count = dataset.path.resolve().name, f"{len(indices):,} of {len(dataset):,} shapes"
+    root = mesh_root or Path(dataset.manifest.input)
+    image = draw_sheet(dataset, indices, root, f"{name}: {count}, {choice}", settings)
+    with replacing(file) as temporary:
+        image.save(temporary, format="PNG")
+    return len(indices)
+
+
+def draw_sheet(
+    dataset: Dataset,
+    indices: Sequence[int],
+    mesh_root: Path,
+    title: str,
+    settings: SheetSettings | None = None,
+) -> Image.Image:
+    """Draws shapes of a dataset, one to a row.
+
+    Args:
+        dataset: with voxels.
+        indices: numbers of the shapes, at least one.
+        mesh_root: folder below which the meshes lie. Where one is gone, its picture says so.
+        title: a line for the top.
+        settings: None for the usual ones.
+
+    Raises:
+        DatasetError: where a shard cannot be read.
+    """
+    settings = settings or SheetSettings()
+    resolutions = dataset.resolutions[-2:]
+    heads = ["mesh", *(f"{r}^3 voxels" for r in resolutions), "slice of the field"]
+    sheet = _Sheet(title, heads, len(indices), settings.panel)
+    for place, index in enumerate(indices):
+        pictures = _pictures(dataset, index, resolutions, mesh_root, settings)
+        sheet.add(place, dataset.accepted[index], pictures)
+    return sheet.image
+
+
+# --- the pictures of one shape -----------------------------------------------------------------
+
+
+def _pictures(
+    dataset: Dataset,
+    index: int,
+    resolutions: Sequence[int],
+    mesh_root: Path,
+    settings: SheetSettings,
+) -> list[Picture]:
+    """All pictures of a shape, drawn from one camera."""
+    voxels = [dataset.voxels(index, r) for r in resolutions]
+    surfaces = [extract_surface(grid) for grid in voxels]
+    mesh, reason = _read_mesh(dataset, index, mesh_root)
+    shown = [vertices for vertices, _ in surfaces] + ([mesh.vertices] if mesh else [])
+    camera = settings.camera.fitted(np.concatenate([*shown, np.zeros((1, 3))]))
+
+    def draw(vertices: NDArray[np.float64], faces: NDArray[np.int32], color: Color) -> Picture:
+        if len(faces) == 0:
+            return draw_note("no surface", settings.panel)
+        size, device = settings.panel, settings.device
+        return render(vertices, faces, size=size, camera=camera, color=color, device=device)
+
+    first = draw(mesh.vertices, mesh.faces, CLAY) if mesh else draw_note(reason, settings.panel)
+    pictures = [first, *(draw(*surface, VOXELS) for surface in surfaces)]
+    return [*pictures, _slice(voxels[-1], camera, settings.panel)]
+
+
+def _read_mesh(dataset: Dataset, index: int, mesh_root: Path) -> tuple[TriangleMesh | None, str]:
+    """A shape's mesh in the cube frame, or why there is none."""
+    path = mesh_root / dataset.accepted[index].path
+    if not path.is_file():
+        return None, f"no mesh below {mesh_root}: {dataset.accepted[index].path}"
+    try:
+        mesh = clean(load(path))
+    except BadMeshError as error:
+        return None, f"cannot be read any more: {error}"
+    frame = dataset.frame(index)
+    return TriangleMesh((mesh.vertices - frame.center) / frame.scale_cube, mesh.faces), ""
+
+
+def _slice(voxels: NDArray[np.float32], camera: Camera, size: int) -> Picture:
+    index = richest_slice(voxels)
+    picture = draw_slice(voxels, index, size, from_right=bool(camera.axes[2, 0] > 0))
+    image = Image.fromarray(picture)
+    text = f"x = {slice_position(len(voxels), index):.2f}"
+    ImageDraw.Draw(image).text(
+        (size - 6, size - 6), text, _DARK, font(12), "rs", stroke_width=2, stroke_fill=_LABEL
+    )
+    return np.asarray(image)
+
+
+# --- the sheet ---------------------------------------------------------------------------------
+
+
+class _Sheet:
+    """Puts pictures, captions and headings in their places."""
+
+    def __init__(self, title: str, heads: Sequence[str], shapes: int, panel: int) -> None:
+        self._panel = panel
+        self._columns = 2 if shapes > _MANY else 1
+        self._block = len(heads) * (panel + _GAP) - _GAP
+        rows = -(-shapes // self._columns)
+        self._top = _MARGIN + _TITLE_SIZE + _HEAD_SIZE + 34
+        self._row = _CAPTION + panel + 18
+        width = 2 * _MARGIN + self._columns * (self._block + 2 * _MARGIN) - 2 * _MARGIN
+        height = self._top + rows * self._row + _MARGIN - 18
+        self.image = Image.new("RGB", (width, height), "white")
+        self._draw = ImageDraw.Draw(self.image)
+        self._write((_MARGIN, _MARGIN), title, _DARK, _TITLE_SIZE, width - 2 * _MARGIN)
+        for column in range(self._columns):
+            for place, head in enumerate(heads):
+                x = self._left(column) + place * (panel + _GAP) + panel / 2
+                at = (x, self._top - 14)
+                self._draw.text(at, head, GREY, font(_HEAD_SIZE), anchor="ms")
+
+    def add(self, place: int, report: MeshReport, pictures: Sequence[Picture]) -> None:
+        """Puts a shape at the place-th place."""
+        left = self._left(place % self._columns)
+        top = self._top + place // self._columns * self._row
+        self._draw.line((left, top, left + self._block, top), _FAINT)
+        self._caption(report, left, top + 6)
+        for number, picture in enumerate(pictures):
+            at = (left + number * (self._panel + _GAP), top + _CAPTION)
+            self.image.paste(Image.fromarray(picture), at)
+
+    def _left(self, column: int) -> int:
+        return _MARGIN + column * (self._block + 2 * _MARGIN)
+
+    def _caption(self, report: MeshReport, left: int, top: int) -> None:
+        recall = f"recall {_number(report.surface_recall, '.3f')}"
+        facts = [f"inside {_number(report.inside_fraction, '.1%')}", report.method]
+        facts += [f"{_number(report.faces, ',')} faces"]
+        category = describe(report.category)
+        if report.id.startswith(f"{report.category}/"):
+            category = category.removeprefix(report.category).strip(" ()")
+        text = _DOT + _DOT.join(filter(None, [category, *facts])) + _DOT
+        poor = report.surface_recall is not None and report.surface_recall < POOR_RECALL
+        # The id may take what the rest leaves, but a quarter in any case; then the rest gives way.
+        end = left + self._block - self._width(recall, _TEXT_SIZE)
+        room = max(end - left - self._width(text, _TEXT_SIZE), self._block / 4)
+        x = self._write((left, top), report.id, _DARK, _ID_SIZE, room)
+        x = self._write((x, top), text, GREY, _TEXT_SIZE, end - x)
+        self._write((x, top), recall, _RED if poor else GREY, _TEXT_SIZE, left + self._block - x)
+
+    def _write(
+        self,
+        at: tuple[float, float],
+        text: str,
+        color: tuple[int, int, int],
+        size: int,
+        room: float,
+    ) -> float:
+        """Writes a line, shortened to the room that there is; gives where it ends."""
+        text = printable(text)
+        end = ""
+        while text and self._width(text + end, size) > room:
+            text, end = text[:-1], "..."
+        text += end if text else ""
+        baseline = (at[0], at[1] + _ID_SIZE - 2 if size < _TITLE_SIZE else at[1] + size)
+        self._draw.text(baseline, text, color, font(size), anchor="ls")
+        return at[0] + self._width(text, size)
+
+    def _width(self, text: str, size: int) -> float:
+        return self._draw.textlength(printable(text), font(size))
+
+
+def _number(value: float | None, form: str) -> str:
+    return "?" if value is None else format(value, form)

@@ -1,0 +1,204 @@
+"""The device code of `shapegan.pipeline.pictures.render`: Warp kernels that cast rays at triangles.
+
+As in `shapegan.pipeline.kernels`, Warp reads the annotations itself, and its language is not quite
+Python's, so type checker and linter leave this file alone.
+"""
+
+import warp as wp
+
+# Nobody asks a picture for gradients, and the code for them takes as long again to compile.
+wp.set_module_options({"enable_backward": False})
+
+# Warp greets on stdout, which belongs to the program that runs.
+wp.config.log_level = max(wp.config.log_level, wp.LOG_WARNING)
+
+MOST_NEIGHBOURS = wp.constant(64)
+"""Faces round a vertex that count for its normal; of more, as in a fan, an even choice."""
+
+GOLDEN = wp.constant(0.61803398875)
+
+
+@wp.struct
+class View:
+    # Where picture's rays start and go: forward + x right + y up, x and y in [-1, 1].
+    eye: wp.vec3
+    right: wp.vec3
+    up: wp.vec3
+    forward: wp.vec3
+
+
+@wp.struct
+class Scene:
+    # What the rays may meet, and how far they look for it.
+    mesh: wp.uint64
+    normals: wp.array2d(dtype=wp.vec3)
+    low: wp.vec3
+    high: wp.vec3
+    floor: bool
+    reach: float
+    offset: float
+    light: wp.vec3
+    spread: float
+
+
+@wp.kernel
+def corner_normals(
+    faces: wp.array2d(dtype=int),
+    face_normal: wp.array(dtype=wp.vec3),
+    first: wp.array(dtype=int),
+    around: wp.array(dtype=int),
+    cosine: float,
+    normals: wp.array2d(dtype=wp.vec3),
+) -> None:
+    # Faces round the corner count as far as they continue its own face smoothly, whichever way
+    # they are wound. face_normal is as long as the face's area is large.
+    f, k = wp.tid()
+    own = wp.normalize(face_normal[f])
+    vertex = faces[f, k]
+    start = first[vertex]
+    count = first[vertex + 1] - start
+    step = 1 + count / MOST_NEIGHBOURS
+    total = face_normal[f]
+    for i in range(0, count, step):
+        other = around[start + i]
+        if other != f:
+            n = face_normal[other]
+            along = wp.dot(wp.normalize(n), own)
+            if wp.abs(along) > cosine:
+                total += wp.sign(along) * n
+    normals[f, k] = wp.normalize(total)
+
+
+@wp.func
+def wrap(value: float) -> float:
+    return value - wp.floor(value)
+
+
+@wp.func
+def across(n: wp.vec3) -> wp.vec3:
+    axis = wp.vec3(1.0, 0.0, 0.0)
+    if wp.abs(n[0]) > 0.7:
+        axis = wp.vec3(0.0, 1.0, 0.0)
+    return wp.normalize(wp.cross(n, axis))
+
+
+@wp.func
+def tilted(n: wp.vec3, square: float, turn: float) -> wp.vec3:
+    # The direction over the point of the disc round n, lifted to the hemisphere.
+    u = across(n)
+    v = wp.cross(n, u)
+    radius = wp.sqrt(square)
+    angle = 2.0 * wp.pi * turn
+    return radius * (wp.cos(angle) * u + wp.sin(angle) * v) + wp.sqrt(1.0 - square) * n
+
+
+@wp.func
+def open_sky(scene: Scene, position: wp.vec3, n: wp.vec3, rays: int, shift: float) -> float:
+    # Share of the sky over a surface that nothing hides. Rays end at different lengths, so that
+    # what is near darkens more than what is far.
+    seen = float(0.0)
+    for k in range(rays):
+        square = (float(k) + wrap(shift * 7.0)) / float(rays)
+        length = wrap(shift * 11.0 + GOLDEN * float(k))
+        direction = tilted(n, square, shift + GOLDEN * float(k))
+        start = position + scene.offset * n
+        if not wp.mesh_query_ray_anyhit(scene.mesh, start, direction, scene.reach * length):
+            seen += 1.0
+    return seen / float(rays)
+
+
+@wp.func
+def lit(scene: Scene, position: wp.vec3, n: wp.vec3, shift: float) -> float:
+    # Whether a point of the lamp, which is a disc, is seen from here.
+    direction = tilted(scene.light, scene.spread * wrap(shift * 5.0), shift)
+    if wp.dot(direction, n) <= 0.0:
+        return 0.0
+    if wp.mesh_query_ray_anyhit(scene.mesh, position + scene.offset * n, direction, 1.0e6):
+        return 0.0
+    return 1.0
+
+
+@wp.kernel
+def trace(
+    scene: Scene,
+    view: View,
+    rays: int,
+    sparse: int,
+    depth: wp.array2d(dtype=float),
+    normals: wp.array2d(dtype=wp.vec3),
+    shade: wp.array2d(dtype=wp.vec2),
+) -> None:
+    # depth is 0 where a ray meets nothing and negative on the floor. shade holds how much of the
+    # sky and of the lamp is seen; one sample in sparse x sparse asks, elsewhere it is negative.
+    i, j = wp.tid()
+    probed = i % sparse == 0 and j % sparse == 0
+    shade[i, j] = wp.vec2(-1.0, -1.0)
+    y = 1.0 - 2.0 * (float(i) + 0.5) / float(depth.shape[0])
+    x = 2.0 * (float(j) + 0.5) / float(depth.shape[1]) - 1.0
+    direction = wp.normalize(view.forward + x * view.right + y * view.up)
+    # Roberts' R2 sequence over the picture: neighbours look elsewhere, and the filter joins them.
+    shift = wrap(0.7548776662 * float(i) + 0.5698402910 * float(j))
+    hit = wp.mesh_query_ray(scene.mesh, view.eye, direction, 1.0e6)
+    if hit.result:
+        n = hit.u * scene.normals[hit.face, 0] + hit.v * scene.normals[hit.face, 1]
+        n = wp.normalize(n + (1.0 - hit.u - hit.v) * scene.normals[hit.face, 2])
+        flat = hit.normal
+        if wp.dot(flat, n) < 0.0:
+            n = -n
+        if wp.dot(flat, direction) > 0.0:
+            flat = -flat
+            n = -n
+        at = view.eye + hit.t * direction
+        depth[i, j] = hit.t
+        normals[i, j] = n
+        if probed:
+            sky = open_sky(scene, at, flat, rays, shift)
+            shade[i, j] = wp.vec2(sky, lit(scene, at, flat, shift))
+        return
+    if not scene.floor or direction[1] >= 0.0:
+        return
+    t = (scene.low[1] - view.eye[1]) / direction[1]
+    at = view.eye + t * direction
+    aside = wp.max(wp.max(scene.low[0] - at[0], at[0] - scene.high[0]), 0.0)
+    behind = wp.max(wp.max(scene.low[2] - at[2], at[2] - scene.high[2]), 0.0)
+    if t > 0.0 and wp.max(aside, behind) < scene.reach:
+        up = wp.vec3(0.0, 1.0, 0.0)
+        depth[i, j] = -t
+        normals[i, j] = up
+        if probed:
+            shade[i, j] = wp.vec2(open_sky(scene, at, up, rays, shift), 1.0)
+
+
+@wp.kernel
+def smooth(
+    depth: wp.array2d(dtype=float),
+    normals: wp.array2d(dtype=wp.vec3),
+    shade: wp.array2d(dtype=wp.vec2),
+    radius: int,
+    sparse: int,
+    tolerance: float,
+    smoothed: wp.array2d(dtype=wp.vec2),
+) -> None:
+    # The mean over neighbours that asked, on the same surface: it makes shading of a few rays.
+    # The floor has no detail to lose, so more of them count.
+    i, j = wp.tid()
+    here = depth[i, j]
+    if here == 0.0:
+        return
+    if here < 0.0:
+        radius = 2 * radius
+    total = wp.vec2(0.0, 0.0)
+    weight = float(0.0)
+    # Only every sparse-th row and column asked.
+    top = (wp.max(i - radius, 0) + sparse - 1) / sparse * sparse
+    left = (wp.max(j - radius, 0) + sparse - 1) / sparse * sparse
+    for row in range(top, wp.min(i + radius + 1, depth.shape[0]), sparse):
+        for column in range(left, wp.min(j + radius + 1, depth.shape[1]), sparse):
+            near = wp.abs(depth[row, column] - here) < tolerance
+            asked = shade[row, column][0] >= 0.0
+            if near and asked and wp.dot(normals[row, column], normals[i, j]) > 0.9:
+                total += shade[row, column]
+                weight += 1.0
+    smoothed[i, j] = wp.vec2(1.0, 1.0)
+    if weight > 0.0:
+        smoothed[i, j] = total / weight

@@ -1,0 +1,327 @@
+"""Jobs to shards, by however many workers: the one file that imports Dask.
+
+The driver hands out meshes in the order of their shards, a window at a time, and joins a shard
+when its last mesh is back. Only reports travel: the arrays go from the process that makes them to
+the disk. Dask decides which thread does what; each of its threads owns one child process
+(`shapegan.pipeline.worker`), so a mesh that crashes takes no Dask worker with it.
+"""
+
+# mypy: allow-untyped-calls
+# (much of distributed has no types)
+
+import contextlib
+import itertools
+import logging
+import math
+import os
+import threading
+import uuid
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import CancelledError
+from pathlib import Path
+from typing import Any, Protocol
+
+import dask
+import psutil
+from dask.system import CPU_COUNT
+from distributed import (
+    Client,
+    Future,
+    KilledWorker,
+    LocalCluster,
+    WorkerPlugin,
+    as_completed,
+    get_worker,
+)
+from distributed.system import MEMORY_LIMIT
+
+from shapegan import __version__
+from shapegan.pipeline.config import PreprocessConfig
+from shapegan.pipeline.discover import Job
+from shapegan.pipeline.files import OutputError
+from shapegan.pipeline.manifest import Manifest, TurnedAway, opened_output, publish
+from shapegan.pipeline.parts import PART_FOLDER, ShardRecord, finish_shard, write_part
+from shapegan.pipeline.plan import Join, Plan, Progress, RunSettings
+from shapegan.pipeline.schema import MeshReport, Outcome
+from shapegan.pipeline.worker import (
+    Limits,
+    Task,
+    Worker,
+    WorkerStoppedError,
+    do_isolated,
+    do_task,
+    failure,
+)
+
+_CONNECT_SECONDS = 20
+_WORKER_MEMORY = 1e9
+"""Bytes that a worker needs for an ordinary mesh, with room to spare."""
+_REMOTE_WINDOW = 2000
+"""Meshes that a cluster of any size has in hand or waiting; a few kilobytes each."""
+
+
+class RunError(Exception):
+    """The workers asked for cannot be had; the message is one line with what to do."""
+
+
+def preprocess(
+    root: Path,
+    jobs: Sequence[Job],
+    config: PreprocessConfig,
+    out: Path,
+    settings: RunSettings,
+    progress: Progress,
+) -> tuple[Manifest, list[TurnedAway]]:
+    """Makes a dataset, or the rest of one.
+
+    Whatever ends a run early, whole shards and the parts of others stay, and the manifest says
+    which shards there are; the same call does the rest.
+
+    Returns:
+        The manifest, and why meshes are missing.
+
+    Raises:
+        OutputError: where `out` cannot be used, see `opened_output`, or its disk is full.
+        DatasetError: where `out` holds something else.
+        RunError: where the workers cannot be had.
+    """
+    with opened_output(out, root, jobs, config) as manifest:
+        try:
+            _run(Plan(out, jobs, manifest, settings, progress), settings)
+        except BaseException:
+            with contextlib.suppress(OutputError):  # the first error is the one to tell
+                publish(out, manifest)
+            raise
+        with contextlib.suppress(OSError):  # a straggler of a cluster may be writing there
+            (out / PART_FOLDER).rmdir()
+        return publish(out, manifest)
+
+
+def _run(plan: Plan, settings: RunSettings) -> None:
+    calls = plan.calls()
+    first = next(calls, None)
+    if first is None:
+        return
+    with _pool(settings, plan.out) as pool:
+        for call in itertools.islice(itertools.chain([first], calls), pool.window):
+            pool.submit(call)
+        for call, answer in pool.answers():
+            if isinstance(call, Task) and (join := plan.take(call, answer)):
+                pool.submit(join)
+            elif (following := next(calls, None)) is not None:
+                pool.submit(following)
+
+
+# --- who does it -----------------------------------------------------------------------------
+
+
+class _Pool(Protocol):
+    window: int
+    """Calls to have in hand at once."""
+
+    def submit(self, call: Task | Join) -> None: ...
+
+    def answers(self) -> Iterator[tuple[Task | Join, Any]]:
+        """Calls with their results, in any order, until there are no more calls."""
+
+
+def default_workers() -> tuple[int, str]:
+    """Processes that this machine has cores and memory for, and a note if memory decides.
+
+    Containers' limits count as the machine's.
+    """
+    cores = int(CPU_COUNT)
+    memory = min(psutil.virtual_memory().available, MEMORY_LIMIT)
+    fitting = max(1, int(memory // _WORKER_MEMORY))
+    if fitting >= cores:
+        return cores, ""
+    return fitting, f"{memory / 1e9:.1f} GB of memory are free: {fitting} workers on {cores} cores"
+
+
+@contextlib.contextmanager
+def _pool(settings: RunSettings, out: Path) -> Iterator[_Pool]:
+    if settings.workers == 0 and settings.scheduler is None:
+        yield _Loop()
+        return
+    with _cluster(settings) as (address, window), _connected(address) as client:
+        _check_workers(client, out)
+        with _children(client, settings) as name:
+            yield _Dask(client, name, window)
+
+
+class _Loop:
+    """All in this process, one by one; for debugging."""
+
+    window = 1
+
+    def __init__(self) -> None:
+        self._calls: deque[Task | Join] = deque()
+
+    def submit(self, call: Task | Join) -> None:
+        self._calls.append(call)
+
+    def answers(self) -> Iterator[tuple[Task | Join, Any]]:
+        while self._calls:
+            call = self._calls.popleft()
+            yield call, _do_here(call)
+
+
+def _do_here(call: Task | Join) -> MeshReport | ShardRecord:
+    if isinstance(call, Join):
+        return finish_shard(call.out, call.index, call.jobs, call.config)
+    try:
+        return do_task(call)
+    except MemoryError:
+        return _give_up(call, "wanted more memory than there was")
+
+
+def _give_up(task: Task, reason: str) -> MeshReport:
+    report = failure(task.job, reason)
+    write_part(task.out, task.number, Outcome(report), task.config)
+    return report
+
+
+class _Dask:
+    """Dask's workers, here or elsewhere."""
+
+    def __init__(self, client: Client, children: str, window: int) -> None:
+        self.window = window
+        self._client = client
+        self._children = children
+        self._calls: dict[Any, Task | Join] = {}
+        self._futures = as_completed(loop=client.loop)
+
+    def submit(self, call: Task | Join) -> None:
+        first = 1 if isinstance(call, Join) else 0
+        future = self._client.submit(
+            _do_there, call, self._children, key=f"shapegan-{uuid.uuid4().hex}", priority=first
+        )
+        self._calls[future.key] = call
+        self._futures.add(future)
+
+    def answers(self) -> Iterator[tuple[Task | Join, Any]]:
+        for future in self._futures:
+            call = self._calls.pop(future.key)
+            yield call, self._answer(call, future)
+
+    def _answer(self, call: Task | Join, future: Future[Any]) -> Any:
+        try:
+            return future.result()
+        except KilledWorker as error:
+            if isinstance(call, Join):
+                raise RunError(f"Dask workers died over shard {call.index}: {error}") from error
+            return _give_up(call, "the Dask workers that tried it died")
+        except CancelledError as error:
+            raise RunError("lost the Dask scheduler; the same command resumes") from error
+
+
+def _do_there(call: Task | Join, name: str) -> MeshReport | ShardRecord:
+    """What a thread of a Dask worker does: it has its child do it."""
+    children: Any = get_worker().plugins[name]
+    answer: MeshReport | ShardRecord = children.do(call)
+    return answer
+
+
+class _Children(WorkerPlugin):
+    """The child processes of a Dask worker, one for each of its threads."""
+
+    def __init__(self, name: str, target: str, limits: Limits) -> None:
+        self.name = name
+        self._target = target
+        self._limits = limits
+
+    def setup(self, worker: Any) -> None:  # noqa: ARG002 - Dask's signature
+        self._children: dict[int, Worker] = {}
+        self._stopped = False
+
+    def teardown(self, worker: Any) -> None:  # noqa: ARG002 - Dask's signature
+        self._stopped = True
+        for child in list(self._children.values()):
+            child.stop()
+
+    def do(self, call: Task | Join) -> MeshReport | ShardRecord:
+        if self._stopped:
+            raise WorkerStoppedError
+        child = self._children.setdefault(threading.get_ident(), Worker(self._target))
+        if isinstance(call, Task):
+            return do_isolated(child, call, self._limits)
+        record: ShardRecord = child.call(finish_shard, call.out, call.index, call.jobs, call.config)
+        return record
+
+
+@contextlib.contextmanager
+def _children(client: Client, settings: RunSettings) -> Iterator[str]:
+    """Gives all Dask workers children, also those that come later, and ends them at the end."""
+    name = f"shapegan-{uuid.uuid4().hex}"
+    client.register_plugin(_Children(name, settings.target, settings.limits))
+    try:
+        yield name
+    finally:
+        client.unregister_worker_plugin(name)
+
+
+@contextlib.contextmanager
+def _cluster(settings: RunSettings) -> Iterator[tuple[Any, int]]:
+    """Gives what a Dask client connects to, and how many meshes to have in hand."""
+    if settings.scheduler is not None:
+        yield settings.scheduler, _REMOTE_WINDOW
+    elif settings.cluster is not None:
+        with _slurm(settings) as cluster:
+            yield cluster, _REMOTE_WINDOW
+    else:
+        # One Dask worker in this process: its threads only wait for their children, so more
+        # processes would cost memory and give nothing.
+        with LocalCluster(
+            n_workers=1,
+            threads_per_worker=settings.workers,
+            processes=False,
+            memory_limit=0,
+            dashboard_address=None,
+            silence_logs=logging.CRITICAL,
+        ) as cluster:
+            yield cluster, 2 * settings.workers + 2
+
+
+def _slurm(settings: RunSettings) -> Any:
+    """A SLURM job for each worker; queue, account and walltime come from Dask's own config."""
+    try:
+        from dask_jobqueue.slurm import SLURMCluster
+    except ImportError as error:
+        raise RunError(
+            "--cluster slurm needs dask-jobqueue: pip install 'shapegan[cluster]'"
+        ) from error
+    gigabytes = math.ceil(settings.limits.memory / 1e9) + 2
+    configured = dask.config.get("jobqueue.slurm")
+    asked = {"cores": 1, "processes": 1, "memory": f"{gigabytes}GB"}
+    missing: Any = {name: value for name, value in asked.items() if configured.get(name) is None}
+    cluster = SLURMCluster(**missing)
+    jobs = max(1, settings.workers)
+    cluster.adapt(minimum_jobs=jobs, maximum_jobs=jobs)  # replaces jobs whose time is up
+    return cluster
+
+
+@contextlib.contextmanager
+def _connected(address: Any) -> Iterator[Client]:
+    try:
+        client = Client(address, timeout=_CONNECT_SECONDS, set_as_default=False)
+    except (OSError, ValueError) as error:
+        raise RunError(f"cannot reach the Dask scheduler {address}: {error}") from error
+    with client:
+        yield client
+
+
+def _look(out: str) -> tuple[str, bool]:
+    """What a Dask worker knows of shapegan and sees of the output folder."""
+    return __version__, os.access(out, os.W_OK)
+
+
+def _check_workers(client: Client, out: Path) -> None:
+    """Refuses a cluster whose workers would write elsewhere, or other bytes."""
+    for worker, (version, sees) in client.run(_look, str(out)).items():
+        if version != __version__:
+            raise RunError(f"{worker} has shapegan {version}, here is {__version__}")
+        if not sees:
+            raise RunError(
+                f"{worker} cannot write to {out}: a cluster needs --out on a shared file system"
+            )

@@ -1,0 +1,1 @@
+"""Procedural shapes with known solids, spoilt as real meshes are."""

@@ -1,0 +1,155 @@
+"""The shard contract: what the two halves of shapegan share.
+
+A dataset is a folder: `dataset.json` (manifest), `meshes.csv` (a row per input mesh) and
+`shards/00000.h5` and so on. Signs are negative inside. Two frames are used:
+
+- *cube frame*: the bounding box's centre at 0, its longest side 2; voxels live here.
+- *sphere frame*: the same centre, the farthest vertex at radius 1; points live here.
+
+`centre` and the scales lead back to the mesh: `x_mesh = center + scale_cube * x_cube`
+`= center + scale_sphere * x_sphere`, so a distance in the mesh's units is `scale * sdf`.
+"""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+FORMAT_VERSION = 1
+"""Of the shards and the manifest; a reader refuses another one and names both."""
+
+POSITION_STEPS = 32767
+"""Positions are stored as int16: round(POSITION_STEPS * x), x in [-1, 1]."""
+
+POINT_CHUNK = 4096
+"""Rows a chunk of the point datasets holds. Rows are stored in random order, so any run of
+chunks is a fair sample of its shape."""
+
+POINT_SETS = ("uniform", "surface", "cloud")
+"""`uniform`: uniform in the unit ball. `surface`: row i is the surface point nearest to row i of
+`uniform`, plus N(0, 0.0025^2). `cloud` (optional): DeepSDF's mix."""
+
+MANIFEST_NAME = "dataset.json"
+REPORT_NAME = "meshes.csv"
+SHARD_FOLDER = "shards"
+
+
+def shard_name(index: int) -> str:
+    """Path of a shard below the dataset's folder."""
+    return f"{SHARD_FOLDER}/{index:05d}.h5"
+
+
+def voxel_name(resolution: int) -> str:
+    """HDF5 name of the voxels of a resolution R: (N, R, R, R) float16, index order x, y, z."""
+    return f"voxels/{resolution}"
+
+
+def position_name(point_set: str) -> str:
+    """HDF5 name of a point set's positions: (N, P, 3) int16, sphere frame."""
+    return f"{point_set}/position"
+
+
+def sdf_name(point_set: str) -> str:
+    """HDF5 name of a point set's distances: (N, P) float16, sphere frame."""
+    return f"{point_set}/sdf"
+
+
+def grid_axis(resolution: int) -> NDArray[np.float64]:
+    """Coordinates of the voxels along each axis: (R,) in the cube frame, both ends included."""
+    return np.linspace(-1.0, 1.0, resolution)
+
+
+def voxel_spacing(resolution: int) -> float:
+    """Distance between neighbouring voxels, cube frame."""
+    return 2.0 / (resolution - 1)
+
+
+def grid_points(resolution: int) -> NDArray[np.float32]:
+    """Positions of all voxels: (R^3, 3) float32, cube frame.
+
+    Row (i * R + j) * R + k is voxel (i, j, k).
+    """
+    axis = grid_axis(resolution)
+    grid = np.stack(np.meshgrid(axis, axis, axis, indexing="ij"), axis=-1)
+    return grid.reshape(-1, 3).astype(np.float32)
+
+
+def encode_positions(positions: NDArray[np.floating]) -> NDArray[np.int16]:
+    """Rounds positions (..., 3) to the stored int16; what lies outside [-1, 1] is clipped first."""
+    steps: NDArray[np.floating] = np.rint(np.clip(positions, -1.0, 1.0) * POSITION_STEPS)
+    return steps.astype(np.int16)
+
+
+def decode_positions(encoded: NDArray[np.int16]) -> NDArray[np.float32]:
+    """Turns stored positions (..., 3) back to float32 in [-1, 1]."""
+    return encoded.astype(np.float32) / np.float32(POSITION_STEPS)
+
+
+@dataclass(frozen=True)
+class Points:
+    """A point set of one shape, as stored."""
+
+    position: NDArray[np.int16]
+    """(P, 3), sphere frame, see `encode_positions`."""
+    sdf: NDArray[np.float16]
+    """(P,) at the rounded positions, sphere frame."""
+
+
+@dataclass(frozen=True)
+class Shape:
+    """One mesh's record: all that a shard holds of it."""
+
+    id: str
+    category: str
+    """Synset id, or the folder's name where the input is no ShapeNet tree; may be empty."""
+    voxels: dict[int, NDArray[np.float16]]
+    """Resolution R -> (R, R, R), cube frame."""
+    points: dict[str, Points]
+    """Name out of `POINT_SETS` -> points."""
+    center: NDArray[np.float32]
+    """(3,), mesh coordinates of the frames' origin."""
+    scale_cube: float
+    """Mesh units in a unit of the cube frame."""
+    scale_sphere: float
+    """Mesh units in a unit of the sphere frame."""
+
+
+@dataclass(frozen=True)
+class MeshReport:
+    """One row of `meshes.csv`; the fields' names are its header."""
+
+    id: str
+    category: str
+    path: str
+    """Relative to the input folder."""
+    status: str
+    """`ok`, `rejected` (a mesh that gives no plausible field) or `failed` (unreadable, crashed,
+    timed out, out of memory)."""
+    reason: str = ""
+    """One line; empty if `ok`."""
+    shard: int | None = None
+    row: int | None = None
+    method: str = ""
+    """Which way to the sign won for this mesh: `winding`, `flood` or `scan`; what was thickened
+    is appended (`winding+sheets`, ...)."""
+    faces: int | None = None
+    """Triangles as read, before cleaning."""
+    inside_fraction: float | None = None
+    """Share of the cube's 64^3 voxels that lie inside."""
+    surface_recall: float | None = None
+    """Share of the visible surface that lies within one voxel of the 64^3 grid's zero set."""
+    seconds: float | None = None
+    """CPU seconds spent on the mesh."""
+    split: str = ""
+    """`train`, `val`, `test`, or empty where no split was asked for."""
+
+
+STATUSES = ("ok", "rejected", "failed")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What processing one mesh gives: always a report, and the shape if it is `ok`."""
+
+    report: MeshReport
+    shape: Shape | None = field(default=None)

@@ -1,0 +1,205 @@
+"""Exact signed distances to a shell: the nearest triangle's distance, the winding number's sign."""
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import warp as wp
+from numpy.typing import NDArray
+
+from shapegan.pipeline import kernels
+from shapegan.pipeline.openings import find_lids
+from shapegan.pipeline.sampling import points_on_faces
+from shapegan.pipeline.schema import grid_points
+from shapegan.pipeline.shell import Shell, ray_mesh
+
+ON_SURFACE = 1e-4
+"""Nearer to a face than this, a winding number may be either side's, cube frame."""
+
+
+BLOCK = {"cpu": 32}
+"""Neighbours that one thread looks up one after the other; elsewhere threads do one each."""
+
+
+class SignedDistance:
+    """The signed distance field of a shell, cube frame."""
+
+    def __init__(self, shell: Shell, sheet_thickness: float, device: str = "cpu") -> None:
+        """Builds the trees.
+
+        Args:
+            shell: from `shapegan.pipeline.shell.build_shell`.
+            sheet_thickness: half the thickness sheets are given; 0 leaves them out.
+            device: Warp's name of it.
+        """
+        self.device = device
+        self.thickness = sheet_thickness
+        self.thin_faces, self.lid_faces = 0, 0
+        self.sheet_faces = len(shell.sheets) if sheet_thickness > 0 else 0
+        self._shell = shell
+        self._block = BLOCK.get(device, 1)
+        self._outer = self._mesh(shell.vertices, shell.pieces[shell.outer])
+        self._solid = self._mesh(shell.vertices, shell.pieces) if self._outer else None
+        self._hidden: Any = wp.array(~shell.outer, dtype=wp.bool, device=device)
+        rows = np.flatnonzero(shell.outer).astype(np.int32)
+        self._outer_rows: Any = wp.array(rows, dtype=int, device=device)
+        self._lids: wp.Mesh | None = None
+        self._finest: _Asked | None = None
+        self._swell_by(np.zeros(len(shell.vertices), np.float32))
+
+    def thicken_walls(self, thickness: float) -> None:
+        """Lets solid walls and rods grow until they are twice this thick, cube frame."""
+        lack = np.clip(thickness - self._shell.depth / 2, 0, None)
+        self._swell_by(lack.astype(np.float32))
+
+    def _swell_by(self, lack: NDArray[np.float32]) -> None:
+        """Thickens sheets, and each vertex's walls by what it lacks: (V,)."""
+        shell = self._shell
+        # Sheets get vertices of their own, behind the solid's, since one may belong to both.
+        swell = np.concatenate([lack, np.full_like(lack, self.thickness)])
+        sheets = shell.sheets[: self.sheet_faces] + np.int32(len(lack))
+        thin = shell.pieces[shell.outer & (lack[shell.pieces].max(axis=1) > 0)]
+        vertices = np.concatenate([shell.vertices, shell.vertices])
+        self._swell_most = max(self.thickness, float(lack.max(initial=0)))
+        self._thick = self._mesh(vertices, np.concatenate([thin, sheets]))
+        self._swell: Any = wp.array(swell, dtype=float, device=self.device)
+        self.thin_faces = len(thin)
+
+    def _mesh(self, vertices: NDArray[np.float32], faces: NDArray[np.int32]) -> wp.Mesh | None:
+        return ray_mesh(vertices, faces, self.device) if len(faces) else None
+
+    def signed_distances(
+        self, points: NDArray[np.float32]
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Signed distances (N,) at points (N, 3), and their nearest surface points (N, 3).
+
+        For a point in a sheet's thickness, that is on the side that it lies nearer to.
+        """
+        return self._answer(self._ask(points))
+
+    def prepare(self, resolution: int) -> NDArray[np.float32]:
+        """Asks at a grid, and closes the openings that it shows.
+
+        Returns:
+            What `voxels` gives from now on.
+        """
+        shape = (resolution,) * 3
+        self._finest = self._ask(grid_points(resolution))
+        on_surface = self._finest.nearest.clearance.numpy() < ON_SURFACE
+        winding = np.where(on_surface, np.nan, self._finest.winding.numpy())
+        voxels = self.voxels(resolution)
+        lids = find_lids(voxels, self._finest.in_order(winding).reshape(shape))
+        if len(lids[1]):
+            self._lids, self.lid_faces = self._mesh(*lids), len(lids[1])
+            self._bring_lids(self._finest)
+        return self.voxels(resolution)
+
+    def voxels(self, resolution: int) -> NDArray[np.float32]:
+        """Signed distances (R, R, R) at the grid of `shapegan.pipeline.schema.grid_points`."""
+        asked = self._finest
+        if asked is None or len(asked.points) != resolution**3:
+            asked = self._ask(grid_points(resolution))
+        return self._answer(asked)[0].reshape((resolution,) * 3)
+
+    def _ask(self, points: NDArray[np.float32]) -> "_Asked":
+        """Finds what is nearest, and the winding numbers."""
+        order = coherent_order(points)
+        queries: Any = wp.array(points[order], dtype=wp.vec3, device=self.device)
+        nearest = self._nothing_near(len(points))
+        if self._solid is None or self._outer is None:
+            winding = wp.zeros(len(points), dtype=float, device=self.device)
+            return _Asked(order, queries, nearest, winding)
+        meshes = [wp.uint64(self._solid.id), wp.uint64(self._outer.id)]
+        inputs = [queries, self._block, *meshes, self._hidden, self._outer_rows, nearest]
+        self._launch(kernels.find_nearest, inputs, self._blocks(points))
+        winding = self._shell.winding.continued(queries, nearest.clearance)
+        asked = _Asked(order, queries, nearest, winding)
+        self._bring_lids(asked)
+        return asked
+
+    def _nothing_near(self, count: int) -> Any:
+        nearest: Any = kernels.Nearest()
+        nearest.distance = wp.full(count, 1.0e6, dtype=float, device=self.device)
+        nearest.clearance = wp.full(count, 1.0e6, dtype=float, device=self.device)
+        nearest.closest = wp.zeros(count, dtype=wp.vec3, device=self.device)
+        nearest.face = wp.full(count, -1, dtype=int, device=self.device)
+        nearest.weights = wp.zeros(count, dtype=wp.vec2, device=self.device)
+        return nearest
+
+    def _bring_lids(self, asked: "_Asked") -> None:
+        """Lids bound distances, but do not count for the winding number."""
+        if self._lids is not None:
+            inputs = [asked.points, wp.uint64(self._lids.id), asked.nearest]
+            self._launch(kernels.find_nearer, inputs, len(asked.points))
+
+    def _answer(self, asked: "_Asked") -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Gives the nearest distance its sign, and thickens what is to be thick."""
+        sdf: Any = wp.empty(len(asked.points), dtype=float, device=self.device)
+        closest: Any = wp.empty(len(asked.points), dtype=wp.vec3, device=self.device)
+        meshes = [wp.uint64(mesh.id if mesh else 0) for mesh in (self._solid, self._thick)]
+        inputs = [asked.points, self._block, asked.nearest, asked.winding, *meshes]
+        inputs += [self._swell, self._swell_most, sdf, closest]
+        self._launch(kernels.sign, inputs, self._blocks(asked.points))
+        return asked.in_order(sdf.numpy()), asked.in_order(closest.numpy())
+
+    def _blocks(self, points: Any) -> int:
+        return math.ceil(len(points) / self._block)
+
+    def _launch(self, kernel: Any, inputs: list[Any], threads: int) -> None:
+        wp.launch(kernel, dim=threads, inputs=inputs, device=self.device)
+
+    def surface_points(self, count: int, rng: np.random.Generator) -> NDArray[np.float32]:
+        """Points (count, 3) on the outer faces and on both sides of the sheets, by area."""
+        faces = self._shell.pieces[self._shell.outer]
+        if self.thickness > 0:
+            faces = np.concatenate([faces, self._shell.sheets, self._shell.sheets[:, ::-1]])
+        points, normal, face = points_on_faces(self._shell.vertices, faces, count, rng)
+        on_sheet = face >= self._shell.outer.sum()
+        lift = np.where(on_sheet, self.thickness, 0.0).astype(np.float32)
+        return points + lift[:, None] * normal
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """What there is to know of points before thickness comes in."""
+
+    order: NDArray[np.intp]
+    """(N,), which point is which."""
+    points: Any
+    nearest: Any
+    winding: Any
+    """(N,)."""
+
+    def in_order(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Puts values (N, ...) into the order in which the points came."""
+        back = np.empty_like(values)
+        back[self.order] = values
+        return back
+
+
+def coherent_order(points: NDArray[np.float32]) -> NDArray[np.intp]:
+    """Order in which neighbours in space follow each other: a Morton curve.
+
+    Args:
+        points: (N, 3).
+    """
+    if len(points) == 0:
+        return np.zeros(0, np.intp)
+    low, high = points.min(axis=0).astype(np.float64), points.max(axis=0)
+    scale = (_CELLS - 1) / max(float((high - low).max()), 1e-30)
+    cell = ((points - low) * scale).astype(np.int32)
+    spread = _spread_bits(np.arange(_CELLS, dtype=np.int32))
+    key = spread[cell[:, 0]] | (spread[cell[:, 1]] << 1) | (spread[cell[:, 2]] << 2)
+    return np.argsort(key, kind="stable")
+
+
+_CELLS = 64
+
+
+def _spread_bits(values: NDArray[np.int32]) -> NDArray[np.int32]:
+    """Puts two zeros between the bits of numbers below `_CELLS`."""
+    spread = np.zeros_like(values)
+    for bit in range(_CELLS.bit_length() - 1):
+        spread |= ((values >> bit) & 1) << (3 * bit)
+    return spread

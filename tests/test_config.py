@@ -1,0 +1,119 @@
+import dataclasses
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shapegan.pipeline.config import METHODS, ConfigError, PreprocessConfig
+
+configs = st.builds(
+    PreprocessConfig,
+    resolutions=st.lists(st.integers(2, 1024), min_size=1, max_size=5).map(tuple),
+    points=st.integers(1, 2**24),
+    cloud=st.booleans(),
+    method=st.sampled_from(METHODS),
+    sheet_thickness=st.floats(0, 0.2),
+    shard_size=st.integers(1, 4096),
+    seed=st.integers(0, 2**63 - 1),
+)
+
+
+def test_the_default_is_the_paper_set():
+    config = PreprocessConfig()
+    assert config.resolutions == (8, 16, 32, 64)
+    assert config.points == 64**3
+    assert config.method == "winding"
+    assert not config.cloud
+
+
+@given(config=configs)
+def test_json_brings_a_config_back(config):
+    values = json.loads(json.dumps(config.to_dict()))
+    assert PreprocessConfig.from_dict(values) == config
+    assert config.difference(PreprocessConfig.from_dict(values)) == []
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"),
+    [
+        ("resolutions", ()),
+        ("resolutions", (1, 8)),
+        ("resolutions", (8, 1025)),
+        ("points", -1),
+        ("points", 2**24 + 1),
+        ("method", "magic"),
+        ("sheet_thickness", -0.001),
+        ("sheet_thickness", 0.21),
+        ("sheet_thickness", float("nan")),
+        ("shard_size", 0),
+        ("shard_size", 4097),
+        ("seed", -1),
+        ("seed", 2**63),
+    ],
+)
+def test_what_cannot_work_is_refused_in_a_line(setting, value):
+    with pytest.raises(ConfigError) as error:
+        PreprocessConfig(**{setting: value})
+    line = str(error.value)
+    assert line.startswith(f"{setting}: got ")
+    assert ", takes " in line
+    assert "\n" not in line
+
+
+def test_a_cloud_needs_points():
+    with pytest.raises(ConfigError, match=r"^cloud: got True, takes points above 0$"):
+        PreprocessConfig(points=0, cloud=True)
+    assert PreprocessConfig(points=0).points == 0
+
+
+def test_the_limits_themselves_are_fine():
+    PreprocessConfig(resolutions=(2, 1024), points=2**24, sheet_thickness=0.2, shard_size=4096)
+    PreprocessConfig(sheet_thickness=0, shard_size=1, seed=2**63 - 1)
+
+
+def test_resolutions_are_sorted_and_kept_once():
+    assert PreprocessConfig(resolutions=(32, 8, 32)).resolutions == (8, 32)
+
+
+def test_unknown_settings_are_named():
+    with pytest.raises(ConfigError, match="unknown settings: colour, size"):
+        PreprocessConfig.from_dict({"size": 1, "colour": 2, "points": 3})
+
+
+def test_missing_settings_are_the_defaults():
+    assert PreprocessConfig.from_dict({}) == PreprocessConfig()
+
+
+def test_difference_names_what_differs():
+    mine = PreprocessConfig()
+    theirs = PreprocessConfig(points=1024, resolutions=(8,), seed=3)
+    assert mine.difference(theirs) == [
+        "resolutions: [8, 16, 32, 64] -> [8]",
+        "points: 262144 -> 1024",
+        "seed: 0 -> 3",
+    ]
+    assert mine.difference(PreprocessConfig()) == []
+
+
+@pytest.mark.parametrize(
+    "field", dataclasses.fields(PreprocessConfig), ids=lambda field: field.name
+)
+def test_difference_forgets_no_setting(field):
+    other = {
+        "resolutions": (8,),
+        "points": 1,
+        "cloud": True,
+        "method": "scan",
+        "sheet_thickness": 0.1,
+        "shard_size": 1,
+        "seed": 1,
+    }
+    (line,) = PreprocessConfig().difference(PreprocessConfig(**{field.name: other[field.name]}))
+    assert line.startswith(f"{field.name}: ")
+
+
+def test_a_config_cannot_be_changed():
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        PreprocessConfig().points = 3
+    assert hash(PreprocessConfig()) == hash(PreprocessConfig(resolutions=(64, 32, 16, 8)))

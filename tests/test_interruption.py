@@ -1,0 +1,41 @@
+import os
+import signal
+
+import pytest
+
+from shapegan.model.interruption import Interruption
+
+each_signal = pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+
+
+@each_signal
+def test_the_first_signal_is_a_flag(number: signal.Signals) -> None:
+    before = signal.getsignal(number)
+    with Interruption() as interruption:
+        assert not interruption.asked
+        os.kill(os.getpid(), number)
+        assert interruption.asked
+    assert signal.getsignal(number) is before
+
+
+def test_the_second_one_acts_as_before() -> None:
+    with pytest.raises(KeyboardInterrupt), Interruption() as interruption:
+        _twice(interruption)
+
+
+def _twice(interruption: Interruption) -> None:
+    os.kill(os.getpid(), signal.SIGTERM)
+    assert interruption.asked
+    os.kill(os.getpid(), signal.SIGINT)
+
+
+@each_signal
+def test_handlers_come_back_after_an_error(number: signal.Signals) -> None:
+    before = signal.getsignal(number)
+    with pytest.raises(ZeroDivisionError), Interruption():
+        _divide(0)
+    assert signal.getsignal(number) is before
+
+
+def _divide(by: int) -> float:
+    return 1 / by

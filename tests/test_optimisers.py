@@ -1,0 +1,24 @@
+import pytest
+import torch
+
+from shapegan.model.optimisers import build_optimiser, set_rate
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"), [("adam", torch.optim.Adam), ("rmsprop", torch.optim.RMSprop)]
+)
+def test_it_is_built_by_name_and_steps_at_the_rate(name: str, kind: type) -> None:
+    weights = torch.nn.Parameter(torch.zeros(3))
+    optimiser = build_optimiser(name, [weights], (0.0, 0.99))
+    assert isinstance(optimiser, kind)
+    assert name == "rmsprop" or optimiser.param_groups[0]["betas"] == (0.0, 0.99)
+    moved = []
+    for rate in (0.0, 0.5, 1.0):
+        set_rate(optimiser, rate)
+        before = weights.detach().clone()
+        weights.grad = torch.ones(3)
+        optimiser.step()
+        moved.append(float((before - weights).detach().max()))
+    assert moved[0] == 0
+    assert moved[1] > 0.1
+    assert moved[2] > 1.5 * moved[1] * (1 if name == "adam" else 0.8)
