@@ -14,9 +14,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from shapegan.model.generator import Generator
-from shapegan.model.point_critic import PointCritic
-from shapegan.model.voxel_critic import VoxelCritic
+from shapegan.model.networks.generator import Generator
+from shapegan.model.networks.point_critic import PointCritic
+from shapegan.model.networks.voxel_critic import VoxelCritic
 
 PENALTY_WEIGHT = 10.0
 CRITIC_STEPS = 5

@@ -20,7 +20,7 @@ from tables import markdown
 from torch.utils.data import DataLoader
 from torch.utils.data import Dataset as TorchDataset
 
-from shapegan.model.stream import Stream, StreamConfig, StreamError
+from shapegan.model.streaming.stream import Stream, StreamConfig, StreamError
 from shapegan.pipeline.dataset import Dataset
 
 CASES = {

@@ -17,14 +17,14 @@ from published_step import CRITIC_STEPS, Batch, PublishedStep
 from tables import markdown
 from torch import Tensor
 
-from shapegan.model.adversarial import Adversarial
 from shapegan.model.config import Stage, TrainConfig
-from shapegan.model.draws import Draws
-from shapegan.model.gan import Execution, draw_latents, draw_mix
 from shapegan.model.presets import preset
 from shapegan.model.ranks import Ranks
+from shapegan.model.recipes.adversarial import Adversarial
+from shapegan.model.recipes.draws import Draws
+from shapegan.model.recipes.objectives import Execution, draw_latents, draw_mix
 from shapegan.model.schedule import Moment
-from shapegan.model.stream import PointBatch, VoxelBatch
+from shapegan.model.streaming.stream import PointBatch, VoxelBatch
 from shapegan.pipeline.schema import grid_points
 
 CLIP = 0.1

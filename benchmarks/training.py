@@ -15,16 +15,16 @@ import torch
 from numpy.typing import NDArray
 from tables import markdown
 
-from shapegan.model import metrics
-from shapegan.model.checkpoint import latest_checkpoint, load_checkpoint, load_generator
 from shapegan.model.choices import Overrides, choose_config
-from shapegan.model.clouds import chamfer_matrix, normalise, sample_surface
-from shapegan.model.draws import PICTURES, Draws, seeded
-from shapegan.model.generator import Generator
+from shapegan.model.networks.generator import Generator
+from shapegan.model.recipes.draws import PICTURES, Draws, seeded
 from shapegan.model.schedule import Budget
-from shapegan.model.sheets import draw_shapes, write_png
-from shapegan.model.surface import Surface, extract
-from shapegan.model.trainer import TrainSettings, train
+from shapegan.model.shapes import metrics
+from shapegan.model.shapes.clouds import chamfer_matrix, normalise, sample_surface
+from shapegan.model.shapes.sheets import draw_shapes, write_png
+from shapegan.model.shapes.surface import Surface, extract
+from shapegan.model.training.checkpoint import latest_checkpoint, load_checkpoint, load_generator
+from shapegan.model.training.trainer import TrainSettings, train
 from shapegan.pipeline.dataset import Dataset
 from shapegan.pipeline.pictures.isosurface import extract_surface
 

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from shapegan.model.config import Stage, TrainConfig, TrainConfigError
+from shapegan.model.networks.voxel_critic import RESOLUTIONS
 from shapegan.model.presets import preset
-from shapegan.model.voxel_critic import RESOLUTIONS
 from shapegan.pipeline.manifest import DatasetError
 from shapegan.pipeline.schema import MANIFEST_NAME
 

@@ -6,9 +6,10 @@ import typing
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from shapegan.model.generator import GeneratorConfig
-from shapegan.model.point_critic import PointCriticConfig
-from shapegan.model.voxel_critic import RESOLUTIONS, VoxelCriticConfig
+from shapegan.model.networks.generator import GeneratorConfig
+from shapegan.model.networks.point_critic import PointCriticConfig
+from shapegan.model.networks.voxel_critic import RESOLUTIONS, VoxelCriticConfig
+from shapegan.pipeline.errors import PlainError
 
 RECIPES = ("voxel", "point", "autodecoder")
 LOSSES = ("wasserstein", "logistic", "relativistic")
@@ -25,7 +26,7 @@ _CRITICS: dict[str, type[VoxelCriticConfig | PointCriticConfig]] = {
 Loaded = TypeVar("Loaded")
 
 
-class TrainConfigError(ValueError):
+class TrainConfigError(PlainError, ValueError):
     """A setting that cannot be used; the message is one line with what to do."""
 
 

@@ -7,9 +7,9 @@ has the measurements); `demo` a toy that is done in minutes.
 from collections.abc import Callable
 
 from shapegan.model.config import Objective, Optimiser, Stage, TrainConfig
-from shapegan.model.generator import GeneratorConfig
-from shapegan.model.point_critic import PointCriticConfig
-from shapegan.model.voxel_critic import VoxelCriticConfig
+from shapegan.model.networks.generator import GeneratorConfig
+from shapegan.model.networks.point_critic import PointCriticConfig
+from shapegan.model.networks.voxel_critic import VoxelCriticConfig
 
 PRESETS = ("paper", "fast", "demo")
 

@@ -11,8 +11,10 @@ import torch
 from torch import Tensor, distributed, nn
 from torch.nn.parallel import DistributedDataParallel
 
+from shapegan.pipeline.errors import PlainError
 
-class DeviceError(Exception):
+
+class DeviceError(PlainError):
     """A device that is not there; the message is one line with what to do."""
 
 

@@ -4,11 +4,13 @@ import dataclasses
 from dataclasses import dataclass
 from typing import Any
 
+from shapegan.pipeline.errors import PlainError
+
 METHODS = ("winding", "scan")
 """How signs are found; `scan` is the paper's way and needs OpenGL."""
 
 
-class ConfigError(ValueError):
+class ConfigError(PlainError, ValueError):
     """A setting that cannot be used; the message is one line with what to do."""
 
 

@@ -8,11 +8,13 @@ import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
+from shapegan.pipeline.errors import PlainError
+
 _TEMPORARY = ".tmp"
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
-class OutputError(Exception):
+class OutputError(PlainError):
     """The output folder cannot be used; the message is one line with what to do."""
 
 

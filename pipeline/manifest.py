@@ -22,6 +22,7 @@ from shapegan import __version__
 from shapegan.pipeline import schema
 from shapegan.pipeline.config import PreprocessConfig
 from shapegan.pipeline.discover import Job
+from shapegan.pipeline.errors import PlainError
 from shapegan.pipeline.files import OutputError, read_text, sweep, write_text
 from shapegan.pipeline.parts import PART_FOLDER, read_record
 from shapegan.pipeline.schema import MeshReport
@@ -38,7 +39,7 @@ _NUMBERS = {
 }
 
 
-class DatasetError(ValueError):
+class DatasetError(PlainError, ValueError):
     """A folder that holds no usable dataset; the message is one line with what to do."""
 
 

@@ -7,13 +7,14 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from shapegan.pipeline.errors import PlainError
 from shapegan.pipeline.formats.off import read_off
 from shapegan.pipeline.formats.plaintext import FormatError
 from shapegan.pipeline.formats.ply import read_ply
 from shapegan.pipeline.formats.wavefront import read_obj
 
 
-class BadMeshError(ValueError):
+class BadMeshError(PlainError, ValueError):
     """An input that holds no usable mesh; the message is one line saying why."""
 
 

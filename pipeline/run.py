@@ -39,6 +39,7 @@ from distributed.system import MEMORY_LIMIT
 from shapegan import __version__
 from shapegan.pipeline.config import PreprocessConfig
 from shapegan.pipeline.discover import Job
+from shapegan.pipeline.errors import PlainError
 from shapegan.pipeline.files import OutputError
 from shapegan.pipeline.manifest import Manifest, TurnedAway, opened_output, publish
 from shapegan.pipeline.parts import PART_FOLDER, ShardRecord, finish_shard, write_part
@@ -61,7 +62,7 @@ _REMOTE_WINDOW = 2000
 """Meshes that a cluster of any size has in hand or waiting; a few kilobytes each."""
 
 
-class RunError(Exception):
+class RunError(PlainError):
     """The workers asked for cannot be had; the message is one line with what to do."""
 
 

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from shapegan.pipeline.errors import PlainError
 from shapegan.pipeline.schema import grid_points, voxel_spacing
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ BATCH = 1_000_000
 """Points that are looked up at once."""
 
 
-class NoOpenGLError(RuntimeError):
+class NoOpenGLError(PlainError, RuntimeError):
     """This machine cannot open an OpenGL context; the message is one line with what to do."""
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
+from shapegan.pipeline.errors import PlainError
 from shapegan.pipeline.mesh import SUFFIXES
 from shapegan.pipeline.taxonomy import is_synset
 
@@ -14,7 +15,7 @@ _MODEL_MESHES = (V2_MESH, "model_normalized.obj", "model.obj")
 """The one mesh of a model's folder in a ShapeNet tree: version 2, bared of `models/`, version 1."""
 
 
-class DiscoverError(ValueError):
+class DiscoverError(PlainError, ValueError):
     """An input that gives nothing to do; the message is one line with what to do."""
 
     def __init__(self, message: str) -> None:

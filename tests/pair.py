@@ -30,9 +30,10 @@ from training import (
     quick,
 )
 
-from shapegan.model import adversarial, autodecoder, trainer
 from shapegan.model.config import Objective, Optimiser, TrainConfig
-from shapegan.model.trainer import train
+from shapegan.model.recipes import adversarial, autodecoder
+from shapegan.model.training import trainer
+from shapegan.model.training.trainer import train
 
 STEPS = 6
 """Of a run, three to a stage."""

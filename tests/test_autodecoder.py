@@ -9,13 +9,13 @@ import torch
 from torch import Tensor, nn
 from training import AUTODECODER, make_solids, solid
 
-from shapegan.model.autodecoder import Autodecoder, reconstruct
 from shapegan.model.config import Optimiser, Stage, TrainConfig
-from shapegan.model.gan import Execution
-from shapegan.model.generator import Generator
+from shapegan.model.networks.generator import Generator
 from shapegan.model.ranks import Ranks
+from shapegan.model.recipes.autodecoder import Autodecoder, reconstruct
+from shapegan.model.recipes.objectives import Execution
 from shapegan.model.schedule import Moment
-from shapegan.model.stream import BALANCED, PointBatch, Stream, StreamConfig
+from shapegan.model.streaming.stream import BALANCED, PointBatch, Stream, StreamConfig
 
 CPU = torch.device("cpu")
 

@@ -14,8 +14,12 @@ from hypothesis import strategies as st
 from training import REFINED, VOXEL
 
 from shapegan import __version__
-from shapegan.model.adversarial import Adversarial
-from shapegan.model.checkpoint import (
+from shapegan.model.config import TrainConfig
+from shapegan.model.ranks import Ranks
+from shapegan.model.recipes.adversarial import Adversarial
+from shapegan.model.recipes.objectives import Execution
+from shapegan.model.schedule import Position
+from shapegan.model.training.checkpoint import (
     Checkpoint,
     CheckpointError,
     checkpoint_path,
@@ -24,10 +28,6 @@ from shapegan.model.checkpoint import (
     load_generator,
     save_checkpoint,
 )
-from shapegan.model.config import TrainConfig
-from shapegan.model.gan import Execution
-from shapegan.model.ranks import Ranks
-from shapegan.model.schedule import Position
 from shapegan.pipeline.files import OutputError
 
 

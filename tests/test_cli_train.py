@@ -15,14 +15,15 @@ from click.testing import CliRunner, Result
 from training import CONFIGS, VOXEL, Alone, assert_same_run, make_solids, quick, rows, run
 
 from shapegan.cli import main
-from shapegan.model import choices, trainer
-from shapegan.model.checkpoint import CheckpointError
+from shapegan.model import choices
 from shapegan.model.config import TrainConfig, TrainConfigError
 from shapegan.model.presets import preset
 from shapegan.model.ranks import DeviceError
-from shapegan.model.run_folder import RunFolderError
 from shapegan.model.schedule import Budget, Position
-from shapegan.model.trainer import TrainingError, TrainSettings
+from shapegan.model.training import trainer
+from shapegan.model.training.checkpoint import CheckpointError
+from shapegan.model.training.run_folder import RunFolderError
+from shapegan.model.training.trainer import TrainingError, TrainSettings
 from shapegan.pipeline.files import OutputError
 from shapegan.pipeline.manifest import DatasetError
 

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
-from shapegan.model.clouds import (
+from shapegan.model.shapes.clouds import (
     chamfer_matrix,
     earth_movers_matrix,
     normalise,

@@ -5,7 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shapegan.model.draws import LATENTS, MIXING, WEIGHTS, Draws, seeded
+from shapegan.model.recipes.draws import LATENTS, MIXING, WEIGHTS, Draws, seeded
 
 places = st.lists(st.integers(0, 2**40), max_size=4)
 seeds = st.integers(0, 2**63 - 1)

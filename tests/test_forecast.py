@@ -6,10 +6,10 @@ import torch
 from training import AUTODECODER, CONFIGS, POINT, SHAPES, VOXEL, make_solids, quick
 
 from shapegan.model.config import Stage, TrainConfig
-from shapegan.model.forecast import forecast
 from shapegan.model.ranks import DeviceError
 from shapegan.model.schedule import Budget
-from shapegan.model.stream import StreamError
+from shapegan.model.streaming.stream import StreamError
+from shapegan.model.training.forecast import forecast
 
 
 @pytest.fixture(scope="module")

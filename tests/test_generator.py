@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from shapegan.model.generator import Generator, GeneratorConfig
+from shapegan.model.networks.generator import Generator, GeneratorConfig
 
 CONFIGS = {
     "voxel": GeneratorConfig(latent=5, width=16),
@@ -102,7 +102,7 @@ def test_blocks_change_nothing(monkeypatch, shared):
     points, latents = inputs(3, 50)
     points = points[0] if shared else points
     whole = generator(points, latents)
-    monkeypatch.setattr("shapegan.model.generator._BLOCK_FEATURES", 16 * 3 * 7)
+    monkeypatch.setattr("shapegan.model.networks.generator._BLOCK_FEATURES", 16 * 3 * 7)
     parts = generator(points, latents)
     torch.testing.assert_close(parts, whole, rtol=1e-12, atol=1e-12)
     for got, expected in zip(

@@ -3,7 +3,7 @@ import signal
 
 import pytest
 
-from shapegan.model.interruption import Interruption
+from shapegan.model.training.interruption import Interruption
 
 each_signal = pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 

@@ -8,8 +8,8 @@ import pytest
 import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from shapegan.model.ledger import COLUMNS, Ledger
 from shapegan.model.schedule import Position
+from shapegan.model.training.ledger import COLUMNS, Ledger
 from shapegan.pipeline.files import OutputError
 
 

@@ -5,7 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shapegan.model.losses import (
+from shapegan.model.recipes.losses import (
     LOSSES,
     autodecoder_loss,
     critic_loss,

@@ -3,8 +3,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shapegan.model.clouds import chamfer_matrix, normalise
-from shapegan.model.metrics import (
+from shapegan.model.shapes.clouds import chamfer_matrix, normalise
+from shapegan.model.shapes.metrics import (
     coverage,
     jensen_shannon_divergence,
     minimum_matching_distance,

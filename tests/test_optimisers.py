@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from shapegan.model.optimisers import build_optimiser, set_rate
+from shapegan.model.recipes.optimisers import build_optimiser, set_rate
 
 
 @pytest.mark.parametrize(

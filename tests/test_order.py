@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shapegan.model.batches import StreamConfig, StreamError
-from shapegan.model.order import POOL, Order, window_starts
+from shapegan.model.streaming.batches import StreamConfig, StreamError
+from shapegan.model.streaming.order import POOL, Order, window_starts
 from shapegan.pipeline.schema import POINT_CHUNK
 
 VOXELS = StreamConfig("voxels", 8, batch=4)

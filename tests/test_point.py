@@ -5,13 +5,13 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from shapegan.model import point
-from shapegan.model.draws import CHOICE, NOISE, Draws
-from shapegan.model.generator import Generator, GeneratorConfig
-from shapegan.model.point import KEPT, NEAR, SURFACE_NOISE, PointGame, RefinementGame
-from shapegan.model.point_critic import PointCritic, PointCriticConfig
-from shapegan.model.stream import PointBatch
-from shapegan.model.voxel import squash
+from shapegan.model.networks.generator import Generator, GeneratorConfig
+from shapegan.model.networks.point_critic import PointCritic, PointCriticConfig
+from shapegan.model.recipes import point
+from shapegan.model.recipes.draws import CHOICE, NOISE, Draws
+from shapegan.model.recipes.point import KEPT, NEAR, SURFACE_NOISE, PointGame, RefinementGame
+from shapegan.model.recipes.voxel import squash
+from shapegan.model.streaming.stream import PointBatch
 
 COUNT = 300
 FADE = torch.tensor(1.0)

@@ -5,8 +5,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from shapegan.model.losses import gradient_penalty, zero_centred_penalty
-from shapegan.model.point_critic import PointCritic, PointCriticConfig, gather_points
+from shapegan.model.networks.point_critic import PointCritic, PointCriticConfig, gather_points
+from shapegan.model.recipes.losses import gradient_penalty, zero_centred_penalty
 
 SMALL = PointCriticConfig(features=(6, 8, 12), head=(7, 5))
 
@@ -90,7 +90,7 @@ def test_blocks_change_nothing(rows, masked):
     mask = torch.rand(sdf.shape) < 0.7 if masked else None
     whole = critic.deciding(points, sdf, mask)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("shapegan.model.point_critic._BLOCK_FEATURES", rows * 12 * 3)
+        patch.setattr("shapegan.model.networks.point_critic._BLOCK_FEATURES", rows * 12 * 3)
         parts = critic.deciding(points, sdf, mask)
     assert torch.equal(parts, whole)
     features = critic.layers[-1](critic._hidden(points, sdf))

@@ -3,13 +3,13 @@ import torch
 from training import SHAPES
 
 from shapegan.model.config import RECIPES, Stage, TrainConfig
-from shapegan.model.gan import Execution
-from shapegan.model.generator import Generator
-from shapegan.model.point_critic import PointCriticConfig
+from shapegan.model.networks.generator import Generator
+from shapegan.model.networks.point_critic import PointCriticConfig
+from shapegan.model.networks.voxel_critic import VoxelCriticConfig
 from shapegan.model.presets import PRESETS, preset
 from shapegan.model.ranks import Ranks
-from shapegan.model.trainer import build_recipe
-from shapegan.model.voxel_critic import VoxelCriticConfig
+from shapegan.model.recipes.objectives import Execution
+from shapegan.model.training.trainer import build_recipe
 
 every_recipe = pytest.mark.parametrize("recipe", RECIPES)
 every_preset = pytest.mark.parametrize("name", PRESETS)

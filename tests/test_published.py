@@ -3,7 +3,7 @@ import torch
 import twins
 from folders import SHARED, needs_shared
 
-from shapegan.model.published import WeightsError, load_published
+from shapegan.model.networks.published import WeightsError, load_published
 
 FILES = sorted((SHARED / "weights").glob("*")) if (SHARED / "weights").is_dir() else []
 

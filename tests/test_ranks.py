@@ -6,9 +6,9 @@ import torch
 from pair import SAME, STEPS, STOP, run_pair, trained
 from training import SHAPES, TIMES, assert_same_state, flat, make_solids, rows
 
-from shapegan.model.gan import Execution
 from shapegan.model.ranks import DeviceError, Ranks, join, pick_device
-from shapegan.model.trainer import build_recipe
+from shapegan.model.recipes.objectives import Execution
+from shapegan.model.training.trainer import build_recipe
 
 Results = dict[str, list[dict[str, Any]]]
 

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from training import POINT, VOXEL
 
-from shapegan.model.checkpoint import Checkpoint, CheckpointError, save_checkpoint
 from shapegan.model.config import TrainConfig
-from shapegan.model.run_folder import RunFolder, RunFolderError
 from shapegan.model.schedule import Position
+from shapegan.model.training.checkpoint import Checkpoint, CheckpointError, save_checkpoint
+from shapegan.model.training.run_folder import RunFolder, RunFolderError
 from shapegan.pipeline.files import OutputError
 
 OTHER = dataclasses.replace(VOXEL, seed=3)

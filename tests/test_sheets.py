@@ -7,7 +7,7 @@ import trimesh
 from numpy.testing import assert_array_equal
 from PIL import Image
 
-from shapegan.model.sheets import GENERATED, arrange, camera_of, draw_shapes, write_png
+from shapegan.model.shapes.sheets import GENERATED, arrange, camera_of, draw_shapes, write_png
 from shapegan.pipeline.files import OutputError
 from shapegan.pipeline.pictures.render import Camera, render
 

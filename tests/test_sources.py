@@ -3,7 +3,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shapegan.model.sources import balanced_rows
+from shapegan.model.streaming.sources import balanced_rows
 
 
 @st.composite

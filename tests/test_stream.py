@@ -16,12 +16,12 @@ from fakes import make_dataset
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shapegan.model import memory
-from shapegan.model import stream as stream_module
-from shapegan.model.batches import PointBatch, StreamConfig, StreamError, VoxelBatch
-from shapegan.model.order import Order
-from shapegan.model.sources import Disk, Steps
-from shapegan.model.stream import Stream
+from shapegan.model.streaming import memory
+from shapegan.model.streaming import stream as stream_module
+from shapegan.model.streaming.batches import PointBatch, StreamConfig, StreamError, VoxelBatch
+from shapegan.model.streaming.order import Order
+from shapegan.model.streaming.sources import Disk, Steps
+from shapegan.model.streaming.stream import Stream
 from shapegan.pipeline.config import PreprocessConfig
 from shapegan.pipeline.dataset import Dataset
 
@@ -281,7 +281,7 @@ def test_a_killed_worker_is_one_clear_line_where_its_batch_is_asked_for(made: Pa
 
 LEAVES = """
 import sys
-from shapegan.model.stream import Stream, StreamConfig
+from shapegan.model.streaming.stream import Stream, StreamConfig
 if __name__ == "__main__":
     batches = Stream(sys.argv[1], StreamConfig("voxels", 8, 3), workers=1, pin="none").batches()
     next(batches)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from fakes import make_dataset
 
-from shapegan.model.stream import StreamConfig
+from shapegan.model.streaming.stream import StreamConfig
 from shapegan.pipeline.config import PreprocessConfig
 from shapegan.pipeline.dataset import Dataset
 

@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
-from shapegan.model.generator import Generator, GeneratorConfig
-from shapegan.model.published import load_published
-from shapegan.model.surface import extract, sample
+from shapegan.model.networks.generator import Generator, GeneratorConfig
+from shapegan.model.networks.published import load_published
+from shapegan.model.shapes.surface import extract, sample
 
 FILES = sorted((SHARED / "weights").glob("*")) if (SHARED / "weights").is_dir() else []
 LATENT = torch.zeros(1)

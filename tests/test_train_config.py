@@ -18,9 +18,9 @@ from shapegan.model.config import (
     TrainConfig,
     TrainConfigError,
 )
-from shapegan.model.generator import GeneratorConfig
-from shapegan.model.point_critic import PointCriticConfig
-from shapegan.model.voxel_critic import VoxelCriticConfig
+from shapegan.model.networks.generator import GeneratorConfig
+from shapegan.model.networks.point_critic import PointCriticConfig
+from shapegan.model.networks.voxel_critic import VoxelCriticConfig
 
 above_zero = st.floats(1e-9, 1e9)
 counts = st.integers(1, 1000)

@@ -24,12 +24,12 @@ from training import (
     run,
 )
 
-from shapegan.model import trainer
-from shapegan.model.checkpoint import CheckpointError, checkpoint_path
 from shapegan.model.config import Stage, TrainConfig, TrainConfigError
 from shapegan.model.ranks import DeviceError
-from shapegan.model.run_folder import RunFolderError
-from shapegan.model.trainer import TrainingError, TrainSettings, train
+from shapegan.model.training import trainer
+from shapegan.model.training.checkpoint import CheckpointError, checkpoint_path
+from shapegan.model.training.run_folder import RunFolderError
+from shapegan.model.training.trainer import TrainingError, TrainSettings, train
 from shapegan.pipeline.files import OutputError
 from shapegan.pipeline.manifest import DatasetError
 

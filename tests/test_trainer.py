@@ -22,10 +22,10 @@ from training import (
     run,
 )
 
-from shapegan.model import trainer
-from shapegan.model.checkpoint import checkpoint_path, load_checkpoint, load_generator
 from shapegan.model.schedule import Budget
-from shapegan.model.trainer import train
+from shapegan.model.training import trainer
+from shapegan.model.training.checkpoint import checkpoint_path, load_checkpoint, load_generator
+from shapegan.model.training.trainer import train
 
 STEPS = 20
 each_recipe = pytest.mark.parametrize("name", CONFIGS)

@@ -2,9 +2,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from shapegan.model.draws import Draws
-from shapegan.model.stream import VoxelBatch
-from shapegan.model.voxel import VoxelGame, squash
+from shapegan.model.recipes.draws import Draws
+from shapegan.model.recipes.voxel import VoxelGame, squash
+from shapegan.model.streaming.stream import VoxelBatch
 from shapegan.pipeline.schema import grid_points
 
 

@@ -3,8 +3,8 @@ import torch
 import twins
 from torch import Tensor
 
-from shapegan.model.losses import gradient_penalty, zero_centred_penalty
-from shapegan.model.voxel_critic import PatchCritic, VoxelCritic, VoxelCriticConfig, look
+from shapegan.model.networks.voxel_critic import PatchCritic, VoxelCritic, VoxelCriticConfig, look
+from shapegan.model.recipes.losses import gradient_penalty, zero_centred_penalty
 
 SMALL = {"features": (6, 5, 4, 1), "final": 8, "hidden": 7}
 VARIANTS = {

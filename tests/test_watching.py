@@ -6,9 +6,9 @@ from rich.console import Console
 from training import POINT, REFINED, VOXEL
 
 from shapegan.model.config import TrainConfig
-from shapegan.model.forecast import StageForecast
 from shapegan.model.schedule import Position
-from shapegan.model.watching import Meter, tell_forecast
+from shapegan.model.training.forecast import StageForecast
+from shapegan.model.training.watching import Meter, tell_forecast
 from shapegan.pipeline.progress import duration, readable_size
 
 ROW: dict[str, float] = {

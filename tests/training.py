@@ -18,14 +18,15 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from shapegan.model import choices, trainer
-from shapegan.model.checkpoint import Checkpoint, latest_checkpoint, load_checkpoint
+from shapegan.model import choices
 from shapegan.model.config import Objective, Optimiser, Stage, TrainConfig
-from shapegan.model.generator import GeneratorConfig
-from shapegan.model.point_critic import PointCriticConfig
+from shapegan.model.networks.generator import GeneratorConfig
+from shapegan.model.networks.point_critic import PointCriticConfig
+from shapegan.model.networks.voxel_critic import VoxelCriticConfig
 from shapegan.model.schedule import Budget, Position
-from shapegan.model.trainer import TrainSettings
-from shapegan.model.voxel_critic import VoxelCriticConfig
+from shapegan.model.training import trainer
+from shapegan.model.training.checkpoint import Checkpoint, latest_checkpoint, load_checkpoint
+from shapegan.model.training.trainer import TrainSettings
 from shapegan.pipeline import schema
 from shapegan.pipeline.config import PreprocessConfig
 from shapegan.pipeline.discover import Job

@@ -8,9 +8,10 @@ import numpy as np
 
 from shapegan.pipeline import schema
 from shapegan.pipeline.dataset import Dataset
+from shapegan.pipeline.errors import PlainError
 
 
-class ChoiceError(ValueError):
+class ChoiceError(PlainError, ValueError):
     """A shape asked for that is not there; the message is one line."""
 
 

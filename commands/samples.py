@@ -1,0 +1,36 @@
+"""`shapegan samples`: procedural meshes with a known solid."""
+
+from pathlib import Path
+
+import click
+
+from shapegan.commands.errors import interruptible, plain_errors
+from shapegan.pipeline.samples.kinds import KINDS
+
+
+@click.command()
+@click.argument(
+    "kinds", metavar="KIND...", nargs=-1, required=True, type=click.Choice([*KINDS, "all"])
+)
+@click.option(
+    "--out", required=True, type=click.Path(path_type=Path), help="Folder for the meshes."
+)
+@click.option(
+    "--count", type=click.IntRange(min=1), default=64, show_default=True, help="Of each kind."
+)
+@click.option(
+    "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of the shapes."
+)
+@click.option("--intact", is_flag=True, help="Leave the meshes whole and wound outwards.")
+def samples(kinds: tuple[str, ...], out: Path, count: int, seed: int, intact: bool) -> None:
+    """Write procedural shapes in ShapeNet's layout, spoilt as real meshes are.
+
+    KIND is chairs, tables, sofas, planes or all; several may be given. Beside each mesh, solid.json
+    holds its exact solid. What is in the folder already stays.
+    """
+    with interruptible(), plain_errors():
+        from shapegan.pipeline.samples.sample import write_samples
+
+        chosen = tuple(kind for kind in KINDS if kind in kinds or "all" in kinds)
+        written = sum(1 for _ in write_samples(chosen, count, seed, out, intact=intact))
+    click.echo(f"{written} meshes in {out}", err=True)

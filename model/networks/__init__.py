@@ -1,0 +1,1 @@
+"""Generators and critics: what is trained, and the published weights."""

@@ -1,0 +1,80 @@
+"""How a generator's weights begin. All draw from torch's global random generator."""
+
+import math
+from typing import TYPE_CHECKING
+
+from torch import nn
+
+if TYPE_CHECKING:
+    from shapegan.model.networks.generator import Generator
+
+_SPHERE_RADIUS = 0.5
+_LATENT_SHARE = 0.1
+"""Size of the latent's part of a layer against the points', where it begins as a sphere."""
+
+
+def published(generator: "Generator") -> None:
+    """U(-1 / sqrt(n), 1 / sqrt(n)), n the inputs of a layer: torch's default for `nn.Linear`.
+
+    As published, the voxel generator concatenates points and latents, so that they count together;
+    the one with layer norm adds up separate layers, each of which counts its own.
+    """
+    config = generator.config
+    first = config.encoded if config.norm else config.encoded + config.latent
+    middle = config.width + first
+    for index, layer in enumerate(generator.linears):
+        inputs = {0: first, config.depth // 2: middle}.get(index, layer.in_features)
+        _uniform(layer, inputs)
+    _uniform(generator.points_again, middle)
+    _uniform(generator.latent_first, config.latent if config.norm else first)
+    _uniform(generator.latent_again, config.latent if config.norm else middle)
+
+
+def _uniform(layer: nn.Linear, inputs: int) -> None:
+    bound = 1 / math.sqrt(inputs)
+    for parameter in layer.parameters():
+        nn.init.uniform_(parameter, -bound, bound)
+
+
+def he(generator: "Generator") -> None:
+    """N(0, 2 / n): features keep their variance from layer to layer (He et al. 2015).
+
+    Points and latent each give half of what enters the first layer; they and the features a third
+    each of what enters the middle one, however many numbers they are.
+    """
+    config = generator.config
+    points = 1.0 + 3.0 * config.frequencies  # mean squared length of an encoded point of the cube
+    linears = generator.linears
+    for layer in linears:
+        nn.init.normal_(layer.weight, std=math.sqrt(2 / config.width))
+        nn.init.zeros_(layer.bias)
+    nn.init.normal_(linears[0].weight, std=math.sqrt(1 / points))
+    nn.init.normal_(generator.latent_first.weight, std=math.sqrt(1 / config.latent))
+    nn.init.normal_(linears[config.depth // 2].weight, std=math.sqrt(2 / (3 * config.width)))
+    nn.init.normal_(generator.points_again.weight, std=math.sqrt(2 / (3 * points)))
+    nn.init.normal_(generator.latent_again.weight, std=math.sqrt(2 / (3 * config.latent)))
+    nn.init.normal_(linears[-1].weight, std=math.sqrt(1 / config.width))
+
+
+def sphere(generator: "Generator") -> None:
+    """About |x| - radius, from the coordinates alone; latents disturb it a little.
+
+    A hidden layer and its ReLU keep the length of what enters them, the last one sums it up (Atzmon
+    and Lipman 2020, SAL, theorem 1). Orthogonal weights keep it better than their normal ones.
+    """
+    config = generator.config
+    for layer in generator.linears[:-1]:
+        nn.init.orthogonal_(layer.weight, gain=math.sqrt(2))
+        nn.init.zeros_(layer.bias)
+    nn.init.zeros_(generator.points_again.weight)
+    nn.init.zeros_(generator.linears[0].weight[:, 3:])
+    disturbance = _LATENT_SHARE * math.sqrt(2 / (config.latent * config.width))
+    nn.init.normal_(generator.latent_first.weight, std=disturbance)
+    nn.init.normal_(generator.latent_again.weight, std=disturbance)
+    last = generator.linears[-1]
+    mean = math.sqrt(math.pi / config.width) / config.scale
+    nn.init.normal_(last.weight, mean=mean, std=1e-4 * mean)
+    nn.init.constant_(last.bias, -_SPHERE_RADIUS / config.scale)
+
+
+INITIALISATIONS = {"published": published, "he": he, "sphere": sphere}

@@ -1,0 +1,112 @@
+"""The authors' published weights -> `Generator` (Kleineberg et al. 2020, marian42/shapegan).
+
+Two layouts: the voxel generator concatenates points and latent to the inputs of layers 1 and 5; the
+point generator has layer norm and adds linear maps of the latent. Both give distances in units of
+their frame: the voxel weights saturate at 0.1, where their training data was clipped.
+"""
+
+import pickle
+import re
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from shapegan.model.networks.generator import Generator, GeneratorConfig
+from shapegan.pipeline.errors import PlainError
+
+Weights = dict[str, Tensor]
+
+
+class WeightsError(PlainError):
+    """A file that holds no published weights, or other ones than expected."""
+
+
+def load_published(path: Path) -> Generator:
+    """The generator of a file of published weights, on the CPU.
+
+    Args:
+        path: `gan_generator_voxels_*.to` (cube frame) or `point_generator_*.pt` (sphere frame).
+
+    Raises:
+        WeightsError: where the file cannot be read, or holds something else.
+    """
+    weights = _read(path)
+    try:
+        if "layers1.0.weight" in weights:
+            config, state = _from_voxels(weights)
+        elif "z_lin1.weight" in weights:
+            config, state = _from_points(weights)
+        else:
+            raise WeightsError(
+                f"{path} holds no published generator: expected layers1.0.weight or z_lin1.weight,"
+                f" got {', '.join(sorted(weights)[:3])}"
+            )
+        generator = Generator(config)
+        generator.load_state_dict(state)
+    except (KeyError, ValueError, RuntimeError) as error:
+        reason = " ".join(str(error).split())
+        raise WeightsError(f"{path} holds no whole published generator: {reason}") from error
+    return generator
+
+
+def _read(path: Path) -> Weights:
+    try:
+        weights = torch.load(path, map_location="cpu", weights_only=True)
+    except OSError as error:
+        raise WeightsError(f"cannot read {path}: {error.strerror}") from error
+    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError) as error:
+        raise WeightsError(f"{path} is no file of weights, or is torn") from error
+    named = isinstance(weights, dict) and all(isinstance(name, str) for name in weights)
+    if not named or not all(isinstance(value, Tensor) for value in weights.values()):
+        raise WeightsError(f"{path} is no file of weights: expected tensors by name")
+    return dict(weights)
+
+
+def _from_voxels(weights: Weights) -> tuple[GeneratorConfig, Weights]:
+    """Linear layers 0, 2, 4... of `layers1` and `layers2`; columns are features, points, latent."""
+    names = [name.removesuffix(".weight") for name in weights if name.endswith(".weight")]
+    names.sort(key=lambda name: [int(number) for number in re.findall(r"\d+", name)])
+    first, middle = weights["layers1.0.weight"], weights["layers2.0.weight"]
+    width = len(first)
+    config = GeneratorConfig(latent=first.shape[1] - 3, width=width, depth=len(names))
+    state = _linear_layers(weights, names)
+    state |= {
+        "layers.0.weight": first[:, :3],
+        "latent_first.weight": first[:, 3:],
+        f"layers.{config.depth // 2}.weight": middle[:, :width],
+        "points_again.weight": middle[:, width : width + 3],
+        "latent_again.weight": middle[:, width + 3 :],
+    }
+    return config, state
+
+
+def _from_points(weights: Weights) -> tuple[GeneratorConfig, Weights]:
+    """Layers `lins`, their `norms` (of the last, nothing is used), the latent's `z_lin1` and 2."""
+    depth = sum(re.fullmatch(r"lins\.\d+\.weight", name) is not None for name in weights)
+    width, latent = weights["z_lin1.weight"].shape
+    config = GeneratorConfig(
+        latent=latent, width=width, depth=depth, norm=True, bounded=False, frame="sphere"
+    )
+    middle = weights[f"lins.{depth // 2}.weight"]
+    state = _linear_layers(weights, [f"lins.{index}" for index in range(depth)])
+    for index in range(depth - 1):
+        for part in ("weight", "bias"):
+            state[f"norms.{index}.{part}"] = weights[f"norms.{index}.{part}"]
+    state["layers.0.bias"] = weights["lins.0.bias"] + weights["z_lin1.bias"]
+    state[f"layers.{depth // 2}.bias"] = state[f"layers.{depth // 2}.bias"] + weights["z_lin2.bias"]
+    state |= {
+        "latent_first.weight": weights["z_lin1.weight"],
+        "latent_again.weight": weights["z_lin2.weight"],
+        f"layers.{depth // 2}.weight": middle[:, :width],
+        "points_again.weight": middle[:, width:],
+    }
+    return config, state
+
+
+def _linear_layers(weights: Weights, names: list[str]) -> Weights:
+    return {
+        f"layers.{index}.{part}": weights[f"{name}.{part}"]
+        for index, name in enumerate(names)
+        for part in ("weight", "bias")
+    }

@@ -1,0 +1,1 @@
+"""Generators -> shapes: surfaces, pictures, and how good they are."""

@@ -1,0 +1,71 @@
+"""Whether a stream's numbers fit in memory, and where they are kept."""
+
+from pathlib import Path
+
+import psutil
+import torch
+
+from shapegan.model.streaming.batches import StreamConfig, StreamError
+
+PINS = ("auto", "none", "ram", "device")
+_AUTO_SHARE = 0.25
+"""Of the free memory, that is taken unasked."""
+_AUTO_BYTES = 8 * 2**30
+"""Nor more than can be read within a minute or so before the first step."""
+_LIMIT = Path("/sys/fs/cgroup/memory.max")
+"""A container's limit."""
+
+
+def stored_bytes(config: StreamConfig, shapes: int, stored: int) -> int:
+    """Bytes of all the fields that a stream reads, as they are stored."""
+    if config.kind == "voxels":
+        return shapes * config.size**3 * 2
+    return shapes * len(config.sets) * stored * (3 * 2 + 2)
+
+
+def placement(pin: str, needed: int, device: torch.device, world: int) -> str:
+    """Where to keep `needed` bytes: `none` (on disk), `ram` or `device`.
+
+    Args:
+        pin: One of `PINS`; `auto` takes what leaves room for training.
+        needed: Bytes.
+        device: Where batches go; the CPU's memory is the RAM.
+        world: Processes that may share the RAM, each with its own copy.
+
+    Raises:
+        StreamError: where it was asked for by name and does not fit.
+    """
+    if pin not in PINS:
+        raise StreamError(f"pin: got {pin}, takes {' or '.join(PINS)}")
+    if pin == "none":
+        return pin
+    if pin == "device" and device.type == "cpu":
+        pin = "ram"
+    if pin != "auto":
+        _check_fits(pin, needed, free_device(device) if pin == "device" else free_ram() // world)
+        return pin
+    if needed <= min(free_device(device) * _AUTO_SHARE, _AUTO_BYTES):
+        return "device"
+    return "ram" if needed <= min(free_ram() // world * _AUTO_SHARE, _AUTO_BYTES) else "none"
+
+
+def _check_fits(pin: str, needed: int, free: int) -> None:
+    if needed > free:
+        raise StreamError(
+            f"pin {pin}: the stream's shapes take {needed / 1e9:.2f} GB, {free / 1e9:.2f} GB are"
+            " free: take pin auto or none"
+        )
+
+
+def free_device(device: torch.device) -> int:
+    """Bytes free on a CUDA device, 0 of any other."""
+    return int(torch.cuda.mem_get_info(device)[0]) if device.type == "cuda" else 0
+
+
+def free_ram() -> int:
+    """Bytes that may still be taken; a container's limit counts as the machine's."""
+    free = int(psutil.virtual_memory().available)
+    limit = _LIMIT.read_text().strip() if _LIMIT.is_file() else "max"
+    if limit == "max":
+        return free
+    return max(0, min(free, int(limit) - int(psutil.Process().memory_info().rss)))

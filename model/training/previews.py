@@ -1,0 +1,37 @@
+"""Pictures of the same latents again and again, so that one watches shapes appear."""
+
+from pathlib import Path
+
+import numpy as np
+from torch import Tensor
+
+from shapegan.model.networks.generator import Generator
+from shapegan.model.schedule import Position
+from shapegan.model.shapes.sheets import draw_shapes, write_png
+from shapegan.model.shapes.surface import extract
+from shapegan.model.training.ledger import Ledger
+
+_COLUMNS = 4
+_PANEL = 160
+_MESHES = 2
+
+
+def draw_previews(
+    generator: Generator,
+    latents: Tensor,
+    resolution: int,
+    folder: Path,
+    position: Position,
+    ledger: Ledger,
+) -> Path:
+    """Draws the shapes of latents (S, Z) to a sheet in a folder and for TensorBoard."""
+    folder.mkdir(parents=True, exist_ok=True)
+    surfaces = [extract(generator, latent, resolution=resolution) for latent in latents]
+    picture = draw_shapes(surfaces, columns=_COLUMNS, panel=_PANEL)
+    path = folder / f"step-{position.total:08d}.png"
+    write_png(path, picture)
+    ledger.picture("samples", np.asarray(picture), position)
+    drawn = [surface for surface in surfaces if len(surface.faces)][:_MESHES]
+    for number, surface in enumerate(drawn):
+        ledger.mesh(f"mesh-{number}", surface.vertices, surface.faces, position)
+    return path
