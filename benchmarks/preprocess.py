@@ -173,7 +173,12 @@ def main(meshes: Path, limit: int, only: str, peers: str, timeout: float, truth:
     if not paths:
         raise click.UsageError(f"no .obj file to measure below {meshes}")
     run(OURS, paths[0], timeout, judged=False)  # compiles the kernels, once a machine
-    runs = list(_runs(paths, methods, timeout, truth))
+    runs = []
+    try:
+        for r in _runs(paths, methods, timeout, truth):
+            runs.append(r)
+    except KeyboardInterrupt:
+        click.echo(f"interrupted after {len(runs)} of {len(paths) * len(methods)} runs", err=True)
     click.echo(f"{by_mesh(runs)}\n\n{medians(runs)}")
 
 
