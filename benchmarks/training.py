@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from tables import markdown
 
 from shapegan.model.choices import Overrides, choose_config
+from shapegan.model.config import TrainConfig
 from shapegan.model.networks.generator import Generator
 from shapegan.model.recipes.draws import PICTURES, Draws, seeded
 from shapegan.model.schedule import Budget
@@ -67,6 +68,7 @@ class Quiet:
 @click.option("--data", type=click.Path(exists=True, path_type=Path), required=True)
 @click.option("--work", type=click.Path(path_type=Path), default=Path("work"), show_default=True)
 @click.option("--minutes", default=30.0, show_default=True)
+@click.option("--cpu", is_flag=True, help="Minutes of this process's CPU time, all threads.")
 @click.option("--recipe", default="voxel", show_default=True)
 @click.option("--presets", default="paper,fast", show_default=True)
 @click.option("--stages", help="As of `shapegan train`.")
@@ -76,6 +78,7 @@ def main(
     data: Path,
     work: Path,
     minutes: float,
+    cpu: bool,
     recipe: str,
     presets: str,
     stages: str | None,
@@ -92,18 +95,25 @@ def main(
         config = choose_config(recipe, name, Overrides(stages=sizes, seed=seed))
         with seeded(seed):
             rows += judge(f"{name}, untrained", Generator(config.generator), real, work)
-        run = work / f"{recipe}-{name}"
-        settings = TrainSettings(data, run, budget=Budget(seconds=60 * minutes))
-        start = time.perf_counter()
-        train(config, settings, Quiet())
-        spent = (time.perf_counter() - start) / 60
-        path = latest_checkpoint(run / "checkpoints")
-        assert path is not None
-        position = load_checkpoint(path).position
-        click.echo(f"{name}: {spent:.1f} minutes with pictures and checkpoints", err=True)
-        done = position.total, position.seconds / 60
-        rows += judge(name, load_generator(path), real, work, *done)
+        generator, *done = trained_for(minutes, cpu, config, data, work / f"{recipe}-{name}")
+        rows += judge(name, generator, real, work, *done)
     click.echo(table(rows))
+
+
+def trained_for(
+    minutes: float, cpu: bool, config: TrainConfig, data: Path, run: Path
+) -> tuple[Generator, int, float]:
+    """What a run of so many minutes gives, wall or CPU; its steps, and its minutes."""
+    clock = time.process_time if cpu else time.perf_counter
+    budget = Budget(seconds=60 * minutes)
+    start = clock()
+    train(config, TrainSettings(data, run, budget=budget, clock=clock), Quiet())
+    spent = (clock() - start) / 60
+    click.echo(f"{run}: {spent:.1f} minutes with pictures and checkpoints", err=True)
+    path = latest_checkpoint(run / "checkpoints")
+    assert path is not None
+    position = load_checkpoint(path).position
+    return load_generator(path), position.total, position.seconds / 60
 
 
 def held_out(data: Path) -> NDArray[np.float32]:
@@ -133,11 +143,12 @@ def judge(
     work: Path,
     steps: int = 0,
     minutes: float = 0.0,
+    levels: Sequence[float] = LEVELS,
 ) -> Iterator[Judged]:
     """A row for each level; draws the shapes at level 0."""
     draws = Draws(1)
     latents = draws.normal(PICTURES, SHAPES, generator.config.latent)
-    for level in LEVELS:
+    for level in levels:
         surfaces = [
             extract(generator, latent, resolution=RESOLUTION, level=level) for latent in latents
         ]

@@ -98,9 +98,12 @@ def test_a_run_that_is_done_stays_as_it_is(data: Path, alone: Alone) -> None:
 def test_time_is_kept_and_counted_on(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    clock = itertools.count()
-    monkeypatch.setattr(trainer.time, "perf_counter", lambda: float(next(clock)))
-    settings = dataclasses.replace(quick(data, tmp_path / "run"), budget=Budget(seconds=40))
+    ticks = itertools.count(step=2)
+    settings = dataclasses.replace(
+        quick(data, tmp_path / "run"),
+        budget=Budget(seconds=40),
+        clock=lambda: float(next(ticks)),
+    )
     each_step(monkeypatch, lambda step: interrupt() if step == 4 else None)
     position = train(AUTODECODER, settings, Told())
     assert (position.stage, position.total, position.seconds) == (0, 4, 8.0)
