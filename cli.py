@@ -3,6 +3,7 @@
 import click
 
 from shapegan import __version__
+from shapegan.commands.generate import generate
 from shapegan.commands.inspect import inspect
 from shapegan.commands.preprocess import preprocess
 from shapegan.commands.samples import samples
@@ -15,7 +16,7 @@ def main() -> None:
     """Meshes to signed distance shards, shards to generators of 3D shapes."""
 
 
-for _command in (preprocess, train, inspect, samples):
+for _command in (preprocess, train, generate, inspect, samples):
     main.add_command(_command)
 
 

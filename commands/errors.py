@@ -21,13 +21,17 @@ class Terminated(KeyboardInterrupt):
 
 
 @contextlib.contextmanager
-def interruptible() -> Iterator[None]:
-    """Makes Ctrl-C and SIGTERM a line and the exit code that shells expect of them."""
+def interruptible(after: str = "the same command resumes") -> Iterator[None]:
+    """Makes Ctrl-C and SIGTERM a line and the exit code that shells expect of them.
+
+    Args:
+        after: What that line says of the work.
+    """
     before = signal.signal(signal.SIGTERM, _terminate)
     try:
         yield
     except KeyboardInterrupt as error:
-        click.echo("interrupted; the same command resumes", err=True)
+        click.echo(f"interrupted; {after}", err=True)
         code = signal.SIGTERM if isinstance(error, Terminated) else signal.SIGINT
         raise click.exceptions.Exit(128 + code) from error
     finally:

@@ -1,10 +1,12 @@
 """What commands share in reading their options."""
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 MOST_DRAWN = 200
 """Shapes on a sheet; more would be a picture that few programs open."""
@@ -46,6 +48,13 @@ def seconds(_: click.Context, __: click.Parameter, value: str | None) -> float |
     return seconds
 
 
+def finite(_: click.Context, __: click.Parameter, value: float | None) -> float | None:
+    """Refuses nan, which lies in any range."""
+    if value is not None and not math.isfinite(value):
+        raise click.BadParameter(f"takes a finite number, got {value}")
+    return value
+
+
 def png(_: click.Context, __: click.Parameter, path: Path | None) -> Path | None:
     """A file that can be made: better said before the work than after."""
     if path is not None and path.suffix.lower() != ".png":
@@ -55,8 +64,69 @@ def png(_: click.Context, __: click.Parameter, path: Path | None) -> Path | None
     return path
 
 
+def refuse_typed(context: click.Context, why: str, *names: str) -> None:
+    """Refuses options of these names where they were given, but would do nothing."""
+    for parameter in context.command.params:
+        given = context.get_parameter_source(str(parameter.name)) is ParameterSource.COMMANDLINE
+        if given and parameter.name in names:
+            raise click.UsageError(f"{parameter.opts[0]} {why}")
+
+
 def decorate(function: Any, options: list[Callable[[Any], Any]]) -> Any:
     """Puts options on a command, in the order in which `--help` shows them."""
     for option in reversed(options):
         function = option(function)
     return function
+
+
+source_argument = click.argument("source", metavar="SOURCE", type=click.Path(path_type=Path))
+
+
+def source_options(function: Any) -> Any:
+    """Options of whatever makes shapes of latents."""
+    return decorate(
+        function,
+        [
+            click.option(
+                "--truncation",
+                type=click.FloatRange(min=0),
+                default=1.0,
+                callback=finite,
+                show_default=True,
+                help="Shrinks latents towards their mean: less variety, fewer odd shapes.",
+            ),
+            device_option,
+        ],
+    )
+
+
+def surface_options(function: Any) -> Any:
+    """Options of how surfaces are taken of fields."""
+    return decorate(
+        function,
+        [
+            click.option(
+                "--resolution",
+                type=click.IntRange(2, 2048),
+                default=128,
+                show_default=True,
+                help="Points of the grid along each axis.",
+            ),
+            level_option,
+        ],
+    )
+
+
+device_option = click.option(
+    "--device",
+    default="auto",
+    show_default=True,
+    help="cpu, cuda, cuda:1; auto takes CUDA if it is there.",
+)
+level_option = click.option(
+    "--level",
+    type=click.FloatRange(-1, 1),
+    callback=finite,
+    help="Value of the field at the surface, frame units; above 0 is thicker."
+    "  [default: 0, and 0.04 for published weights]",
+)

@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from shapegan.commands.errors import plain_errors
-from shapegan.commands.options import MOST_DRAWN, decorate, seconds, some_numbers
+from shapegan.commands.options import MOST_DRAWN, decorate, device_option, seconds, some_numbers
 
 
 def recipe_options(function: Any) -> Any:
@@ -68,12 +68,7 @@ def training_options(function: Any) -> Any:
                 metavar="TIME",
                 help="Of the whole run, such as 30m or 2h, divided among its stages.",
             ),
-            click.option(
-                "--device",
-                default="auto",
-                show_default=True,
-                help="cpu, cuda, cuda:1; auto takes CUDA if it is there.",
-            ),
+            device_option,
             click.option(
                 "--precision",
                 type=click.Choice(["fp32", "bf16", "tf32"]),

@@ -8,6 +8,7 @@ their frame: the voxel weights saturate at 0.1, where their training data was cl
 import pickle
 import re
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -17,9 +18,21 @@ from shapegan.pipeline.errors import PlainError
 
 Weights = dict[str, Tensor]
 
+_VOXELS, _POINTS = "layers1.0.weight", "z_lin1.weight"
+"""What tells the two layouts."""
+
 
 class WeightsError(PlainError):
     """A file that holds no published weights, or other ones than expected."""
+
+
+def is_published(path: Path) -> bool:
+    """Whether a file of weights is one of the authors'; whether it is whole shows in loading it.
+
+    Raises:
+        WeightsError: where the file cannot be read.
+    """
+    return _VOXELS in (weights := _content(path)) or _POINTS in weights
 
 
 def load_published(path: Path) -> Generator:
@@ -33,13 +46,13 @@ def load_published(path: Path) -> Generator:
     """
     weights = _read(path)
     try:
-        if "layers1.0.weight" in weights:
+        if _VOXELS in weights:
             config, state = _from_voxels(weights)
-        elif "z_lin1.weight" in weights:
+        elif _POINTS in weights:
             config, state = _from_points(weights)
         else:
             raise WeightsError(
-                f"{path} holds no published generator: expected layers1.0.weight or z_lin1.weight,"
+                f"{path} holds no published generator: expected {_VOXELS} or {_POINTS},"
                 f" got {', '.join(sorted(weights)[:3])}"
             )
         generator = Generator(config)
@@ -51,16 +64,22 @@ def load_published(path: Path) -> Generator:
 
 
 def _read(path: Path) -> Weights:
+    weights = _content(path)
+    if not all(isinstance(value, Tensor) for value in weights.values()):
+        raise WeightsError(f"{path} is no file of weights: expected tensors by name")
+    return weights
+
+
+def _content(path: Path) -> dict[str, Any]:
     try:
-        weights = torch.load(path, map_location="cpu", weights_only=True)
+        content = torch.load(path, map_location="cpu", weights_only=True)
     except OSError as error:
         raise WeightsError(f"cannot read {path}: {error.strerror}") from error
     except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError) as error:
         raise WeightsError(f"{path} is no file of weights, or is torn") from error
-    named = isinstance(weights, dict) and all(isinstance(name, str) for name in weights)
-    if not named or not all(isinstance(value, Tensor) for value in weights.values()):
+    if not isinstance(content, dict) or not all(isinstance(name, str) for name in content):
         raise WeightsError(f"{path} is no file of weights: expected tensors by name")
-    return dict(weights)
+    return dict(content)
 
 
 def _from_voxels(weights: Weights) -> tuple[GeneratorConfig, Weights]:

@@ -38,6 +38,8 @@ class Checkpoint:
     """What was measured since the last row of metrics.csv."""
     shapes: int
     """Training shapes."""
+    data: str = ""
+    """The dataset's folder, as far as it is known."""
     code_version: str = __version__
 
 
@@ -69,6 +71,7 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint, keep: bool = False) ->
         "recipe": checkpoint.recipe,
         "ledger": checkpoint.ledger,
         "shapes": checkpoint.shapes,
+        "data": checkpoint.data,
         "keep": keep,
     }
     # In memory first: torch's own writer of files has no plain error for a full disk.
@@ -104,6 +107,7 @@ def load_checkpoint(path: Path, device: torch.device | str = "cpu") -> Checkpoin
             recipe=content["recipe"],
             ledger=content["ledger"],
             shapes=content["shapes"],
+            data=content.get("data", ""),
             code_version=content["code_version"],
         )
     except (KeyError, TypeError, TrainConfigError) as error:
@@ -121,11 +125,19 @@ def load_generator(path: Path, device: torch.device | str = "cpu") -> Generator:
     Raises:
         CheckpointError: where the file cannot be used.
     """
-    checkpoint = load_checkpoint(path, device)
+    return generator_of(load_checkpoint(path, device), path).to(device)
+
+
+def generator_of(checkpoint: Checkpoint, path: Path) -> Generator:
+    """The same of a checkpoint that was read from a path, on the CPU and without gradients.
+
+    Raises:
+        CheckpointError: where its weights do not fit.
+    """
     generator = Generator(checkpoint.config.generator)
     with fitting(path):
         generator.load_state_dict(checkpoint.recipe["average"]["weights"])
-    return generator.to(device).requires_grad_(False)
+    return generator.requires_grad_(False)
 
 
 @contextlib.contextmanager

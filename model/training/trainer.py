@@ -326,6 +326,7 @@ class _Training:
             self._recipe.state(),
             self._ledger.state(),
             self._shapes,
+            str(self._settings.data.resolve()),
         )
         save_checkpoint(self._folder.checkpoints, checkpoint, keep)
         self._last_saved = time.monotonic()
