@@ -162,7 +162,7 @@ def preprocess(root: Path, out: Path, dry_run: bool, **options: Any) -> None:
         config = PreprocessConfig(
             **{field.name: options[field.name] for field in dataclasses.fields(PreprocessConfig)}
         )
-        _check_method(config.method, options)
+        _check_machine(config.method, options)
         found = discover(root, options["categories"], options["limit"], options["splits"])
         jobs = found.jobs
         for note in found.notes:
@@ -176,11 +176,18 @@ def preprocess(root: Path, out: Path, dry_run: bool, **options: Any) -> None:
         summarise(out, *result, console)
 
 
-def _check_method(method: str, options: dict[str, Any]) -> None:
-    """Refuses to scan without OpenGL; machines of a cluster have to see to theirs."""
+def _check_machine(method: str, options: dict[str, Any]) -> None:
+    """Refuses to scan without OpenGL, and a GPU that is not there.
+
+    On a cluster, other machines do the work: they are asked once they are there.
+    """
+    from shapegan.pipeline.devices import check_device
     from shapegan.pipeline.scan import check_opengl
 
-    if method == "scan" and not (options["scheduler"] or options["cluster"]):
+    if options["scheduler"] or options["cluster"]:
+        return
+    check_device(options["device"])
+    if method == "scan":
         check_opengl()
 
 

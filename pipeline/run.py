@@ -38,6 +38,7 @@ from distributed.system import MEMORY_LIMIT
 
 from shapegan import __version__
 from shapegan.pipeline.config import PreprocessConfig
+from shapegan.pipeline.devices import has_device
 from shapegan.pipeline.discover import Job
 from shapegan.pipeline.errors import PlainError
 from shapegan.pipeline.files import OutputError
@@ -146,7 +147,7 @@ def _pool(settings: RunSettings, out: Path) -> Iterator[_Pool]:
         yield _Loop()
         return
     with _cluster(settings) as (address, window), _connected(address) as client:
-        _check_workers(client, out)
+        _check_workers(client, out, settings.device)
         with _children(client, settings) as name:
             yield _Dask(client, name, window)
 
@@ -279,6 +280,8 @@ def _cluster(settings: RunSettings) -> Iterator[tuple[Any, int]]:
             processes=False,
             memory_limit=0,
             dashboard_address=None,
+            # Even without a dashboard there is a page of metrics: at any port that is free.
+            scheduler_kwargs={"dashboard_address": "127.0.0.1:0"},
             silence_logs=logging.CRITICAL,
         ) as cluster:
             yield cluster, 2 * settings.workers + 2
@@ -312,17 +315,21 @@ def _connected(address: Any) -> Iterator[Client]:
         yield client
 
 
-def _look(out: str) -> tuple[str, bool]:
-    """What a Dask worker knows of shapegan and sees of the output folder."""
-    return __version__, os.access(out, os.W_OK)
+def _look(out: str, device: str) -> tuple[str, bool, bool]:
+    """What a Dask worker knows of shapegan, sees of the output folder, and can compute on."""
+    return __version__, os.access(out, os.W_OK), has_device(device)
 
 
-def _check_workers(client: Client, out: Path) -> None:
-    """Refuses a cluster whose workers would write elsewhere, or other bytes."""
-    for worker, (version, sees) in client.run(_look, str(out)).items():
+def _check_workers(client: Client, out: Path, device: str) -> None:
+    """Refuses a cluster whose workers would write elsewhere, or other bytes, or nothing."""
+    for worker, (version, sees, computes) in client.run(_look, str(out), device).items():
         if version != __version__:
             raise RunError(f"{worker} has shapegan {version}, here is {__version__}")
         if not sees:
             raise RunError(
                 f"{worker} cannot write to {out}: a cluster needs --out on a shared file system"
+            )
+        if not computes:
+            raise RunError(
+                f"{worker} finds no device {device}: take --device cpu, or workers on GPUs"
             )

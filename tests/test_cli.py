@@ -268,6 +268,22 @@ def test_only_who_scans_here_needs_opengl_here(
     assert len(looked) == looks
 
 
+@pytest.mark.parametrize("more", [[], ["--workers", "0"], ["--dry-run"]])
+def test_a_gpu_that_is_not_there_is_one_line_before_any_work(
+    meshes: Path,
+    tmp_path: Path,
+    asked: dict[str, Any],
+    monkeypatch: pytest.MonkeyPatch,
+    more: list[str],
+) -> None:
+    monkeypatch.setattr("warp.is_cuda_available", lambda: False)
+    out = tmp_path / "out"
+    result = preprocess(meshes, "--out", out, "--device", "cuda", *more)
+    check_one_line(result, "no GPU", "--device cpu")
+    assert not asked
+    assert not out.exists()
+
+
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_an_interrupt_has_the_shells_exit_code(
     meshes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, code: int

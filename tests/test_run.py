@@ -1,4 +1,6 @@
+import contextlib
 import os
+import socket
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -248,6 +250,24 @@ def test_a_scheduler_that_is_not_there_is_one_line(
     monkeypatch.setattr(run_module, "_CONNECT_SECONDS", 1)
     with pytest.raises(RunError, match=r"cannot reach the Dask scheduler tcp://127\.0\.0\.1:1:"):
         run(tmp_path, ["ok"], scheduler="tcp://127.0.0.1:1")
+
+
+def test_a_cluster_without_the_device_is_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("warp.is_cuda_available", lambda: False)
+    with pytest.raises(RunError, match="finds no device cuda"):
+        run(tmp_path, ["ok"], workers=1, device="cuda")
+    assert run(tmp_path, ["ok"], workers=1)[0].shard_count == 1
+
+
+def test_a_port_that_others_use_is_no_matter(tmp_path: Path) -> None:
+    """Dask warns if it has to take another one than 8787, and warnings are errors here."""
+    with socket.socket() as other:
+        with contextlib.suppress(OSError):  # somebody uses it already: as good
+            other.bind(("", 8787))
+            other.listen()
+        assert not run(tmp_path, ["ok"], workers=1)[1]
 
 
 def test_slurm_without_dask_jobqueue_says_how_to_get_it(
