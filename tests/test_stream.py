@@ -344,14 +344,17 @@ def test_a_containers_limit_counts(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"config": StreamConfig("voxels", 16, 3)}, "no voxels of resolution 16, .*: 4, 8"),
+        (
+            {"config": StreamConfig("voxels", 16, 3)},
+            "no voxels of resolution 16, .*: 4, 8; choose with --stages",
+        ),
         (
             {"config": StreamConfig("points", 16, 3, sets=("uniform", "cloud"))},
-            "no point set cloud, there are: uniform, surface",
+            "no point set cloud, there are: uniform, surface; choose with --recipe voxel",
         ),
         (
             {"config": StreamConfig("voxels", 8, 3, split="test")},
-            "no shapes in split test, there are: train, val",
+            "no shapes in split test, there are: train, val; choose with --split",
         ),
         ({"config": StreamConfig("voxels", 8, 9)}, "too few shapes: 8 in split train, 9 in"),
         ({"config": StreamConfig("points", STORED + 1, 3)}, "too few points: .* 10000 to"),

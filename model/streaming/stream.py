@@ -182,20 +182,25 @@ def _opened(path: Path, config: StreamConfig) -> Disk:
     except DatasetError as error:
         raise StreamError(str(error)) from error
     if config.kind == "voxels":
-        _check_has(path, "voxels of resolution", config.size, dataset.resolutions)
+        _check_has(path, "voxels of resolution", config.size, dataset.resolutions, "--stages")
     else:
         for name in config.sets:
-            _check_has(path, "point set", name, dataset.point_sets)
+            _check_has(path, "point set", name, dataset.point_sets, "--recipe voxel")
     if not config.split or not splits:
         return Disk(dataset, range(len(dataset)))
-    _check_has(path, "shapes in split", config.split, tuple(splits))
+    _check_has(path, "shapes in split", config.split, tuple(splits), "--split")
     return Disk(dataset, splits[config.split])
 
 
-def _check_has(path: Path, what: str, wanted: object, there: tuple[object, ...]) -> None:
+def _check_has(
+    path: Path, what: str, wanted: object, there: tuple[object, ...], option: str
+) -> None:
     if wanted not in there:
         listed = ", ".join(str(one) for one in there) or "none"
-        raise StreamError(f"{path} has no {what} {wanted}, there are: {listed}")
+        raise StreamError(
+            f"{path} has no {what} {wanted}, there are: {listed}; choose with {option}, or"
+            " preprocess the meshes into another dataset"
+        )
 
 
 def _read_ahead(
