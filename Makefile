@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test test-slow check format clean
+.PHONY: demo test test-slow check format docker-lint docker-check clean
 
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -38,6 +38,14 @@ test-slow: $(STAMP)  ## the slow tests alone
 format: $(STAMP)
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+docker-lint:  ## hadolint, and the schemas of compose, Kubernetes and Dask's operator
+	$(PYTHON) -m venv build/docker-lint
+	build/docker-lint/bin/pip install --quiet --no-deps -r docker/lint-requirements.txt
+	build/docker-lint/bin/python docker/lint.py
+
+docker-check:  ## build the image and work in it: root, buildah and debootstrap, no engine
+	$(PYTHON) docker/check.py
 
 clean:
 	rm -rf $(VENV) .types demo build dist *.egg-info

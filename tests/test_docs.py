@@ -15,7 +15,7 @@ from shapegan.pipeline.run import preprocess
 from shapegan.pipeline.samples.sample import write_samples
 
 ROOT = Path(__file__).parents[1]
-FOLDERS = ("docs", "datasets", "benchmarks")
+FOLDERS = ("docs", "datasets", "benchmarks", "docker")
 PAGES = sorted(ROOT.glob("*.md")) + [
     page for folder in FOLDERS for page in sorted(ROOT.glob(f"{folder}/*.md"))
 ]
@@ -97,6 +97,17 @@ def test_readme_shows_each_command():
 def test_flags_named_in_the_text_exist():
     scripts = "".join(path.read_text(encoding="utf-8") for path in ROOT.glob("benchmarks/*.py"))
     known = {"--help", "--nworkers", "--nthreads", *re.findall(r'"(--[a-z-]+)', scripts)}
+    # Of docker itself, and of what the image adds.
+    known |= {
+        "--cpus",
+        "--entrypoint",
+        "--gpus",
+        "--memory",
+        "--pids-limit",
+        "--secret",
+        "--shm-size",
+    }
+    known |= {"--stop-timeout", "--user", "--fresh", "--url", "--no-install-recommends"}
     for command in main.commands.values():
         known |= {option for parameter in command.params for option in parameter.opts}
     for page in PAGES:
@@ -105,7 +116,7 @@ def test_flags_named_in_the_text_exist():
 
 
 def test_files_named_in_the_text_exist():
-    pattern = r"`((?:pipeline|tests|benchmarks|docs|datasets)/[\w/]+\.\w+)`"
+    pattern = r"`((?:pipeline|tests|benchmarks|docs|datasets|docker)/[\w/]+\.\w+)`"
     for page in PAGES:
         for name in re.findall(pattern, page.read_text(encoding="utf-8")):
             assert (ROOT / name).is_file() or name == "tests/test_X.py", (page.name, name)
