@@ -43,6 +43,15 @@ SUFFIXES = (".obj", ".ply", ".stl", ".off", ".glb", ".gltf")
 
 _READERS = {".obj": read_obj, ".ply": read_ply, ".off": read_off}
 
+_OTHERS = {
+    b"version https://git-lfs": "a pointer of Git LFS, not the mesh: fetch it by git lfs pull",
+    b"\x1f\x8b": "compressed by gzip: unpack it first",
+    b"PK\x03\x04": "a zip archive: unpack it first",
+    b"\xff\xfe": "text in UTF-16: save it as UTF-8",
+    b"\xfe\xff": "text in UTF-16: save it as UTF-8",
+}
+"""How files begin that often lie where a mesh should be, and what to do about them."""
+
 LARGEST = 1e18
 """Coordinates beyond this are taken for garbage: squares of squares would leave float64."""
 
@@ -93,6 +102,9 @@ def _contents(path: Path) -> bytes:
         raise BadMeshError(f"cannot be read: {error.strerror}") from error
     if not data or data.isspace():
         raise BadMeshError("empty file")
+    for beginning, what in _OTHERS.items():
+        if data.startswith(beginning):
+            raise BadMeshError(what)
     return data
 
 

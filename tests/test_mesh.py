@@ -1,3 +1,5 @@
+import codecs
+import gzip
 import os
 import stat
 import struct
@@ -179,6 +181,22 @@ NOT_MESHES = {
 def test_what_is_no_mesh_is_turned_away(what, suffix, tmp_path):
     line = refusal(tmp_path, NOT_MESHES[what], "mesh" + suffix)
     assert line == "empty file" if what in ("nothing", "blanks") else line != "empty file"
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        (NOT_MESHES["pointer"], "git lfs pull"),
+        (gzip.compress(TRIANGLE.encode()), "gzip: unpack it"),
+        (b"PK\x03\x04" + bytes(100), "zip archive: unpack it"),
+        (TRIANGLE.encode("utf-16"), "save it as UTF-8"),
+        (codecs.BOM_UTF16_BE + TRIANGLE.encode("utf-16-be"), "save it as UTF-8"),
+    ],
+    ids=["pointer", "gzip", "zip", "utf-16", "utf-16 big endian"],
+)
+def test_what_lies_in_the_place_of_a_mesh_is_named(data, words, suffix, tmp_path):
+    assert words in refusal(tmp_path, data, "mesh" + suffix)
 
 
 @pytest.mark.parametrize(
