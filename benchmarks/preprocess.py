@@ -148,6 +148,12 @@ def find(folder: Path, limit: int, only: list[str]) -> list[Path]:
     return paths
 
 
+def triangles(path: Path) -> int:
+    """How many triangles the polygons of an .obj file make."""
+    words = (line.split() for line in path.read_bytes().splitlines() if line[:1] == b"f")
+    return sum(len(face) - 3 for face in words)
+
+
 def _runs(paths: list[Path], methods: list[str], timeout: float, judged: bool) -> Iterator[Run]:
     for path in paths:
         for method in methods:
@@ -161,15 +167,19 @@ def _runs(paths: list[Path], methods: list[str], timeout: float, judged: bool) -
               help="ShapeNet-like tree or folder of .obj files.")  # fmt: skip
 @click.option("--limit", default=0, help="At most so many meshes, spread evenly; 0: all.")
 @click.option("--only", default="", help="Comma-separated names of meshes.")
+@click.option("--faces", default=0, help="Only meshes of at least so many triangles.")
 @click.option("--peers", default="mesh-to-sdf", help="Comma-separated; none if empty.")
 @click.option("--timeout", default=900.0, help="Seconds for a mesh, then it is given up.")
 @click.option("--truth/--no-truth", default=True, help="Judge closed meshes (needs libigl).")
-def main(meshes: Path, limit: int, only: str, peers: str, timeout: float, truth: bool) -> None:
+def main(
+    meshes: Path, limit: int, only: str, faces: int, peers: str, timeout: float, truth: bool
+) -> None:
     """Measures and prints."""
     methods = [OURS, *(name for name in peers.split(",") if name)]
     if unknown := [name for name in methods if name not in METHODS]:
         raise click.UsageError(f"--peers: {', '.join(unknown)} is none of {', '.join(METHODS)}")
     paths = find(meshes, limit, [name for name in only.split(",") if name])
+    paths = [path for path in paths if not faces or triangles(path) >= faces]
     if not paths:
         raise click.UsageError(f"no .obj file to measure below {meshes}")
     run(OURS, paths[0], timeout, judged=False)  # compiles the kernels, once a machine

@@ -41,9 +41,10 @@ class Cost:
 
 
 def import_ours() -> None:
-    """Imports what `ours` needs."""
-    import shapegan.pipeline.process
-    import shapegan.pipeline.shards  # noqa: F401
+    """Imports what `ours` needs, as a worker does."""
+    from shapegan.pipeline.worker import prepare
+
+    prepare()
 
 
 def ours(path: Path, out: Path) -> tuple[str, int, NDArray[np.floating]]:

@@ -34,11 +34,11 @@ def find_lids(
         jump = ((near < 0) != (far < 0)) & is_jump(near, far, spacing)
         for side in halves(at_jump, axis):
             side |= jump
+    if not at_jump.any():
+        return np.zeros((0, 3), np.float32), np.zeros((0, 3), np.int32)
     # Cells with a piece of the real surface in them need no lid.
     free = np.abs(voxels) > 0.6 * spacing
     cells = binary_dilation(at_jump, np.ones((3, 3, 3), dtype=bool)) & free
-    if not at_jump.any():
-        return np.zeros((0, 3), np.float32), np.zeros((0, 3), np.int32)
     grid = np.nan_to_num(winding, nan=0.5)
     if not cells.any() or not grid.min() < 0.5 < grid.max():
         return np.zeros((0, 3), np.float32), np.zeros((0, 3), np.int32)

@@ -46,6 +46,7 @@ class SignedDistance:
         self._outer_rows: Any = wp.array(rows, dtype=int, device=device)
         self._lids: wp.Mesh | None = None
         self._finest: _Asked | None = None
+        self._answered: NDArray[np.float32] | None = None
         self._swell_by(np.zeros(len(shell.vertices), np.float32))
 
     def thicken_walls(self, thickness: float) -> None:
@@ -65,6 +66,7 @@ class SignedDistance:
         self._thick = self._mesh(vertices, np.concatenate([thin, sheets]))
         self._swell: Any = wp.array(swell, dtype=float, device=self.device)
         self.thin_faces = len(thin)
+        self._answered = None
 
     def _mesh(self, vertices: NDArray[np.float32], faces: NDArray[np.int32]) -> wp.Mesh | None:
         return ray_mesh(vertices, faces, self.device) if len(faces) else None
@@ -85,7 +87,7 @@ class SignedDistance:
             What `voxels` gives from now on.
         """
         shape = (resolution,) * 3
-        self._finest = self._ask(grid_points(resolution))
+        self._finest, self._answered = self._ask(grid_points(resolution)), None
         on_surface = self._finest.nearest.clearance.numpy() < ON_SURFACE
         winding = np.where(on_surface, np.nan, self._finest.winding.numpy())
         voxels = self.voxels(resolution)
@@ -93,14 +95,18 @@ class SignedDistance:
         if len(lids[1]):
             self._lids, self.lid_faces = self._mesh(*lids), len(lids[1])
             self._bring_lids(self._finest)
+            self._answered = None
         return self.voxels(resolution)
 
     def voxels(self, resolution: int) -> NDArray[np.float32]:
         """Signed distances (R, R, R) at the grid of `shapegan.pipeline.schema.grid_points`."""
+        shape = (resolution,) * 3
         asked = self._finest
         if asked is None or len(asked.points) != resolution**3:
-            asked = self._ask(grid_points(resolution))
-        return self._answer(asked)[0].reshape((resolution,) * 3)
+            return self._answer(self._ask(grid_points(resolution)))[0].reshape(shape)
+        if self._answered is None:
+            self._answered = self._answer(asked)[0].reshape(shape)
+        return self._answered.copy()
 
     def _ask(self, points: NDArray[np.float32]) -> "_Asked":
         """Finds what is nearest, and the winding numbers."""

@@ -231,8 +231,12 @@ def _split_order(centroids: NDArray[np.float64], depth: int) -> NDArray[np.intp]
         low = np.minimum.reduceat(points, bounds[:-1])
         high = np.maximum.reduceat(points, bounds[:-1])
         axis = np.argmax(high - low, axis=1)[segment]
-        along = points[np.arange(len(points)), axis]
-        order = order[np.lexsort((along, segment))]
+        # Segments are about as long as each other: as rows, they are sorted without a key.
+        rank = np.arange(len(order)) - bounds[segment]
+        along = np.full((2**level, rank.max() + 1), np.inf)
+        along[segment, rank] = points[np.arange(len(points)), axis]
+        place = np.argsort(along, axis=1, kind="stable") + bounds[:-1, None]
+        order = order[place[np.arange(along.shape[1]) < np.diff(bounds)[:, None]]]
     return order
 
 

@@ -337,6 +337,12 @@ def test_limit_spreads_evenly_and_only_takes_names(preprocess, tmp_path):
     assert [path.parent.parent.name for path in found] == ["b", "f"]
 
 
+def test_polygons_count_as_the_triangles_they_make(preprocess, tmp_path):
+    path = tmp_path / "a.obj"
+    path.write_text("v 0 0 0\nvn 0 0 1\nf 1 2 3\n  # f 1\nf 1/1/1 2/2/1 3/3/1 4/4/1\nf 1 2 3 4 5\n")
+    assert preprocess.triangles(path) == 1 + 2 + 3
+
+
 def test_cost_counts_what_is_on_disk_and_what_was_resident(monkeypatch, tmp_path):
     import single
 
