@@ -5,6 +5,7 @@ import click
 from shapegan import __version__
 from shapegan.commands.generate import generate
 from shapegan.commands.inspect import inspect
+from shapegan.commands.interpolate import interpolate
 from shapegan.commands.preprocess import preprocess
 from shapegan.commands.samples import samples
 from shapegan.commands.train import train
@@ -16,7 +17,7 @@ def main() -> None:
     """Meshes to signed distance shards, shards to generators of 3D shapes."""
 
 
-for _command in (preprocess, train, generate, inspect, samples):
+for _command in (preprocess, train, generate, interpolate, inspect, samples):
     main.add_command(_command)
 
 

@@ -66,6 +66,7 @@ def png(_: click.Context, __: click.Parameter, path: Path | None) -> Path | None
 
 def refuse_typed(context: click.Context, why: str, *names: str) -> None:
     """Refuses options of these names where they were given, but would do nothing."""
+    # In the order of the command's options, the first that was given is told.
     for parameter in context.command.params:
         given = context.get_parameter_source(str(parameter.name)) is ParameterSource.COMMANDLINE
         if given and parameter.name in names:

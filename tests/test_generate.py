@@ -1,38 +1,21 @@
-import dataclasses
 from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 import trimesh
 from click.testing import CliRunner, Result
 from PIL import Image
-from training import POINT
+from toys import toy_run
 
 from shapegan.cli import main
 from shapegan.model.generation.meshes import as_trimesh, largest_component
 from shapegan.model.generation.source import open_source
-from shapegan.model.networks.generator import Generator
-from shapegan.model.schedule import Position
 from shapegan.model.shapes.surface import Surface, extract
-from shapegan.model.training.checkpoint import Checkpoint, save_checkpoint
-
-CONFIG = dataclasses.replace(
-    POINT, generator=dataclasses.replace(POINT.generator, latent=4, width=32)
-)
 
 
 @pytest.fixture(scope="module")
 def toy(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run whose shapes are spheres with dents, which nobody trained."""
-    torch.manual_seed(3)
-    generator = Generator(CONFIG.generator)
-    torch.nn.init.normal_(generator.latent_first.weight, std=0.02)
-    state = {"average": {"weights": generator.state_dict()}}
-    folder = tmp_path_factory.mktemp("run")
-    checkpoint = Checkpoint(CONFIG, Position(total=1), state, {}, shapes=8)
-    save_checkpoint(folder / "checkpoints", checkpoint)
-    return folder
+    return toy_run(tmp_path_factory.mktemp("run"))
 
 
 def generate(*arguments: object) -> Result:
