@@ -3,6 +3,7 @@
 import click
 
 from shapegan import __version__
+from shapegan.commands.evaluate import evaluate
 from shapegan.commands.generate import generate
 from shapegan.commands.inspect import inspect
 from shapegan.commands.interpolate import interpolate
@@ -17,7 +18,7 @@ def main() -> None:
     """Meshes to signed distance shards, shards to generators of 3D shapes."""
 
 
-for _command in (preprocess, train, generate, interpolate, inspect, samples):
+for _command in (preprocess, train, generate, interpolate, evaluate, inspect, samples):
     main.add_command(_command)
 
 
