@@ -4,6 +4,7 @@ import http.server
 import importlib.util
 import os
 import re
+import subprocess
 import threading
 import time
 from pathlib import Path
@@ -66,7 +67,8 @@ def command_lines() -> list[list[str]]:
     ours = ["tini", "--", "shapegan"]
     lines = [each.get("entrypoint", ours) + each["command"] for each in services().values()]
     lines += [each.get("command", ours) + each["args"] for each in containers()]
-    return [[str(word) for word in line[2:]] for line in lines if line[:2] == ["tini", "--"]]
+    lines = [[str(word) for word in line[2:]] for line in lines if line[:2] == ["tini", "--"]]
+    return [line[line.index("shapegan") :] if line[0] == "bash" else line for line in lines]
 
 
 def parse(command: click.Command, arguments: list[str]) -> None:
@@ -115,10 +117,13 @@ def test_health_checks_are_understood(tmp_path, monkeypatch):
     assert probes
     for name in health.CACHES:
         monkeypatch.setenv(name, str(tmp_path))
+    looked_at = []
+    monkeypatch.setattr(health, "check_url", lambda url, seconds: looked_at.append(url))
+    monkeypatch.setattr(health, "check_fresh", lambda path, minutes: looked_at.append(path))
     for line in checks + probes:
         assert line[:1] == HEALTH
-        # Nothing runs here: 1 says that, 2 would say that a flag is unknown.
-        assert health.main(line[1:]) == 1
+        assert health.main(line[1:]) == 0
+    assert len(looked_at) == len(checks + probes)
 
 
 def test_versions_agree():
@@ -161,6 +166,18 @@ def test_the_operator_names_the_scheduler_that_the_driver_asks():
     driver = (FOLDER / "kubernetes" / "preprocess.yaml").read_text(encoding="utf-8")
     port = cluster["spec"]["scheduler"]["service"]["ports"][0]["port"]
     assert f"tcp://{cluster['metadata']['name']}-scheduler:{port}" in driver
+
+
+@pytest.mark.parametrize(("signalled", "code"), [(True, 143), (False, 3)])
+def test_a_training_that_is_stopped_leaves_its_job_unfinished(signalled, code):
+    (words,) = (each["command"] for each in containers() if "bash" in each.get("command", ()))
+    training = "trap 'sleep 0.3; exit 0' TERM; echo begun; sleep 2 & wait; exit 3"
+    line = [*words[2:-1], "bash", "-c", training]
+    with subprocess.Popen(line, stdout=subprocess.PIPE, text=True) as job:
+        assert job.stdout.readline() == "begun\n"
+        if signalled:
+            job.terminate()
+        assert job.wait(20) == code
 
 
 def test_manifests_run_without_privileges_and_with_limits():
