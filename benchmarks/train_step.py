@@ -51,6 +51,7 @@ CASES = {
     "16^3 x 16": Case("voxel", 16, 16),
     "32^3 x 16": Case("voxel", 32, 16),
     "64^3 x 16": Case("voxel", 64, 16),
+    "64^3 x 1": Case("voxel", 64, 1),
     "4,096 points x 32": Case("point", 4096, 32),
     "8^3 x 4": Case("voxel", 8, 4),
     "256 points x 4": Case("point", 256, 4),
