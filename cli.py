@@ -9,6 +9,7 @@ from shapegan.commands.inspect import inspect
 from shapegan.commands.interpolate import interpolate
 from shapegan.commands.preprocess import preprocess
 from shapegan.commands.samples import samples
+from shapegan.commands.status import status
 from shapegan.commands.train import train
 
 
@@ -18,7 +19,7 @@ def main() -> None:
     """Meshes to signed distance shards, shards to generators of 3D shapes."""
 
 
-for _command in (preprocess, train, generate, interpolate, evaluate, inspect, samples):
+for _command in (preprocess, train, status, generate, interpolate, evaluate, inspect, samples):
     main.add_command(_command)
 
 

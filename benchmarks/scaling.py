@@ -49,6 +49,9 @@ class Clock:
         if self.startup is None:
             self.startup = time.monotonic() - self.started - (report.seconds or 0.0)
 
+    def note(self, text: str) -> None:
+        """Does nothing."""
+
 
 @dataclass(frozen=True)
 class Run:

@@ -40,6 +40,9 @@ class Progress(Protocol):
     def advance(self, report: MeshReport) -> None:
         """This mesh is done."""
 
+    def note(self, text: str) -> None:
+        """Something that the user should know, in a line."""
+
 
 @dataclass(frozen=True)
 class Join:

@@ -64,6 +64,10 @@ class Meter:
         self._done_here += 1
         self._show()
 
+    def note(self, text: str) -> None:
+        """Something that the user should know, in a line."""
+        self._print(text)
+
     def text(self) -> str:
         """How far it is, in a line."""
         done = self._counts.total()
@@ -86,7 +90,10 @@ class Meter:
 
     def _say(self) -> None:
         self._said = self._clock()
-        self._console.print(self.text(), highlight=False, soft_wrap=True)
+        self._print(self.text())
+
+    def _print(self, text: str) -> None:
+        self._console.print(text, highlight=False, markup=False, emoji=False, soft_wrap=True)
 
 
 def duration(seconds: float) -> str:

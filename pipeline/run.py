@@ -47,7 +47,6 @@ from shapegan.pipeline.parts import PART_FOLDER, ShardRecord, finish_shard, writ
 from shapegan.pipeline.plan import Join, Plan, Progress, RunSettings
 from shapegan.pipeline.schema import MeshReport, Outcome
 from shapegan.pipeline.worker import (
-    Limits,
     Task,
     Worker,
     WorkerStoppedError,
@@ -61,6 +60,9 @@ _WORKER_MEMORY = 1e9
 """Bytes that a worker needs for an ordinary mesh, with room to spare."""
 _REMOTE_WINDOW = 2000
 """Meshes that a cluster of any size has in hand or waiting; a few kilobytes each."""
+_PREFIX = "shapegan-"
+"""Of the keys under which Dask knows our calls."""
+_NOBODY = "no Dask worker, waiting for one"
 
 
 class RunError(PlainError):
@@ -105,7 +107,7 @@ def _run(plan: Plan, settings: RunSettings) -> None:
     first = next(calls, None)
     if first is None:
         return
-    with _pool(settings, plan.out) as pool:
+    with _pool(settings, plan) as pool:
         for call in itertools.islice(itertools.chain([first], calls), pool.window):
             pool.submit(call)
         for call, answer in pool.answers():
@@ -142,14 +144,17 @@ def default_workers() -> tuple[int, str]:
 
 
 @contextlib.contextmanager
-def _pool(settings: RunSettings, out: Path) -> Iterator[_Pool]:
+def _pool(settings: RunSettings, plan: Plan) -> Iterator[_Pool]:
     if settings.workers == 0 and settings.scheduler is None:
         yield _Loop()
         return
-    with _cluster(settings) as (address, window), _connected(address) as client:
-        _check_workers(client, out, settings.device)
-        with _children(client, settings) as name:
-            yield _Dask(client, name, window)
+    with contextlib.ExitStack() as stack:
+        address, window = stack.enter_context(_cluster(settings))
+        client = stack.enter_context(_connected(address))
+        name = stack.enter_context(_children(client, settings, plan.out))
+        if settings.scheduler is not None or settings.cluster is not None:
+            stack.enter_context(_company(client, plan.progress))
+        yield _Dask(client, name, window)
 
 
 class _Loop:
@@ -197,7 +202,7 @@ class _Dask:
     def submit(self, call: Task | Join) -> None:
         first = 1 if isinstance(call, Join) else 0
         future = self._client.submit(
-            _do_there, call, self._children, key=f"shapegan-{uuid.uuid4().hex}", priority=first
+            _do_there, call, self._children, key=f"{_PREFIX}{uuid.uuid4().hex}", priority=first
         )
         self._calls[future.key] = call
         self._futures.add(future)
@@ -228,14 +233,29 @@ def _do_there(call: Task | Join, name: str) -> MeshReport | ShardRecord:
 class _Children(WorkerPlugin):
     """The child processes of a Dask worker, one for each of its threads."""
 
-    def __init__(self, name: str, target: str, limits: Limits) -> None:
+    def __init__(self, name: str, settings: RunSettings, out: Path) -> None:
         self.name = name
-        self._target = target
-        self._limits = limits
+        self._target, self._limits = settings.target, settings.limits
+        self._device = settings.device
+        self._out = out
+        self._version = __version__
 
-    def setup(self, worker: Any) -> None:  # noqa: ARG002 - Dask's signature
+    def setup(self, worker: Any) -> None:
         self._children: dict[int, Worker] = {}
         self._stopped = False
+        self._refusal = self._refused(worker.address)
+
+    def _refused(self, address: str) -> str:
+        """Why this worker would write elsewhere, other bytes, or nothing; empty if it would not."""
+        if __version__ != self._version:  # here, and in the process of the command
+            return f"{address} has shapegan {__version__}, the command {self._version}"
+        if not os.access(self._out, os.W_OK):
+            return f"{address} cannot write to {self._out}: --out has to be on a shared file system"
+        if not has_device(self._device):
+            return (
+                f"{address} finds no device {self._device}: take --device cpu, or workers on GPUs"
+            )
+        return ""
 
     def teardown(self, worker: Any) -> None:  # noqa: ARG002 - Dask's signature
         self._stopped = True
@@ -245,6 +265,8 @@ class _Children(WorkerPlugin):
     def do(self, call: Task | Join) -> MeshReport | ShardRecord:
         if self._stopped:
             raise WorkerStoppedError
+        if self._refusal:
+            raise RunError(self._refusal)
         child = self._children.setdefault(threading.get_ident(), Worker(self._target))
         if isinstance(call, Task):
             return do_isolated(child, call, self._limits)
@@ -253,14 +275,59 @@ class _Children(WorkerPlugin):
 
 
 @contextlib.contextmanager
-def _children(client: Client, settings: RunSettings) -> Iterator[str]:
+def _children(client: Client, settings: RunSettings, out: Path) -> Iterator[str]:
     """Gives all Dask workers children, also those that come later, and ends them at the end."""
     name = f"shapegan-{uuid.uuid4().hex}"
-    client.register_plugin(_Children(name, settings.target, settings.limits))
+    client.register_plugin(_Children(name, settings, out))
     try:
         yield name
     finally:
-        client.unregister_worker_plugin(name)
+        # Workers that lose their scheduler end, and their children with them.
+        if client.status == "running":
+            client.unregister_worker_plugin(name)
+
+
+@contextlib.contextmanager
+def _company(client: Client, progress: Progress) -> Iterator[None]:
+    """Tells which Dask workers come and go."""
+    count = len(client.scheduler_info(n_workers=-1)["workers"])
+    progress.note(f"{count} Dask workers" if count else _NOBODY)
+    company = _Company(progress, count)
+    client.subscribe_topic("all", company.hear)
+    try:
+        yield
+    finally:
+        company.over = True
+        if client.status == "running":
+            client.unsubscribe_topic("all")
+
+
+class _Company:
+    """The workers that a scheduler has, as its events tell."""
+
+    def __init__(self, progress: Progress, count: int) -> None:
+        self._progress = progress
+        self._count = count
+        self.over = False
+
+    def hear(self, event: tuple[float, Any]) -> None:
+        """One event of the topic `all`: its time, and what happened."""
+        _, what = event
+        action = what.get("action") if isinstance(what, dict) else None
+        if self.over or action not in ("add-worker", "remove-worker"):
+            return
+        worker = what["worker"]
+        if action == "add-worker":
+            self._count += 1
+            self._progress.note(f"Dask worker {worker} has joined: {self._count} now")
+            return
+        self._count -= 1
+        calls = len([key for key in what["processing-tasks"] if key.startswith(_PREFIX)])
+        left = f"{self._count} now" if self._count else _NOBODY
+        how = "has left" if what["expected"] else "is lost"
+        self._progress.note(
+            f"Dask worker {worker} {how}, what it had in hand goes to others ({calls}): {left}"
+        )
 
 
 @contextlib.contextmanager
@@ -313,23 +380,3 @@ def _connected(address: Any) -> Iterator[Client]:
         raise RunError(f"cannot reach the Dask scheduler {address}: {error}") from error
     with client:
         yield client
-
-
-def _look(out: str, device: str) -> tuple[str, bool, bool]:
-    """What a Dask worker knows of shapegan, sees of the output folder, and can compute on."""
-    return __version__, os.access(out, os.W_OK), has_device(device)
-
-
-def _check_workers(client: Client, out: Path, device: str) -> None:
-    """Refuses a cluster whose workers would write elsewhere, or other bytes, or nothing."""
-    for worker, (version, sees, computes) in client.run(_look, str(out), device).items():
-        if version != __version__:
-            raise RunError(f"{worker} has shapegan {version}, here is {__version__}")
-        if not sees:
-            raise RunError(
-                f"{worker} cannot write to {out}: a cluster needs --out on a shared file system"
-            )
-        if not computes:
-            raise RunError(
-                f"{worker} finds no device {device}: take --device cpu, or workers on GPUs"
-            )

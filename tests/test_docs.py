@@ -54,6 +54,9 @@ class Nothing:
     def advance(self, report):
         pass
 
+    def note(self, text):
+        pass
+
 
 @pytest.fixture(scope="module")
 def workplace(tmp_path_factory):

@@ -18,7 +18,7 @@ def test_the_first_signal_is_a_flag(number: signal.Signals) -> None:
     assert signal.getsignal(number) is before
 
 
-def test_the_second_one_acts_as_before() -> None:
+def test_a_second_interrupt_acts_as_before() -> None:
     with pytest.raises(KeyboardInterrupt), Interruption() as interruption:
         _twice(interruption)
 
@@ -27,6 +27,16 @@ def _twice(interruption: Interruption) -> None:
     os.kill(os.getpid(), signal.SIGTERM)
     assert interruption.asked
     os.kill(os.getpid(), signal.SIGINT)
+
+
+def test_sigterm_may_come_again_and_again() -> None:
+    """As from a job system, which sends it to all processes of a job, and once more by torchrun."""
+    before = signal.getsignal(signal.SIGTERM)
+    with Interruption() as interruption:
+        for _ in range(3):
+            os.kill(os.getpid(), signal.SIGTERM)
+        assert interruption.asked
+    assert signal.getsignal(signal.SIGTERM) is before
 
 
 @each_signal

@@ -42,7 +42,7 @@ def test_a_row_holds_the_means_since_the_last_one(opened: Any, tmp_path: Path) -
     ledger = opened()
     step(ledger, 1.0)
     step(ledger, 2.0, generator_loss=5.0)
-    row = ledger.row(Position(1, 2, 12, 4.0, 9.0), fade=0.25)
+    row = ledger.row(Position(1, 2, 12, 4.0, 9.0), fade=0.25, overall=0.6)
     assert row["loss"] == 1.5
     assert row["generator_loss"] == 5.0
     step(ledger, 7.0)
@@ -62,6 +62,7 @@ def test_a_row_holds_the_means_since_the_last_one(opened: Any, tmp_path: Path) -
         "critic_loss": "",
         "generator_loss": "5.0",
         "loss": "1.5",
+        "overall": "0.6",
     }
     assert (second["loss"], second["generator_loss"]) == ("7.0", "")
 

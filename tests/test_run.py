@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 
 import psutil
 import pytest
@@ -17,7 +18,7 @@ from shapegan.pipeline.dataset import Dataset
 from shapegan.pipeline.discover import Job
 from shapegan.pipeline.files import OutputError
 from shapegan.pipeline.manifest import DatasetError, Manifest, TurnedAway, opened_output
-from shapegan.pipeline.plan import RunSettings
+from shapegan.pipeline.plan import Join, RunSettings
 from shapegan.pipeline.run import RunError, preprocess
 from shapegan.pipeline.schema import MeshReport
 from shapegan.pipeline.worker import Limits
@@ -37,12 +38,16 @@ class Count:
     def __init__(self) -> None:
         self.resumed: list[MeshReport] = []
         self.done: list[MeshReport] = []
+        self.notes: list[str] = []
 
     def resume(self, reports: Sequence[MeshReport]) -> None:
         self.resumed += reports
 
     def advance(self, report: MeshReport) -> None:
         self.done.append(report)
+
+    def note(self, text: str) -> None:
+        self.notes.append(text)
 
 
 def run(
@@ -299,15 +304,38 @@ def test_a_running_cluster_survives_its_workers_being_killed(
             if len(self.done) == 2:
                 os.kill(victim, 9)
 
+    progress = KillOne()
     manifest, _ = run(
         tmp_path,
         behaviours,
-        progress=KillOne(),
+        progress=progress,
         scheduler=running_cluster.scheduler_address,
         limits=Limits(),
     )
     assert manifest.counts == {"ok": 11}
     assert digests(tmp_path / "out") == undisturbed
+    assert progress.notes[0] == "2 Dask workers"
+    assert "is lost, what it had in hand goes to others (" in progress.notes[1]
+    assert progress.notes[1].endswith("): 1 now")
+
+
+@pytest.mark.parametrize(
+    ("version", "out", "says"),
+    [
+        ("7.0", ".", r"^tcp://one has shapegan .*, the command 7\.0$"),
+        (run_module.__version__, "missing", "^tcp://one cannot write to .*missing: --out has to"),
+    ],
+)
+def test_a_dask_worker_that_would_write_elsewhere_or_other_bytes_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, version: str, out: str, says: str
+) -> None:
+    """Also one that comes when the work has begun, as those of SLURM do."""
+    with monkeypatch.context() as patch:
+        patch.setattr(run_module, "__version__", version)  # of the command
+        children = run_module._Children("name", RunSettings(), tmp_path / out)
+    children.setup(SimpleNamespace(address="tcp://one"))
+    with pytest.raises(RunError, match=says):
+        children.do(Join(0, range(1), SMALL, tmp_path))
 
 
 def test_an_interrupt_ends_the_children_of_a_running_cluster(

@@ -8,7 +8,12 @@ _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
 class Interruption:
-    """While it is entered, the first signal sets `asked`; a second one acts as it did before."""
+    """While it is entered, the first signal sets `asked`; a second Ctrl-C acts as it did before.
+
+    SIGTERM may come any number of times: SLURM sends it to all processes of a job, srun and
+    torchrun hand it on to their own, and a preemption repeats it. Who wants to end a run at once
+    sends SIGKILL.
+    """
 
     asked: bool
 
@@ -30,7 +35,8 @@ class Interruption:
 
     def _ask(self, _number: int, _frame: FrameType | None) -> None:
         self.asked = True
-        self._restore()
+        if interrupt := self._before.pop(signal.SIGINT, None):
+            signal.signal(signal.SIGINT, interrupt)
 
     def _restore(self) -> None:
         for number, handler in self._before.items():

@@ -28,10 +28,12 @@ COLUMNS = (
     "critic_loss",
     "generator_loss",
     "loss",
+    "overall",
 )
 """`total`, `step`: of the run and of the stage. `waiting`: share of the time in which the trainer
 waited for data. `distance`: the critic's score of real shapes less that of generated ones.
-`penalty`: unweighted. `loss`: of recipe `autodecoder`."""
+`penalty`: unweighted. `loss`: of recipe `autodecoder`.
+`overall`: progress of the run, 0 to 1."""
 
 
 class Ledger:
@@ -68,7 +70,7 @@ class Ledger:
             total + one for total, one in zip(self._times, (seconds, waited, shapes), strict=True)
         ]
 
-    def row(self, position: Position, fade: float) -> dict[str, float]:
+    def row(self, position: Position, fade: float, overall: float = 0.0) -> dict[str, float]:
         """Means since the last row, written down; this waits for the device."""
         seconds, waited, shapes = self._times
         means = {name: float(total) / self._counts[name] for name, total in self._sums.items()}
@@ -81,6 +83,7 @@ class Ledger:
             "waiting": round(waited / seconds, 5) if seconds else 0.0,
             "fade": fade,
             **means,
+            "overall": round(overall, 6),
         }
         self._sums, self._counts, self._times = {}, {}, [0.0, 0.0, 0.0]
         with writing(self._path):

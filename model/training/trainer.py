@@ -281,7 +281,8 @@ class _Training:
 
     def _write_row(self, fade: float) -> None:
         assert self._ledger is not None
-        row = self._ledger.row(self._position, fade)
+        overall = self._schedule.overall(self._position)
+        row = self._ledger.row(self._position, fade, overall)
         bad = [name for name, value in row.items() if not math.isfinite(value)]
         if bad:
             latest = latest_checkpoint(self._folder.checkpoints)
@@ -290,7 +291,7 @@ class _Training:
                 f"{bad[0]} is {row[bad[0]]} by step {self._position.total}: {good};"
                 " a lower learning rate or fp32 may help"
             )
-        self._watch.row(row, self._schedule.overall(self._position))
+        self._watch.row(row, overall)
 
     def _after_step(self) -> None:
         """Checkpoint and picture, where it is time for them."""

@@ -1,0 +1,121 @@
+"""`shapegan status`: where a long job stands."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from shapegan.commands.errors import plain_errors
+
+if TYPE_CHECKING:
+    from shapegan.model.training.standing import RunStanding
+    from shapegan.pipeline.standing import DatasetStanding
+
+_REASONS = 10
+
+
+@click.command()
+@click.argument(
+    "path",
+    metavar="RUN_OR_DATASET",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+)
+@click.option("--json", "as_json", is_flag=True, help="Print it for programs, as one JSON object.")
+def status(path: Path, as_json: bool) -> None:
+    """Say where a preprocessing or a training stands, from the files in its folder.
+
+    How much is done, how fast, what is left, what failed and why, and whether a process is at it.
+    From any machine that sees the folder; a job that goes on is not disturbed.
+    """
+    with plain_errors():
+        import dataclasses
+        import json
+
+        from shapegan.pipeline.errors import PlainError
+        from shapegan.pipeline.schema import MANIFEST_NAME
+        from shapegan.pipeline.standing import DatasetStanding, dataset_standing
+
+        found: DatasetStanding | RunStanding
+        if (path / MANIFEST_NAME).exists():
+            found = dataset_standing(path)
+        elif (path / "config.json").exists():
+            from shapegan.model.training.standing import run_standing
+
+            found = run_standing(path)
+        else:
+            raise PlainError(
+                f"{path} holds neither a dataset ({MANIFEST_NAME}) nor a training (config.json):"
+                " name the folder that --out or --run had"
+            )
+        if as_json:
+            kind = "dataset" if isinstance(found, DatasetStanding) else "training"
+            click.echo(json.dumps({"kind": kind, **dataclasses.asdict(found)}, indent=1))
+        elif isinstance(found, DatasetStanding):
+            _tell_dataset(found)
+        else:
+            _tell_run(found)
+
+
+def _tell_dataset(found: "DatasetStanding") -> None:
+    from shapegan.pipeline import schema
+    from shapegan.pipeline.progress import counted, readable_size
+
+    counts = ", ".join(f"{found.counts.get(one, 0):,} {one}" for one in schema.STATUSES)
+    share = found.done / found.meshes if found.meshes else 1.0
+    click.echo(f"dataset {found.path}: {_state(found)}")
+    click.echo(f"meshes: {found.done:,} of {found.meshes:,} ({share:.1%}): {counts}")
+    click.echo(
+        f"shards: {found.shards:,} of {found.shard_count:,}, {readable_size(found.bytes)}"
+        f"{_ago(', last change', found.last_change)}"
+    )
+    if found.meshes_per_second:
+        click.echo(f"speed: {found.meshes_per_second:.3g} meshes/s{_left(found.seconds_left)}")
+    for one in found.turned_away[:_REASONS]:
+        click.echo(
+            f"{one.status}: {counted(one.count, 'time')}: {one.reason} (such as {one.example})"
+        )
+    if (more := len(found.turned_away) - _REASONS) > 0:
+        click.echo(f"and {counted(more, 'more reason')}")
+
+
+def _tell_run(found: "RunStanding") -> None:
+    click.echo(f"training {found.path}, recipe {found.recipe}: {_state(found)}")
+    if found.total_steps is None:
+        click.echo("steps: no row of metrics.csv yet")
+    else:
+        share = "" if found.progress is None else f" ({found.progress:.1%} of the run)"
+        click.echo(
+            f"steps: {found.total_steps:,}{share}, stage {found.stage} of {found.stages},"
+            f" its step {found.step:,}{_ago('; last row', found.last_change)}"
+        )
+    if found.steps_per_second:
+        click.echo(
+            f"speed: {found.steps_per_second:.3g} steps/s, {found.shapes_per_second:.3g} shapes/s"
+            f"{_left(found.seconds_left)}"
+        )
+    if found.losses:
+        click.echo("losses: " + ", ".join(f"{k} {v:.4g}" for k, v in found.losses.items()))
+    saved = found.checkpoint or "none yet"
+    click.echo(f"checkpoint: {saved}{_ago(', written', found.checkpoint_age)}")
+
+
+def _state(found: "DatasetStanding | RunStanding") -> str:
+    if found.running:
+        return "running"
+    if found.complete:
+        return "complete"
+    if found.running is None:
+        return "not complete; the file system does not say whether it is running"
+    return "not running, not complete; the same command resumes"
+
+
+def _ago(what: str, seconds: float | None) -> str:
+    from shapegan.pipeline.progress import duration
+
+    return "" if seconds is None else f"{what} {duration(seconds)} ago"
+
+
+def _left(seconds: float | None) -> str:
+    from shapegan.pipeline.progress import duration
+
+    return "" if seconds is None else f", about {duration(seconds)} left"
