@@ -11,6 +11,7 @@ from shapegan.commands.preprocess import preprocess
 from shapegan.commands.samples import samples
 from shapegan.commands.status import status
 from shapegan.commands.train import train
+from shapegan.commands.view import view
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -19,7 +20,7 @@ def main() -> None:
     """Meshes to signed distance shards, shards to generators of 3D shapes."""
 
 
-for _command in (preprocess, train, status, generate, interpolate, evaluate, inspect, samples):
+for _command in (preprocess, train, status, generate, interpolate, evaluate, inspect, samples, view):
     main.add_command(_command)
 
 

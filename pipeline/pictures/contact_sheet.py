@@ -11,13 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from shapegan.pipeline.clean import clean
 from shapegan.pipeline.dataset import Dataset
 from shapegan.pipeline.files import replacing
-from shapegan.pipeline.mesh import BadMeshError, TriangleMesh, load
 from shapegan.pipeline.pictures.choice import Choice
 from shapegan.pipeline.pictures.field_slice import draw_slice, richest_slice, slice_position
 from shapegan.pipeline.pictures.isosurface import extract_surface
+from shapegan.pipeline.pictures.original import read_original
 from shapegan.pipeline.pictures.panel import GREY, Picture, draw_note, font, printable
 from shapegan.pipeline.pictures.render import CLAY, Camera, Color, render
 from shapegan.pipeline.schema import MeshReport
@@ -124,7 +123,8 @@ def _pictures(
     """All pictures of a shape, drawn from one camera."""
     voxels = [dataset.voxels(index, r) for r in resolutions]
     surfaces = [extract_surface(grid) for grid in voxels]
-    mesh, reason = _read_mesh(dataset, index, mesh_root)
+    relative, frame = dataset.accepted[index].path, dataset.frame(index)
+    mesh, reason = read_original(mesh_root, relative, frame)
     shown = [vertices for vertices, _ in surfaces] + ([mesh.vertices] if mesh else [])
     camera = settings.camera.fitted(np.concatenate([*shown, np.zeros((1, 3))]))
 
@@ -137,19 +137,6 @@ def _pictures(
     first = draw(mesh.vertices, mesh.faces, CLAY) if mesh else draw_note(reason, settings.panel)
     pictures = [first, *(draw(*surface, VOXELS) for surface in surfaces)]
     return [*pictures, _slice(voxels[-1], camera, settings.panel)]
-
-
-def _read_mesh(dataset: Dataset, index: int, mesh_root: Path) -> tuple[TriangleMesh | None, str]:
-    """A shape's mesh in the cube frame, or why there is none."""
-    path = mesh_root / dataset.accepted[index].path
-    if not path.is_file():
-        return None, f"no mesh below {mesh_root}: {dataset.accepted[index].path}"
-    try:
-        mesh = clean(load(path))
-    except BadMeshError as error:
-        return None, f"cannot be read any more: {error}"
-    frame = dataset.frame(index)
-    return TriangleMesh((mesh.vertices - frame.center) / frame.scale_cube, mesh.faces), ""
 
 
 def _slice(voxels: NDArray[np.float32], camera: Camera, size: int) -> Picture:
