@@ -20,7 +20,17 @@ def main() -> None:
     """Meshes to signed distance shards, shards to generators of 3D shapes."""
 
 
-for _command in (preprocess, train, status, generate, interpolate, evaluate, inspect, samples, view):
+for _command in (
+    preprocess,
+    train,
+    status,
+    generate,
+    interpolate,
+    evaluate,
+    inspect,
+    samples,
+    view,
+):
     main.add_command(_command)
 
 
