@@ -46,6 +46,11 @@ from shapegan.commands.options import (
     is_flag=True,
     help="Keep only the part with the most surface; what is loose, such as a wheel, goes too.",
 )
+@click.option(
+    "--direct",
+    is_flag=True,
+    help="Only draw sheet.png, by marching rays through the network: no grid, no meshes.",
+)
 @surface_options
 @source_options
 @click.pass_context
@@ -58,6 +63,9 @@ def generate(context: click.Context, /, source: Path, out: Path, **options: Any)
     """
     if options["latents"]:
         refuse_typed(context, "has no effect with --latents", "seed", "count", "truncation")
+    if options["direct"]:
+        why = "has no effect with --direct"
+        refuse_typed(context, why, "resolution", "suffix", "largest")
     with interruptible("files that are there are whole"), plain_errors():
         from rich.console import Console
         from rich.progress import track
@@ -76,6 +84,10 @@ def generate(context: click.Context, /, source: Path, out: Path, **options: Any)
         settings = meshes.MeshSettings(
             options["resolution"], level, options["suffix"], options["largest"]
         )
+        if options["direct"]:
+            meshes.write_direct(opened, asked, out, settings)
+            click.echo(f"{meshes.SHEET_NAME} in {out}", err=True)
+            return
         console = Console(stderr=True)
         empty = []
         steps = iter(track(asked, "meshes", console=console, disable=not console.is_terminal))

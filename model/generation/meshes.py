@@ -10,7 +10,8 @@ import trimesh
 from torch import Tensor
 
 from shapegan.model.generation.source import Source
-from shapegan.model.shapes.sheets import draw_shapes, write_png
+from shapegan.model.shapes.direct import draw_direct
+from shapegan.model.shapes.sheets import arrange, camera_of, draw_shapes, write_png
 from shapegan.model.shapes.surface import Surface, extract
 from shapegan.pipeline.files import replacing, writing
 
@@ -20,6 +21,8 @@ SHEET_NAME = "sheet.png"
 ON_SHEET = 64
 """Shapes on the sheet; of more, the first."""
 
+_ROUGH = 32
+"""Grid that tells the camera of pictures without meshes where the shapes are."""
 _COLUMNS = 4
 _WIDE = 8
 """Columns where more than four rows would not fit on a screen."""
@@ -97,8 +100,9 @@ def write_meshes(
         if len(surfaces) < ON_SHEET:
             surfaces.append(written.surface)
         done(written)
-    columns = _COLUMNS if len(asked) <= _COLUMNS**2 else _WIDE
-    picture = draw_shapes(surfaces, columns, settings.panel, device=source.warp_device)
+    picture = draw_shapes(
+        surfaces, _columns(len(surfaces)), settings.panel, device=source.warp_device
+    )
     write_png(out / SHEET_NAME, picture)
 
 
@@ -118,6 +122,23 @@ def _write_each(
             continue
         write_mesh(path, surface)
         yield Written(one.name, path, surface)
+
+
+def write_direct(source: Source, asked: Sequence[Asked], out: Path, settings: MeshSettings) -> None:
+    """Writes the sheet alone, drawn straight from the network; see `write_meshes`."""
+    with writing(out):
+        out.mkdir(parents=True, exist_ok=True)
+    shown = [one.latent for one in asked[:ON_SHEET]]
+    rough = [extract(source.generator, one, _ROUGH, settings.level) for one in shown]
+    camera = camera_of(rough)
+    pictures = [
+        draw_direct(source.generator, one, settings.level, camera, settings.panel) for one in shown
+    ]
+    write_png(out / SHEET_NAME, arrange(pictures, _columns(len(shown))))
+
+
+def _columns(count: int) -> int:
+    return _COLUMNS if count <= _COLUMNS**2 else _WIDE
 
 
 def write_mesh(path: Path, surface: Surface) -> None:

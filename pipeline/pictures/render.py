@@ -166,6 +166,30 @@ def render(
     del kept
 
     # 3. Colours.
+    return shade_samples(depth, normals, light, camera, color, samples, background)
+
+
+def shade_samples(
+    depth: NDArray[np.float32],
+    normals: NDArray[np.float32],
+    light: NDArray[np.float32],
+    camera: Camera,
+    color: Color,
+    samples: int,
+    background: Color | None = WHITE,
+) -> NDArray[np.uint8]:
+    """Makes a picture (H, W, 3 or 4) of what rays found, samples x samples of them to a pixel.
+
+    Args:
+        depth: (H samples, W samples); 0 where there is nothing, below 0 on the floor.
+        normals: (..., 3) of the same, of length 1.
+        light: (..., 2) of the same: the parts of the sky and of the lamp that are seen.
+        camera: As in `render`, and so are the rest.
+        color: Of the shape.
+        samples: Along each side of a pixel.
+        background: None for a transparent one.
+    """
+    height, width = (side // samples for side in depth.shape)
     rgba = _shade(depth, normals, light, camera, _linear(color))
     rgba = rgba.reshape(height, samples, width, samples, 4).mean(axis=(1, 3))
     return _finish(rgba, background)
@@ -202,11 +226,11 @@ def _scene(
     scene.low, scene.high = wp.vec3(*points.min(axis=0)), wp.vec3(*points.max(axis=0))
     scene.floor = floor
     scene.reach, scene.offset = _REACH, 2e-4
-    scene.light, scene.spread = wp.vec3(*_lamp(camera)), 0.02
+    scene.light, scene.spread = wp.vec3(*lamp_direction(camera)), 0.02
     return scene, mesh
 
 
-def _lamp(camera: Camera) -> NDArray[np.float64]:
+def lamp_direction(camera: Camera) -> NDArray[np.float64]:
     """Where the light comes from: the upper left, behind the camera. A unit vector, (3,)."""
     direction = np.array([-0.80, 0.85, 0.50]) @ camera.axes
     return np.asarray(direction / np.linalg.norm(direction))
@@ -268,7 +292,7 @@ def _shade(
     hit, floor = depth > 0, depth < 0
     normal, sky, lamp = normals[hit], light[hit][:, :1], light[hit][:, 1:]
     up = (normal[:, 1:2] + 1) / 2
-    key = np.maximum(normal @ _lamp(camera), 0)[:, None]
+    key = np.maximum(normal @ lamp_direction(camera), 0)[:, None]
     fill = np.maximum(normal @ camera.axes.T @ [0.7, 0.1, 0.7], 0)[:, None]
     total = sky * (up * _SKY + (1 - up) * _GROUND + fill * _FILL) + _LAMP * lamp * key
     rgba[hit, :3] = albedo * total
