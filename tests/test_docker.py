@@ -103,7 +103,7 @@ def test_all_commands_of_a_run_are_there():
     told = [line[:2] for line in command_lines()]
     for step in (["dask", "scheduler"], ["dask", "worker"], ["shapegan", "preprocess"]):
         assert told.count(step) == 2, step
-    assert told.count(["shapegan", "train"]) == 2
+    assert told.count(["shapegan", "train"]) == told.count(["shapegan", "view"]) == 2
 
 
 def test_health_checks_are_understood(tmp_path, monkeypatch):
