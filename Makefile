@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test test-slow check format docker-lint docker-check clean
+.PHONY: demo test test-slow check format docker-lint docker-check cluster-check clean
 
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -33,7 +33,7 @@ test: check  ## everything but the slow tests
 	$(BIN)/pytest -m "not slow"
 
 test-slow: $(STAMP)  ## the slow tests alone
-	$(BIN)/pytest -m slow
+	$(BIN)/pytest -m "slow and not cluster"
 
 format: $(STAMP)
 	$(BIN)/ruff format .
@@ -46,6 +46,9 @@ docker-lint:  ## hadolint, and the schemas of compose, Kubernetes and Dask's ope
 
 docker-check:  ## build the image and work in it: root, buildah and debootstrap, no engine
 	$(PYTHON) docker/check.py
+
+cluster-check: $(STAMP)  ## a SLURM of one node, and three hosts whose network breaks: root
+	$(BIN)/pytest -m cluster
 
 clean:
 	rm -rf $(VENV) .types demo build dist *.egg-info

@@ -35,6 +35,7 @@ from distributed import (
     get_worker,
 )
 from distributed.system import MEMORY_LIMIT
+from distributed.utils import silence_logging_cmgr
 
 from shapegan import __version__
 from shapegan.pipeline.config import PreprocessConfig
@@ -378,5 +379,6 @@ def _connected(address: Any) -> Iterator[Client]:
         client = Client(address, timeout=_CONNECT_SECONDS, set_as_default=False)
     except (OSError, ValueError) as error:
         raise RunError(f"cannot reach the Dask scheduler {address}: {error}") from error
-    with client:
+    # Who loses a scheduler or a worker is told so in a line; Dask would print its stack for it.
+    with silence_logging_cmgr(logging.CRITICAL), client:
         yield client

@@ -99,7 +99,13 @@ def test_readme_shows_each_command():
 
 def test_flags_named_in_the_text_exist():
     scripts = "".join(path.read_text(encoding="utf-8") for path in ROOT.glob("benchmarks/*.py"))
-    known = {"--help", "--nworkers", "--nthreads", *re.findall(r'"(--[a-z-]+)', scripts)}
+    known = {
+        "--help",
+        "--nworkers",
+        "--nthreads",
+        "--requeue",
+        *re.findall(r'"(--[a-z-]+)', scripts),
+    }
     # Of docker itself, and of what the image adds.
     known |= {
         "--cpus",
