@@ -8,6 +8,7 @@ from shapegan.commands.generate import generate
 from shapegan.commands.inspect import inspect
 from shapegan.commands.interpolate import interpolate
 from shapegan.commands.preprocess import preprocess
+from shapegan.commands.reconstruct import reconstruct
 from shapegan.commands.samples import samples
 from shapegan.commands.status import status
 from shapegan.commands.train import train
@@ -27,6 +28,7 @@ for _command in (
     generate,
     interpolate,
     evaluate,
+    reconstruct,
     inspect,
     samples,
     view,

@@ -1,0 +1,62 @@
+"""`shapegan reconstruct`: a mesh -> the latent of an autodecoder, and its mesh."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from shapegan.commands.errors import interruptible, plain_errors
+from shapegan.commands.options import device_option, surface_options
+
+
+@click.command()
+@click.argument("mesh", metavar="MESH", type=click.Path(path_type=Path))
+@click.option(
+    "--run",
+    "source",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="Run, or checkpoint, of `train --recipe autodecoder`.",
+)
+@click.option(
+    "--out",
+    required=True,
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Folder for latent.npy, mesh.obj and reconstruction.json.",
+)
+@click.option(
+    "--steps", type=click.IntRange(min=1), default=800, show_default=True, help="Of the search."
+)
+@click.option(
+    "--seed",
+    type=click.IntRange(min=0),
+    default=0,
+    show_default=True,
+    help="Of the points that are compared.",
+)
+@surface_options
+@device_option
+def reconstruct(mesh: Path, source: Path, out: Path, **options: Any) -> None:
+    """Find the latent of an autodecoder that is most like MESH.
+
+    MESH is treated as `preprocess` treats it. Writes the latent and its mesh, which lies where
+    MESH lies, and prints the chamfer distance of the two.
+    """
+    with interruptible("nothing is half-written"), plain_errors():
+        from rich.console import Console
+
+        from shapegan.model.generation import reconstruction
+        from shapegan.model.generation.source import open_source
+        from shapegan.model.ranks import pick_device
+
+        names = ("steps", "resolution", "level", "seed")
+        settings = reconstruction.ReconstructionSettings(**{name: options[name] for name in names})
+        opened = open_source(source, pick_device(options["device"]))
+        with Console(stderr=True).status("looking for the latent"):
+            found = reconstruction.reconstruct_mesh(mesh, opened, settings)
+            reconstruction.write_reconstruction(found, out, mesh, opened, settings)
+    if found.chamfer is None:
+        click.echo(f"the shape is empty at this level; its latent is in {out}", err=True)
+        return
+    frame = opened.generator.config.frame
+    click.echo(f"chamfer distance: {found.chamfer:.6f} (squared, both ways added, {frame} frame)")
