@@ -25,6 +25,10 @@ ON_SURFACE = 1e-5
 """Nearer to the surface than this, cube frame, a gradient is had from differences."""
 
 
+FARTHEST = 1e9
+"""Points may lie this far away, cube frame; in floats, squares of much more are infinite."""
+
+
 class MeshSDF:
     """The signed distance field of a mesh; negative inside.
 
@@ -53,7 +57,9 @@ class MeshSDF:
 
         Raises:
             BadMeshError: if the mesh has no usable face.
+            ConfigError: for a thickness that `PreprocessConfig` would not take.
         """
+        PreprocessConfig(sheet_thickness=sheet_thickness)  # checks it
         made = make_field(_triangles(mesh), sheet_thickness, device=device)
         self.frame, self.method, self.quality = made.frame, made.method, made.quality
         self._field = made.field
@@ -120,14 +126,24 @@ class MeshSDF:
             raise ValueError("points: got NaN or infinity, takes finite numbers")
         origin = self.frame.center if frame == "mesh" else 0.0
         unit = self.frame.scale_cube / self.scale(frame)
-        return ((given - origin) / unit).astype(np.float32), np.float32(unit)
+        cube = (given - origin) / unit
+        if np.abs(cube).max(initial=0) > FARTHEST:
+            raise ValueError(
+                f"points: got one more than {FARTHEST:.0e} times half the mesh's size away"
+            )
+        return cube.astype(np.float32), np.float32(unit)
 
     def voxels(self, resolution: int = 64) -> NDArray[np.float32]:
         """Signed distances (R, R, R) in the cube frame, index order x, y, z.
 
         Voxel (i, j, k) lies at `linspace(-1, 1, R)` along each axis
         (`shapegan.pipeline.schema.grid_points`).
+
+        Raises:
+            ValueError: for less than two voxels a side.
         """
+        if resolution < 2:
+            raise ValueError(f"resolution: got {resolution}, takes 2 or more")
         return self._field.voxels(resolution)
 
     def near_surface(
@@ -137,7 +153,12 @@ class MeshSDF:
 
         47 of 50 lie near the surface, at 0.0025 and 0.00025 of the sphere frame; the others fill
         its ball evenly (Park et al. 2019, supplementary B.1). In random order.
+
+        Raises:
+            ValueError: for a negative count.
         """
+        if count < 0:
+            raise ValueError(f"count: got {count}, takes 0 or more")
         asker = SphereField(self._field, self.frame.scale_sphere / self.frame.scale_cube)
         points = deepsdf_mix(asker, count, np.random.default_rng(seed))
         sdf, _ = asker.signed_distances(points)

@@ -21,6 +21,7 @@ from shapegan.pipeline import (
     sample_sdf_near_surface,
     scan,
 )
+from shapegan.pipeline.config import ConfigError
 from shapegan.pipeline.fields import make_field
 from shapegan.pipeline.mesh_sdf import ON_SURFACE, SHEET_THICKNESS
 from shapegan.pipeline.quality import Quality
@@ -618,3 +619,31 @@ print(min(used[110:]) - min(used[30:70]))  # the least: between calls, garbage c
 def test_a_grid_has_two_voxels_or_more():
     with pytest.raises(ValueError, match="voxel_resolution: got 1, takes 2 or more"):
         mesh_to_voxels(trimesh.creation.box(), 1)
+
+
+@pytest.mark.parametrize("thickness", [-1.0, float("nan"), float("inf"), 5.0])
+def test_a_thickness_that_a_dataset_would_not_take_is_refused(thickness):
+    with pytest.raises(ConfigError, match="sheet_thickness: got"):
+        MeshSDF(BOX, sheet_thickness=thickness)
+
+
+def test_far_points_are_answered_or_refused():
+    field = MeshSDF(BOX)
+    far, beyond = ([[distance, 0.0, 0.0], [0.0, 0.0, 0.0]] for distance in (1e9, 1e39))
+    sdf = field.signed_distances(far, "cube")
+    assert sdf[0] == pytest.approx(1e9, rel=1e-6)
+    assert sdf[1] < 0
+    for ask in (field.signed_distances, field.signed_distances_and_gradients):
+        with pytest.raises(ValueError, match="points: got one more than"):
+            ask(beyond)
+
+
+@pytest.mark.parametrize("resolution", [-1, 0, 1])
+def test_a_grid_needs_two_voxels_a_side(resolution):
+    with pytest.raises(ValueError, match=f"resolution: got {resolution}, takes 2 or more"):
+        MeshSDF(BOX).voxels(resolution)
+
+
+def test_a_negative_count_is_refused():
+    with pytest.raises(ValueError, match="count: got -1"):
+        MeshSDF(BOX).near_surface(-1)
