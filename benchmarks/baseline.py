@@ -1,0 +1,76 @@
+"""How do the published generators compare with real furniture and aircraft?
+
+Lays Debian's sofas, chairs and aircraft as ShapeNet's shapes lie, preprocesses them, and evaluates
+the authors' generators of each kind against them. Prints a Markdown table.
+"""
+
+from pathlib import Path
+
+import click
+from real_shapes import write_kind
+from rich.console import Console
+
+from shapegan.model.generation.evaluation import EvaluationSettings, evaluate
+from shapegan.model.generation.report import cells, table
+from shapegan.model.generation.source import open_source
+from shapegan.pipeline.config import PreprocessConfig
+from shapegan.pipeline.dataset import Dataset
+from shapegan.pipeline.discover import discover
+from shapegan.pipeline.plan import RunSettings
+from shapegan.pipeline.progress import Meter
+from shapegan.pipeline.run import preprocess
+
+DEFAULT_WEIGHTS = Path(__file__).resolve().parents[2] / "shared" / "data" / "weights"
+SPLITS = ("train=0.5,test=0.5",)
+
+
+@click.command(help=__doc__)
+@click.option("--work", type=click.Path(path_type=Path), default=Path("work"), show_default=True)
+@click.option("--weights", type=click.Path(path_type=Path), default=DEFAULT_WEIGHTS)
+@click.option("--kinds", default="chairs,sofas,airplanes", show_default=True)
+@click.option("--levels", default="0", show_default=True, help="Beside 0.04.")
+@click.option("--resolution", default=64, show_default=True, help="Of generated surfaces.")
+@click.option("--emd-points", default=256, show_default=True)
+@click.option("--workers", default=0, show_default=True)
+def main(
+    work: Path,
+    weights: Path,
+    kinds: str,
+    levels: str,
+    resolution: int,
+    emd_points: int,
+    workers: int,
+) -> None:
+    """Prepares, evaluates, prints."""
+    settings = EvaluationSettings(
+        resolution=resolution,
+        levels=tuple(float(level) for level in levels.split(",")),
+        earth_points=emd_points,
+    )
+    lines = []
+    for kind in kinds.split(","):
+        dataset = prepared(kind, work, workers)
+        for path in sorted(weights.glob(f"*{kind}*")):
+            found = evaluate(open_source(path), dataset, settings)
+            lines += [cells(row) for row in found.rows]
+            click.echo(f"{path.name}: {found.real} real, {found.accepted}/{found.meshes}", err=True)
+    click.echo(table(lines))
+
+
+def prepared(kind: str, work: Path, workers: int) -> Dataset:
+    """The dataset of a kind of shapes; what is there already stays."""
+    meshes, out = work / "meshes" / kind, work / kind
+    if not meshes.exists():
+        meshes.mkdir(parents=True)
+        write_kind(kind, meshes)
+    jobs = discover(meshes, splits=SPLITS).jobs
+    config = PreprocessConfig(resolutions=(64,), points=0)
+    with Meter(len(jobs), Console(stderr=True)) as meter:
+        preprocess(
+            meshes.resolve(), jobs, config, out.resolve(), RunSettings(workers=workers), meter
+        )
+    return Dataset(out)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,160 @@
+"""Real meshes for the baseline: Debian's furniture and aircraft, laid as ShapeNet's shapes are.
+
+Sweet Home 3D's models stand on y and face +z, FlightGear's on y and fly to -x; ShapeNet's stand on
+y and face -z, so both are turned.
+"""
+
+import itertools
+import re
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from shapegan.pipeline.mesh import TriangleMesh, load
+
+FURNITURE = Path("/usr/share/sweethome3d/furniture")
+AIRCRAFT = Path("/usr/share/games/flightgear/AI/Aircraft")
+
+NAMES = {
+    "chairs": re.compile(r"(?<!wheel)chair|^silla|^stool|thonet", re.IGNORECASE),
+    "sofas": re.compile(r"sofa|couch", re.IGNORECASE),
+}
+"""Which pieces of furniture are meant, by the names of their files."""
+NO_CHAIR = re.compile(r"ottoman|table", re.IGNORECASE)
+NO_AIRCRAFT = re.compile(
+    r"light|cone|bomb|tank|probe|refuel|wheel|ferry|balloon|alloon|SSME|OMS|exhaust|BNI|CCX|stand",
+    re.IGNORECASE,
+)
+"""Parts, ships, trains and balloons among the aircraft."""
+SMALLEST = 5_000
+"""Bytes; files below hold parts such as lamps."""
+
+TURNED = {
+    "furniture": np.diag([-1.0, 1.0, -1.0]),
+    "aircraft": np.array([[0, 0, -1], [0, 1, 0], [1, 0, 0.0]]),
+}
+"""To ShapeNet's axes, each a rotation about y."""
+
+
+def write_kind(kind: str, folder: Path) -> None:
+    """Writes chairs, sofas or airplanes."""
+    if kind == "airplanes":
+        write_aircraft(folder)
+    else:
+        write_furniture(kind, folder)
+
+
+def write_furniture(kind: str, folder: Path) -> None:
+    """Writes each chair or sofa of the archives as an .obj file of its own."""
+    for archive in sorted(FURNITURE.glob("*.sh3f")):
+        with zipfile.ZipFile(archive) as file:
+            for name in file.namelist():
+                stem = Path(name).stem
+                if (
+                    not name.lower().endswith(".obj")
+                    or not NAMES[kind].search(stem)
+                    or NO_CHAIR.search(stem)
+                ):
+                    continue
+                raw = folder / f"{archive.stem}-{Path(name).name}"
+                raw.write_bytes(file.read(name))
+                mesh = load(raw)
+                write_obj(raw, mesh.vertices @ TURNED["furniture"].T, mesh.faces)
+
+
+def write_aircraft(folder: Path) -> None:
+    """Writes each aircraft as an .obj file; of liveries of one model, and of equal ones, one."""
+    seen: set[tuple[int, int, float]] = set()
+    for path in sorted(AIRCRAFT.rglob("*.ac")):
+        if path.stat().st_size < SMALLEST or NO_AIRCRAFT.search(str(path.relative_to(AIRCRAFT))):
+            continue
+        mesh = read_ac3d(path)
+        if len(mesh.faces) == 0:
+            continue
+        print_of = len(mesh.vertices), len(mesh.faces), round(float(np.abs(mesh.vertices).sum()), 1)
+        if print_of in seen:
+            continue
+        seen.add(print_of)
+        name = f"{path.relative_to(AIRCRAFT).parts[0]}-{path.stem}.obj"
+        write_obj(folder / name, mesh.vertices @ TURNED["aircraft"].T, mesh.faces)
+
+
+def write_obj(path: Path, vertices: NDArray[np.floating], faces: NDArray[np.integer]) -> None:
+    """A Wavefront file of triangles."""
+    lines = [f"v {x:.6g} {y:.6g} {z:.6g}" for x, y, z in vertices.tolist()]
+    lines += [f"f {a} {b} {c}" for a, b, c in (faces + 1).tolist()]
+    path.write_text("\n".join(lines) + "\n", encoding="ascii")
+
+
+def read_ac3d(path: Path) -> TriangleMesh:
+    """The polygons of an AC3D file, cut into triangles, each object moved to its place.
+
+    Lines (surfaces of type 1 and 2) are left out.
+    """
+    lines = iter(path.read_text(encoding="latin-1").splitlines())
+    next(lines)
+    vertices: list[NDArray[np.float64]] = []
+    faces: list[tuple[int, int, int]] = []
+    _read_object(lines, np.eye(4), vertices, faces)
+    joined = np.concatenate(vertices) if vertices else np.zeros((0, 3))
+    return TriangleMesh(joined, np.array(faces, np.int32).reshape(-1, 3))
+
+
+def _read_object(
+    lines: Iterator[str],
+    place: NDArray[np.float64],
+    vertices: list[NDArray[np.float64]],
+    faces: list[tuple[int, int, int]],
+) -> None:
+    """Reads up to the end of one object, with those below it."""
+    own, first = np.eye(4), sum(len(some) for some in vertices)
+    for line in lines:
+        key, _, rest = line.strip().partition(" ")
+        if key == "kids":
+            for _ in range(int(rest)):
+                _read_object(lines, place @ own, vertices, faces)
+            return
+        if key == "numvert":
+            vertices.append(_points(lines, int(rest), place @ own))
+        elif key == "SURF":
+            faces += _surface(lines, int(rest, 16) & 0xF, first)
+        else:
+            _read_property(lines, key, rest, own)
+
+
+def _read_property(lines: Iterator[str], key: str, rest: str, own: NDArray[np.float64]) -> None:
+    """Where the object lies goes to `own`; of what else it has, text is skipped."""
+    if key == "rot":
+        own[:3, :3] = np.array(rest.split(), float).reshape(3, 3).T
+    elif key == "loc":
+        own[:3, 3] = np.array(rest.split(), float)
+    elif key == "data":
+        skipped = next(lines)
+        while len(skipped) < int(rest):
+            skipped += "\n" + next(lines)
+
+
+def _points(lines: Iterator[str], count: int, place: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Vertices (count, 3), moved to their place."""
+    rows = [[float(word) for word in _filled(lines).split()[:3]] for _ in range(count)]
+    points = np.array(rows, float).reshape(-1, 3)
+    return np.asarray(points @ place[:3, :3].T + place[:3, 3])
+
+
+def _surface(lines: Iterator[str], kind: int, first: int) -> Iterator[tuple[int, int, int]]:
+    """The triangles of one surface, a fan."""
+    for line in lines:
+        key, _, rest = line.strip().partition(" ")
+        if key == "refs":
+            corners = [first + int(_filled(lines).split()[0]) for _ in range(int(rest))]
+            if kind == 0:
+                yield from ((corners[0], b, c) for b, c in itertools.pairwise(corners[1:]))
+            return
+
+
+def _filled(lines: Iterator[str]) -> str:
+    """The next line that is not blank."""
+    return next(line for line in lines if line.strip())

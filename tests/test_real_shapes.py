@@ -1,0 +1,71 @@
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+
+FOLDER = Path(__file__).parents[1] / "benchmarks"
+
+AC3D = """AC3Db
+MATERIAL "grey" rgb 1 1 1  amb 1 1 1  emis 0 0 0  spec 0 0 0  shi 1  trans 0
+OBJECT world
+kids 1
+OBJECT group
+loc 10 0 0
+kids 1
+OBJECT poly
+name "plate"
+data 8
+SURF 0x0
+loc 0 5 0
+rot 0 1 0 -1 0 0 0 0 1
+numvert 4
+0 0 0
+1 0 0
+
+1 1 0
+0 1 0
+numsurf 2
+SURF 0x20
+mat 0
+refs 4
+0 0 0
+1 0 0
+2 0 0
+3 0 0
+SURF 0x12
+mat 0
+refs 2
+0 0 0
+1 0 0
+kids 0
+"""
+
+
+@pytest.fixture(autouse=True)
+def _importable(monkeypatch):
+    monkeypatch.syspath_prepend(FOLDER)
+    yield
+    sys.modules.pop("real_shapes", None)
+
+
+def test_ac3d_objects_are_put_in_their_places_and_lines_left_out(tmp_path):
+    import real_shapes
+
+    path = tmp_path / "plate.ac"
+    path.write_text(AC3D)
+    mesh = real_shapes.read_ac3d(path)
+    # Rows of `rot` are where the object's axes go: x to y, and y to -x.
+    assert_allclose(mesh.vertices, [[10, 5, 0], [10, 6, 0], [9, 6, 0], [9, 5, 0]])
+    assert_array_equal(mesh.faces, [[0, 1, 2], [0, 2, 3]])
+
+
+def test_shapes_are_turned_not_mirrored():
+    import real_shapes
+
+    for turn in real_shapes.TURNED.values():
+        assert_allclose(turn @ turn.T, np.eye(3))
+        assert np.linalg.det(turn) == pytest.approx(1)
+    assert_allclose(real_shapes.TURNED["furniture"] @ [0, 0, 1], [0, 0, -1])  # its front
+    assert_allclose(real_shapes.TURNED["aircraft"] @ [-1, 0, 0], [0, 0, -1])  # its nose
