@@ -5,8 +5,9 @@ import math
 import sys
 from pathlib import Path
 
-TOLERANCE = 1e-3
-"""Relative, and to the largest value of the column: float32, and some steps of a GAN."""
+TOLERANCE = 2e-2
+"""Of a column's largest value, after 20 steps. Sums over two processes round otherwise than over
+one, and a GAN makes what differs larger from step to step."""
 TIMES = ("seconds", "shapes_per_second", "waiting")
 
 

@@ -16,21 +16,22 @@ set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 root=$(cd "$here/../.." && pwd)
 if [ "${1:-}" != inside ]; then
-    exec unshare --net --mount --pid --fork --kill-child --mount-proc "$0" inside
+    work=$(mktemp -d -t shapegan-hosts.XXXXXX)
+    trap 'rm -rf "$work"' EXIT
+    unshare --net --mount --pid --fork --kill-child --mount-proc "$0" inside "$work"
+    exit
 fi
 . "$here/steps.sh"
 
-work=$(mktemp -d -t shapegan-hosts.XXXXXX)
+work=$2
 export PATH="$root/.venv/bin:/usr/sbin:/sbin:$PATH" OMP_NUM_THREADS=1
 # A host that is silent for so long is given up. Dask's own values, 30 s and 5 min, are for
 # networks that one should have more patience with.
 export DASK_DISTRIBUTED__COMM__TIMEOUTS__TCP=15s DASK_DISTRIBUTED__SCHEDULER__WORKER_TTL=30s
-tear_down() {
-    status=$?
-    if [ "$status" != 0 ]; then tail -n 20 "$work"/*.log || true; fi
-    rm -rf "$work"
+tell_logs() {
+    if [ "$?" != 0 ]; then tail -n 20 "$work"/*.log || true; fi
 }
-trap tear_down EXIT
+trap tell_logs EXIT
 cd "$work"
 export GATE=$work/gate PYTHONPATH=$root/.types:$here # this very tree, and gate.py
 
@@ -132,7 +133,7 @@ same "shards and the files that they ever were" "$(find dataset/shards -name '*.
 
 # --- training ----------------------------------------------------------------------------------
 
-options=(--data dataset --preset demo --stages 8 --batch-size 4 --steps 40 --samples 0 --device cpu)
+options=(--data dataset --preset demo --stages 8 --batch-size 4 --steps 20 --samples 0 --device cpu)
 step "training in one process"
 on head shapegan train "${options[@]}" --run single
 

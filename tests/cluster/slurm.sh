@@ -12,19 +12,20 @@ set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 root=$(cd "$here/../.." && pwd)
 if [ "${1:-}" != inside ]; then
-    exec unshare --net --pid --fork --kill-child --mount-proc "$0" inside
+    work=$(mktemp -d -t shapegan-slurm.XXXXXX)
+    trap 'rm -rf "$work"' EXIT
+    unshare --net --pid --fork --kill-child --mount-proc "$0" inside "$work"
+    exit
 fi
 . "$here/steps.sh"
 
-work=$(mktemp -d -t shapegan-slurm.XXXXXX)
+work=$2
 export PYTHONPATH=$root/.types # this very tree
 export PATH="$root/.venv/bin:/usr/sbin:/sbin:$PATH" OMP_NUM_THREADS=1
-tear_down() {
-    status=$?
-    if [ "$status" != 0 ]; then tail -n 30 "$work"/*.log || true; fi
-    rm -rf "$work"
+tell_logs() {
+    if [ "$?" != 0 ]; then tail -n 30 "$work"/*.log || true; fi
 }
-trap tear_down EXIT
+trap tell_logs EXIT
 chmod 755 "$work" # munged wants its socket to be within everybody's reach
 cd "$work"
 
