@@ -145,8 +145,10 @@ def _import_library() -> Any:
     platform = os.environ.setdefault("PYOPENGL_PLATFORM", "egl")
     try:
         if platform == "egl":
-            # Asked first: after a failed import of OpenGL, a second one says something else.
-            ctypes.CDLL("libEGL.so.1")
+            # Asked first: after a failed import of OpenGL, a second one says something else. And
+            # without libGL the import fails over an attribute of nothing.
+            for library in ("libEGL.so.1", "libGL.so.1"):
+                ctypes.CDLL(library)
         import mesh_to_sdf
     except (ImportError, OSError) as error:
         raise NoOpenGLError(
