@@ -107,9 +107,10 @@ def _nearest(data: Path, split: str) -> "Nearest":
 
 def _serve(page: "Page", shown: "DatasetPage | GeneratorPage") -> None:
     """Keeps a page up until Ctrl-C or SIGTERM, which are how it is meant to end."""
-    click.echo(f"{page.address}  (Ctrl-C ends it)")
     with contextlib.ExitStack() as stack:
         stack.callback(page.close)
         stack.callback(shown.close)
         stack.enter_context(contextlib.suppress(KeyboardInterrupt))
+        # Told last: whoever knows the address may end it at once.
+        click.echo(f"{page.address}  (Ctrl-C ends it)")
         page.wait(shown.check)
