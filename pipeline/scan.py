@@ -149,6 +149,8 @@ def _import_library() -> Any:
             # without libGL the import fails over an attribute of nothing.
             for library in ("libEGL.so.1", "libGL.so.1"):
                 ctypes.CDLL(library)
+            # pyrender imports a window that it never opens: without this, X11's libraries too.
+            os.environ.setdefault("PYGLET_HEADLESS", "1")
         import mesh_to_sdf
     except (ImportError, OSError) as error:
         raise NoOpenGLError(
