@@ -136,7 +136,7 @@ def evaluate(
         level=source.level if settings.level is None else settings.level,
         resolution=settings.resolution or dataset.resolutions[-1],
     )
-    device = warp_device(source)
+    device = source.warp_device
     clouds = clouds_of(real.surfaces, _REAL_SET)
     reference = Reference(clouds, settings.earth_points, _cores(), device)
     # 2. The generator, at its level and at others
@@ -223,12 +223,6 @@ def draw_nearest(evaluation: Evaluation, dataset: Dataset, count: int = 16) -> P
         for mesh, color in zip(pair, (GENERATED, CLAY), strict=True)
     ]
     return arrange(pictures, 2 * _PAIRS)
-
-
-def warp_device(source: Source) -> str:
-    """Warp's name of the device that a generator is on."""
-    device = source.device
-    return "cpu" if device.type == "cpu" else f"cuda:{device.index or 0}"
 
 
 def _levels(settings: EvaluationSettings) -> list[float]:
