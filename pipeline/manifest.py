@@ -9,7 +9,6 @@ import csv
 import dataclasses
 import fcntl
 import hashlib
-import io
 import json
 import re
 from collections import Counter
@@ -21,6 +20,7 @@ from typing import Any
 from shapegan import __version__
 from shapegan.pipeline import schema
 from shapegan.pipeline.config import PreprocessConfig
+from shapegan.pipeline.csvfiles import read_table, table_text, write_table
 from shapegan.pipeline.discover import Job
 from shapegan.pipeline.errors import PlainError
 from shapegan.pipeline.files import OutputError, read_text, sweep, write_text
@@ -124,7 +124,7 @@ def write_reports(path: Path, reports: Iterable[MeshReport]) -> None:
     """Writes `meshes.csv`."""
     names = [column.name for column in dataclasses.fields(MeshReport)]
     rows = ([getattr(report, name) for name in names] for report in reports)
-    write_text(path, _table(names, rows))
+    write_table(path, names, rows)
 
 
 def read_reports(path: Path) -> list[MeshReport]:
@@ -134,8 +134,7 @@ def read_reports(path: Path) -> list[MeshReport]:
         DatasetError: where it is missing or is not what `write_reports` writes.
     """
     try:
-        rows = csv.DictReader(io.StringIO(read_text(path)), strict=True)
-        return [_report(row) for row in rows]
+        return [_report(row) for row in read_table(path)]
     except (OSError, TypeError, ValueError, csv.Error) as error:
         raise DatasetError(f"cannot read {path}: {error}") from error
 
@@ -146,22 +145,14 @@ def _report(row: dict[str, Any]) -> MeshReport:
     return MeshReport(**row)
 
 
-def _table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    text = io.StringIO(newline="")
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(header)
-    writer.writerows(rows)
-    return text.getvalue()
-
-
 def _job_rows(jobs: Iterable[Job]) -> Iterator[tuple[str, str, str, str]]:
     return ((job.id, job.category, job.relative, job.split) for job in jobs)
 
 
 def fingerprint(jobs: Sequence[Job]) -> str:
     """SHA-256 of the list of meshes: what lies where, not what the files hold."""
-    text = _table(_JOB_COLUMNS, _job_rows(jobs))
-    return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()
+    text = table_text(_JOB_COLUMNS, _job_rows(jobs))
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 @dataclass(frozen=True)
@@ -276,7 +267,7 @@ def _start(out: Path, manifest: Manifest, jobs: Sequence[Job]) -> None:
             f"{out} has no {schema.MANIFEST_NAME}, but {strangers[0].relative_to(out)}:"
             " move that away, or choose another --out"
         )
-    write_text(out / JOBS_NAME, _table(_JOB_COLUMNS, _job_rows(jobs)))
+    write_table(out / JOBS_NAME, _JOB_COLUMNS, _job_rows(jobs))
     write_text(out / schema.MANIFEST_NAME, manifest.to_json())
 
 
@@ -300,7 +291,7 @@ def _check_same(out: Path, there: Manifest, wanted: Manifest, jobs: Sequence[Job
 
 def _changes(out: Path, jobs: Sequence[Job]) -> str:
     try:
-        rows = csv.DictReader(io.StringIO(read_text(out / JOBS_NAME)))
+        rows = read_table(out / JOBS_NAME)
         before = {(row["id"], row["path"], row["split"]) for row in rows}
     except (OSError, KeyError, csv.Error):
         return f"{JOBS_NAME} is missing"

@@ -142,10 +142,15 @@ def first_value(dataset: Dataset, index: int) -> tuple[int, float]:
 
 def make_dataset(folder: Path, behaviours: list[str], config: PreprocessConfig = SMALL) -> Path:
     """Preprocesses fake meshes, in this process and without `shapegan.pipeline.run`."""
+    return dataset_of(make_jobs(folder / "meshes", behaviours), folder, config)
+
+
+def dataset_of(jobs: list[Job], folder: Path, config: PreprocessConfig = SMALL) -> Path:
+    """The same for meshes below `folder / "meshes"` that are there."""
     from shapegan.pipeline.manifest import opened_output, publish
     from shapegan.pipeline.parts import finish_shard, write_part
 
-    jobs, out = make_jobs(folder / "meshes", behaviours), folder / "dataset"
+    out = folder / "dataset"
     with opened_output(out, folder / "meshes", jobs, config) as manifest:
         for number, job in enumerate(jobs):
             write_part(out, number, process(job, config), config)
