@@ -15,6 +15,9 @@ from shapegan.pipeline.mesh import TriangleMesh
 MERGE_TOLERANCE = 1e-5
 """Vertices nearer than about this share of the longest side become one."""
 
+NO_AREA = 1e-14
+"""Share of the square of a length; what has no more area (twice it) than this has none."""
+
 
 def clean(mesh: TriangleMesh) -> TriangleMesh:
     """Joins vertices by position, then drops degenerate and repeated faces and their vertices.
@@ -26,7 +29,8 @@ def clean(mesh: TriangleMesh) -> TriangleMesh:
         The same surface; each face is there once, whatever its winding was. May have no faces,
         and then has no vertices either.
     """
-    vertices, faces = merge_vertices(mesh.vertices, mesh.faces)
+    # Corners that only faces without area have say nothing about the mesh's size.
+    vertices, faces = merge_vertices(mesh.vertices, _drop_flat(mesh.vertices, mesh.faces))
     faces = drop_repeated(drop_degenerate(vertices, faces))
     used, corners = np.unique(faces, return_inverse=True)
     return TriangleMesh(vertices[used], corners.reshape(faces.shape).astype(np.int32))
@@ -40,6 +44,8 @@ def merge_vertices(
     Vertices are the same if they lie within `MERGE_TOLERANCE` of each other; one's exact
     position stays.
     """
+    if len(faces) == 0:
+        return vertices[:0], faces
     # 1. Those at exactly the same place, which are most.
     used, corners = np.unique(faces, return_inverse=True)
     points, same = np.unique(vertices[used], axis=0, return_inverse=True)
@@ -54,14 +60,27 @@ def merge_vertices(
     return points[first], label[corners].reshape(faces.shape).astype(np.int32)
 
 
+def _drop_flat(vertices: NDArray[np.float64], faces: NDArray[np.int32]) -> NDArray[np.int32]:
+    """Leaves out faces that have no area for their own size."""
+    corners = vertices[faces]
+    side = np.ptp(corners, axis=1).max(axis=1)
+    keep: NDArray[np.bool_] = _double_areas(vertices, faces) > NO_AREA * side**2
+    return faces[keep]
+
+
 def drop_degenerate(vertices: NDArray[np.float64], faces: NDArray[np.int32]) -> NDArray[np.int32]:
     """Leaves out faces with a repeated corner or without area."""
     a, b, c = faces.T
     distinct = (a != b) & (b != c) & (c != a)
-    area = np.linalg.norm(np.cross(vertices[b] - vertices[a], vertices[c] - vertices[a]), axis=1)
     extent = float(np.ptp(vertices, axis=0).max()) if len(vertices) else 0.0
-    keep: NDArray[np.bool_] = distinct & (area > 1e-14 * extent**2)
+    keep: NDArray[np.bool_] = distinct & (_double_areas(vertices, faces) > NO_AREA * extent**2)
     return faces[keep]
+
+
+def _double_areas(vertices: NDArray[np.float64], faces: NDArray[np.int32]) -> NDArray[np.float64]:
+    a, b, c = (vertices[faces[:, k]] for k in range(3))
+    areas: NDArray[np.float64] = np.linalg.norm(np.cross(b - a, c - a), axis=1)
+    return areas
 
 
 def drop_repeated(faces: NDArray[np.int32]) -> NDArray[np.int32]:

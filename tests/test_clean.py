@@ -37,6 +37,14 @@ def test_unused_vertices_are_dropped():
     assert np.abs(mesh.vertices).max() == 0.5
 
 
+@pytest.mark.parametrize("face", [(0, 0, 8), (0, 8, 8), (0, 8, 9)])
+def test_what_only_faces_without_area_reach_does_not_count(face):
+    vertices, faces = shapes.box()
+    far = np.concatenate([vertices, [vertices[0] + 1e5, vertices[0] + 2e5]])
+    mesh = clean(TriangleMesh(far, np.concatenate([[face], faces]).astype(np.int32)))
+    assert surface(mesh) == surface(TriangleMesh(vertices, faces))
+
+
 @pytest.mark.parametrize("size", [1e-6, 1.0, 1e6])
 def test_tolerance_is_relative_to_the_longest_side(size):
     vertices, faces = shapes.soup(shapes.box((1.0, 0.5, 0.25)))

@@ -66,6 +66,26 @@ def test_a_scene_is_put_together(suffix, tmp_path):
     assert triangles(mesh.vertices, mesh.faces) == sorted(expected)
 
 
+@pytest.mark.parametrize("head", [b"", b"solid is what this is"])
+@pytest.mark.parametrize("tail", [b"", b"\0\0", b"made by hand"])
+def test_a_binary_stl_may_begin_and_end_with_words(head, tail, tmp_path):
+    data = BOX.export(file_type="stl")
+    mesh = load(write(tmp_path, head.ljust(80, b"\0") + data[80:] + tail, "box.stl"))
+    assert triangles(mesh.vertices, mesh.faces) == triangles(BOX.vertices, BOX.faces)
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (BOX.export(file_type="stl")[:-1], "cut off: the header says 12 triangles, 11 are there"),
+        (bytes(84), "no faces: the header says that there are none"),
+        (bytes(70), "not an STL file: 70 bytes, and its header would have 84"),
+    ],
+)
+def test_a_broken_stl_says_what_is_wrong(data, reason, tmp_path):
+    assert refusal(tmp_path, data, "box.stl") == reason
+
+
 def test_textures_are_never_opened(tmp_path, monkeypatch):
     from PIL import Image
 

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-LARGEST = 500
+LARGEST = 2000
 """Concave polygons of more corners than this are cut into a fan, right or not: cutting ears off
-takes time that grows with the square of their number."""
+takes time that grows with the square of their number, up to ten seconds for a spiral of so many."""
 
 _SLACK = 1e-6
 """Share of a polygon's area by which a triangle may look the wrong way."""

@@ -39,6 +39,8 @@ def read_scene(data: bytes, path: Path) -> tuple[NDArray[np.float64], NDArray[np
     kind = path.suffix.lower().removeprefix(".")
     if kind in ("glb", "gltf"):
         _check_geometry(data, kind)
+    elif kind == "stl" and b"\0" in data[:1000]:  # no text has one, whatever it begins with
+        data = _binary_stl(data)
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")
         scene = trimesh.load_scene(
@@ -51,12 +53,28 @@ def read_scene(data: bytes, path: Path) -> tuple[NDArray[np.float64], NDArray[np
         return _join(scene)
 
 
+def _binary_stl(data: bytes) -> bytes:
+    """As many triangles as the header says, without what some programs append to them."""
+    begin, size = 84, 50
+    if len(data) < begin:
+        raise FormatError(f"not an STL file: {len(data)} bytes, and its header would have {begin}")
+    count = int.from_bytes(data[80:begin], "little")
+    if count == 0:
+        raise FormatError("no faces: the header says that there are none")
+    if len(data) < begin + size * count:
+        there = (len(data) - begin) // size
+        raise FormatError(f"cut off: the header says {count} triangles, {there} are there")
+    return data[: begin + size * count]
+
+
 def _join(scene: trimesh.Scene) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     placed = [scene.graph[node] for node in scene.graph.nodes_geometry]
     meshes = [(place, scene.geometry[name]) for place, name in placed]
     meshes = [(place, mesh) for place, mesh in meshes if isinstance(mesh, trimesh.Trimesh)]
     if sum(len(mesh.faces) for _, mesh in meshes) > MOST_FACES:
         raise FormatError(f"the scene has more than {MOST_FACES} faces")
+    if not meshes:
+        raise FormatError("no triangles: the file holds none, or its scene shows none")
     vertices, faces, base = [np.empty((0, 3))], [np.empty((0, 3), np.int64)], 0
     for place, mesh in meshes:
         corners = np.asarray(mesh.faces, np.int64).reshape(-1, 3)
