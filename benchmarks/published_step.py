@@ -190,6 +190,8 @@ class PublishedStep:
         with torch.no_grad():
             self.generator.load(generator)
             self.critic.load(critic)
+        device = generator.latent_first.weight.device
+        self.generator, self.critic = self.generator.to(device), self.critic.to(device)
         networks = (self.generator, self.critic)
         self._optimisers = [torch.optim.RMSprop(net.parameters(), RATE) for net in networks]
 

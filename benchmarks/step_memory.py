@@ -1,9 +1,11 @@
 """How much memory does a training step take? Prints a Markdown table.
 
 A step of the preset `paper`, critic and generator, each in a process of its own: its peak of
-resident memory, by how many points the generator holds activations of (`shapegan train --chunk`).
+resident memory, or of what torch takes of a GPU, by how many points the generator holds activations
+of (`shapegan train --chunk`). `:published` in the place of a chunk is the published step.
 """
 
+import dataclasses
 import resource
 import subprocess
 import sys
@@ -11,6 +13,7 @@ import time
 
 import click
 import torch
+from published_step import PublishedStep
 from tables import markdown
 from train_step import CASES, CRITIC_STEPS, Shapes
 
@@ -19,27 +22,45 @@ from shapegan.model.recipes.adversarial import Adversarial
 from shapegan.model.recipes.objectives import Execution
 from shapegan.model.schedule import Moment
 
+PUBLISHED = "published"
 
-def measure(name: str, chunk: int) -> tuple[float, float]:
-    """Does one step in this process: peak of resident memory in GB, and CPU seconds of the step."""
-    case = CASES[name]
-    training = Adversarial(case.config, Ranks(), Execution(torch.device("cpu"), chunk=chunk))
+
+def measure(name: str, chunk: str, device: str, precision: str) -> tuple[float, float]:
+    """Does one step in this process: its peak of memory in GB, and its seconds, of CPU on one."""
+    case = dataclasses.replace(CASES[name], device=device)
+    points = Execution.chunk if chunk == PUBLISHED else int(chunk)
+    execution = Execution(torch.device(device), precision, chunk=points)
+    execution.allow_rounding()
+    training = Adversarial(case.config, Ranks(), execution)
     training.begin(0, case.batch)
     # The generator has its turn at each fifth step.
     number = CRITIC_STEPS - 1
-    batch, _ = Shapes(case).batch(number)
-    start = time.process_time()
-    training.step(batch, Moment(number, 1.0, 0.0))
-    seconds = time.process_time() - start
+    ours, theirs = Shapes(case).batch(number)
+    on_gpu = torch.device(device).type == "cuda"
+    clock = time.perf_counter if on_gpu else time.process_time
+    start = clock()
+    if chunk == PUBLISHED:
+        critic = training.networks["critic"]
+        PublishedStep(training.generator, critic, execution.autocast).step(number, theirs)
+    else:
+        training.step(ours, Moment(number, 1.0, 0.0))["critic_loss"].item()
+    if on_gpu:
+        torch.cuda.synchronize()
+        return torch.cuda.max_memory_allocated() / 1e9, clock() - start
     # Linux counts in KiB.
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9, seconds
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9, clock() - start
 
 
-def measure_apart(name: str, chunk: int) -> list[str]:
+def measure_apart(*arguments: str) -> tuple[str, str]:
     """The same in a fresh process: a peak is never forgotten."""
-    command = [sys.executable, __file__, "--apart", name, str(chunk)]
-    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
-    return done.stdout.split()
+    command = [sys.executable, __file__, "--apart", *arguments]
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode and "OutOfMemoryError" in done.stderr:
+        return "out of memory", "-"
+    if done.returncode:
+        raise click.ClickException(done.stderr)
+    peak, seconds = done.stdout.split()
+    return f"{float(peak):.2f}", f"{float(seconds):.2f}"
 
 
 @click.command()
@@ -49,20 +70,23 @@ def measure_apart(name: str, chunk: int) -> list[str]:
     show_default=True,
     help="BATCH:CHUNK of each row, split by semicolons.",
 )
-@click.option("--apart", nargs=2, hidden=True, help="A step in this very process.")
-def main(steps: str, apart: tuple[str, str] | None) -> None:
+@click.option("--device", default="cpu", show_default=True)
+@click.option("--precision", default="fp32", show_default=True)
+@click.option("--apart", nargs=4, hidden=True, help="A step in this very process.")
+def main(steps: str, device: str, precision: str, apart: tuple[str, ...] | None) -> None:
     """Prints a Markdown table."""
     if apart:
-        print(*measure(apart[0], int(apart[1])))
+        print(*measure(*apart))
         return
     rows = []
     for words in steps.split(";"):
         name, _, chunk = words.partition(":")
-        if name not in CASES or not chunk.isdigit():
+        if name not in CASES or not (chunk.isdigit() or chunk == PUBLISHED):
             raise click.UsageError(f"expected BATCH:CHUNK, BATCH out of {'; '.join(CASES)}")
-        peak, seconds = measure_apart(name, int(chunk))
-        rows.append([name, f"{int(chunk):,}", float(peak), float(seconds)])
-    print(markdown(["batch", "--chunk", "peak, GB", "CPU s"], rows))
+        shown = f"{int(chunk):,}" if chunk.isdigit() else chunk
+        rows.append([name, shown, *measure_apart(name, chunk, device, precision)])
+    on_cpu = torch.device(device).type == "cpu"
+    print(markdown(["batch", "--chunk", "peak, GB", "CPU s" if on_cpu else "s"], rows))
 
 
 if __name__ == "__main__":

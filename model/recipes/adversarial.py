@@ -45,6 +45,8 @@ class Adversarial:
         self._config, self._ranks, self._execution = config, ranks, execution
         with seeded(config.seed, WEIGHTS):
             self.generator = Generator(config.generator).to(execution.device)
+        if execution.compiled:
+            self.generator.compile()
         self._average = Average(self.generator, config.ema_halflife)
         self._critic: nn.Module | None = None
         self._stage = -1

@@ -72,6 +72,15 @@ class Execution:
     chunk: int = 2**17
     """Points of all shapes that the generator holds activations of at once."""
 
+    def allow_rounding(self) -> None:
+        """Lets CUDA round products to TF32, or not: settings of the whole process.
+
+        Left alone, torch would round convolutions to TF32 in `fp32` too.
+        """
+        tf32 = self.precision == "tf32"
+        torch.set_float32_matmul_precision("high" if tf32 else "highest")
+        torch.backends.cudnn.allow_tf32 = tf32
+
     def autocast(self) -> AbstractContextManager[Any]:
         """Turns bf16 on, if it is asked for."""
         enabled = self.precision == "bf16"

@@ -173,11 +173,10 @@ class _Training:
         self._config, self._settings, self._ranks = config, settings, ranks
         self._folder, self._interruption = folder, interruption
         self._watch = watch if ranks.leads else _Nobody()
-        if settings.precision == "tf32":
-            torch.set_float32_matmul_precision("high")
         self._execution = Execution(
             ranks.device, settings.precision, settings.compiled, settings.chunk
         )
+        self._execution.allow_rounding()
         self._recipe = build_recipe(config, ranks, self._execution)
         # All stages' streams are opened first: what is missing is said before hours of training.
         self._streams = [self._open_stream(stage) for stage in config.stages]
