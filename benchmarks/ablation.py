@@ -1,20 +1,25 @@
 """What does each part of the preset `fast` do for a voxel GAN? Prints a Markdown table.
 
-Trains the preset as it is, and with one thing changed at a time, for the same CPU time and from the
-same seed; judges as `training.py` does.
+Trains the preset as it is, and with one thing changed at a time, from the same seed, for the same
+CPU time or as many steps; judges as `training.py` does.
 """
 
 import dataclasses
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from multiprocessing import get_context
 from pathlib import Path
 
 import click
 import torch
-from training import held_out, judge, oracle, table, trained_for
+from training import Judged, Length, held_out, judge, oracle, table, trained_for
 
 from shapegan.model.choices import Overrides, choose_config
-from shapegan.model.config import Objective, TrainConfig
+from shapegan.model.config import Objective, Optimiser, TrainConfig
 from shapegan.model.networks.voxel_critic import VoxelCriticConfig
+from shapegan.model.shapes.scores import Reference
+from shapegan.model.training.trainer import TrainSettings
 
 Change = Callable[[TrainConfig], TrainConfig]
 
@@ -45,16 +50,28 @@ def judging(**values: object) -> Change:
     return change
 
 
+def r1(weight: float, every: int = 1) -> Objective:
+    """Logistic loss with R1."""
+    return Objective("logistic", "r1", weight, every, critic_steps=1)
+
+
 RELATIVISTIC = Objective("relativistic", "r1+r2", penalty_weight=0.03, critic_steps=1)
 VARIANTS: dict[str, Change] = {
     "fast": setting(),
     "another seed": setting(seed=1),
     "WGAN-GP, 5 critic steps": setting(objective=Objective()),
     "WGAN-GP, 1 critic step": setting(objective=Objective(critic_steps=1)),
+    "WGAN-GP, RMSprop at 1e-4": setting(objective=Objective(), optimiser=Optimiser()),
+    "R1 of weight 0.3": setting(objective=r1(0.3)),
+    "R1 of weight 0.1": setting(objective=r1(0.1)),
+    "R1 of weight 0.01": setting(objective=r1(0.01)),
+    "R1 at each fourth step": setting(objective=r1(0.03, every=4)),
     "relativistic, R1 + R2": setting(objective=RELATIVISTIC),
     "clip at 0.1 throughout": setting(clip_voxels=0.0),
     "hard clip": setting(squash="hard"),
     "no running average": setting(ema_halflife=0.0),
+    "generator of width 256": generating(width=256),
+    "critic of full width": judging(width=1.0),
     "4 octaves of encoding": generating(frequencies=4),
     "begins at random": generating(initialisation="published"),
     "critic sees gradients": judging(gradients=True),
@@ -63,28 +80,68 @@ VARIANTS: dict[str, Change] = {
 }
 
 
+@dataclass(frozen=True)
+class Variant:
+    """One training, and how."""
+
+    name: str
+    stages: tuple[int, ...]
+    length: Length
+    settings: TrainSettings
+    reference: Reference
+
+    def judged(self) -> list[Judged]:
+        """Trains it in this process, on one thread."""
+        torch.set_num_threads(1)
+        config = VARIANTS[self.name](choose_config("voxel", "fast", Overrides(stages=self.stages)))
+        generator, *done = trained_for(self.length, config, self.settings)
+        work = self.settings.run.parent
+        return list(judge(self.name, generator, self.reference, work, *done, levels=(0.0,)))
+
+
 @click.command(help=__doc__)
 @click.option("--data", type=click.Path(exists=True, path_type=Path), required=True)
 @click.option("--work", type=click.Path(path_type=Path), default=Path("work"), show_default=True)
-@click.option("--minutes", default=4.0, show_default=True, help="CPU minutes of each.")
+@click.option("--cpu-minutes", type=float, help="Of each.")
+@click.option("--steps", type=int, help="Of each.")
 @click.option("--only", default=";".join(VARIANTS), help="Some of them, split by semicolons.")
 @click.option("--stages", default="8,16", show_default=True, help="As of `shapegan train`.")
-def main(data: Path, work: Path, minutes: float, only: str, stages: str) -> None:
+@click.option("--device", default="cpu", show_default=True)
+@click.option("--jobs", default=1, show_default=True, help="Trainings at a time.")
+def main(
+    data: Path,
+    work: Path,
+    cpu_minutes: float | None,
+    steps: int | None,
+    only: str,
+    stages: str,
+    device: str,
+    jobs: int,
+) -> None:
     """Trains, judges, prints."""
-    torch.set_num_threads(1)
+    if (cpu_minutes is None) == (steps is None):
+        raise click.UsageError("expected --cpu-minutes or --steps")
     names = only.split(";")
     if unknown := [name for name in names if name not in VARIANTS]:
         raise click.UsageError(f"expected some of {'; '.join(VARIANTS)}, got {unknown[0]!r}")
     sizes = tuple(int(size) for size in stages.split(","))
-    preset = choose_config("voxel", "fast", Overrides(stages=sizes))
-    real = held_out(data)
-    rows = [oracle(data, real)]
-    for name in names:
-        run = work / name.replace(" ", "-").replace(",", "")
-        generator, *done = trained_for(minutes, True, VARIANTS[name](preset), data, run)
-        rows += judge(name, generator, real, work, *done, levels=(0.0,))
-        # Each row as soon as it is there: the whole takes an hour.
-        click.echo(table(rows[-1:]).splitlines()[-1], err=True)
+    reference = held_out(data)
+    variants = [
+        Variant(
+            name,
+            sizes,
+            Length(cpu_minutes=cpu_minutes, steps=steps),
+            TrainSettings(data, work / name.replace(" ", "-").replace(",", ""), device),
+            reference,
+        )
+        for name in names
+    ]
+    rows = [oracle(data, reference)]
+    with ProcessPoolExecutor(jobs, get_context("spawn"), max_tasks_per_child=1) as pool:
+        for judged in pool.map(Variant.judged, variants):
+            # Each row as soon as it is there: the whole takes an hour.
+            click.echo(table(judged).splitlines()[-1], err=True)
+            rows += judged
     click.echo(table(rows))
 
 

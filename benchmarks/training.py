@@ -3,36 +3,45 @@
 Prints a Markdown table; sheets of what each run makes go to the work folder. See the README.
 """
 
-import math
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import click
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from tables import markdown
 
 from shapegan.model.choices import Overrides, choose_config
 from shapegan.model.config import TrainConfig
+from shapegan.model.generation.evaluation import real_shapes, split_of
 from shapegan.model.networks.generator import Generator
 from shapegan.model.recipes.draws import PICTURES, Draws, seeded
 from shapegan.model.schedule import Budget
-from shapegan.model.shapes import metrics
-from shapegan.model.shapes.clouds import chamfer_matrix, normalise, sample_surface
+from shapegan.model.shapes.scores import Health, Reference, Scores, clouds_of, health
 from shapegan.model.shapes.sheets import draw_shapes, write_png
 from shapegan.model.shapes.surface import Surface, extract
 from shapegan.model.training.checkpoint import latest_checkpoint, load_checkpoint, load_generator
 from shapegan.model.training.trainer import TrainSettings, train
 from shapegan.pipeline.dataset import Dataset
-from shapegan.pipeline.pictures.isosurface import extract_surface
 
 RESOLUTION = 64
 LEVELS = (0.0, 0.04)
 SHAPES = 64
 DRAWN = 24
+HEADS = (
+    "shapes", "steps", "minutes", "level", "empty %", "1 part %", "COV %", "MMD x 1000", "1-NNA %",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Length:
+    """How long each is trained; one of the three."""
+
+    minutes: float | None = None
+    cpu_minutes: float | None = None
+    """Of the process, all threads."""
+    steps: int | None = None
 
 
 @dataclass(frozen=True)
@@ -43,10 +52,8 @@ class Judged:
     steps: int
     minutes: float
     level: float
-    empty: float
-    """Share of shapes without a surface, which are left out of the clouds."""
-    coverage: float
-    distance: float
+    health: Health
+    scores: Scores
 
 
 class Quiet:
@@ -67,87 +74,93 @@ class Quiet:
 @click.command(help=__doc__)
 @click.option("--data", type=click.Path(exists=True, path_type=Path), required=True)
 @click.option("--work", type=click.Path(path_type=Path), default=Path("work"), show_default=True)
-@click.option("--minutes", default=30.0, show_default=True)
-@click.option("--cpu", is_flag=True, help="Minutes of this process's CPU time, all threads.")
+@click.option("--minutes", type=float, help="Wall-clock time of each.")
+@click.option("--cpu-minutes", type=float, help="CPU time of this process, all threads.")
+@click.option("--steps", type=int)
 @click.option("--recipe", default="voxel", show_default=True)
 @click.option("--presets", default="paper,fast", show_default=True)
 @click.option("--stages", help="As of `shapegan train`.")
 @click.option("--threads", default=0, help="0: as many as torch takes.")
+@click.option("--device", default="cpu", show_default=True)
+@click.option("--precision", default="fp32", show_default=True)
 @click.option("--seed", default=0, show_default=True)
 def main(
     data: Path,
     work: Path,
-    minutes: float,
-    cpu: bool,
+    minutes: float | None,
+    cpu_minutes: float | None,
+    steps: int | None,
     recipe: str,
     presets: str,
     stages: str | None,
     threads: int,
+    device: str,
+    precision: str,
     seed: int,
 ) -> None:
     """Trains, judges, prints."""
     if threads:
         torch.set_num_threads(threads)
-    real = held_out(data)
-    rows = [oracle(data, real)]
+    length = Length(minutes, cpu_minutes, steps)
+    if [minutes, cpu_minutes, steps].count(None) != 2:
+        raise click.UsageError("expected one of --minutes, --cpu-minutes and --steps")
+    reference = held_out(data)
+    rows = [oracle(data, reference)]
     sizes = tuple(int(size) for size in stages.split(",")) if stages else None
     for name in presets.split(","):
         config = choose_config(recipe, name, Overrides(stages=sizes, seed=seed))
         with seeded(seed):
-            rows += judge(f"{name}, untrained", Generator(config.generator), real, work)
-        generator, *done = trained_for(minutes, cpu, config, data, work / f"{recipe}-{name}")
-        rows += judge(name, generator, real, work, *done)
+            generator = Generator(config.generator).to(device)
+        rows += judge(f"{name}, untrained", generator, reference, work)
+        run = TrainSettings(data, work / f"{recipe}-{name}", device, precision)
+        generator, *done = trained_for(length, config, run)
+        rows += judge(name, generator, reference, work, *done)
     click.echo(table(rows))
 
 
 def trained_for(
-    minutes: float, cpu: bool, config: TrainConfig, data: Path, run: Path
+    length: Length, config: TrainConfig, settings: TrainSettings
 ) -> tuple[Generator, int, float]:
-    """What a run of so many minutes gives, wall or CPU; its steps, and its minutes."""
-    clock = time.process_time if cpu else time.perf_counter
-    budget = Budget(seconds=60 * minutes)
+    """What a run of this length gives, its steps, and the minutes that they took."""
+    clock = time.perf_counter if length.cpu_minutes is None else time.process_time
+    minutes = length.cpu_minutes or length.minutes
+    budget = Budget(length.steps, None if minutes is None else 60 * minutes)
     start = clock()
-    train(config, TrainSettings(data, run, budget=budget, clock=clock), Quiet())
+    train(config, replace(settings, budget=budget, clock=clock), Quiet())
     spent = (clock() - start) / 60
-    click.echo(f"{run}: {spent:.1f} minutes with pictures and checkpoints", err=True)
-    path = latest_checkpoint(run / "checkpoints")
+    click.echo(f"{settings.run}: {spent:.1f} minutes with pictures and checkpoints", err=True)
+    path = latest_checkpoint(settings.run / "checkpoints")
     assert path is not None
     position = load_checkpoint(path).position
-    return load_generator(path), position.total, position.seconds / 60
+    generator = load_generator(path).to(settings.device)
+    return generator, position.total, position.seconds / 60
 
 
-def held_out(data: Path) -> NDArray[np.float32]:
-    """Clouds of the test split's shapes: (T, n, 3)."""
+def held_out(data: Path) -> Reference:
+    """The test split's shapes, to compare with."""
     dataset = Dataset(data)
-    return clouds_of(dataset, dataset.splits["test"])
+    return Reference(clouds_of(real_shapes(dataset, split_of(dataset, "test")).surfaces, 1))
 
 
-def clouds_of(dataset: Dataset, numbers: Sequence[int]) -> NDArray[np.float32]:
-    """Clouds of shapes of a dataset, from their 64^3 voxels."""
-    surfaces = (extract_surface(dataset.voxels(number, RESOLUTION)) for number in numbers)
-    clouds = [sample_surface(*surface) for surface in surfaces if len(surface[1])]
-    return np.stack([normalise(cloud) for cloud in clouds])
-
-
-def oracle(data: Path, real: NDArray[np.float32]) -> Judged:
+def oracle(data: Path, reference: Reference) -> Judged:
     """Training shapes in the place of generated ones: what a perfect memory would get."""
     dataset = Dataset(data)
-    train_clouds = clouds_of(dataset, dataset.splits["train"][:SHAPES])
-    return scores("training shapes", train_clouds, real, 0, 0.0, 0.0, 0.0)
+    known = real_shapes(dataset, dataset.splits["train"][:SHAPES]).surfaces
+    return row("training shapes", known, reference)
 
 
 def judge(
     name: str,
     generator: Generator,
-    real: NDArray[np.float32],
+    reference: Reference,
     work: Path,
     steps: int = 0,
     minutes: float = 0.0,
     levels: Sequence[float] = LEVELS,
 ) -> Iterator[Judged]:
     """A row for each level; draws the shapes at level 0."""
-    draws = Draws(1)
-    latents = draws.normal(PICTURES, SHAPES, generator.config.latent)
+    device = generator.latent_first.weight.device
+    latents = Draws(1, device=device).normal(PICTURES, SHAPES, generator.config.latent)
     for level in levels:
         surfaces = [
             extract(generator, latent, resolution=RESOLUTION, level=level) for latent in latents
@@ -155,70 +168,41 @@ def judge(
         if level == 0.0:
             work.mkdir(parents=True, exist_ok=True)
             picture = draw_shapes(surfaces[:DRAWN], columns=8, panel=160)
-            write_png(work / f"{name.replace(', ', '-')}.png", picture)
-        yield from shapes_row(name, surfaces, real, steps, minutes, level)
+            write_png(work / f"{name.replace(', ', '-').replace(' ', '-')}.png", picture)
+        yield row(name, surfaces, reference, steps, minutes, level)
 
 
-def shapes_row(
+def row(
     name: str,
     surfaces: Sequence[Surface],
-    real: NDArray[np.float32],
-    steps: int,
-    minutes: float,
-    level: float,
-) -> Iterator[Judged]:
-    """The row of a set of surfaces; empty ones are counted and left out."""
-    there = [surface for surface in surfaces if len(surface.faces)]
-    empty = 1 - len(there) / len(surfaces)
-    if not there:
-        nan = float("nan")
-        yield Judged(name, steps, minutes, level, empty, 0.0, nan)
-        return
-    clouds = np.stack(
-        [normalise(sample_surface(surface.vertices, surface.faces)) for surface in there]
-    )
-    yield scores(name, clouds, real, steps, minutes, level, empty)
-
-
-def scores(
-    name: str,
-    clouds: NDArray[np.float32],
-    real: NDArray[np.float32],
-    steps: int,
-    minutes: float,
-    level: float,
-    empty: float,
+    reference: Reference,
+    steps: int = 0,
+    minutes: float = 0.0,
+    level: float = 0.0,
 ) -> Judged:
-    """Coverage and minimum matching distance by chamfer distance."""
-    across = chamfer_matrix(clouds, real)
-    return Judged(
-        name,
-        steps,
-        minutes,
-        level,
-        empty,
-        metrics.coverage(across),
-        metrics.minimum_matching_distance(across),
-    )
+    """What a set of surfaces is worth, by chamfer distance."""
+    clouds = clouds_of(surfaces, 0)
+    scores = reference.scores(clouds, len(surfaces) - len(clouds), earth=False)
+    return Judged(name, steps, minutes, level, health(surfaces), scores)
 
 
 def table(rows: Sequence[Judged]) -> str:
     """As Markdown."""
-    heads = ("shapes", "steps", "minutes", "level", "empty %", "COV %", "MMD x 1000")
-    return markdown(
-        heads,
-        [
-            (
-                row.name,
-                f"{row.steps:,}",
-                f"{row.minutes:.1f}",
-                f"{row.level:g}",
-                f"{100 * row.empty:.0f}",
-                f"{100 * row.coverage:.1f}",
-                "-" if math.isnan(row.distance) else f"{1000 * row.distance:.2f}",
-            )
-            for row in rows
-        ],
+    return markdown(HEADS, [_cells(judged) for judged in rows])
+
+
+def _cells(judged: Judged) -> tuple[str, ...]:
+    chamfer = judged.scores.chamfer
+    return (
+        judged.name,
+        f"{judged.steps:,}",
+        f"{judged.minutes:.1f}",
+        f"{judged.level:g}",
+        f"{100 * (1 - judged.health.filled):.0f}",
+        f"{100 * judged.health.single:.0f}",
+        f"{100 * chamfer.coverage:.1f}",
+        "-" if chamfer.matching is None else f"{1000 * chamfer.matching:.2f}",
+        f"{100 * chamfer.accuracy:.1f}",
     )
 
 

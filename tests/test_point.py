@@ -24,7 +24,9 @@ class Spheres(nn.Module):
         super().__init__()
         self.more = nn.Parameter(torch.zeros(()))
 
-    def forward(self, points: Tensor, latents: Tensor, chunk: int | None = None) -> Tensor:
+    def forward(
+        self, points: Tensor, latents: Tensor, chunk: int | None = None, *, eager: bool = False
+    ) -> Tensor:
         return points.norm(dim=-1) - latents - self.more
 
 

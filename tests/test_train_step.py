@@ -25,36 +25,36 @@ def test_the_published_step_and_ours_have_the_same_losses(recipe):
 
 def test_other_losses_are_noticed():
     import click
-    from train_step import Way, check
+    from train_step import same
 
-    check([9.8, 9.7], [9.8, 9.7001], Way(ours=True))
-    with pytest.raises(click.ClickException, match=r"step 1 has loss 9\.6, published 9\.7"):
-        check([9.8, 9.7], [9.8, 9.6], Way(ours=True))
+    same([9.8, 9.7], [9.8, 9.7001], 1e-3, "ours")
+    with pytest.raises(click.ClickException, match=r"ours: step 1 has loss 9\.6, .* one 9\.7"):
+        same([9.8, 9.7], [9.8, 9.6], 1e-3, "ours")
     with pytest.raises(click.ClickException, match="step 0 has loss nan"):
-        check([9.8], [float("nan")], Way(ours=True, precision="bf16"))
+        same([9.8], [float("nan")], 1e-3, "ours")
 
 
-def test_prints_a_row_for_each_way():
+def test_steps_are_compared_in_double_precision(monkeypatch):
+    import click
+    import published_step
+    from train_step import CASES, check
+
+    check(CASES["256 points x 4"])
+    monkeypatch.setattr(published_step, "PENALTY_WEIGHT", 10.01)
+    with pytest.raises(click.ClickException, match="in double precision: step 0"):
+        check(CASES["256 points x 4"])
+
+
+@pytest.mark.parametrize(
+    ("device", "columns"), [("cpu", ["1", "1", "0.4", "1"]), ("cuda", ["1", "1"])]
+)
+def test_prints_a_row_for_each_way(device, columns):
     from train_step import BASE, Times, Way, table
 
     ours = Way(ours=True)
     times = {BASE: Times([4.0, 5.0, 9.0], [2.0, 2.0, 2.0]), ours: Times([2.0, 1.0, 3.0], [1.0] * 3)}
-    rows = [line.split("|")[1:-1] for line in table({"16^3 x 16": times}).splitlines()]
-    assert [cell.strip() for cell in rows[2]] == [
-        "16^3 x 16",
-        "published",
-        "fp32",
-        "1",
-        "0.4",
-        "1",
-        "1",
-    ]
-    assert [cell.strip() for cell in rows[3]] == [
-        "16^3 x 16",
-        "ours",
-        "fp32",
-        "2.5",
-        "0.2",
-        "3",
-        "2",
-    ]
+    lines = table({"16^3 x 16": times}, device).splitlines()[2:]
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in lines]
+    assert rows[0] == ["16^3 x 16", "published", "fp32", *columns]
+    assert rows[1][:5] == ["16^3 x 16", "ours", "fp32", "2.5", "3"]
+    assert rows[1][5:] == (["0.2", "2"] if device == "cpu" else [])

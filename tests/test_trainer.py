@@ -207,3 +207,16 @@ def test_loader_workers_change_nothing(data: Path, alone: Alone, tmp_path: Path)
     settings = quick(data, tmp_path / "run", pin="none", workers=1)
     run(POINT, settings)
     assert_same_run(settings.run, alone["point"])
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")  # of torch's own, while it compiles
+@each_recipe
+def test_a_compiled_run_has_the_same_losses(
+    data: Path, alone: Alone, tmp_path: Path, name: str
+) -> None:
+    run(CONFIGS[name], quick(data, tmp_path / "run", compiled=True))
+    for mine, theirs in zip(rows(tmp_path / "run"), rows(alone[name]), strict=True):
+        for column, value in theirs.items():
+            expected = pytest.approx(float(value), rel=1e-2, abs=1e-3) if value else None
+            assert (float(mine[column]) if mine[column] else None) == expected, column

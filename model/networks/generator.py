@@ -22,6 +22,7 @@ from shapegan.model.networks.initialisation import INITIALISATIONS
 
 Frame = Literal["cube", "sphere"]
 Initialisation = Literal["published", "he", "sphere"]
+_Distances = Callable[[Tensor, Tensor, Tensor], Tensor]
 
 _BLOCK_FEATURES = 2**19
 """Features that the CPU computes at once: 2 MiB of float32, against 64 MiB for 16 shapes at 16^3.
@@ -85,7 +86,7 @@ class Generator(nn.Module):
         self.latent_again = nn.Linear(latent, width, bias=False)
         norms = [nn.LayerNorm(width) for _ in range(config.depth - 1)] if config.norm else []
         self.norms = nn.ModuleList(norms)
-        self._compiled: Callable[..., Tensor] | None = None
+        self._compiled: _Distances | None = None
         self.reset_parameters()
 
     @property
@@ -98,7 +99,14 @@ class Generator(nn.Module):
         """Draw the weights anew from torch's global generator, as `config.initialisation` says."""
         INITIALISATIONS[self.config.initialisation](self)
 
-    def forward(self, points: Tensor, latents: Tensor, chunk: int | None = None) -> Tensor:
+    def forward(
+        self,
+        points: Tensor,
+        latents: Tensor,
+        chunk: int | None = None,
+        *,
+        eager: bool = False,
+    ) -> Tensor:
         """Signed distances of all shapes at their points.
 
         Args:
@@ -107,6 +115,7 @@ class Generator(nn.Module):
             chunk: Rows (points times shapes) to do at once; without it all. With gradients on,
                 each chunk is done again in the backward pass, so memory is bounded by it. Results
                 are the same.
+            eager: Do without what `compile` made, to differentiate what comes out twice.
 
         Returns:
             (B, N), in units of the frame; float32 also under autocast.
@@ -120,13 +129,14 @@ class Generator(nn.Module):
         # 2. The points, as many at a time as memory allows
         pieces = _split(points, len(latents), chunk)
         again_later = len(pieces) > 1 and torch.is_grad_enabled()
+        distances = self._distances if eager else self._compiled or self._distances
         run = self._checkpointed if again_later else self._in_blocks
-        return torch.cat([run(piece, first, again) for piece in pieces], dim=1)
+        return torch.cat([run(distances, piece, first, again) for piece in pieces], dim=1)
 
     def compile(self, *args: Any, **kwargs: Any) -> None:
         """Compile what is done for each block of points, in place; copies are not compiled.
 
-        Takes what `torch.compile` takes. What is compiled cannot be differentiated twice.
+        Takes what `torch.compile` takes. What is compiled can be differentiated only once.
         """
         self._compiled = torch.compile(self._distances, *args, **kwargs)
 
@@ -196,19 +206,21 @@ class Generator(nn.Module):
             hidden = self.norms[index](hidden)
         return F.relu_(hidden)
 
-    def _in_blocks(self, points: Tensor, first: Tensor, again: Tensor) -> Tensor:
-        """`_distances`, on the CPU of so few points at a time that features stay in the cache."""
+    def _in_blocks(
+        self, distances: _Distances, points: Tensor, first: Tensor, again: Tensor
+    ) -> Tensor:
+        """`distances`, on the CPU of so few points at a time that features stay in the cache."""
         rows = max(1, _BLOCK_FEATURES // self.config.width) if points.device.type == "cpu" else None
-        run = self._compiled or self._distances
         blocks = _split(points, len(first), rows)
-        return torch.cat([run(block, first, again) for block in blocks], dim=1)
+        return torch.cat([distances(block, first, again) for block in blocks], dim=1)
 
-    def _checkpointed(self, points: Tensor, first: Tensor, again: Tensor) -> Tensor:
-        distances = checkpoint(
-            self._in_blocks, points, first, again, use_reentrant=False, preserve_rng_state=False
-        )
-        assert isinstance(distances, Tensor)
-        return distances
+    def _checkpointed(
+        self, distances: _Distances, points: Tensor, first: Tensor, again: Tensor
+    ) -> Tensor:
+        inputs = (distances, points, first, again)
+        done = checkpoint(self._in_blocks, *inputs, use_reentrant=False, preserve_rng_state=False)
+        assert isinstance(done, Tensor)
+        return done
 
 
 def _split(points: Tensor, shapes: int, rows: int | None) -> Sequence[Tensor]:

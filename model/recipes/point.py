@@ -128,7 +128,7 @@ class RefinementGame(PointGame):
         wanted = torch.is_grad_enabled()
         with torch.enable_grad():
             places = points.detach().requires_grad_()
-            sdf = generator(places, latents, self._chunk)
+            sdf = generator(places, latents, self._chunk, eager=True)
             (direction,) = torch.autograd.grad(sdf.sum(), places, retain_graph=wanted)
         return sdf if wanted else sdf.detach(), direction
 
