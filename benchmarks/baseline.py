@@ -1,21 +1,25 @@
 """How do the published generators compare with real furniture and aircraft?
 
 Lays Debian's sofas, chairs and aircraft as ShapeNet's shapes lie, preprocesses them, and evaluates
-the authors' generators of each kind against them. Prints a Markdown table.
+the authors' generators of each kind against them. Prints a Markdown table for each kind, and leaves
+all figures and sheets of the nearest real shapes in the working folder.
 """
 
 from pathlib import Path
 
 import click
+import numpy as np
 from real_shapes import write_kind
 from rich.console import Console
 
-from shapegan.model.generation.evaluation import EvaluationSettings, evaluate
-from shapegan.model.generation.report import cells, table
+from shapegan.model.generation.evaluation import EvaluationSettings, draw_nearest, evaluate
+from shapegan.model.generation.report import as_json, cells, table
 from shapegan.model.generation.source import open_source
+from shapegan.model.shapes.sheets import write_png
 from shapegan.pipeline.config import PreprocessConfig
 from shapegan.pipeline.dataset import Dataset
 from shapegan.pipeline.discover import discover
+from shapegan.pipeline.files import write_text
 from shapegan.pipeline.plan import RunSettings
 from shapegan.pipeline.progress import Meter
 from shapegan.pipeline.run import preprocess
@@ -28,9 +32,12 @@ SPLITS = ("train=0.5,test=0.5",)
 @click.option("--work", type=click.Path(path_type=Path), default=Path("work"), show_default=True)
 @click.option("--weights", type=click.Path(path_type=Path), default=DEFAULT_WEIGHTS)
 @click.option("--kinds", default="chairs,sofas,airplanes", show_default=True)
-@click.option("--levels", default="0", show_default=True, help="Beside 0.04.")
+@click.option(
+    "--levels", default="-0.02,0,0.02,0.04,0.06", show_default=True, help="Compared beside 0.04."
+)
 @click.option("--resolution", default=64, show_default=True, help="Of generated surfaces.")
 @click.option("--emd-points", default=256, show_default=True)
+@click.option("--limit", default=64, show_default=True, help="Meshes of a kind, spread evenly.")
 @click.option("--workers", default=0, show_default=True)
 def main(
     work: Path,
@@ -39,6 +46,7 @@ def main(
     levels: str,
     resolution: int,
     emd_points: int,
+    limit: int,
     workers: int,
 ) -> None:
     """Prepares, evaluates, prints."""
@@ -47,23 +55,31 @@ def main(
         levels=tuple(float(level) for level in levels.split(",")),
         earth_points=emd_points,
     )
-    lines = []
     for kind in kinds.split(","):
-        dataset = prepared(kind, work, workers)
+        dataset = prepared(kind, work, limit, workers)
+        lines: list[list[str]] = []
         for path in sorted(weights.glob(f"*{kind}*")):
             found = evaluate(open_source(path), dataset, settings)
-            lines += [cells(row) for row in found.rows]
-            click.echo(f"{path.name}: {found.real} real, {found.accepted}/{found.meshes}", err=True)
-    click.echo(table(lines))
+            write_text(work / f"{path.stem}.json", as_json(found))
+            write_png(work / f"{path.stem}-nearest.png", draw_nearest(found, dataset))
+            # Training shapes are the same for each generator.
+            lines = [*lines[:-1], *(cells(row) for row in found.rows)]
+        click.echo(table(lines))
+        click.echo(
+            f"\n{kind.capitalize()}: {found.real} real shapes to compare with; {found.accepted} of"
+            f" {found.meshes} meshes came through.\n"
+        )
 
 
-def prepared(kind: str, work: Path, workers: int) -> Dataset:
+def prepared(kind: str, work: Path, limit: int, workers: int) -> Dataset:
     """The dataset of a kind of shapes; what is there already stays."""
     meshes, out = work / "meshes" / kind, work / kind
     if not meshes.exists():
         meshes.mkdir(parents=True)
         write_kind(kind, meshes)
     jobs = discover(meshes, splits=SPLITS).jobs
+    chosen = np.linspace(0, len(jobs) - 1, min(limit, len(jobs))).round().astype(int)
+    jobs = [jobs[number] for number in chosen]
     config = PreprocessConfig(resolutions=(64,), points=0)
     with Meter(len(jobs), Console(stderr=True)) as meter:
         preprocess(

@@ -3,35 +3,21 @@
 Each archive's catalogue says what its models are called.
 """
 
-import re
 import zipfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import click
-
-DEFAULT_FURNITURE = Path("/usr/share/sweethome3d/furniture")
-CATALOGUE = "PluginFurnitureCatalog.properties"
-
-
-def named(catalogue: str, pattern: str) -> Iterator[str]:
-    """Paths in the archive of those models whose English name has the pattern in it."""
-    entries = dict(re.findall(r"^(\w+#\d+)\s*=\s*(.*?)\s*$", catalogue, re.MULTILINE))
-    for key, path in entries.items():
-        kind, number = key.split("#")
-        name = entries.get(f"name#{number}", "")
-        if kind == "model" and re.search(pattern, name, re.IGNORECASE):
-            yield path.lstrip("/")
+from catalogue import FURNITURE, pieces
 
 
 def unpack_named(archive: Path, pattern: str, folder: Path) -> int:
     """Writes an archive's meshes with that name to the folder; says how many."""
+    found = pieces(archive, pattern)
     with zipfile.ZipFile(archive) as file:
-        paths = sorted(named(file.read(CATALOGUE).decode("latin-1"), pattern))
-        for path in paths:
+        for piece in found:
             # Names like `chair.obj` are in several archives.
-            (folder / f"{archive.stem}-{Path(path).name}").write_bytes(file.read(path))
-    return len(paths)
+            (folder / f"{archive.stem}-{Path(piece.path).name}").write_bytes(file.read(piece.path))
+    return len(found)
 
 
 @click.command(help=__doc__)
@@ -40,7 +26,7 @@ def unpack_named(archive: Path, pattern: str, folder: Path) -> int:
 @click.option(
     "--furniture",
     type=click.Path(exists=True, path_type=Path),
-    default=DEFAULT_FURNITURE,
+    default=FURNITURE,
     show_default=True,
     help="Folder of .sh3f archives.",
 )

@@ -1,7 +1,7 @@
 """Real meshes for the baseline: Debian's furniture and aircraft, laid as ShapeNet's shapes are.
 
-Sweet Home 3D's models stand on y and face +z, FlightGear's on y and fly to -x; ShapeNet's stand on
-y and face -z, so both are turned.
+Sweet Home 3D's models stand on y and face +z once they are turned as their catalogue says,
+FlightGear's stand on y and fly to -x; ShapeNet's stand on y and face -z, so all are turned.
 """
 
 import itertools
@@ -11,24 +11,24 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+from catalogue import FURNITURE, pieces
 from numpy.typing import NDArray
 
 from shapegan.pipeline.mesh import TriangleMesh, load
 
-FURNITURE = Path("/usr/share/sweethome3d/furniture")
 AIRCRAFT = Path("/usr/share/games/flightgear/AI/Aircraft")
 
 NAMES = {
-    "chairs": re.compile(r"(?<!wheel)chair|^silla|^stool|thonet", re.IGNORECASE),
-    "sofas": re.compile(r"sofa|couch", re.IGNORECASE),
+    "chairs": r"(?<!wheel)chair(?! ottoman)|stool|seat$",
+    "sofas": r"^(?!opened).*(sofa|couch)",
 }
-"""Which pieces of furniture are meant, by the names of their files."""
-NO_CHAIR = re.compile(r"ottoman|table", re.IGNORECASE)
+"""Which pieces of furniture are meant, by their names in the catalogues."""
 NO_AIRCRAFT = re.compile(
-    r"light|cone|bomb|tank|probe|refuel|wheel|ferry|balloon|alloon|SSME|OMS|exhaust|BNI|CCX|stand",
+    r"light|cone|bomb|tank|probe|refuel|wheel|ferry|balloon|alloon|SSME|OMS|exhaust|BNI|CCX|stand"
+    r"|bluebird|vulcan",
     re.IGNORECASE,
 )
-"""Parts, ships, trains and balloons among the aircraft."""
+"""Parts, ships, trains, balloons and a car among the aircraft, and one with a ball beside it."""
 SMALLEST = 5_000
 """Bytes; files below hold parts such as lamps."""
 
@@ -50,19 +50,13 @@ def write_kind(kind: str, folder: Path) -> None:
 def write_furniture(kind: str, folder: Path) -> None:
     """Writes each chair or sofa of the archives as an .obj file of its own."""
     for archive in sorted(FURNITURE.glob("*.sh3f")):
+        found = pieces(archive, NAMES[kind])
         with zipfile.ZipFile(archive) as file:
-            for name in file.namelist():
-                stem = Path(name).stem
-                if (
-                    not name.lower().endswith(".obj")
-                    or not NAMES[kind].search(stem)
-                    or NO_CHAIR.search(stem)
-                ):
-                    continue
-                raw = folder / f"{archive.stem}-{Path(name).name}"
-                raw.write_bytes(file.read(name))
-                mesh = load(raw)
-                write_obj(raw, mesh.vertices @ TURNED["furniture"].T, mesh.faces)
+            for piece in found:
+                raw = folder / f"{archive.stem}-{Path(piece.path).name}"
+                raw.write_bytes(file.read(piece.path))
+                mesh, turn = load(raw), TURNED["furniture"] @ piece.rotation
+                write_obj(raw, mesh.vertices @ turn.T, mesh.faces)
 
 
 def write_aircraft(folder: Path) -> None:

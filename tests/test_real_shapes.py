@@ -1,4 +1,5 @@
 import sys
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -47,7 +48,8 @@ kids 0
 def _importable(monkeypatch):
     monkeypatch.syspath_prepend(FOLDER)
     yield
-    sys.modules.pop("real_shapes", None)
+    for name in ("catalogue", "real_shapes"):
+        sys.modules.pop(name, None)
 
 
 def test_ac3d_objects_are_put_in_their_places_and_lines_left_out(tmp_path):
@@ -69,3 +71,31 @@ def test_shapes_are_turned_not_mirrored():
         assert np.linalg.det(turn) == pytest.approx(1)
     assert_allclose(real_shapes.TURNED["furniture"] @ [0, 0, 1], [0, 0, -1])  # its front
     assert_allclose(real_shapes.TURNED["aircraft"] @ [-1, 0, 0], [0, 0, -1])  # its nose
+
+
+def test_furniture_is_turned_as_its_catalogue_says_and_then_faces_the_other_way(
+    tmp_path, monkeypatch
+):
+    import real_shapes
+    from catalogue import CATALOGUE
+
+    entries = ["name#1=Armchair", "model#1=/shop/arm.obj", "modelRotation#1=1 0 0 0 0 1 0 -1 0"]
+    entries += [
+        "name#2=Chair",
+        "model#2=/shop/chair.obj",
+        "name#3=Wheelchair",
+        "model#3=/shop/w.obj",
+    ]
+    with zipfile.ZipFile(tmp_path / "shop.sh3f", "w") as file:
+        file.writestr(CATALOGUE, "\n".join(entries))
+        for name in ("arm", "chair", "w"):
+            file.writestr(f"shop/{name}.obj", "v 1 0 0\nv 0 1 0\nv 0 0 1\nf 1 2 3\n")
+    monkeypatch.setattr(real_shapes, "FURNITURE", tmp_path)
+    out = tmp_path / "out"
+    out.mkdir()
+    real_shapes.write_kind("chairs", out)
+    assert sorted(path.name for path in out.iterdir()) == ["shop-arm.obj", "shop-chair.obj"]
+    arm, chair = (real_shapes.load(path).vertices for path in sorted(out.iterdir()))
+    # The first stood on z, and its front was to -y.
+    assert_allclose(arm, [[-1, 0, 0], [0, 0, 1], [0, 1, 0]])
+    assert_allclose(chair, [[-1, 0, 0], [0, 1, 0], [0, 0, -1]])

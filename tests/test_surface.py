@@ -12,7 +12,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from shapegan.model.networks.generator import Generator, GeneratorConfig
 from shapegan.model.networks.published import load_published
-from shapegan.model.shapes.surface import extract, sample
+from shapegan.model.shapes.surface import extract, extract_levels, sample
 
 FILES = sorted((SHARED / "weights").glob("*")) if (SHARED / "weights").is_dir() else []
 LATENT = torch.zeros(1)
@@ -93,6 +93,20 @@ def test_a_clipped_field_hides_nothing(slope, level):
     surface, asked = assert_same_as_dense(clipped(THIN, 0.1, slope), 96, level)
     assert asked < 96**3 / 5
     assert parts_of(surface) >= 3
+
+
+@pytest.mark.parametrize("slope", [1.0, 3.0])
+def test_many_levels_are_those_of_one_each_and_asked_for_together(slope):
+    levels = (-0.02, 0.0, 0.02, 0.04, 0.06)
+    together, alone = (Field(clipped(THIN, 0.1, slope)) for _ in range(2))
+    found = extract_levels(together, LATENT, 96, levels)
+    for level, surface in zip(levels, found, strict=True):
+        twin = extract(alone, LATENT, 96, level, dense=True)
+        assert_array_equal(surface.faces, twin.faces)
+        assert_array_equal(surface.vertices, twin.vertices)
+    one = Field(together.distance)
+    extract(one, LATENT, 96, 0.0)
+    assert together.asked < len(levels) / 2 * one.asked
 
 
 def test_a_fine_grid_is_asked_for_near_the_surface_alone():

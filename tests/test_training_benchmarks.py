@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner
 
 FOLDER = Path(__file__).parents[1] / "benchmarks"
-MODULES = ("ablation", "furniture", "step_memory", "tables", "train_step", "training")
+MODULES = ("ablation", "catalogue", "furniture", "step_memory", "tables", "train_step", "training")
 CATALOGUE = """
 id=Some models
 name=All furniture
@@ -34,7 +34,7 @@ def _importable(monkeypatch):
 
 
 def test_models_are_taken_by_their_names_in_the_catalogue(tmp_path):
-    from furniture import CATALOGUE as NAME
+    from catalogue import CATALOGUE as NAME
     from furniture import main
 
     for shop in ("first", "second"):

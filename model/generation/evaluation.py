@@ -11,7 +11,7 @@ from shapegan.model.generation.source import Source
 from shapegan.model.shapes.clouds import Cloud, chamfer_matrix
 from shapegan.model.shapes.scores import Health, Reference, Scores, clouds_of, health
 from shapegan.model.shapes.sheets import GENERATED, Mesh, arrange, camera_of, draw_shapes
-from shapegan.model.shapes.surface import Surface, extract
+from shapegan.model.shapes.surface import Surface, extract_levels
 from shapegan.model.shapes.views import in_ball
 from shapegan.pipeline.dataset import Dataset
 from shapegan.pipeline.errors import PlainError
@@ -141,11 +141,12 @@ def evaluate(
     reference = Reference(clouds, settings.earth_points, _cores(), device)
     # 2. The generator, at its level and at others
     rows: list[Row] = []
-    surfaces: list[Surface] = []
-    for level in _levels(settings):
-        tell(f"generating at level {level:g}")
-        made = _generated(source, settings, level)
-        surfaces = surfaces or made
+    tell(f"generating {settings.count} shapes")
+    levels = _levels(settings)
+    by_level = _generated(source, settings, levels)
+    surfaces = by_level[0]
+    for level, made in zip(levels, by_level, strict=True):
+        tell(f"comparing level {level:g}")
         rows.append(_row(source.name, level, made, reference, earth=made is surfaces))
     # 3. Training shapes: what a perfect memory gets, and what was copied
     nearest: list[Nearest] = []
@@ -231,12 +232,18 @@ def _levels(settings: EvaluationSettings) -> list[float]:
     return list(dict.fromkeys((settings.level, *settings.levels)))
 
 
-def _generated(source: Source, settings: EvaluationSettings, level: float) -> list[Surface]:
+def _generated(
+    source: Source, settings: EvaluationSettings, levels: Sequence[float]
+) -> list[list[Surface]]:
+    """For each level, the surfaces of all shapes."""
     assert settings.count is not None
     assert settings.resolution is not None
     seeds = range(settings.seed, settings.seed + settings.count)
     latents = source.latents(seeds, settings.truncation)
-    return [extract(source.generator, latent, settings.resolution, level) for latent in latents]
+    by_shape = [
+        extract_levels(source.generator, latent, settings.resolution, levels) for latent in latents
+    ]
+    return [list(shapes) for shapes in zip(*by_shape, strict=True)]
 
 
 def _row(

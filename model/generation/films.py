@@ -12,7 +12,7 @@ from torch import Tensor
 
 from shapegan.model.generation.source import Source
 from shapegan.model.shapes.sheets import arrange, camera_of, draw_shapes
-from shapegan.model.shapes.surface import Surface, extract, sample
+from shapegan.model.shapes.surface import Surface, extract, extract_levels, sample
 from shapegan.pipeline.files import OutputError, replacing
 from shapegan.pipeline.pictures.isosurface import extract_surface
 from shapegan.pipeline.pictures.panel import GREY, Picture, font
@@ -115,7 +115,7 @@ def draw_upscale(
 
 def draw_levels(source: Source, latent: Tensor, resolution: int, panel: int) -> Picture:
     """The surfaces of one latent at levels from below 0 to above."""
-    surfaces = [extract(source.generator, latent, resolution, level) for level in LEVELS]
+    surfaces = extract_levels(source.generator, latent, resolution, LEVELS)
     captions = [f"level {level:g}" for level in LEVELS]
     return _captioned(source, surfaces, captions, STRIP // 2, panel)
 

@@ -7,7 +7,7 @@ than a cell is found as well. Then each cell that the surface crosses has all it
 and the mesh is that of the dense grid.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -100,9 +100,22 @@ def extract(
     Raises:
         ValueError: for a resolution below 2, or where the generator gives numbers not finite.
     """
-    values = sample(generator, latent, resolution, level, chunk, dense=dense)
-    vertices, faces = extract_surface(values, level)
-    return Surface(vertices.astype(np.float32), faces)
+    return _surface(sample(generator, latent, resolution, level, chunk, dense=dense), level)
+
+
+def extract_levels(
+    generator: DistanceField,
+    latent: Tensor,
+    resolution: int,
+    levels: Sequence[float],
+    chunk: int = CHUNK,
+) -> list[Surface]:
+    """The same surfaces as `extract` gives for each of some levels, but the field is asked once.
+
+    Levels that are a few voxels apart share most of the points near them.
+    """
+    values = _sample(generator, latent, resolution, levels, chunk, dense=False)
+    return [_surface(values, level) for level in levels]
 
 
 def sample(
@@ -119,6 +132,18 @@ def sample(
     Elsewhere a value tells no more than the side, and was taken from a coarser grid; `dense` makes
     all of it exact. For arguments see `extract`.
     """
+    return _sample(generator, latent, resolution, (level,), chunk, dense=dense)
+
+
+def _sample(
+    generator: DistanceField,
+    latent: Tensor,
+    resolution: int,
+    levels: Sequence[float],
+    chunk: int,
+    *,
+    dense: bool,
+) -> Grid:
     if resolution < 2:
         raise ValueError(f"resolution: expected at least 2, got {resolution}")
 
@@ -128,12 +153,17 @@ def sample(
     # 1. All of the coarsest grid
     strides = [1] if dense else _strides(resolution)
     grid = _FineGrid.first(resolution, strides[0], ask)
-    grid.follow(level, ask)
+    grid.follow(levels, ask)
     # 2. Finer and finer where the level may be
     for stride in strides[1:]:
-        grid = grid.refined(stride, grid.near(level), ask)
-        grid.follow(level, ask)
+        grid = grid.refined(stride, grid.near(levels), ask)
+        grid.follow(levels, ask)
     return grid.values
+
+
+def _surface(values: Grid, level: float) -> Surface:
+    vertices, faces = extract_surface(values, level)
+    return Surface(vertices.astype(np.float32), faces)
 
 
 _Ask = Callable[[NDArray[np.float32]], NDArray[np.float32]]
@@ -204,8 +234,8 @@ class _FineGrid:
         grid._learn(_corners(cells[np.ix_(parent, parent, parent)]), ask)
         return grid
 
-    def near(self, level: float) -> Cells:
-        """Cells in which the level may be, (n - 1)^3, of those whose corners are all known."""
+    def near(self, levels: Sequence[float]) -> Cells:
+        """Cells in which a level may be, (n - 1)^3, of those whose corners are all known."""
         steps = np.diff(self._axis[self._rows])
         known = _all_corners(self._known)
         # 1. The slope in each cell, of each axis' edges the steepest
@@ -220,17 +250,20 @@ class _FineGrid:
         slope = np.maximum(maximum_filter(slope, size=3, mode="nearest"), 1)
         # 2. How close the values come, and how close they would have to
         reach = slope * np.float32(_CARE * steps.max())
-        closest = total = np.abs(self.values - np.float32(level))
-        for axis in range(3):
-            closest, total = _pairs(closest, axis, np.minimum), _pairs(total, axis, np.add)
-        near = (closest <= _TO_NEAREST * reach) & (total <= _TO_ALL * reach)
-        cells: Cells = known & (near | self._crossed(level))
-        return cells
+        cells = np.zeros(known.shape, bool)
+        for level in levels:
+            closest = total = np.abs(self.values - np.float32(level))
+            for axis in range(3):
+                closest, total = _pairs(closest, axis, np.minimum), _pairs(total, axis, np.add)
+            cells |= (closest <= _TO_NEAREST * reach) & (total <= _TO_ALL * reach)
+            cells |= self._crossed(level)
+        return known & cells
 
-    def follow(self, level: float, ask: _Ask) -> None:
-        """Asks on where the surface leaves what is known, until it does no more."""
+    def follow(self, levels: Sequence[float], ask: _Ask) -> None:
+        """Asks on where a surface leaves what is known, until it does no more."""
         while True:
-            lost = self._crossed(level) & ~_all_corners(self._known)
+            crossed = np.logical_or.reduce([self._crossed(level) for level in levels])
+            lost = crossed & ~_all_corners(self._known)
             if not lost.any():
                 return
             lost = maximum_filter(lost, size=2 * _FRONT + 1)
