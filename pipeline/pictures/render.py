@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import warp as wp
 from numpy.typing import NDArray
+from scipy.sparse import csr_array
 
 from shapegan.pipeline.pictures import render_kernels as kernels
 
@@ -28,14 +29,14 @@ WHITE: Color = (1.0, 1.0, 1.0)
 CREASE = math.cos(math.radians(35))
 """Faces that meet at less than this angle's bend are shaded as one smooth surface."""
 
-_RAYS, _SPARSE = 5, 2
+_RAYS, _SPARSE = 4, 2
 """Rays to the sky, and samples along each axis of which one sends them; the filter joins those
 of neighbours."""
 _FILTER = 4
 """Radius of the filter, in samples."""
 _REACH = 0.8
 """How far things darken each other, in radii of the mesh."""
-_SKY, _GROUND = np.array([0.50, 0.53, 0.60]), np.array([0.30, 0.27, 0.24])
+_SKY, _GROUND = wp.vec3(0.50, 0.53, 0.60), wp.vec3(0.30, 0.27, 0.24)
 _LAMP, _FILL = 0.80, 0.10
 
 
@@ -189,10 +190,18 @@ def shade_samples(
         samples: Along each side of a pixel.
         background: None for a transparent one.
     """
-    height, width = (side // samples for side in depth.shape)
-    rgba = _shade(depth, normals, light, camera, _linear(color))
-    rgba = rgba.reshape(height, samples, width, samples, 4).mean(axis=(1, 3))
-    return _finish(rgba, background)
+    lights: Any = kernels.Lights()
+    lights.albedo, lights.sky, lights.ground = wp.vec3(*_linear(color)), _SKY, _GROUND
+    lights.to_lamp, lights.lamp = wp.vec3(*lamp_direction(camera)), _LAMP
+    lights.to_fill, lights.fill = wp.vec3(*([0.7, 0.1, 0.7] @ camera.axes)), _FILL
+    kinds: list[Any] = [float, wp.vec3, wp.vec2]
+    found: list[Any] = [
+        wp.array(array, dtype=kind, copy=False)
+        for array, kind in zip((depth, normals, light), kinds, strict=True)
+    ]
+    rgba = wp.zeros([side // samples for side in depth.shape], dtype=wp.vec4)
+    wp.launch(kernels.shade, rgba.shape, [*found, lights, samples], [rgba], device="cpu")
+    return _finish(rgba.numpy(), background)
 
 
 def _check(vertices: NDArray[Any], faces: NDArray[Any], numbers: tuple[int, int, int]) -> None:
@@ -242,14 +251,17 @@ def _corner_normals(points: NDArray[np.float64], faces: NDArray[np.int32], devic
     joined = place.reshape(-1)[faces].astype(np.int32)
     a, b, c = (points[faces[:, k]] for k in range(3))
     face_normal = np.cross(b - a, c - a).astype(np.float32)
-    around = np.argsort(joined.ravel(), kind="stable") // 3
-    first = np.concatenate([[0], np.cumsum(np.bincount(joined.ravel()))])
+    # Faces by vertex: the transpose of the table of vertices by face, which takes no sorting.
+    count = len(faces)
+    rows = np.arange(0, 3 * count + 1, 3, dtype=np.int32)
+    turned = csr_array((np.ones(3 * count, bool), joined.ravel(), rows)).tocsc()
+    around, first = turned.indices, turned.indptr
     normals = wp.zeros(faces.shape, dtype=wp.vec3, device=device)
     inputs = [
         wp.array(joined, dtype=int, ndim=2, device=device),
         wp.array(face_normal, dtype=wp.vec3, device=device),
-        wp.array(first.astype(np.int32), dtype=int, device=device),
-        wp.array(around.astype(np.int32), dtype=int, device=device),
+        wp.array(first, dtype=int, device=device),
+        wp.array(around, dtype=int, device=device),
         CREASE,
     ]
     wp.launch(kernels.corner_normals, faces.shape, inputs, [normals], device=device)
@@ -274,31 +286,11 @@ def _cast(
     normals = wp.zeros(size, dtype=wp.vec3, device=device)
     light, smoothed = (wp.zeros(size, dtype=wp.vec2, device=device) for _ in range(2))
     found = [depth, normals, light]
-    wp.launch(kernels.trace, size, [scene, view, _RAYS, _SPARSE], found, device=device)
+    for odd in (0, 1):
+        wp.launch(kernels.trace, size, [scene, view, odd, _RAYS, _SPARSE], found, device=device)
     inputs = [*found, _FILTER, _SPARSE, 0.05]
     wp.launch(kernels.smooth, size, inputs, [smoothed], device=device)
     return depth.numpy(), normals.numpy(), smoothed.numpy()
-
-
-def _shade(
-    depth: NDArray[np.float32],
-    normals: NDArray[np.float32],
-    light: NDArray[np.float32],
-    camera: Camera,
-    albedo: NDArray[np.float64],
-) -> NDArray[np.float64]:
-    """Linear colour times alpha, and alpha: (H, W, 4)."""
-    rgba = np.zeros((*depth.shape, 4))
-    hit, floor = depth > 0, depth < 0
-    normal, sky, lamp = normals[hit], light[hit][:, :1], light[hit][:, 1:]
-    up = (normal[:, 1:2] + 1) / 2
-    key = np.maximum(normal @ lamp_direction(camera), 0)[:, None]
-    fill = np.maximum(normal @ camera.axes.T @ [0.7, 0.1, 0.7], 0)[:, None]
-    total = sky * (up * _SKY + (1 - up) * _GROUND + fill * _FILL) + _LAMP * lamp * key
-    rgba[hit, :3] = albedo * total
-    rgba[hit, 3] = 1.0
-    rgba[floor, 3] = (1 - light[floor][:, 0]) ** 1.5
-    return rgba
 
 
 def _linear(color: Color) -> NDArray[np.float64]:
@@ -307,13 +299,14 @@ def _linear(color: Color) -> NDArray[np.float64]:
     return np.where(values <= 0.04045, values / 12.92, ((values + 0.055) / 1.055) ** 2.4)
 
 
-def _on_screen(light: NDArray[np.float64]) -> NDArray[np.float64]:
+def _on_screen(light: NDArray[np.floating]) -> NDArray[np.float64]:
     """Inverse of `_linear`."""
     light = np.clip(light, 0, 1)
-    return np.where(light <= 0.0031308, light * 12.92, 1.055 * light ** (1 / 2.4) - 0.055)
+    shown = np.where(light <= 0.0031308, light * 12.92, 1.055 * light ** (1 / 2.4) - 0.055)
+    return np.asarray(shown)
 
 
-def _finish(rgba: NDArray[np.float64], background: Color | None) -> NDArray[np.uint8]:
+def _finish(rgba: NDArray[np.floating], background: Color | None) -> NDArray[np.uint8]:
     """Pixels on a background, from linear colour times alpha: (H, W, 3 or 4)."""
     alpha = rgba[..., 3:]
     if background is None:

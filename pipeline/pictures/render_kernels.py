@@ -118,10 +118,32 @@ def lit(scene: Scene, position: wp.vec3, n: wp.vec3, shift: float) -> float:
     return 1.0
 
 
+@wp.func
+def alike(
+    depth: wp.array2d(dtype=float), normals: wp.array2d(dtype=wp.vec3), i: int, j: int
+) -> bool:
+    # Whether the four neighbours of a sample met the same smooth surface, or none of them any.
+    left = depth[i, wp.max(j - 1, 0)]
+    right = depth[i, wp.min(j + 1, depth.shape[1] - 1)]
+    above = depth[wp.max(i - 1, 0), j]
+    below = depth[wp.min(i + 1, depth.shape[0] - 1), j]
+    low = wp.min(wp.min(left, right), wp.min(above, below))
+    high = wp.max(wp.max(left, right), wp.max(above, below))
+    if low == 0.0 and high == 0.0:
+        return True
+    # At the border a neighbour is the sample itself, of which nothing is known yet.
+    if low * high <= 0.0 or wp.abs(left + right - above - below) > 2.0e-3:
+        return False
+    n = normals[i, j - 1]
+    least = wp.min(wp.dot(n, normals[i - 1, j]), wp.dot(n, normals[i + 1, j]))
+    return wp.min(least, wp.dot(n, normals[i, j + 1])) > 0.98
+
+
 @wp.kernel
 def trace(
     scene: Scene,
     view: View,
+    odd: int,
     rays: int,
     sparse: int,
     depth: wp.array2d(dtype=float),
@@ -129,10 +151,22 @@ def trace(
     shade: wp.array2d(dtype=wp.vec2),
 ) -> None:
     # depth is 0 where a ray meets nothing and negative on the floor. shade holds how much of the
-    # sky and of the lamp is seen; one sample in sparse x sparse asks, elsewhere it is negative.
+    # sky and of the lamp is seen; one sample in sparse x sparse asks, on the floor one in four of
+    # those with four times the rays, elsewhere it is negative.
+    # The squares of one colour of a chessboard are traced first (odd = 0); those of the other then
+    # send no ray where their neighbours met the same.
     i, j = wp.tid()
-    probed = i % sparse == 0 and j % sparse == 0
+    if (i + j) % 2 != odd:
+        return
     shade[i, j] = wp.vec2(-1.0, -1.0)
+    if odd == 1 and alike(depth, normals, i, j):
+        if depth[i, wp.max(j - 1, 0)] != 0.0:
+            n = normals[i, j - 1] + normals[i, j + 1] + normals[i - 1, j] + normals[i + 1, j]
+            d = depth[i, j - 1] + depth[i, j + 1] + depth[i - 1, j] + depth[i + 1, j]
+            normals[i, j] = wp.normalize(n)
+            depth[i, j] = 0.25 * d
+        return
+    probed = i % sparse == 0 and j % sparse == 0
     y = 1.0 - 2.0 * (float(i) + 0.5) / float(depth.shape[0])
     x = 2.0 * (float(j) + 0.5) / float(depth.shape[1]) - 1.0
     direction = wp.normalize(view.forward + x * view.right + y * view.up)
@@ -165,8 +199,8 @@ def trace(
         up = wp.vec3(0.0, 1.0, 0.0)
         depth[i, j] = -t
         normals[i, j] = up
-        if probed:
-            shade[i, j] = wp.vec2(open_sky(scene, at, up, rays, shift), 1.0)
+        if i % (2 * sparse) == 0 and j % (2 * sparse) == 0:
+            shade[i, j] = wp.vec2(open_sky(scene, at, up, 4 * rays, shift), 1.0)
 
 
 @wp.kernel
@@ -180,13 +214,14 @@ def smooth(
     smoothed: wp.array2d(dtype=wp.vec2),
 ) -> None:
     # The mean over neighbours that asked, on the same surface: it makes shading of a few rays.
-    # The floor has no detail to lose, so more of them count.
+    # The floor has no detail to lose: neighbours farther away count.
     i, j = wp.tid()
     here = depth[i, j]
     if here == 0.0:
         return
     if here < 0.0:
         radius = 2 * radius
+        sparse = 2 * sparse
     total = wp.vec2(0.0, 0.0)
     weight = float(0.0)
     # Only every sparse-th row and column asked.
@@ -202,3 +237,49 @@ def smooth(
     smoothed[i, j] = wp.vec2(1.0, 1.0)
     if weight > 0.0:
         smoothed[i, j] = total / weight
+
+
+@wp.struct
+class Lights:
+    # What the mesh is lit by, in amounts of light, and how much of it comes back.
+    albedo: wp.vec3
+    sky: wp.vec3
+    ground: wp.vec3
+    to_lamp: wp.vec3
+    lamp: float
+    to_fill: wp.vec3
+    fill: float
+
+
+@wp.func
+def lit_color(n: wp.vec3, light: wp.vec2, lights: Lights) -> wp.vec3:
+    # The sky lights what faces up, and the ground what faces down; a weak fill from the camera's
+    # right keeps sides apart.
+    up = 0.5 * (n[1] + 1.0)
+    fill = lights.fill * wp.max(wp.dot(n, lights.to_fill), 0.0)
+    key = lights.lamp * light[1] * wp.max(wp.dot(n, lights.to_lamp), 0.0)
+    ambient = up * lights.sky + (1.0 - up) * lights.ground + wp.vec3(fill, fill, fill)
+    return wp.cw_mul(lights.albedo, light[0] * ambient + wp.vec3(key, key, key))
+
+
+@wp.kernel
+def shade(
+    depth: wp.array2d(dtype=float),
+    normals: wp.array2d(dtype=wp.vec3),
+    light: wp.array2d(dtype=wp.vec2),
+    lights: Lights,
+    samples: int,
+    rgba: wp.array2d(dtype=wp.vec4),
+) -> None:
+    # A pixel's linear colour times alpha, and alpha: the means of its samples.
+    i, j = wp.tid()
+    total = wp.vec4(0.0, 0.0, 0.0, 0.0)
+    for k in range(samples * samples):
+        row = i * samples + k / samples
+        column = j * samples + k % samples
+        if depth[row, column] > 0.0:
+            c = lit_color(normals[row, column], light[row, column], lights)
+            total += wp.vec4(c[0], c[1], c[2], 1.0)
+        elif depth[row, column] < 0.0:
+            total[3] += wp.pow(1.0 - light[row, column][0], 1.5)
+    rgba[i, j] = total / float(samples * samples)
