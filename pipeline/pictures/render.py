@@ -196,11 +196,12 @@ def shade_samples(
     lights.to_fill, lights.fill = wp.vec3(*([0.7, 0.1, 0.7] @ camera.axes)), _FILL
     kinds: list[Any] = [float, wp.vec3, wp.vec2]
     found: list[Any] = [
-        wp.array(array, dtype=kind, copy=False)
+        wp.array(array, dtype=kind, copy=False, device="cpu")
         for array, kind in zip((depth, normals, light), kinds, strict=True)
     ]
-    rgba = wp.zeros([side // samples for side in depth.shape], dtype=wp.vec4)
-    wp.launch(kernels.shade, rgba.shape, [*found, lights, samples], [rgba], device="cpu")
+    shape = [side // samples for side in depth.shape]
+    rgba = wp.zeros(shape, dtype=wp.vec4, device="cpu")
+    wp.launch(kernels.shade, shape, [*found, lights, samples], [rgba], device="cpu")
     return _finish(rgba.numpy(), background)
 
 

@@ -1,0 +1,37 @@
+"""Arrays and kernels say where they are: left out, Warp takes the GPU wherever there is one."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PLACED = {"array", "zeros", "empty", "ones", "full", "launch", "Bvh", "HashGrid", "Volume"}
+"""What Warp has that lives or runs on a device, and takes which; a `Mesh` is where its points are."""
+
+
+def unplaced(source: str) -> Iterator[int]:
+    """Lines of calls that leave the device to Warp."""
+    for node in ast.walk(ast.parse(source)):
+        if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute):
+            continue
+        of, name = node.func.value, node.func.attr
+        if isinstance(of, ast.Name) and of.id == "wp" and name in PLACED:
+            # In kernels, `dtype` alone is an annotation's.
+            given = {keyword.arg for keyword in node.keywords}
+            if "device" not in given and (node.args or name != "array"):
+                yield node.lineno
+
+
+def test_notices_what_is_left_to_warp():
+    source = "wp.zeros(3, dtype=float)\nwp.array(x, device=d)\ndef f(a: wp.array(dtype=int)): ..."
+    assert list(unplaced(source)) == [1]
+
+
+@pytest.mark.parametrize("folder", ["pipeline", "model", "commands", "benchmarks"])
+def test_everything_on_a_device_says_on_which(folder):
+    files = sorted((ROOT / folder).rglob("*.py"))
+    assert files
+    found = [f"{file}:{line}" for file in files for line in unplaced(file.read_text())]
+    assert not found
