@@ -32,6 +32,7 @@ from shapegan.model.training import trainer
 from shapegan.model.training.checkpoint import load_generator
 from shapegan.model.training.trainer import TrainingError
 from shapegan.pipeline.fields import make_field
+from shapegan.pipeline.mesh import TriangleMesh
 
 pytestmark = [
     pytest.mark.cuda,
@@ -152,7 +153,8 @@ def test_clouds_are_as_far_apart_as_on_the_cpu() -> None:
 
 @pytest.mark.parametrize("mesh", [torus(), flip_half(torus()), open_box()])
 def test_distances_of_meshes_are_those_of_the_cpu(mesh: Any) -> None:
-    got, expected = (make_field(mesh, 0.016, device=device) for device in ("cuda", "cpu"))
+    loaded = TriangleMesh(*mesh)
+    got, expected = (make_field(loaded, 0.016, device=device) for device in ("cuda", "cpu"))
     assert got.method == expected.method
     np.testing.assert_allclose(got.field.voxels(16), expected.field.voxels(16), atol=1e-4)
 
@@ -168,7 +170,7 @@ def test_commands_take_the_gpu(tmp_path: Path, data: Path) -> None:
 
 
 def test_pictures_are_those_of_the_cpu() -> None:
-    mesh = torus()
+    mesh = TriangleMesh(*torus())
     got, expected = (draw_shapes([mesh], 1, 64, device=device) for device in ("cuda", "cpu"))
     assert expected.std() > 0
     # Edges may fall on the other side of a pixel.

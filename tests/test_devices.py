@@ -8,7 +8,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 PLACED = {"array", "zeros", "empty", "ones", "full", "launch", "Bvh", "HashGrid", "Volume"}
-"""What Warp has that lives or runs on a device, and takes which; a `Mesh` is where its points are."""
+"""What of Warp takes a device to live or run on; a `Mesh` is where its points are."""
 
 
 def unplaced(source: str) -> Iterator[int]:
