@@ -159,10 +159,12 @@ def health(meshes: Sequence[Mesh]) -> Health:
 
 def is_watertight(faces: NDArray[np.integer]) -> bool:
     """Whether faces (F, 3) are wound alike and close: each edge is there once each way."""
-    edges = np.concatenate([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]])
-    ways = np.unique(edges, axis=0)
-    back = np.unique(edges[:, ::-1], axis=0)
-    return len(faces) > 0 and len(ways) == len(edges) and np.array_equal(ways, back)
+    starts = faces.astype(np.int64).ravel()
+    ends = np.roll(faces, -1, axis=1).astype(np.int64).ravel()
+    size = int(faces.max(initial=0)) + 1
+    # One number for each edge and way.
+    ways, back = np.sort(starts * size + ends), np.sort(ends * size + starts)
+    return len(faces) > 0 and np.array_equal(ways, back) and bool((np.diff(ways) > 0).all())
 
 
 def components(faces: NDArray[np.integer]) -> int:

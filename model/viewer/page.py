@@ -27,8 +27,8 @@ _NEAREST, _AWAY_EACH = 6.0, 3.4
 sees the whole row beside the controls."""
 _CHECKS = 0.2
 """Seconds between looks whether the work has failed."""
-_CAPTION = -1.25
-"""Where captions stand, y."""
+_CAPTION = -1.55
+"""Where captions stand, y: seen from the camera, a cube frame's nearest corner is just above."""
 STANDING = (0.0, 0.5**0.5, 0.0, 0.5**0.5)
 """Quaternion (w, x, y, z) that turns a picture from viser's plane, right +x and down +y, into a
 plane x = const: right +z, up +y, as `draw_slice` has it."""
