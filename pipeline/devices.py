@@ -11,8 +11,12 @@ def has_device(device: str) -> bool:
     """Whether Warp can use a device here: `cpu` or `cuda`."""
     if device == "cpu":
         return True
-    import warp as wp  # takes a second, and the driver of a run does not need it otherwise
+    # Warp takes a second to load, and the driver of a run does not need it otherwise.
+    import warp as wp
 
+    from shapegan.pipeline.silence import start_warp
+
+    start_warp()
     return bool(wp.is_cuda_available())
 
 

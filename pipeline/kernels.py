@@ -7,11 +7,12 @@ annotations itself, and its language is not quite Python's (numbers that change 
 
 import warp as wp
 
+from shapegan.pipeline.silence import start_warp
+
 # Nothing here is differentiated; adjoint code would treble the time to compile.
 wp.set_module_options({"enable_backward": False})
 
-# Warp greets on stdout, which belongs to the program that runs.
-wp.config.log_level = max(wp.config.log_level, wp.LOG_WARNING)
+start_warp()
 
 FRACTION = wp.constant(0.3)
 """Where a winding number by continuation is farther than this from a whole number, holes are

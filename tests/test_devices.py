@@ -1,6 +1,8 @@
 """Arrays and kernels say where they are: left out, Warp takes the GPU wherever there is one."""
 
 import ast
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -35,3 +37,22 @@ def test_everything_on_a_device_says_on_which(folder):
     assert files
     found = [f"{file}:{line}" for file in files for line in unplaced(file.read_text())]
     assert not found
+
+
+@pytest.mark.parametrize(
+    "module", ["pipeline.kernels", "pipeline.pictures.render", "model.shapes.clouds"]
+)
+def test_warp_starts_without_a_word(module):
+    code = f"import shapegan.{module}, warp; print(warp.get_device('cpu').alias)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert (done.stdout, done.stderr) == ("cpu\n", "")
+
+
+def test_errors_are_still_seen_once_warp_has_started(capfd):
+    import os
+
+    from shapegan.pipeline.silence import start_warp
+
+    start_warp()
+    os.write(2, b"seen")
+    assert capfd.readouterr().err == "seen"

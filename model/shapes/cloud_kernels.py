@@ -9,12 +9,13 @@ Python's, so type checker and linter leave this file alone.
 
 import warp as wp
 
+from shapegan.pipeline.silence import start_warp
+
 # Nothing here is differentiated; adjoint code would treble the time to compile. Two kernels must
 # agree on what is a candidate, to the last bit, so multiplications and additions are not fused.
 wp.set_module_options({"enable_backward": False, "fuse_fp": False})
 
-# Warp greets on stdout, which belongs to the program that runs.
-wp.config.log_level = max(wp.config.log_level, wp.LOG_WARNING)
+start_warp()
 
 
 @wp.struct

@@ -6,11 +6,12 @@ Python's, so type checker and linter leave this file alone.
 
 import warp as wp
 
+from shapegan.pipeline.silence import start_warp
+
 # Nobody asks a picture for gradients, and the code for them takes as long again to compile.
 wp.set_module_options({"enable_backward": False})
 
-# Warp greets on stdout, which belongs to the program that runs.
-wp.config.log_level = max(wp.config.log_level, wp.LOG_WARNING)
+start_warp()
 
 MOST_NEIGHBOURS = wp.constant(64)
 """Faces round a vertex that count for its normal; of more, as in a fan, an even choice."""
