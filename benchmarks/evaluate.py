@@ -21,14 +21,15 @@ from shapegan.model.shapes.clouds import (
 
 @click.command(help=__doc__)
 @click.option("--clouds", default=1000, show_default=True, help="In each of two sets.")
+@click.option("--threads", default=2, show_default=True, help="For the chamfer distances.")
 @click.option("--pairs", default=6, show_default=True, help="Clouds for the EMD's table.")
 @click.option("--emd-points", default="128,256,512,1024", show_default=True)
-def main(clouds: int, pairs: int, emd_points: str) -> None:
+def main(clouds: int, threads: int, pairs: int, emd_points: str) -> None:
     """Measures and prints."""
     first, second = made(clouds, 0), made(clouds, 1)
     chamfer_matrix(first[:1], second[:1])  # compiles the kernels
     wall, cpu = time.perf_counter(), time.process_time()
-    chamfer_matrix(first, second)
+    chamfer_matrix(first, second, workers=threads)
     wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
     heads = ("clouds", "points", "CPU s", "wall s", "CPU ms a pair")
     size = f"{clouds:,} x {clouds:,}"

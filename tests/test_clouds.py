@@ -45,6 +45,13 @@ def drawn(kind, count, points, rng):
     }[kind].astype(np.float32)
 
 
+def test_threads_change_no_distance():
+    clouds = clouds_of(3, 40, 200)
+    alone = chamfer_matrix(clouds, clouds[:30])
+    for _ in range(5):
+        assert_array_equal(chamfer_matrix(clouds, clouds[:30], workers=4), alone)
+
+
 @settings(max_examples=25, deadline=None)
 @given(kinds, kinds, st.integers(1, 6), st.integers(1, 300), st.integers(0, 2**32 - 1))
 def test_chamfer_distances_are_those_of_all_pairs_of_points(one, other, count, points, seed):

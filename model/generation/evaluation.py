@@ -276,7 +276,7 @@ def _nearest(
     if not filled:
         return []
     clouds: Cloud = clouds_of(surfaces, _GENERATED_SET)
-    distances = chamfer_matrix(clouds, clouds_of(known.surfaces, _TRAIN_SET), device)
+    distances = chamfer_matrix(clouds, clouds_of(known.surfaces, _TRAIN_SET), device, _cores())
     return [
         Nearest(seed + number, known.ids[int(row.argmin())], float(row.min()))
         for number, row in zip(filled, distances, strict=True)

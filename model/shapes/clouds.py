@@ -69,7 +69,9 @@ def normalise(cloud: Cloud) -> Cloud:
     return centred if radius == 0 else np.asarray(0.5 / radius * centred, dtype=np.float32)
 
 
-def chamfer_matrix(first: Cloud, second: Cloud, device: str = "cpu") -> NDArray[np.float64]:
+def chamfer_matrix(
+    first: Cloud, second: Cloud, device: str = "cpu", workers: int = 1
+) -> NDArray[np.float64]:
     """Chamfer distances of all pairs of clouds of two sets.
 
     The mean squared distance from a point to the nearest of the other cloud, both ways added: as
@@ -82,6 +84,7 @@ def chamfer_matrix(first: Cloud, second: Cloud, device: str = "cpu") -> NDArray[
         first: (S, n, 3).
         second: (R, m, 3).
         device: One of Warp's, such as `cuda:0`.
+        workers: Threads on the CPU; the distances are the same with any number.
 
     Returns:
         (S, R), in squared units of the clouds.
@@ -92,8 +95,8 @@ def chamfer_matrix(first: Cloud, second: Cloud, device: str = "cpu") -> NDArray[
     same = first is second
     first, second = _checked(first), _checked(second)
     box = _Box.around(first, second)
-    there = _directed(first, second, box, device)
-    back = there if same else _directed(second, first, box, device)
+    there = _directed(first, second, box, device, workers)
+    back = there if same else _directed(second, first, box, device, workers)
     return there + back.T
 
 
@@ -166,18 +169,27 @@ class _Box:
         return cls(wp.vec3(*low), float((high - low).max()) * (1 + 1e-5) + 1e-30)
 
 
-def _directed(queries: Cloud, clouds: Cloud, box: _Box, device: str) -> NDArray[np.float64]:
+def _directed(
+    queries: Cloud, clouds: Cloud, box: _Box, device: str, workers: int
+) -> NDArray[np.float64]:
     """Mean squared distance from each query cloud's points to each cloud: (S, R)."""
-    at_once = _AT_ONCE["cuda" if device.startswith("cuda") else "cpu"]
+    on_cuda = device.startswith("cuda")
+    at_once = _AT_ONCE["cuda" if on_cuda else "cpu"]
     asking = _to_device(_in_order(queries, box), device)
     result = np.empty((len(queries), len(clouds)))
-    for start in range(0, len(clouds), at_once):
+
+    def fill(start: int) -> None:
         some = clouds[start : start + at_once]
         table = _table(_in_order(some, box), box, device)
         means = wp.zeros((len(queries), len(some)), dtype=float, device=device)
         inputs = [table, box.low, box.side / table.grid, asking]
         wp.launch(kernels.mean_squares, (len(some), len(queries)), inputs, [means], device=device)
         result[:, start : start + at_once] = means.numpy()
+
+    # Loads the kernels, which threads must not do at the same time.
+    fill(0)
+    with ThreadPoolExecutor(1 if on_cuda else workers) as pool:
+        list(pool.map(fill, range(at_once, len(clouds), at_once)))
     return result
 
 

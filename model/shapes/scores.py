@@ -66,7 +66,7 @@ class Reference:
     Args:
         clouds: (R, n, 3), normalised, R > 1.
         earth_points: Points that the earth mover's distance is taken of; 0 leaves it out.
-        workers: Threads for it.
+        workers: Threads for the distances.
         device: Of chamfer distances, one of Warp's.
     """
 
@@ -102,7 +102,7 @@ class Reference:
         )
 
     def _chamfers(self, first: Cloud, second: Cloud) -> Distances:
-        return chamfer_matrix(first, second, self._device)
+        return chamfer_matrix(first, second, self._device, self._workers)
 
     def _earth_movers(self, first: Cloud, second: Cloud) -> Distances:
         return earth_movers_matrix(first, second, self._points, self._workers)
