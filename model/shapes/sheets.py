@@ -1,6 +1,8 @@
 """Pictures of many shapes at once: a sheet of generated meshes, all seen from one camera."""
 
+import os
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Protocol
 
@@ -68,7 +70,16 @@ def draw_shapes(
             mesh.vertices, mesh.faces, size=panel, camera=camera, color=color, device=device
         )
 
-    return arrange([draw(mesh) for mesh in meshes], columns)
+    # The first one loads the kernels, which threads must not do at the same time.
+    pictures = [draw(meshes[0])]
+    with ThreadPoolExecutor(_threads(device)) as pool:
+        pictures += pool.map(draw, meshes[1:])
+    return arrange(pictures, columns)
+
+
+def _threads(device: str) -> int:
+    """One for each core; a GPU draws one picture after the other."""
+    return len(os.sched_getaffinity(0)) if device == "cpu" else 1
 
 
 def camera_of(meshes: Sequence[Mesh]) -> Camera:
