@@ -19,6 +19,12 @@ go through as many rounds as there are lines round the foot of a round leg."""
 HALVED = 1e-3
 """Pieces shorter than this are not halved: all their cuts may run through one point."""
 
+ENOUGH = 100_000
+"""Cutting stops at the round that makes more pieces than this, or than `ENOUGH_FOR_EACH` face. A
+mesh rarely takes a third of it; one that lies within itself many times would take millions. Pieces
+that then still have cuts are small by then, and are taken for what their middle is."""
+ENOUGH_FOR_EACH = 10
+
 
 @dataclass(frozen=True)
 class Cuts:
@@ -76,7 +82,7 @@ class CutTree:
 
 
 def cut_faces(vertices: NDArray[np.float64], faces: NDArray[np.int32], cuts: Cuts) -> CutTree:
-    """Cuts faces in pieces until no cut goes through a piece."""
+    """Cuts faces in pieces until no cut goes through a piece, or there are `ENOUGH` of them."""
     source, piece = np.unique(cuts.face, return_inverse=True)
     corners, parent, rounds = [faces[source]], [np.full(len(source), -1)], [len(source)]
     # Long cuts first: each turn leaves the others on one side or the other.
@@ -92,7 +98,7 @@ def cut_faces(vertices: NDArray[np.float64], faces: NDArray[np.int32], cuts: Cut
         within = _within(latest[piece[through]], *(x[cut[through]] for x in (start, end, normal)))
         left = through[within]
         piece, cut, side = piece[left], cut[left], side[left]
-        if len(piece) == 0:
+        if len(piece) == 0 or rounds[-1] > max(ENOUGH, ENOUGH_FOR_EACH * len(faces)):
             joined = np.concatenate(corners), np.concatenate(parent)
             return CutTree(vertices, source, *joined, rounds)
 

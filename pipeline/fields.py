@@ -19,7 +19,7 @@ JUDGED = 64
 """Resolution of the voxels that a field is judged by, whatever is stored."""
 
 THICKEN_BELOW = 0.98
-"""A shape that loses more of its visible surface than this leaves gets its thin walls thickened."""
+"""A shape of which less of the visible surface is backed gets its thin walls thickened."""
 
 ROD = 2**0.5
 """What no grid misses as a wall, it may miss as a rod: one half-way between four voxels has to be
@@ -80,7 +80,7 @@ def _by_winding(shell: Shell, frame: Frame, sheet_thickness: float, device: str)
     field = SignedDistance(shell, sheet_thickness, device)
     quality = measure(field.prepare(JUDGED), shell.visible, sheet_thickness)
     for thickness in (sheet_thickness, ROD * sheet_thickness):
-        if quality.surface_recall < THICKEN_BELOW and thickness > 0:
+        if quality.backed < THICKEN_BELOW and thickness > 0:
             field.thicken_walls(thickness)
             quality = measure(field.voxels(JUDGED), shell.visible, sheet_thickness)
     parts = {"sheets": field.sheet_faces, "walls": field.thin_faces, "lids": field.lid_faces}

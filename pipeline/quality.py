@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.ndimage import map_coordinates
 from scipy.spatial import cKDTree
 
 from shapegan.pipeline.schema import voxel_spacing
@@ -14,6 +15,10 @@ MIN_RECALL = 0.8
 
 MAX_LEAK = 0.02
 """Share of the zero set's voxel edges at which a field may jump."""
+
+BACKED = 0.75
+"""Voxels: so near to the surface has to be some of the inside. Crumbs of a wall that broke up have
+zero set all around them, but little inside. With half a voxel, edges of any rod would be lost."""
 
 
 @dataclass(frozen=True)
@@ -25,6 +30,9 @@ class Quality:
     surface_recall: float
     """Share of the visible surface that lies within one voxel of the grid's zero set, or, should
     that be more, within half a voxel of where thickening puts it."""
+    backed: float
+    """Share of the visible surface that has the grid's inside near it, along one of the axes. Where
+    it is less than `surface_recall`, thin walls have broken up to crumbs."""
     leak: float
     """Edges over which the field changes by more than their length, over edges that it crosses
     zero on: a distance cannot do that, so the sign must be wrong on one side."""
@@ -68,6 +76,7 @@ def measure(
     return Quality(
         inside_fraction=float((voxels < 0).mean()),
         surface_recall=_recall(zero_set, visible, max(spacing, thickness + spacing / 2)),
+        backed=_backed(padded, (visible + 1) / spacing + 1),
         leak=jumps / max(len(zero_set), 1),
     )
 
@@ -94,3 +103,23 @@ def _recall(zero_set: NDArray[np.float32], visible: NDArray[np.float32], reach: 
         return 0.0
     distance, _ = cKDTree(zero_set).query(visible, distance_upper_bound=reach)
     return float(np.isfinite(distance).mean())
+
+
+def _backed(voxels: NDArray[np.float32], places: NDArray[np.float32]) -> float:
+    """Share of places (M, 3), in voxels, with a value below 0 near them.
+
+    Along an axis values change linearly from plane to plane of voxels, so the lowest one is on a
+    plane or at an end.
+    """
+    if len(places) == 0:
+        return 0.0
+    lowest = np.full(len(places), np.inf, np.float32)
+    for axis in range(3):
+        at = places[:, axis]
+        low, high = at - BACKED, at + BACKED
+        for place in (low, np.maximum(low, np.floor(at)), np.minimum(high, np.ceil(at)), high):
+            asked = places.T.copy()
+            asked[axis] = place
+            values = map_coordinates(voxels, asked, order=1, mode="nearest")
+            np.minimum(lowest, values, out=lowest)
+    return float((lowest < 0).mean())

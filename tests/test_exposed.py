@@ -145,6 +145,22 @@ def test_cuts_through_one_point_come_to_an_end():
     assert len(leaf) >= 4 * CROWDED
 
 
+def test_cutting_stops_where_it_would_take_too_many_pieces(monkeypatch):
+    """Plates that all lie within each other, a little turned."""
+    plates = [shapes.box((1.5, 1.5, 0.3)) for _ in range(30)]
+    plates = [(vertices @ rotation(seed).T, faces) for seed, (vertices, faces) in enumerate(plates)]
+    vertices, faces = shapes.join(*plates)
+    faces = faces.astype(np.int32)
+    cuts = find_cuts(ray_mesh(vertices, faces, "cpu"))
+    whole = cut_faces(vertices, faces, cuts)
+    monkeypatch.setattr("shapegan.pipeline.cutting.ENOUGH", 5000)
+    tree = cut_faces(vertices, faces, cuts)
+    assert 5000 < len(tree.parent) < 15_000 < len(whole.parent)
+    leaf = np.setdiff1d(np.arange(len(tree.parent)), tree.parent)
+    area = shapes.area(vertices, faces[tree.source])
+    assert shapes.area(tree.vertices, tree.corners[leaf]) == pytest.approx(area)
+
+
 def fan(count=150):
     """A wedge whose ends are faces that are nearly two long and three thousandths high."""
     tip, wide = [(-0.95, 0.0)], np.linspace(-0.25, 0.25, count)

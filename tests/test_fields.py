@@ -14,9 +14,9 @@ from shapegan.pipeline.scan import CUBE_RADIUS, NoOpenGLError, ScannedSurface, c
 from shapegan.pipeline.sdf import SignedDistance
 
 T = 0.016
-GOOD = Quality(inside_fraction=0.2, surface_recall=1.0, leak=0.0)
-LEAKS = Quality(inside_fraction=0.2, surface_recall=1.0, leak=0.5)
-EMPTY = Quality(inside_fraction=0.0, surface_recall=1.0, leak=0.0)
+GOOD = Quality(inside_fraction=0.2, surface_recall=1.0, backed=1.0, leak=0.0)
+LEAKS = Quality(inside_fraction=0.2, surface_recall=1.0, backed=1.0, leak=0.5)
+EMPTY = Quality(inside_fraction=0.0, surface_recall=1.0, backed=1.0, leak=0.0)
 
 
 def field_of(mesh, thickness=T, method="winding"):
@@ -134,7 +134,7 @@ def test_method_says_what_was_done(mesh, thickness, method):
 
 
 @pytest.mark.parametrize(
-    ("recall", "thickness", "thickened"),
+    ("backed", "thickness", "thickened"),
     [
         (THICKEN_BELOW, T, False),
         (THICKEN_BELOW - 1e-6, T, True),
@@ -142,8 +142,8 @@ def test_method_says_what_was_done(mesh, thickness, method):
         (0.5, 0.0, False),
     ],
 )
-def test_walls_are_thickened_where_surface_is_lost(judge, recall, thickness, thickened):
-    first = Quality(0.2, recall, 0.0)
+def test_walls_are_thickened_where_surface_is_not_backed(judge, backed, thickness, thickened):
+    first = Quality(0.2, 1.0, backed, 0.0)
     judged = judge(first, GOOD, GOOD)
     made = field_of(shapes.thin_plate(0.01), thickness)
     assert made.method == ("winding+walls" if thickened else "winding")

@@ -506,7 +506,9 @@ def test_voxels_with_gradients(box, pad):
 
 def test_results_are_checked_on_request(monkeypatch):
     def poor(*arguments, **more):
-        return dataclasses.replace(make_field(*arguments, **more), quality=Quality(0.1, 0.7, 0.0))
+        return dataclasses.replace(
+            make_field(*arguments, **more), quality=Quality(0.1, 0.7, 0.7, 0.0)
+        )
 
     mesh_to_voxels(BOX, 4, check_result=True)
     monkeypatch.setattr("shapegan.pipeline.mesh_sdf.make_field", poor)

@@ -298,7 +298,7 @@ def test_scans_that_jump_at_any_resolution_are_refused(tmp_path, scans, resoluti
 
 def test_scans_are_judged_by_the_papers_checks_alone(tmp_path, scans, monkeypatch):
     scans(ball_scanner(0.6))
-    poor = Quality(inside_fraction=0.0, surface_recall=0.1, leak=0.9)
+    poor = Quality(inside_fraction=0.0, surface_recall=0.1, backed=0.1, leak=0.9)
     monkeypatch.setattr("shapegan.pipeline.fields.measure", lambda *_: poor)
     report = made(tmp_path, BOX, SCAN).report
     assert (report.status, report.reason) == ("ok", "")

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 import shapes
+import trimesh
 
 from shapegan.pipeline.quality import MAX_LEAK, MIN_RECALL, Quality, halves, is_jump, measure
 from shapegan.pipeline.schema import grid_points, voxel_spacing
@@ -68,11 +69,37 @@ def test_recall_reaches_as_far_as_a_voxel(off, recall):
     assert quality.surface_recall == recall
 
 
+def tilted(points):
+    """Turned about two axes, off every plane of voxels."""
+    return trimesh.transform_points(points, trimesh.transformations.euler_matrix(0.3, 0.2, 0))
+
+
+def test_a_wall_in_crumbs_is_near_its_zero_set_but_not_backed():
+    spacing = voxel_spacing(RESOLUTION)
+    size = (1.4, 1.4, 0.5 * spacing)
+    surface = tilted(surface_of((size, (0, 0, 0)))).astype(np.float32)
+    turned_back = grid_points(RESOLUTION) @ tilted(np.eye(3)).T
+    crumbs = shapes.box_distance(turned_back, size).reshape((RESOLUTION,) * 3)
+    quality = measure(crumbs.astype(np.float32), surface)
+    assert quality.surface_recall > 0.97
+    assert quality.backed < 0.9
+    whole = measure((crumbs - 0.25 * spacing).astype(np.float32), surface, 0.25 * spacing)
+    assert whole.backed > 0.99
+
+
+@pytest.mark.parametrize("off", [0.0, 0.25, 0.5])
+def test_a_rod_that_the_grid_shows_is_backed(off):
+    spacing = voxel_spacing(RESOLUTION)
+    rod = (1.5 * spacing, 1.5 * spacing, 1.5), (off * spacing, off * spacing, 0)
+    assert measure(field_of(rod), surface_of(rod)).backed > 0.95
+
+
 def test_shapes_that_fill_the_cube_have_a_surface_at_its_border():
     whole = ((2.0, 2.0, 2.0), (0, 0, 0))
     quality = measure(field_of(whole), surface_of(whole))
     # All but the very corners.
     assert quality.surface_recall > 0.99
+    assert quality.backed == 1.0
     assert quality.leak == 0.0
 
 
@@ -80,12 +107,13 @@ def test_nothing_inside_is_refused():
     empty = np.full((16, 16, 16), 0.3, np.float32)
     quality = measure(empty, surface_of(TOP))
     assert quality.inside_fraction == quality.surface_recall == quality.leak == 0.0
+    assert quality.backed == 0.0
     assert quality.refusal().startswith("nothing inside: ")
 
 
 def test_nothing_visible_is_nothing_found():
     quality = measure(field_of(TOP), np.zeros((0, 3), np.float32))
-    assert quality.surface_recall == 0.0
+    assert quality.surface_recall == quality.backed == 0.0
 
 
 def test_signs_that_flip_in_mid_air_are_jumps():
@@ -106,12 +134,12 @@ def test_signs_that_flip_in_mid_air_are_jumps():
 @pytest.mark.parametrize(
     ("quality", "word"),
     [
-        (Quality(0.1, 1.0, 0.0), ""),
-        (Quality(0.1, MIN_RECALL, MAX_LEAK), ""),
-        (Quality(0.1, MIN_RECALL - 0.001, 0.0), "lost surface"),
-        (Quality(0.1, 1.0, MAX_LEAK + 0.001), "jumps"),
-        (Quality(0.0, 1.0, 0.0), "nothing inside"),
-        (Quality(0.0, 0.0, 1.0), "nothing inside"),
+        (Quality(0.1, 1.0, 1.0, 0.0), ""),
+        (Quality(0.1, MIN_RECALL, 1.0, MAX_LEAK), ""),
+        (Quality(0.1, MIN_RECALL - 0.001, 1.0, 0.0), "lost surface"),
+        (Quality(0.1, 1.0, 1.0, MAX_LEAK + 0.001), "jumps"),
+        (Quality(0.0, 1.0, 1.0, 0.0), "nothing inside"),
+        (Quality(0.0, 0.0, 1.0, 1.0), "nothing inside"),
     ],
 )
 def test_reasons(quality, word):
