@@ -98,3 +98,10 @@ def test_the_pipeline_never_imports_torch():
     # The paper's way needs OpenGL, which may not be there.
     lines = [f"import shapegan.pipeline.{name}" for name in names if name != "scan"]
     assert "torch" not in imported("\n".join(lines))
+
+
+def test_the_package_is_the_command():
+    done = subprocess.run(
+        [sys.executable, "-m", "shapegan", "--version"], capture_output=True, text=True, timeout=120
+    )
+    assert done.stdout.startswith("shapegan, version "), done.stderr
