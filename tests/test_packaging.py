@@ -53,7 +53,7 @@ def test_packaged_data_exist():
 
 
 def test_no_other_code_at_the_root():
-    assert {path.name for path in ROOT.glob("*.py")} == {"__init__.py", "cli.py"}
+    assert {path.name for path in ROOT.glob("*.py")} == {"__init__.py", "__main__.py", "cli.py"}
 
 
 def test_tests_and_data_are_no_packages():
