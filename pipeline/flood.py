@@ -51,8 +51,17 @@ class FloodedDistance:
         self.thickness = thickness
         self._vertices, self._faces = vertices.astype(np.float32), faces
         self._mesh = ray_mesh(vertices, faces, device)
-        distance, _ = self._nearest(grid_points(RESOLUTION))
-        self._outside = flood(distance.reshape((RESOLUTION,) * 3))
+        near = self._near(grid_points(RESOLUTION), voxel_spacing(RESOLUTION))
+        self._outside = flood(near.reshape((RESOLUTION,) * 3))
+
+    def _near(self, points: NDArray[np.float32], reach: float) -> NDArray[np.bool_]:
+        """Whether a face is within reach of points (N, 3)."""
+        near: Any = wp.empty(len(points), dtype=wp.bool, device=self.device)
+        queries: Any = wp.array(points, dtype=wp.vec3, device=self.device)
+        inputs = [wp.uint64(self._mesh.id), queries, reach, near]
+        wp.launch(kernels.are_near, dim=len(points), inputs=inputs, device=self.device)
+        result: NDArray[np.bool_] = near.numpy()
+        return result
 
     def _nearest(
         self, points: NDArray[np.float32]
@@ -103,7 +112,7 @@ class FloodedDistance:
         return wet
 
 
-def flood(distance: NDArray[np.float32]) -> NDArray[np.bool_]:
+def flood(near: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Which voxels water from outside the cube comes to.
 
     A voxel whose nearest face is farther than its neighbours can be left in any direction; only
@@ -111,9 +120,8 @@ def flood(distance: NDArray[np.float32]) -> NDArray[np.bool_]:
     steps.
 
     Args:
-        distance: (R, R, R), unsigned.
+        near: (R, R, R), where a face is within a step.
     """
-    wide = np.pad(distance > voxel_spacing(len(distance)), 1, constant_values=True)
-    pools, _ = label(wide)
+    pools, _ = label(np.pad(~near, 1, constant_values=True))
     reached: NDArray[np.bool_] = binary_dilation(pools == pools[0, 0, 0])
     return reached[1:-1, 1:-1, 1:-1]

@@ -14,200 +14,6 @@ wp.set_module_options({"enable_backward": False})
 
 start_warp()
 
-FRACTION = wp.constant(0.3)
-"""Where a winding number by continuation is farther than this from a whole number, holes are
-near, and the tree is asked instead."""
-
-
-@wp.func
-def solid_angle(a: wp.vec3, b: wp.vec3, c: wp.vec3) -> float:
-    # Van Oosterom and Strackee 1983, "The solid angle of a plane triangle".
-    la = wp.length(a)
-    lb = wp.length(b)
-    lc = wp.length(c)
-    above = wp.dot(a, wp.cross(b, c))
-    below = la * lb * lc + wp.dot(a, b) * lc + wp.dot(b, c) * la + wp.dot(c, a) * lb
-    return 2.0 * wp.atan2(above, below)
-
-
-@wp.struct
-class WindingData:
-    # The tree of `shapegan.pipeline.winding`, and winding numbers that are known on a grid.
-    leaves: int
-    first: wp.array(dtype=int)
-    corners: wp.array2d(dtype=wp.vec3)
-    low: wp.array(dtype=wp.vec3)
-    high: wp.array(dtype=wp.vec3)
-    center: wp.array(dtype=wp.vec3)
-    reach: wp.array(dtype=float)
-    dipole: wp.array(dtype=wp.vec3)
-    moment: wp.array(dtype=wp.mat33)
-    origin: wp.vec3
-    cell: float
-    references: wp.array3d(dtype=float)
-
-
-@wp.func
-def next_node(node: int) -> int:
-    # Depth-first order without a stack: up while this was a right child, then to the right.
-    while node % 2 == 1:
-        node = node // 2
-    return wp.where(node > 0, node + 1, 0)
-
-
-@wp.func
-def winding_number(field: WindingData, p: wp.vec3) -> float:
-    total = float(0.0)
-    node = int(1)
-    while node > 0:
-        r = field.center[node] - p
-        square = wp.dot(r, r)
-        onward = bool(True)
-        if square > field.reach[node]:
-            inverse = 1.0 / wp.sqrt(square)
-            cube = inverse * inverse * inverse
-            turn = wp.dot(r, field.moment[node] * r) * inverse * inverse
-            flow = wp.dot(r, field.dipole[node]) + wp.trace(field.moment[node]) - 3.0 * turn
-            total += cube * flow
-        elif node >= field.leaves:
-            leaf = node - field.leaves
-            for t in range(field.first[leaf], field.first[leaf + 1]):
-                total += solid_angle(
-                    field.corners[t, 0] - p, field.corners[t, 1] - p, field.corners[t, 2] - p
-                )
-        else:
-            onward = False
-        if onward:
-            node = next_node(node)
-        else:
-            node = 2 * node
-    return total / (4.0 * wp.pi)
-
-
-@wp.func
-def passes_edge(along: wp.vec3, aside: wp.vec3, b: wp.vec3, c: wp.vec3) -> bool:
-    # On which side of the edge from b to c a line through the origin passes. The faces beside an
-    # edge walk it in opposite directions and must say the opposite: so it is always computed from
-    # the same end, and a line through the edge itself counts as moved a little aside.
-    turned = c[0] < b[0] or (c[0] == b[0] and (c[1] < b[1] or (c[1] == b[1] and c[2] < b[2])))
-    first = b
-    second = c
-    if turned:
-        first = c
-        second = b
-    side = wp.dot(along, wp.cross(first, second))
-    if side == 0.0:
-        side = wp.dot(aside, second - first)
-    return (side > 0.0) != turned
-
-
-@wp.func
-def crossing(
-    start: wp.vec3, along: wp.vec3, aside: wp.vec3, a: wp.vec3, b: wp.vec3, c: wp.vec3
-) -> float:
-    # What the winding number gains on the way from start to start + along.
-    a = a - start
-    b = b - start
-    c = c - start
-    side = passes_edge(along, aside, b, c)
-    if side != passes_edge(along, aside, c, a) or side != passes_edge(along, aside, a, b):
-        return 0.0
-    normal = wp.cross(b - a, c - a)
-    height = wp.dot(normal, a)
-    rise = wp.dot(normal, along)
-    met = (height >= 0.0 and height < rise) or (height < 0.0 and height >= rise)
-    return wp.where(met, wp.where(side, -1.0, 1.0), 0.0)
-
-
-@wp.func
-def meets_box(middle: wp.vec3, half: wp.vec3, low: wp.vec3, high: wp.vec3) -> bool:
-    # Separating axes of a segment and a box: the box's three, and the three at right angles to
-    # the segment and one of them.
-    extent = 0.5 * (high - low)
-    d = middle - 0.5 * (high + low)
-    h = wp.abs(half)
-    apart = (
-        wp.abs(d[0]) > extent[0] + h[0]
-        or wp.abs(d[1]) > extent[1] + h[1]
-        or wp.abs(d[2]) > extent[2] + h[2]
-    )
-    if apart:
-        return False
-    slack = 1.0e-7
-    c = wp.cross(half, d)
-    return (
-        wp.abs(c[0]) <= extent[1] * h[2] + extent[2] * h[1] + slack
-        and wp.abs(c[1]) <= extent[0] * h[2] + extent[2] * h[0] + slack
-        and wp.abs(c[2]) <= extent[0] * h[1] + extent[1] * h[0] + slack
-    )
-
-
-@wp.func
-def crossings(field: WindingData, start: wp.vec3, end: wp.vec3) -> float:
-    along = end - start
-    half = 0.5 * along
-    middle = start + half
-    aside = wp.cross(along, wp.vec3(0.5773, 0.1432, 0.8039))
-    total = float(0.0)
-    node = int(1)
-    while node > 0:
-        if meets_box(middle, half, field.low[node], field.high[node]):
-            if node < field.leaves:
-                node = 2 * node
-                continue
-            leaf = node - field.leaves
-            for t in range(field.first[leaf], field.first[leaf + 1]):
-                a = field.corners[t, 0]
-                b = field.corners[t, 1]
-                c = field.corners[t, 2]
-                total += crossing(start, along, aside, a, b, c)
-        node = next_node(node)
-    return total
-
-
-@wp.func
-def continued(field: WindingData, p: wp.vec3, clearance: float) -> float:
-    # The reference's winding number plus the crossings on the way; none beyond the references.
-    at = (p - field.origin) / field.cell
-    x = int(wp.floor(at[0] + 0.5))
-    y = int(wp.floor(at[1] + 0.5))
-    z = int(wp.floor(at[2] + 0.5))
-    if x < 0 or y < 0 or z < 0:
-        return 0.0
-    if x >= field.references.shape[0] or y >= field.references.shape[1]:
-        return 0.0
-    if z >= field.references.shape[2]:
-        return 0.0
-    number = field.references[x, y, z]
-    reference = field.origin + field.cell * wp.vec3(float(x), float(y), float(z))
-    # Not a number is no whole number, either.
-    if not wp.abs(number - wp.round(number)) < FRACTION:
-        return winding_number(field, p)
-    if wp.length(reference - p) >= clearance:
-        number += crossings(field, reference, p)
-    return number
-
-
-@wp.kernel
-def winding_numbers(
-    field: WindingData,
-    points: wp.array(dtype=wp.vec3),
-    winding: wp.array(dtype=float),
-) -> None:
-    i = wp.tid()
-    winding[i] = winding_number(field, points[i])
-
-
-@wp.kernel
-def continued_numbers(
-    field: WindingData,
-    points: wp.array(dtype=wp.vec3),
-    clearance: wp.array(dtype=float),
-    winding: wp.array(dtype=float),
-) -> None:
-    i = wp.tid()
-    winding[i] = continued(field, points[i], clearance[i])
-
 
 @wp.kernel
 def see_sky(
@@ -326,6 +132,22 @@ def unsigned_distances(
         near = wp.mesh_eval_position(mesh, found.face, found.u, found.v)
         closest[i] = near
         distance[i] = wp.length(near - points[i])
+
+
+@wp.kernel
+def are_near(
+    mesh: wp.uint64,
+    points: wp.array(dtype=wp.vec3),
+    reach: float,
+    near: wp.array(dtype=wp.bool),
+) -> None:
+    # The search is a little wider, since what is just within reach may be missed by rounding.
+    i = wp.tid()
+    found = wp.mesh_query_point_no_sign(mesh, points[i], 1.001 * reach)
+    near[i] = False
+    if found.result:
+        closest = wp.mesh_eval_position(mesh, found.face, found.u, found.v)
+        near[i] = wp.length(closest - points[i]) <= reach
 
 
 @wp.struct

@@ -1,5 +1,6 @@
 """Exact signed distances to a shell: the nearest triangle's distance, the winding number's sign."""
 
+import functools
 import math
 from dataclasses import dataclass
 from typing import Any
@@ -9,10 +10,12 @@ import warp as wp
 from numpy.typing import NDArray
 
 from shapegan.pipeline import kernels
+from shapegan.pipeline.curves import coherent_order
 from shapegan.pipeline.openings import find_lids
 from shapegan.pipeline.sampling import points_on_faces
 from shapegan.pipeline.schema import grid_points
 from shapegan.pipeline.shell import Shell, ray_mesh
+from shapegan.pipeline.walls import wall_depths
 
 ON_SURFACE = 1e-4
 """Nearer to a face than this, a winding number may be either side's, cube frame."""
@@ -40,7 +43,9 @@ class SignedDistance:
         self._shell = shell
         self._block = BLOCK.get(device, 1)
         self._outer = self._mesh(shell.vertices, shell.pieces[shell.outer])
-        self._solid = self._mesh(shell.vertices, shell.pieces) if self._outer else None
+        self._solid = self._outer
+        if self._outer and not shell.outer.all():
+            self._solid = self._mesh(shell.vertices, shell.pieces)
         self._hidden: Any = wp.array(~shell.outer, dtype=wp.bool, device=device)
         rows = np.flatnonzero(shell.outer).astype(np.int32)
         self._outer_rows: Any = wp.array(rows, dtype=int, device=device)
@@ -51,8 +56,13 @@ class SignedDistance:
 
     def thicken_walls(self, thickness: float) -> None:
         """Lets solid walls and rods grow until they are twice this thick, cube frame."""
-        lack = np.clip(thickness - self._shell.depth / 2, 0, None)
+        lack = np.clip(thickness - self._depths / 2, 0, None)
         self._swell_by(lack.astype(np.float32))
+
+    @functools.cached_property
+    def _depths(self) -> NDArray[np.float32]:
+        """How thick the walls are at each vertex: (V,)."""
+        return wall_depths(self._shell, self._outer)
 
     def _swell_by(self, lack: NDArray[np.float32]) -> None:
         """Thickens sheets, and each vertex's walls by what it lacks: (V,)."""
@@ -182,30 +192,3 @@ class _Asked:
         back = np.empty_like(values)
         back[self.order] = values
         return back
-
-
-def coherent_order(points: NDArray[np.float32]) -> NDArray[np.intp]:
-    """Order in which neighbours in space follow each other: a Morton curve.
-
-    Args:
-        points: (N, 3).
-    """
-    if len(points) == 0:
-        return np.zeros(0, np.intp)
-    low, high = points.min(axis=0).astype(np.float64), points.max(axis=0)
-    scale = (_CELLS - 1) / max(float((high - low).max()), 1e-30)
-    cell = ((points - low) * scale).astype(np.int32)
-    spread = _spread_bits(np.arange(_CELLS, dtype=np.int32))
-    key = spread[cell[:, 0]] | (spread[cell[:, 1]] << 1) | (spread[cell[:, 2]] << 2)
-    return np.argsort(key, kind="stable")
-
-
-_CELLS = 64
-
-
-def _spread_bits(values: NDArray[np.int32]) -> NDArray[np.int32]:
-    """Puts two zeros between the bits of numbers below `_CELLS`."""
-    spread = np.zeros_like(values)
-    for bit in range(_CELLS.bit_length() - 1):
-        spread |= ((values >> bit) & 1) << (3 * bit)
-    return spread

@@ -37,11 +37,6 @@ TWO_SIDED = 0.5
 """A patch whose back sees more than this share of what its front sees is a bare sheet. A flat
 sheet has 1, an open hemisphere 0.4, a cube without a bottom 0.2."""
 
-
-THINNEST = 1e-3
-"""Walls thinner than this count as this thin, cube frame."""
-
-
 BARE = 0.6
 """A face whose back has a winding number below this has no inside behind it. A flat sheet on its
 own has 0.5, a wall of a cube without a bottom 0.75 or more."""
@@ -68,9 +63,6 @@ class Shell:
     """(M, 3), points spread evenly over the faces, as they came, that see the sky."""
     filled: int
     """How many faces of `solid` were put in to close holes; they are its last ones."""
-    depth: NDArray[np.float32]
-    """(V,), how thick the solid is behind a vertex, a mean over the faces there; infinite where
-    no outer face is."""
     winding: WindingField
     """Winding numbers of `solid`."""
 
@@ -150,7 +142,6 @@ def _sort_faces(
     if len(solid.faces):
         mesh = ray_mesh(vertices, solid.faces, device)
         pieces = expose(vertices, solid.faces, outer, clusters, winding, mesh)
-    depth = _depths(pieces.vertices, pieces.faces[pieces.outer], winding, device)
     return Shell(
         pieces.vertices,
         solid.faces,
@@ -159,7 +150,6 @@ def _sort_faces(
         sheets,
         visible,
         solid.filled,
-        depth,
         winding,
     )
 
@@ -196,36 +186,6 @@ def _folded(
     whole = np.bincount(owner, samples.area)
     folded: NDArray[np.bool_] = inverted & (bare < FOLD * whole)[owner]
     return folded
-
-
-def _depths(
-    vertices: NDArray[np.float32], faces: NDArray[np.int32], winding: WindingField, device: str
-) -> NDArray[np.float32]:
-    """How far the other side is: from samples straight in, averaged at the vertices (V,)."""
-    if len(faces) == 0:
-        return np.full(len(vertices), np.inf, np.float32)
-    samples = sample_faces(vertices.astype(np.float64), faces)
-    mesh = ray_mesh(vertices, faces, device)
-    depth = wp.zeros(len(samples.face), dtype=float, device=device)
-    inputs = [
-        mesh.id,
-        wp.array(samples.position, dtype=wp.vec3, device=device),
-        wp.array(-samples.normal, dtype=wp.vec3, device=device),
-        OFFSET,
-    ]
-    wp.launch(kernels.ray_lengths, dim=depth.shape, inputs=inputs, outputs=[depth], device=device)
-    # Two faces in one place, wound both ways, are a wall, too, though a ray starts beyond it.
-    behind = winding.numbers(samples.position - np.float32(OFFSET) * samples.normal)
-    thickness = np.where(behind > 0.5, depth.numpy(), 0)
-    corner = faces[samples.face].ravel()
-    area = np.repeat(samples.area, 3)
-    weight = np.bincount(corner, area, len(vertices))
-    # The harmonic mean: a panel's rim sees far along the panel, and must not count for much.
-    thinness = np.repeat(1.0 / np.maximum(thickness, THINNEST), 3)
-    total = np.bincount(corner, area * thinness, len(vertices))
-    mean = np.full(len(weight), np.inf, np.float32)
-    np.divide(weight, total, out=mean, where=total > 0, casting="same_kind")
-    return mean
 
 
 def ray_mesh(vertices: NDArray[np.floating], faces: NDArray[np.int32], device: str) -> wp.Mesh:

@@ -1,14 +1,11 @@
-"""Generalised winding numbers of triangle soups, by a tree of dipoles.
+"""Generalised winding numbers of triangle soups.
 
 The winding number of a surface round a point is the solid angle that it covers, signed and over
 4 pi: 1 inside a closed outward-wound surface, 0 outside, and something between where the surface
 has holes (Jacobson et al. 2013, "Robust inside-outside segmentation using generalized winding
-numbers"). Far triangles are summed as one dipole and its first moments (Barill et al. 2018,
-"Fast winding numbers for soups and clouds", equation 14 onwards).
+numbers"). Triangles that are far away are summed as one (`shapegan.pipeline.winding_tree`).
 
-The tree is complete: node i has the children 2i and 2i + 1, so that a walk needs no stack.
-
-That still costs tens of microseconds a point in a dense mesh. Most winding numbers are had by
+That still costs several microseconds a point in a dense mesh. Most winding numbers are had by
 continuation instead: a winding number changes by exactly one where a path crosses a face, and
 hardly at all in between, so a point has the winding number of a point nearby plus the signed
 crossings on the way. References on a coarse grid are asked of the tree, those on a fine grid are
@@ -25,13 +22,9 @@ import warp as wp
 from numpy.typing import NDArray
 from scipy.ndimage import binary_dilation
 
-from shapegan.pipeline import kernels
-
-LEAF_SIZE = 2
-
-FAR = 1.6
-"""A node farther away than this many of its radii counts as far (2 in Barill et al.); the error
-stays below 0.03 on furniture and reaches 0.09 in the middle of a sphere; 0.5 would turn a sign."""
+from shapegan.pipeline import winding_kernels as kernels
+from shapegan.pipeline.curves import coherent_order
+from shapegan.pipeline.winding_tree import build_tree
 
 LEVELS = (8, 24, 64)
 """References along the longest side of the bounding box; each grid is continued from the last."""
@@ -65,7 +58,7 @@ class WindingField:
         self.device = device
         self.levels = levels
         self._built = 0
-        self._tree = _build_tree(vertices[faces].astype(np.float64), device)
+        self._tree = build_tree(vertices[faces].astype(np.float64), device)
         self._rim = vertices[rim_edges(faces)]
         used = vertices[faces.ravel()]
         self._bounds = (used.min(axis=0), used.max(axis=0)) if len(used) else None
@@ -132,15 +125,28 @@ class WindingField:
         """Winding numbers (N,) round points (N, 3): by continuation, or `exact` from the tree."""
         return self._ask(self._tree if exact else self.data, points, exact)
 
+    def gains(self, start: NDArray[np.float32], end: NDArray[np.float32]) -> NDArray[np.float32]:
+        """What winding numbers gain (N,) on ways from start to end (N, 3) by crossing faces."""
+        ways: list[Any] = [
+            wp.array(points, dtype=wp.vec3, device=self.device) for points in (start, end)
+        ]
+        gain: Any = wp.empty(len(start), dtype=float, device=self.device)
+        self._launch(kernels.count_crossings, [self._tree, *ways], gain)
+        result: NDArray[np.float32] = gain.numpy()
+        return result
+
     def _ask(self, data: Any, points: NDArray[np.float32], exact: bool) -> NDArray[np.float32]:
-        queries: Any = wp.array(points, dtype=wp.vec3, device=self.device)
+        # Neighbours walk the same way through the tree, and find it in the processor's cache.
+        order = coherent_order(points)
+        queries: Any = wp.array(points[order], dtype=wp.vec3, device=self.device)
         if exact:
             winding = wp.empty(len(points), dtype=float, device=self.device)
             self._launch(kernels.winding_numbers, [data, queries], winding)
         else:
             clearance = wp.zeros(len(points), dtype=float, device=self.device)
             winding = self._continue(data, queries, clearance)
-        result: NDArray[np.float32] = winding.numpy()
+        result = np.empty(len(points), np.float32)
+        result[order] = winding.numpy()
         return result
 
     def continued(self, points: Any, clearance: Any) -> Any:
@@ -195,94 +201,3 @@ def _first_few(cells: NDArray[np.int64], most: int) -> NDArray[np.intp]:
     stride = -(-size // most)
     few: NDArray[np.intp] = order[rank % np.repeat(stride, size) == 0]
     return few
-
-
-def _build_tree(corners: NDArray[np.float64], device: str) -> Any:
-    """Lays a tree over triangles (F, 3, 3), without references yet."""
-    depth = max(0, int(np.ceil(np.log2(max(len(corners), 1) / LEAF_SIZE))))
-    order = _split_order(corners.mean(axis=1), depth)
-    corners = corners[order]
-    bounds = np.linspace(0, len(corners), 2**depth + 1).astype(np.int32)
-    center, reach, dipole, moment, low, high = _nodes(corners, bounds, depth)
-
-    def vectors(values: NDArray[np.float32], ndim: int = 1) -> Any:
-        return wp.array(values, dtype=wp.vec3, ndim=ndim, device=device)
-
-    data: Any = kernels.WindingData()
-    data.leaves = 2**depth
-    data.first = wp.array(bounds, dtype=int, device=device)
-    data.corners = vectors(corners.astype(np.float32).reshape(-1, 3, 3), 2)
-    data.low, data.high, data.center = vectors(low), vectors(high), vectors(center)
-    data.reach = wp.array(reach, dtype=float, device=device)
-    data.dipole = vectors(dipole)
-    data.moment = wp.array(moment, dtype=wp.mat33, device=device)
-    data.origin, data.cell = wp.vec3(0.0, 0.0, 0.0), 1.0
-    data.references = wp.zeros((0, 0, 0), dtype=float, device=device)
-    return data
-
-
-def _split_order(centroids: NDArray[np.float64], depth: int) -> NDArray[np.intp]:
-    """Orders triangles so that halves, quarters, ... of the list are compact in space."""
-    order = np.arange(len(centroids))
-    for level in range(depth):
-        bounds = np.linspace(0, len(order), 2**level + 1).astype(np.int64)
-        segment = np.repeat(np.arange(2**level), np.diff(bounds))
-        points = centroids[order]
-        low = np.minimum.reduceat(points, bounds[:-1])
-        high = np.maximum.reduceat(points, bounds[:-1])
-        axis = np.argmax(high - low, axis=1)[segment]
-        # Segments are about as long as each other: as rows, they are sorted without a key.
-        rank = np.arange(len(order)) - bounds[segment]
-        along = np.full((2**level, rank.max() + 1), np.inf)
-        along[segment, rank] = points[np.arange(len(points)), axis]
-        place = np.argsort(along, axis=1, kind="stable") + bounds[:-1, None]
-        order = order[place[np.arange(along.shape[1]) < np.diff(bounds)[:, None]]]
-    return order
-
-
-def _nodes(
-    corners: NDArray[np.float64], bounds: NDArray[np.int32], depth: int
-) -> tuple[NDArray[np.float32], ...]:
-    """Center, squared reach, dipole, its first moment and box of each node; row 0 is unused."""
-    centroid = corners.mean(axis=1)
-    normal = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]) / 2.0
-    area = np.linalg.norm(normal, axis=1)
-    terms = np.concatenate(
-        [
-            area[:, None],
-            area[:, None] * centroid,
-            normal,
-            (normal[:, :, None] * centroid[:, None, :]).reshape(-1, 9),
-        ],
-        axis=1,
-    )
-    running = np.concatenate([np.zeros((1, 16)), np.cumsum(terms, axis=0)])
-    levels = [bounds[:: 2 ** (depth - level)] for level in range(depth + 1)]
-    start = np.concatenate([level[:-1] for level in levels])
-    stop = np.concatenate([level[1:] for level in levels])
-    sums = running[stop] - running[start]
-    center = sums[:, 1:4] / np.maximum(sums[:, :1], np.finfo(float).tiny)
-    dipole = sums[:, 4:7]
-    low, high = _boxes(corners, levels)
-    # Where there is next to no area, rounding decides; anywhere in the box will do.
-    center = center.clip(low, high)
-    moment = sums[:, 7:].reshape(-1, 3, 3) - dipole[:, :, None] * center[:, None, :]
-    radius = np.linalg.norm(np.maximum(high - center, center - low), axis=1)
-    parts = (center, (FAR * radius) ** 2, dipole, moment, low, high)
-    return tuple(
-        np.concatenate([np.zeros((1, *part.shape[1:])), part]).astype(np.float32) for part in parts
-    )
-
-
-def _boxes(
-    corners: NDArray[np.float64], levels: list[NDArray[np.int32]]
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Bounding boxes of all nodes, level by level, from the leaves up."""
-    if len(corners) == 0:
-        return np.zeros((1, 3)), np.zeros((1, 3))
-    low = [np.minimum.reduceat(corners.min(axis=1), levels[-1][:-1])]
-    high = [np.maximum.reduceat(corners.max(axis=1), levels[-1][:-1])]
-    for _ in levels[1:]:
-        low.append(low[-1].reshape(-1, 2, 3).min(axis=1))
-        high.append(high[-1].reshape(-1, 2, 3).max(axis=1))
-    return np.concatenate(low[::-1]), np.concatenate(high[::-1])

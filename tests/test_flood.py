@@ -261,12 +261,12 @@ def test_surface_points_follow_the_seed(box):
 # --- the flood itself ----------------------------------------------------------------------------
 
 
-def distance_to(faces_at, resolution=16):
-    """Unsigned distances of a grid's voxels to some of them."""
+def near(faces_at, resolution=16):
+    """Which of a grid's voxels are within a step of some of them."""
     there = np.argwhere(faces_at)
     here = np.argwhere(np.ones((resolution,) * 3, bool))
     gap = np.linalg.norm(here[:, None] - there[None], axis=2).min(axis=1)
-    return (gap * voxel_spacing(resolution)).reshape((resolution,) * 3).astype(np.float32)
+    return gap.reshape((resolution,) * 3) <= 1
 
 
 def shell(resolution=16, low=3, high=12):
@@ -277,7 +277,7 @@ def shell(resolution=16, low=3, high=12):
 
 
 def test_water_stays_out_of_a_closed_room():
-    reached = flood(distance_to(shell()))
+    reached = flood(near(shell()))
     assert reached.dtype == bool
     assert not reached[3:13, 3:13, 3:13].any()
     assert reached[:3].all()
@@ -291,17 +291,17 @@ def test_water_comes_through_an_opening_from_any_side(axis, end):
     opening: list[int | slice] = [slice(6, 10)] * 3
     opening[axis] = end
     walls[tuple(opening)] = False
-    reached = flood(distance_to(walls))
+    reached = flood(near(walls))
     assert reached[7, 7, 7]
     assert not reached[walls].any()
 
 
 def test_an_empty_cube_is_all_water():
-    assert flood(np.full((8, 8, 8), 5, np.float32)).all()
+    assert flood(np.zeros((8, 8, 8), bool)).all()
 
 
 def test_what_is_full_of_faces_stays_dry_but_for_its_border():
-    reached = flood(np.zeros((8, 8, 8), np.float32))
+    reached = flood(np.ones((8, 8, 8), bool))
     border = np.ones((8, 8, 8), bool)
     border[1:-1, 1:-1, 1:-1] = False
     np.testing.assert_array_equal(reached, border)

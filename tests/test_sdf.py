@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shapegan.pipeline.schema import grid_points, voxel_spacing
-from shapegan.pipeline.sdf import SignedDistance, coherent_order
+from shapegan.pipeline.sdf import SignedDistance
 from shapegan.pipeline.shell import build_shell
 
 THICKNESS = 0.016
@@ -311,19 +311,3 @@ def test_the_same_question_has_the_same_answer(box):
 
 def test_no_points(box):
     assert ask(box, np.zeros((0, 3), np.float32)).sdf.shape == (0,)
-
-
-@given(st.integers(0, 300), st.integers(0, 2**32 - 1))
-def test_coherent_order_is_a_permutation(count, seed):
-    points = f32(np.random.default_rng(seed).normal(size=(count, 3)))
-    assert sorted(coherent_order(points)) == list(range(count))
-
-
-def test_coherent_order_brings_neighbours_together():
-    points = f32(np.random.default_rng(0).uniform(-1, 1, (4000, 3)))
-    step = np.linalg.norm(np.diff(points[coherent_order(points)], axis=0), axis=1)
-    assert step.mean() < 0.2 * np.linalg.norm(np.diff(points, axis=0), axis=1).mean()
-
-
-def test_coherent_order_of_one_place_is_the_given_one():
-    np.testing.assert_array_equal(coherent_order(np.full((5, 3), 0.3, np.float32)), np.arange(5))

@@ -119,7 +119,6 @@ def test_what_sees_sky_on_both_sides_is_a_bare_sheet(mesh, spoil):
     shell = shell_of(spoil(mesh))
     assert len(shell.solid) == len(shell.outer) == 0
     assert corners(shell, shell.sheets) == corners_of(mesh)
-    assert np.isinf(shell.depth).all()
 
 
 def test_one_triangle_is_a_sheet():
@@ -181,19 +180,6 @@ def test_long_rims_are_filled_too():
     assert shell.filled == 200
     assert len(np.unique(shell.solid)) == 202
     assert solid_volume(shell) == pytest.approx(shapes.volume(*shapes.tube(0.3, 1.8, 100)))
-
-
-def test_depth_is_the_thickness_behind():
-    plate = shell_of(shapes.thin_plate(0.02))
-    middle = np.abs(plate.vertices[:, :2]).max(axis=1) < 0.9
-    np.testing.assert_allclose(plate.depth[middle], 0.02, rtol=1e-3)
-    block = shell_of(shapes.box((1.0, 0.6, 2.0), subdivisions=1))
-    # In the middles of the faces.
-    for axis, thickness in enumerate((1.0, 0.6, 2.0)):
-        center = np.flatnonzero((np.abs(block.vertices) > 1e-6).sum(axis=1) == 1)
-        there = center[np.abs(block.vertices[center, axis]) > 1e-6]
-        assert len(there) == 2
-        np.testing.assert_allclose(block.depth[there], thickness, rtol=1e-3)
 
 
 def test_visible_points_are_spread_over_what_can_be_seen():

@@ -1,0 +1,52 @@
+"""How thick the walls of a solid are."""
+
+from typing import Any
+
+import numpy as np
+import warp as wp
+from numpy.typing import NDArray
+
+from shapegan.pipeline import kernels
+from shapegan.pipeline.exposed import BEFORE
+from shapegan.pipeline.faces import OFFSET, sample_faces
+from shapegan.pipeline.shell import Shell
+
+THINNEST = 1e-3
+"""Walls thinner than this count as this thin, cube frame."""
+
+
+def wall_depths(shell: Shell, outer: wp.Mesh | None) -> NDArray[np.float32]:
+    """How far the other side is: from samples straight in, averaged at the vertices.
+
+    Args:
+        shell: whose vertices (V, 3) are asked for.
+        outer: its outer faces, as `shapegan.pipeline.shell.ray_mesh` makes them; None for none.
+
+    Returns:
+        (V,), a mean over the faces there; infinite where no outer face is.
+    """
+    if outer is None:
+        return np.full(len(shell.vertices), np.inf, np.float32)
+    # 1. Look inwards from every outer face.
+    faces = shell.pieces[shell.outer]
+    samples = sample_faces(shell.vertices.astype(np.float64), faces)
+    position, normal, device = samples.position, samples.normal, outer.device
+    depth: Any = wp.zeros(len(samples.face), dtype=float, device=device)
+    rays: list[Any] = [wp.array(rows, dtype=wp.vec3, device=device) for rows in (position, -normal)]
+    inputs = [outer.id, *rays, OFFSET]
+    wp.launch(kernels.ray_lengths, dim=depth.shape, inputs=inputs, outputs=[depth], device=device)
+
+    # 2. Where the ray begins, it is beyond the wall already if the way there leaves the inside.
+    #    That holds for two faces in one place, wound both ways, too.
+    start, end = position + np.float32(BEFORE) * normal, position - np.float32(OFFSET) * normal
+    thickness = np.where(shell.winding.gains(start, end) > 0.5, depth.numpy(), 0)
+
+    # 3. The harmonic mean: a panel's rim sees far along the panel, and must not count for much.
+    corner = faces[samples.face].ravel()
+    area = np.repeat(samples.area, 3)
+    weight = np.bincount(corner, area, len(shell.vertices))
+    thinness = np.repeat(1.0 / np.maximum(thickness, THINNEST), 3)
+    total = np.bincount(corner, area * thinness, len(shell.vertices))
+    mean = np.full(len(weight), np.inf, np.float32)
+    np.divide(weight, total, out=mean, where=total > 0, casting="same_kind")
+    return mean

@@ -1,0 +1,255 @@
+"""The device code of winding numbers: walks through a tree, and along segments.
+
+`shapegan.pipeline.kernels` says why it looks as it does.
+"""
+
+import warp as wp
+
+wp.set_module_options({"enable_backward": False})
+
+FRACTION = wp.constant(0.3)
+"""Where a winding number by continuation is farther than this from a whole number, holes are
+near, and the tree is asked instead."""
+
+
+FIVE = wp.types.vector(length=5, dtype=float)
+SEVEN = wp.types.vector(length=7, dtype=float)
+
+
+@wp.struct
+class Node:
+    # Triangles from afar: see `shapegan.pipeline.winding_tree`. `reach` is squared; the moments
+    # are xx, xy, xz, yy, yz and xxx, xxy, xxz, xyy, xyz, yyy, yyz of what has no trace.
+    center: wp.vec3
+    reach: float
+    dipole: wp.vec3
+    first: FIVE
+    second: SEVEN
+
+
+@wp.struct
+class Box:
+    low: wp.vec3
+    high: wp.vec3
+
+
+@wp.struct
+class WindingData:
+    # The tree, and winding numbers that are known on a grid.
+    leaves: int
+    first: wp.array(dtype=int)
+    corners: wp.array2d(dtype=wp.vec3)
+    nodes: wp.array(dtype=Node)
+    boxes: wp.array(dtype=Box)
+    origin: wp.vec3
+    cell: float
+    references: wp.array3d(dtype=float)
+
+
+@wp.func
+def solid_angle(a: wp.vec3, b: wp.vec3, c: wp.vec3) -> float:
+    # Van Oosterom and Strackee 1983, "The solid angle of a plane triangle".
+    la = wp.length(a)
+    lb = wp.length(b)
+    lc = wp.length(c)
+    above = wp.dot(a, wp.cross(b, c))
+    below = la * lb * lc + wp.dot(a, b) * lc + wp.dot(b, c) * la + wp.dot(c, a) * lb
+    if wp.abs(above) < 0.3 * below:
+        # Most triangles are small: their series up to the seventh power is good to 1e-5.
+        t = above / below
+        s = t * t
+        return 2.0 * t * (1.0 - s * (1.0 / 3.0 - s * (0.2 - s / 7.0)))
+    return 2.0 * wp.atan2(above, below)
+
+
+@wp.func
+def from_afar(node: Node, r: wp.vec3, square: float) -> float:
+    # The solid angle of a node that lies at r.
+    x = r[0]
+    y = r[1]
+    z = r[2]
+    xx = x * x
+    yy = y * y
+    zz = z * z
+    m = node.first
+    q = node.second
+    once = m[0] * (xx - zz) + m[3] * (yy - zz) + 2.0 * (m[1] * x * y + m[2] * x * z + m[4] * y * z)
+    twice = (
+        x * (q[0] * (xx - 3.0 * zz) + 3.0 * q[3] * (yy - zz) + 6.0 * q[4] * y * z)
+        + y * (3.0 * q[1] * (xx - zz) + q[5] * (yy - 3.0 * zz))
+        + z * (q[2] * (3.0 * xx - zz) + q[6] * (3.0 * yy - zz))
+    )
+    inverse = 1.0 / wp.sqrt(square)
+    second = inverse * inverse
+    return (
+        inverse * second * (wp.dot(r, node.dipole) - second * (3.0 * once - 7.5 * second * twice))
+    )
+
+
+@wp.func
+def next_node(node: int) -> int:
+    # Depth-first order without a stack: up while this was a right child, then to the right.
+    while node % 2 == 1:
+        node = node // 2
+    return wp.where(node > 0, node + 1, 0)
+
+
+@wp.func
+def winding_number(field: WindingData, p: wp.vec3) -> float:
+    total = float(0.0)
+    node = int(1)
+    while node > 0:
+        r = field.nodes[node].center - p
+        square = wp.dot(r, r)
+        onward = bool(True)
+        if square > field.nodes[node].reach:
+            total += from_afar(field.nodes[node], r, square)
+        elif node >= field.leaves:
+            leaf = node - field.leaves
+            for t in range(field.first[leaf], field.first[leaf + 1]):
+                total += solid_angle(
+                    field.corners[t, 0] - p, field.corners[t, 1] - p, field.corners[t, 2] - p
+                )
+        else:
+            onward = False
+        if onward:
+            node = next_node(node)
+        else:
+            node = 2 * node
+    return total / (4.0 * wp.pi)
+
+
+@wp.func
+def passes_edge(along: wp.vec3, aside: wp.vec3, b: wp.vec3, c: wp.vec3) -> bool:
+    # On which side of the edge from b to c a line through the origin passes. The faces beside an
+    # edge walk it in opposite directions and must say the opposite: so it is always computed from
+    # the same end, and a line through the edge itself counts as moved a little aside.
+    turned = c[0] < b[0] or (c[0] == b[0] and (c[1] < b[1] or (c[1] == b[1] and c[2] < b[2])))
+    first = b
+    second = c
+    if turned:
+        first = c
+        second = b
+    side = wp.dot(along, wp.cross(first, second))
+    if side == 0.0:
+        side = wp.dot(aside, second - first)
+    return (side > 0.0) != turned
+
+
+@wp.func
+def crossing(
+    start: wp.vec3, along: wp.vec3, aside: wp.vec3, a: wp.vec3, b: wp.vec3, c: wp.vec3
+) -> float:
+    # What the winding number gains on the way from start to start + along.
+    a = a - start
+    b = b - start
+    c = c - start
+    side = passes_edge(along, aside, b, c)
+    if side != passes_edge(along, aside, c, a) or side != passes_edge(along, aside, a, b):
+        return 0.0
+    normal = wp.cross(b - a, c - a)
+    height = wp.dot(normal, a)
+    rise = wp.dot(normal, along)
+    met = (height >= 0.0 and height < rise) or (height < 0.0 and height >= rise)
+    return wp.where(met, wp.where(side, -1.0, 1.0), 0.0)
+
+
+@wp.func
+def meets_box(middle: wp.vec3, half: wp.vec3, low: wp.vec3, high: wp.vec3) -> bool:
+    # Separating axes of a segment and a box: the box's three, and the three at right angles to
+    # the segment and one of them.
+    extent = 0.5 * (high - low)
+    d = middle - 0.5 * (high + low)
+    h = wp.abs(half)
+    apart = (
+        wp.abs(d[0]) > extent[0] + h[0]
+        or wp.abs(d[1]) > extent[1] + h[1]
+        or wp.abs(d[2]) > extent[2] + h[2]
+    )
+    if apart:
+        return False
+    slack = 1.0e-7
+    c = wp.cross(half, d)
+    return (
+        wp.abs(c[0]) <= extent[1] * h[2] + extent[2] * h[1] + slack
+        and wp.abs(c[1]) <= extent[0] * h[2] + extent[2] * h[0] + slack
+        and wp.abs(c[2]) <= extent[0] * h[1] + extent[1] * h[0] + slack
+    )
+
+
+@wp.func
+def crossings(field: WindingData, start: wp.vec3, end: wp.vec3) -> float:
+    along = end - start
+    half = 0.5 * along
+    middle = start + half
+    aside = wp.cross(along, wp.vec3(0.5773, 0.1432, 0.8039))
+    total = float(0.0)
+    node = int(1)
+    while node > 0:
+        if meets_box(middle, half, field.boxes[node].low, field.boxes[node].high):
+            if node < field.leaves:
+                node = 2 * node
+                continue
+            leaf = node - field.leaves
+            for t in range(field.first[leaf], field.first[leaf + 1]):
+                a = field.corners[t, 0]
+                b = field.corners[t, 1]
+                c = field.corners[t, 2]
+                total += crossing(start, along, aside, a, b, c)
+        node = next_node(node)
+    return total
+
+
+@wp.func
+def continued(field: WindingData, p: wp.vec3, clearance: float) -> float:
+    # The reference's winding number plus the crossings on the way; none beyond the references.
+    at = (p - field.origin) / field.cell
+    x = int(wp.floor(at[0] + 0.5))
+    y = int(wp.floor(at[1] + 0.5))
+    z = int(wp.floor(at[2] + 0.5))
+    if x < 0 or y < 0 or z < 0:
+        return 0.0
+    if x >= field.references.shape[0] or y >= field.references.shape[1]:
+        return 0.0
+    if z >= field.references.shape[2]:
+        return 0.0
+    number = field.references[x, y, z]
+    reference = field.origin + field.cell * wp.vec3(float(x), float(y), float(z))
+    # Not a number is no whole number, either.
+    if not wp.abs(number - wp.round(number)) < FRACTION:
+        return winding_number(field, p)
+    if wp.length(reference - p) >= clearance:
+        number += crossings(field, reference, p)
+    return number
+
+
+@wp.kernel
+def winding_numbers(
+    field: WindingData,
+    points: wp.array(dtype=wp.vec3),
+    winding: wp.array(dtype=float),
+) -> None:
+    i = wp.tid()
+    winding[i] = winding_number(field, points[i])
+
+
+@wp.kernel
+def continued_numbers(
+    field: WindingData,
+    points: wp.array(dtype=wp.vec3),
+    clearance: wp.array(dtype=float),
+    winding: wp.array(dtype=float),
+) -> None:
+    i = wp.tid()
+    winding[i] = continued(field, points[i], clearance[i])
+
+
+@wp.kernel
+def count_crossings(
+    field: WindingData,
+    start: wp.array(dtype=wp.vec3),
+    end: wp.array(dtype=wp.vec3),
+    gain: wp.array(dtype=float),
+) -> None:
+    i = wp.tid()
+    gain[i] = crossings(field, start[i], end[i])

@@ -1,0 +1,78 @@
+import numpy as np
+import pytest
+import shapes
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from shapegan.pipeline.winding import WindingField
+from shapegan.pipeline.winding_tree import FAR, build_tree
+
+
+def random_soup(count, seed, stretch=(1.0, 1.0, 1.0)):
+    random = np.random.default_rng(seed)
+    corners = random.uniform(-1, 1, (count, 1, 3)) + 0.3 * random.standard_normal((count, 3, 3))
+    vertices = (corners * stretch).reshape(-1, 3).astype(np.float32)
+    return vertices, np.arange(3 * count, dtype=np.int32).reshape(-1, 3)
+
+
+def nodes_of(vertices, faces):
+    return build_tree(vertices[faces].astype(np.float64), "cpu").nodes.numpy()
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    count=st.integers(1, 40),
+    seed=st.integers(0, 2**32 - 1),
+    stretch=st.tuples(*[st.floats(0.05, 1)] * 3),
+    away=st.sampled_from([2.0, 3.0, 6.0]),
+)
+def test_far_away_one_term_is_near_the_sum(count, seed, stretch, away):
+    """What is left out is of third order: the bound has the derivatives of 1 / r of order four."""
+    vertices, faces = random_soup(count, seed, stretch)
+    root = nodes_of(vertices, faces)[1]
+    radius = np.sqrt(root["reach"]) / FAR
+    direction = np.random.default_rng(seed).standard_normal((20, 3))
+    direction /= np.linalg.norm(direction, axis=1, keepdims=True)
+    points = (root["center"] + away * radius * direction).astype(np.float32)
+    got = WindingField(vertices, faces).numbers(points, exact=True)
+    error = np.abs(got - shapes.winding_numbers(points, vertices, faces))
+    order_four = 4 * shapes.area(vertices, faces) / radius**2 / away**4 / (away - 1)
+    assert error.max() <= order_four / (4 * np.pi) + 1e-6
+
+
+@pytest.mark.parametrize("away", [2, 4, 8])
+def test_doubling_the_distance_takes_an_error_to_a_thirtieth(away):
+    """The sum itself falls to a quarter, and each moment by a half more."""
+    vertices, faces = random_soup(30, 5)
+    direction = shapes.points_around(300)
+    direction /= np.linalg.norm(direction, axis=1, keepdims=True)
+    errors = []
+    for distance in (away, 2 * away):
+        points = np.float32(1.7 * distance) * direction
+        got = WindingField(vertices, faces).numbers(points, exact=True)
+        errors.append(np.abs(got - shapes.winding_numbers(points, vertices, faces)).max())
+    assert errors[1] <= errors[0] / 24 + 3e-7
+
+
+@settings(max_examples=40, deadline=None)
+@given(count=st.integers(1, 200), seed=st.integers(0, 2**32 - 1))
+def test_every_node_holds_what_is_below_it(count, seed):
+    vertices, faces = random_soup(count, seed)
+    tree = build_tree(vertices[faces].astype(np.float64), "cpu")
+    nodes, boxes = tree.nodes.numpy(), tree.boxes.numpy()
+    corners, first = tree.corners.numpy(), tree.first.numpy()
+    for node in range(1, len(nodes)):
+        low = high = node
+        while low < tree.leaves:
+            low, high = 2 * low, 2 * high + 1
+        own = corners[first[low - tree.leaves] : first[high - tree.leaves + 1]].reshape(-1, 3)
+        assert (own >= boxes[node]["low"]).all()
+        assert (own <= boxes[node]["high"]).all()
+        distance = np.linalg.norm(own - nodes[node]["center"], axis=1).max()
+        assert distance <= np.sqrt(nodes[node]["reach"]) / FAR * 1.0001
+
+
+def test_centres_of_faces_without_area_are_where_the_faces_are():
+    vertices = np.array([[0.1, 0.2, 0.3], [0.2, 0.2, 0.3], [0.3, 0.2, 0.3]], np.float32)
+    root = nodes_of(vertices, np.array([[0, 1, 2], [2, 1, 0]]))[1]
+    np.testing.assert_allclose(root["center"], [0.2, 0.2, 0.3], atol=1e-6)
