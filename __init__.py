@@ -2,7 +2,7 @@
 
 The map of the package; each module's own docstring says the rest.
 
-- `shapegan.cli`: the command `shapegan`.
+- `shapegan.cli`: the command `shapegan`, also as `python -m shapegan`.
 - `shapegan.commands`: its commands; flags become dataclasses and one call each.
 - `shapegan.pipeline`: meshes -> HDF5 shards of signed distances (numpy and Warp, never torch).
 - `shapegan.model`: shards -> generators -> shapes (torch).

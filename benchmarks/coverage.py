@@ -37,11 +37,11 @@ def unpack(archives: Iterable[Path], folder: Path) -> None:
                     path.write_bytes(file.read(name))
 
 
-def reports_of(folder: Path, out: Path, workers: int) -> list[MeshReport]:
-    """Preprocesses a folder, or the rest of it."""
+def reports_of(folder: Path, out: Path, workers: int, every: int) -> list[MeshReport]:
+    """Preprocesses each so many mesh of a folder, or the rest of them."""
     from rich.console import Console
 
-    jobs = discover(folder).jobs
+    jobs = discover(folder).jobs[::every]
     config = PreprocessConfig(resolutions=(32, 64), points=0)
     with Meter(len(jobs), Console(stderr=True)) as meter:
         preprocess(folder, jobs, config, out, RunSettings(workers=workers), meter)
@@ -74,9 +74,10 @@ def line(name: str, reports: list[MeshReport]) -> list[object]:
               help="Folder of .sh3f archives.")  # fmt: skip
 @click.option("--work", type=click.Path(path_type=Path), required=True,
               help="Folder for what is unpacked and made; the same one again resumes.")  # fmt: skip
+@click.option("--every", default=1, help="Of the furniture, take only each so many mesh.")
 @click.option("--workers", default=1)
 @click.option("--worst", default=10, help="How many shapes to name.")
-def main(meshes: Path, furniture: Path, work: Path, workers: int, worst: int) -> None:
+def main(meshes: Path, furniture: Path, work: Path, every: int, workers: int, worst: int) -> None:
     """Runs, and prints."""
     archives = sorted(furniture.glob("*.sh3f"))
     unpack(archives, work / "furniture")
@@ -84,7 +85,8 @@ def main(meshes: Path, furniture: Path, work: Path, workers: int, worst: int) ->
     folders |= {"meshes": meshes} if meshes.is_dir() else {}
     grouped: dict[str, list[MeshReport]] = defaultdict(list)
     for name, folder in folders.items():
-        for report in reports_of(folder, (work / f"{name}-dataset").resolve(), workers):
+        share = every if name == "furniture" else 1
+        for report in reports_of(folder, (work / f"{name}-dataset").resolve(), workers, share):
             grouped[f"{name}: {report.category}"].append(report)
             grouped[f"{name}: all"].append(report)
     everything = [r for name, reports in grouped.items() if name.endswith("all") for r in reports]

@@ -30,8 +30,16 @@ class Position:
         self.seconds += seconds
 
     def next_stage(self) -> None:
-        """The stage is done."""
+        """The stage is done, and another follows."""
         self.stage, self.step, self.stage_seconds = self.stage + 1, 0, 0.0
+
+    def finish(self) -> None:
+        """The last stage is done; how long it was is kept, for a run that is made longer."""
+        self.stage += 1
+
+    def reopen(self) -> None:
+        """Inverse of `finish`."""
+        self.stage -= 1
 
     def copy(self) -> "Position":
         """Another one at the same place."""
@@ -96,6 +104,14 @@ class Schedule:
     def done(self, position: Position) -> bool:
         """Whether the stage is at its end."""
         return self.progress(position) >= 1.0
+
+    def longer(self, position: Position) -> bool:
+        """Whether a run that was finished has, by this schedule, more to do in its last stage."""
+        if position.stage < len(self._stages):
+            return False
+        last = position.copy()
+        last.reopen()
+        return not self.done(last)
 
     def moment(self, position: Position) -> Moment:
         """Of the next step."""

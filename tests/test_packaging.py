@@ -53,7 +53,7 @@ def test_packaged_data_exist():
 
 
 def test_no_other_code_at_the_root():
-    assert {path.name for path in ROOT.glob("*.py")} == {"__init__.py", "cli.py"}
+    assert {path.name for path in ROOT.glob("*.py")} == {"__init__.py", "__main__.py", "cli.py"}
 
 
 def test_tests_and_data_are_no_packages():
@@ -98,3 +98,10 @@ def test_the_pipeline_never_imports_torch():
     # The paper's way needs OpenGL, which may not be there.
     lines = [f"import shapegan.pipeline.{name}" for name in names if name != "scan"]
     assert "torch" not in imported("\n".join(lines))
+
+
+def test_the_package_is_the_command():
+    done = subprocess.run(
+        [sys.executable, "-m", "shapegan", "--version"], capture_output=True, text=True, timeout=120
+    )
+    assert done.stdout.startswith("shapegan, version "), done.stderr

@@ -14,8 +14,10 @@ from training import (
     Alone,
     Told,
     assert_same_run,
+    assert_same_state,
     each_step,
     interrupt,
+    last,
     make_solids,
     quick,
     rows,
@@ -25,6 +27,7 @@ from training import (
 from shapegan.model.schedule import Budget
 from shapegan.model.training import trainer
 from shapegan.model.training.checkpoint import checkpoint_path, load_checkpoint, load_generator
+from shapegan.model.training.standing import run_standing
 from shapegan.model.training.trainer import train
 
 STEPS = 20
@@ -93,6 +96,37 @@ def test_a_run_that_is_done_stays_as_it_is(data: Path, alone: Alone) -> None:
     assert (told.stages, told.rows) == ([], [])
     assert before == {p: p.stat().st_mtime_ns for p in (folder / "checkpoints").iterdir()}
     assert len(rows(folder)) == 6
+
+
+@each_recipe
+def test_a_run_that_is_done_goes_on_when_it_is_made_longer(
+    data: Path, tmp_path: Path, name: str
+) -> None:
+    """By steps or by epochs; its last stage is, and a shorter run changes nothing."""
+    config, folder = CONFIGS[name], tmp_path / "run"
+    assert train(config, quick(data, folder, 6), Told()).total == 6
+    told = Told()
+    position = train(config, quick(data, folder, 14), told)
+    assert (position.stage, position.total) == (2, 10)  # 3 of the first stage, 7 of 14's second
+    assert [step for _, step, _ in told.stages] == [3]
+    assert run_standing(folder).complete
+    assert train(config, quick(data, folder, 12), Told()).total == 10
+    assert train(config, quick(data, folder), Told()).total == 13
+
+
+def test_a_run_made_longer_can_be_stopped(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "run"
+    train(VOXEL, quick(data, folder, 6), Told())
+    train(VOXEL, quick(data, tmp_path / "alone", 6), Told())
+    each_step(monkeypatch, lambda step: interrupt() if step == 2 else None)
+    assert train(VOXEL, quick(data, folder), Told()).total == 8
+    assert not run_standing(folder).complete
+    assert train(VOXEL, quick(data, folder), Told()).total == 13
+    monkeypatch.undo()
+    train(VOXEL, quick(data, tmp_path / "alone"), Told())
+    assert_same_state(last(folder).recipe, last(tmp_path / "alone").recipe)
 
 
 def test_time_is_kept_and_counted_on(

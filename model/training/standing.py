@@ -60,7 +60,9 @@ def run_standing(path: Path) -> RunStanding:
     rows = _read_rows(path / METRICS_NAME)
     last = rows[-1] if rows else {}
     running, latest = is_locked(path), latest_checkpoint(path / "checkpoints")
-    complete = (path / "checkpoints" / f"stage-{len(config.stages)}.pt").exists()
+    end = path / "checkpoints" / f"stage-{len(config.stages)}.pt"
+    # A finished run may have been made longer.
+    complete = not running and latest is not None and end.exists() and end.samefile(latest)
     stage = last.get("stage")
     return RunStanding(
         path=str(path),

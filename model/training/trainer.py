@@ -191,6 +191,8 @@ class _Training:
         checkpoint = self._folder.open(self._config)
         if checkpoint is not None:
             self._position = checkpoint.position.copy()
+            if self._schedule.longer(self._position):
+                self._position.reopen()
         self._ledger = self._open_ledger(checkpoint)
         try:
             while self._position.stage < len(self._config.stages):
@@ -304,10 +306,12 @@ class _Training:
 
     def _end_stage(self) -> None:
         self._draw()
-        self._position.next_stage()
-        if self._position.stage < len(self._config.stages):
+        if self._position.stage + 1 < len(self._config.stages):
+            self._position.next_stage()
             # Saved as the next stage's beginning, so that a resumed run builds its critic.
             self._recipe.begin(self._position.stage, self._shapes)
+        else:
+            self._position.finish()
         self._save(keep=True)
 
     def _save(self, keep: bool = False) -> None:

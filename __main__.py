@@ -1,0 +1,6 @@
+"""`python -m shapegan` is `shapegan`, where the command is not on the path."""
+
+from shapegan.cli import main
+
+if __name__ == "__main__":
+    main(prog_name="shapegan")
