@@ -5,6 +5,8 @@ the authors' generators of each kind against them. Prints a Markdown table for e
 all figures and sheets of the nearest real shapes in the working folder.
 """
 
+import dataclasses
+import json
 from pathlib import Path
 
 import click
@@ -59,16 +61,33 @@ def main(
         dataset = prepared(kind, work, limit, workers)
         lines: list[list[str]] = []
         for path in sorted(weights.glob(f"*{kind}*")):
-            found = evaluate(open_source(path), dataset, settings)
-            write_text(work / f"{path.stem}.json", as_json(found))
-            write_png(work / f"{path.stem}-nearest.png", draw_nearest(found, dataset))
+            rows = evaluated(path, dataset, settings, work)
             # Training shapes are the same for each generator.
-            lines = [*lines[:-1], *(cells(row) for row in found.rows)]
+            lines = [*lines[:-1], *rows]
+        real, accepted, meshes = len(dataset.splits["test"]), len(dataset), len(dataset.reports)
         click.echo(table(lines))
         click.echo(
-            f"\n{kind.capitalize()}: {found.real} real shapes to compare with; {found.accepted} of"
-            f" {found.meshes} meshes came through.\n"
+            f"\n{kind.capitalize()}: {real} real shapes to compare with; {accepted} of {meshes}"
+            " meshes came through.\n"
         )
+
+
+def evaluated(
+    path: Path, dataset: Dataset, settings: EvaluationSettings, work: Path
+) -> list[list[str]]:
+    """Rows of a generator and of training shapes; what was found with these settings stays."""
+    asked, kept = str(dataclasses.asdict(settings)), work / f"{path.stem}-rows.json"
+    if kept.exists():
+        known = json.loads(kept.read_text())
+        if known["settings"] == asked:
+            rows: list[list[str]] = known["rows"]
+            return rows
+    found = evaluate(open_source(path), dataset, settings)
+    write_text(work / f"{path.stem}.json", as_json(found))
+    write_png(work / f"{path.stem}-nearest.png", draw_nearest(found, dataset))
+    rows = [cells(row) for row in found.rows]
+    write_text(kept, json.dumps({"settings": asked, "rows": rows}) + "\n")
+    return rows
 
 
 def prepared(kind: str, work: Path, limit: int, workers: int) -> Dataset:
