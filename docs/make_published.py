@@ -1,45 +1,114 @@
 """Makes the pictures of shapes.md again, from the authors' published weights.
 
-python docs/make_published.py WEIGHTS...
-
-Of each file of weights eight shapes, seeds 0 to 7, at 64^3; and with --upscale one shape at 16^3 to
-128^3 above its 16^3 grid upscaled trilinearly.
+python docs/make_published.py sheets WEIGHTS...    # NAME.png: sixteen shapes, seeds 0 to 15
+python docs/make_published.py films WEIGHTS...     # NAME.mp4, NAME-film.png: through four shapes
+python docs/make_published.py upscale WEIGHTS      # upscale.png: one shape at 16^3 to 128^3
+python docs/make_published.py levels WEIGHTS       # levels.png: one shape at eight levels
+python docs/make_published.py direct WEIGHTS       # direct.png: drawn from the network, not a mesh
 """
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import warp as wp
 from drawing import compress
 from PIL import Image
 
-from shapegan.model.generation.films import draw_upscale
-from shapegan.model.generation.source import open_source
-from shapegan.model.shapes.sheets import draw_shapes
+from shapegan.model.generation.films import (
+    draw_film,
+    draw_levels,
+    draw_upscale,
+    strip_of,
+    write_film,
+)
+from shapegan.model.generation.paths import path_through
+from shapegan.model.generation.source import Source, open_source
+from shapegan.model.shapes.direct import draw_direct
+from shapegan.model.shapes.sheets import arrange, camera_of, draw_shapes
 from shapegan.model.shapes.surface import extract
 
 IMAGES = Path(__file__).parent / "images"
-SHAPES, RESOLUTION, PANEL = 8, 64, 160
-UPSCALED = 0
-"""Seed of the shape that is shown at all resolutions."""
+PANEL = 160
+
+SHAPES, COLUMNS, RESOLUTION = 16, 8, 72
+VOXEL_LEVEL, POINT_LEVEL = 0.03, 0.02
+"""Between 0, where legs and wings are lost, and the paper's 0.04, where they are swollen."""
+
+FILMED, FILM_RESOLUTION, FILM_PANEL = (0, 1, 2, 3), 64, 192
+SECONDS, RATE = 3, 20
+SHOWN = 0
+"""Seed of the shape that is shown at all resolutions and levels."""
 
 
 def main() -> None:
-    """Makes a picture for each file."""
+    """Makes a kind of picture of each file of weights."""
     wp.config.log_level = wp.LOG_WARNING
-    upscale = "--upscale" in sys.argv
-    for path in [Path(name) for name in sys.argv[1:] if not name.startswith("--")]:
-        source = open_source(path)
-        print(source.name, flush=True)
-        if upscale:
-            latent = source.latent(UPSCALED)
-            picture = draw_upscale(source, latent, source.level, 2 * PANEL, trilinear=True)
-            compress(Image.fromarray(picture), IMAGES / "upscale.png")
-            continue
-        latents = source.latents(range(SHAPES))
-        meshes = [extract(source.generator, one, RESOLUTION, source.level) for one in latents]
-        picture = draw_shapes(meshes, SHAPES, PANEL)
-        compress(Image.fromarray(picture), IMAGES / f"{source.name}.png")
+    draw = DRAWN[sys.argv[1]]
+    for path in map(Path, sys.argv[2:]):
+        print(path.name, flush=True)
+        draw(open_source(path))
+
+
+def draw_sheet(source: Source) -> None:
+    """Shapes as they come."""
+    latents, level = source.latents(range(SHAPES)), level_of(source)
+    meshes = [extract(source.generator, one, RESOLUTION, level) for one in latents]
+    save(draw_shapes(meshes, COLUMNS, PANEL), source.name)
+
+
+def film(source: Source) -> None:
+    """A closed loop, and a strip of it."""
+    path = path_through(source.latents(FILMED), SECONDS * RATE, closed=True)
+    level = level_of(source)
+    pictures = draw_film(source, path, FILM_RESOLUTION, level, FILM_PANEL, lambda: None)
+    write_film(IMAGES / f"{source.name}.mp4", pictures, RATE)
+    small = [
+        np.asarray(Image.fromarray(picture).resize((PANEL, PANEL), Image.Resampling.LANCZOS))
+        for picture in pictures
+    ]
+    save(strip_of(small), f"{source.name}-film")
+
+
+def upscale(source: Source) -> None:
+    """The network at rising resolutions, above its coarsest grid made finer."""
+    latent = source.latent(SHOWN)
+    save(draw_upscale(source, latent, source.level, 2 * PANEL, trilinear=True), "upscale")
+
+
+def levels(source: Source) -> None:
+    """From below 0 to above."""
+    save(draw_levels(source, source.latent(SHOWN), RESOLUTION, 2 * PANEL), "levels")
+
+
+def direct(source: Source) -> None:
+    """Four shapes from the network, above the same from their meshes."""
+    latents, level = source.latents(FILMED), level_of(source)
+    meshes = [extract(source.generator, one, RESOLUTION, level) for one in latents]
+    camera = camera_of(meshes)
+    marched = [draw_direct(source.generator, one, level, camera, 2 * PANEL) for one in latents]
+    drawn = [draw_shapes([mesh], 1, 2 * PANEL, camera) for mesh in meshes]
+    save(arrange([*marched, *drawn], len(FILMED)), "direct")
+
+
+def level_of(source: Source) -> float:
+    """Where a published generator's shapes look best."""
+    return POINT_LEVEL if source.generator.config.frame == "sphere" else VOXEL_LEVEL
+
+
+def save(picture: np.ndarray, name: str) -> None:
+    """Writes one of the page's pictures."""
+    compress(Image.fromarray(picture), IMAGES / f"{name}.png")
+
+
+DRAWN: dict[str, Callable[[Source], None]] = {
+    "sheets": draw_sheet,
+    "films": film,
+    "upscale": upscale,
+    "levels": levels,
+    "direct": direct,
+}
 
 
 if __name__ == "__main__":
