@@ -63,6 +63,12 @@ _REMOTE_WINDOW = 2000
 """Meshes that a cluster of any size has in hand or waiting; a few kilobytes each."""
 _PREFIX = "shapegan-"
 """Of the keys under which Dask knows our calls."""
+_QUIET = {
+    "distributed.worker.profile.enabled": False,
+    "distributed.admin.system-monitor.gil.enabled": False,
+    "distributed.admin.tick.interval": "500ms",
+}
+"""Dask looks at itself a hundred times a second, which costs a twentieth of a core for nobody."""
 _NOBODY = "no Dask worker, waiting for one"
 
 
@@ -342,16 +348,19 @@ def _cluster(settings: RunSettings) -> Iterator[tuple[Any, int]]:
     else:
         # One Dask worker in this process: its threads only wait for their children, so more
         # processes would cost memory and give nothing.
-        with LocalCluster(
-            n_workers=1,
-            threads_per_worker=settings.workers,
-            processes=False,
-            memory_limit=0,
-            dashboard_address=None,
-            # Even without a dashboard there is a page of metrics: at any port that is free.
-            scheduler_kwargs={"dashboard_address": "127.0.0.1:0"},
-            silence_logs=logging.CRITICAL,
-        ) as cluster:
+        with (
+            dask.config.set(_QUIET),
+            LocalCluster(
+                n_workers=1,
+                threads_per_worker=settings.workers,
+                processes=False,
+                memory_limit=0,
+                dashboard_address=None,
+                # Even without a dashboard there is a page of metrics: at any port that is free.
+                scheduler_kwargs={"dashboard_address": "127.0.0.1:0"},
+                silence_logs=logging.CRITICAL,
+            ) as cluster,
+        ):
             yield cluster, 2 * settings.workers + 2
 
 
