@@ -40,12 +40,16 @@ def as_markdown(evaluation: Evaluation) -> str:
         f"{evaluation.source} against {evaluation.real} shapes of split `{evaluation.split}` of"
         f" {evaluation.data}, which holds {made:,} of {all_of:,} meshes"
         f" ({100 * made / all_of:.1f} %). Clouds of {CLOUD:,} points, normalised"
-        f" {NORMALISATION}; EMD of {evaluation.settings.earth_points} of them."
-        f" Surfaces at {evaluation.settings.resolution}^3.",
+        f" {NORMALISATION}{_earth(evaluation)}. Surfaces at {evaluation.settings.resolution}^3.",
     ]
     if not evaluation.nearest:
         lines.append("No training shapes to compare with, so neither oracle nor nearest ones.")
     return "\n".join(lines) + "\n"
+
+
+def _earth(evaluation: Evaluation) -> str:
+    points = evaluation.settings.earth_points
+    return f"; EMD of {points:,} of them" if points else ""
 
 
 def cells(row: Row) -> list[str]:
