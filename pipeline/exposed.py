@@ -30,6 +30,10 @@ BEFORE = 1e-5
 """How far before a face it is asked whether that is outside, cube frame. Narrower cracks between
 parts count as closed: many files hold no more digits."""
 
+TANGLED = 250_000
+"""A mesh with more cuts than this is left whole: thousands of needles that go through each other
+all over. Other trees have three quarters of it at most."""
+
 LONG = 3e4
 THIN = 5e-4
 """What is nearest is searched for in floats. In a triangle of length l and height h, that errs by
@@ -69,7 +73,7 @@ def expose(
     """
     pieces = Pieces(vertices, faces, outer.copy())
     cuts = find_cuts(mesh)
-    if len(cuts.face):
+    if 0 < len(cuts.face) <= TANGLED:
         # 1. Ask again for the faces beside those that others meet.
         exact = vertices.astype(np.float64)
         beside = np.isin(clusters, clusters[cuts.face])

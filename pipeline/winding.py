@@ -194,7 +194,8 @@ def _along(
 
 def _first_few(cells: NDArray[np.int64], most: int) -> NDArray[np.intp]:
     """The first and then every so-manieth row of those with the same values: `most` of each."""
-    _, group = np.unique(cells, axis=0, return_inverse=True)
+    key = (cells - cells.min(axis=0)) @ np.array([1 << 42, 1 << 21, 1])
+    _, group = np.unique(key, return_inverse=True)
     order = np.argsort(group, kind="stable")
     size = np.bincount(group)
     rank = np.arange(len(order)) - np.repeat(np.cumsum(size) - size, size)

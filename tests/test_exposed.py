@@ -6,6 +6,7 @@ import shapes
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from shapegan.pipeline import exposed
 from shapegan.pipeline.cutting import CROWDED, Cuts, cut_faces, find_cuts
 from shapegan.pipeline.exposed import Pieces, shortened
 from shapegan.pipeline.sdf import SignedDistance
@@ -159,6 +160,14 @@ def test_cutting_stops_where_it_would_take_too_many_pieces(monkeypatch):
     leaf = np.setdiff1d(np.arange(len(tree.parent)), tree.parent)
     area = shapes.area(vertices, faces[tree.source])
     assert shapes.area(tree.vertices, tree.corners[leaf]) == pytest.approx(area)
+
+
+def test_a_mesh_with_too_many_cuts_is_left_whole(monkeypatch):
+    cut = build_shell(*shapes.boxes(LEG))
+    assert len(cut.pieces) > len(cut.solid)
+    monkeypatch.setattr(exposed, "TANGLED", 3)
+    whole = build_shell(*shapes.boxes(LEG))
+    np.testing.assert_array_equal(whole.pieces, whole.solid)
 
 
 def fan(count=150):
