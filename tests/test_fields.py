@@ -3,6 +3,7 @@ from functools import partial
 import numpy as np
 import pytest
 import shapes
+import trimesh
 from scanners import ball_scanner
 
 from shapegan.pipeline import fields
@@ -110,6 +111,9 @@ def test_without_a_thickness_nothing_is_tried_twice(judge, quality):
 
 MISSED = shapes.thin_plate(0.01)
 """A solid wall between the voxels of 64^3, as long as the cube's middle is about there."""
+TILTED = trimesh.transformations.euler_matrix(0.3, 0.2, 0.1)[:3, :3]
+CRUMBS = shapes.thin_plate(0.02)[0] @ TILTED.T, shapes.thin_plate(0.02)[1]
+"""A wall that comes out in crumbs, which all of its surface lies near to."""
 WALL_AND_SHEET = shapes.join(MISSED, shapes.moved(shapes.plane((2.0, 2.0)), (0, 0, 30 * 2 / 63)))
 GAPS_AND_SHEET = shapes.join(shapes.loose_box(), shapes.moved(shapes.plane(), (1.5, 0, 0)))
 SOUP = shapes.flip_half(shapes.soup(shapes.icosphere()))
@@ -124,6 +128,7 @@ SOUP = shapes.flip_half(shapes.soup(shapes.icosphere()))
         pytest.param(shapes.plane(), 0.0, "winding", id="sheet left out"),
         pytest.param(MISSED, T, "winding+walls", id="wall"),
         pytest.param(MISSED, 0.0, "winding", id="wall left thin"),
+        pytest.param(CRUMBS, T, "winding+walls", id="wall in crumbs"),
         pytest.param(shapes.loose_box(), T, "winding+lids", id="gaps"),
         pytest.param(GAPS_AND_SHEET, T, "winding+sheets+lids", id="gaps and sheet"),
         pytest.param(WALL_AND_SHEET, T, "winding+sheets+walls", id="wall and sheet"),
