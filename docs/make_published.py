@@ -36,8 +36,8 @@ SHAPES, COLUMNS, RESOLUTION = 16, 8, 72
 VOXEL_LEVEL, POINT_LEVEL = 0.03, 0.02
 """Between 0, where legs and wings are lost, and the paper's 0.04, where they are swollen."""
 
-FILMED, FILM_RESOLUTION, FILM_PANEL = (0, 1, 2, 3), 64, 192
-SECONDS, RATE = 3, 20
+FILMED, FILM_RESOLUTION, FILM_PANEL = (0, 1, 2, 3), 49, 192
+SECONDS, RATE = 3, 12
 SHOWN = 0
 """Seed of the shape that is shown at all resolutions and levels."""
 
