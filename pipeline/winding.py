@@ -91,9 +91,11 @@ class WindingField:
         across, other = (x / np.linalg.norm(x, axis=1, keepdims=True) for x in (across, other))
         angles = 2 * np.pi / 3 * np.arange(3) + 0.3
         around = np.cos(angles)[:, None, None] * across + np.sin(angles)[:, None, None] * other
-        probes = (place + cell / 4 * around).reshape(-1, 3).astype(np.float32)
-        number = self.numbers(probes, exact=True).reshape(3, -1)
-        is_open = (np.abs(number - np.rint(number)) > OPEN).any(axis=0)
+        is_open = np.zeros(len(place), bool)
+        for probes in (place + cell / 4 * around).astype(np.float32):
+            rest = np.flatnonzero(~is_open)
+            number = self.numbers(probes[rest], exact=True)
+            is_open[rest] = np.abs(number - np.rint(number)) > OPEN
         places: NDArray[np.float32] = place[is_open]
         return places
 
