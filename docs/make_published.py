@@ -38,6 +38,7 @@ VOXEL_LEVEL, POINT_LEVEL = 0.03, 0.02
 
 FILMED, FILM_RESOLUTION, FILM_PANEL = (0, 1, 2, 3), 49, 192
 SECONDS, RATE = 3, 12
+MARCHED = (0, 2)
 SHOWN = 0
 """Seed of the shape that is shown at all resolutions and levels."""
 
@@ -83,13 +84,15 @@ def levels(source: Source) -> None:
 
 
 def direct(source: Source) -> None:
-    """Four shapes from the network, above the same from their meshes."""
-    latents, level = source.latents(FILMED), level_of(source)
+    """Shapes from the network, each beside the same from its mesh."""
+    latents, level = source.latents(MARCHED), level_of(source)
     meshes = [extract(source.generator, one, RESOLUTION, level) for one in latents]
     camera = camera_of(meshes)
-    marched = [draw_direct(source.generator, one, level, camera, 2 * PANEL) for one in latents]
-    drawn = [draw_shapes([mesh], 1, 2 * PANEL, camera) for mesh in meshes]
-    save(arrange([*marched, *drawn], len(FILMED)), "direct")
+    pictures = []
+    for latent, mesh in zip(latents, meshes, strict=True):
+        pictures.append(draw_direct(source.generator, latent, level, camera, PANEL))
+        pictures.append(draw_shapes([mesh], 1, PANEL, camera))
+    save(arrange(pictures, len(pictures)), "direct")
 
 
 def level_of(source: Source) -> float:
