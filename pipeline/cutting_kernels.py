@@ -5,7 +5,11 @@
 
 import warp as wp
 
+from shapegan.pipeline.silence import start_warp
+
 wp.set_module_options({"enable_backward": False})
+
+start_warp()
 
 
 @wp.struct

@@ -5,7 +5,11 @@
 
 import warp as wp
 
+from shapegan.pipeline.silence import start_warp
+
 wp.set_module_options({"enable_backward": False})
+
+start_warp()
 
 FRACTION = wp.constant(0.3)
 """Where a winding number by continuation is farther than this from a whole number, holes are
