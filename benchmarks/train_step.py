@@ -73,6 +73,8 @@ class Way:
     ours: bool
     precision: str = "fp32"
     compiled: bool = False
+    chunk: int = Execution.chunk
+    """Points whose activations ours holds at once; the published step holds all."""
 
     @property
     def name(self) -> str:
@@ -136,7 +138,7 @@ class Shapes:
 
 def prepare(case: Case, way: Way) -> Callable[[int], float]:
     """A function that does a step, by number, and gives the critic's loss."""
-    execution = Execution(torch.device(case.device), way.precision, way.compiled)
+    execution = Execution(torch.device(case.device), way.precision, way.compiled, way.chunk)
     training = Adversarial(case.config, Ranks(), execution)
     training.begin(0, case.batch)
     shapes = Shapes(case)
@@ -245,10 +247,17 @@ def ratios(base: list[float], its: list[float]) -> float:
 @click.option("--precisions", default="fp32,bf16", show_default=True, help="Also tf32, on CUDA.")
 @click.option("--compiled/--eager", default=False, help="torch.compile, as further rows.")
 @click.option("--rounds", default=3, show_default=True, help="Of six steps each.")
+@click.option("--chunk", default=Execution.chunk, show_default=True, help="As of shapegan train.")
 @click.option("--threads", default=0, help="Of torch; 0: as many as there are cores.")
 @click.option("--device", default="cpu", show_default=True)
 def main(
-    cases: str, precisions: str, compiled: bool, rounds: int, threads: int, device: str
+    cases: str,
+    precisions: str,
+    compiled: bool,
+    rounds: int,
+    chunk: int,
+    threads: int,
+    device: str,
 ) -> None:
     """Prints a Markdown table."""
     if threads:
@@ -257,7 +266,7 @@ def main(
     if unknown:
         raise click.UsageError(f"expected cases out of {'; '.join(CASES)}, got {unknown[0]!r}")
     ways = [
-        Way(ours, precision, compiling)
+        Way(ours, precision, compiling, chunk if ours else BASE.chunk)
         for precision in precisions.split(",")
         for compiling in ([False, True] if compiled else [False])
         for ours in (False, True)

@@ -72,6 +72,30 @@ def test_every_node_holds_what_is_below_it(count, seed):
         assert distance <= np.sqrt(nodes[node]["reach"]) / FAR * 1.0001
 
 
+@settings(max_examples=60, deadline=None)
+@given(
+    count=st.integers(1, 300),
+    seed=st.integers(0, 2**32 - 1),
+    stretch=st.tuples(*[st.floats(0.05, 1)] * 3),
+    places=st.sampled_from([1, 2, 5, 1000]),
+)
+def test_children_lie_on_either_side_along_the_longest_side(count, seed, stretch, places):
+    """Many triangles in few places, too, where halves are equal."""
+    vertices, faces = random_soup(count, seed, stretch)
+    corners = vertices[faces[np.arange(count) % places % count]].astype(np.float64)
+    tree = build_tree(corners, "cpu")
+    centers, first = tree.corners.numpy().mean(axis=1), tree.first.numpy()
+    for node in range(1, tree.leaves):
+        below, low = 1, node
+        while low < tree.leaves:
+            low, below = 2 * low, 2 * below
+        leaf = low - tree.leaves
+        start, middle, end = first[[leaf, leaf + below // 2, leaf + below]]
+        assert 0 < middle - start <= end - middle + 1
+        axis = np.ptp(centers[start:end], axis=0).argmax()
+        assert centers[start:middle, axis].max() <= centers[middle:end, axis].min() + 1e-5
+
+
 def test_centres_of_faces_without_area_are_where_the_faces_are():
     vertices = np.array([[0.1, 0.2, 0.3], [0.2, 0.2, 0.3], [0.3, 0.2, 0.3]], np.float32)
     root = nodes_of(vertices, np.array([[0, 1, 2], [2, 1, 0]]))[1]
