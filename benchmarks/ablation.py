@@ -55,6 +55,11 @@ def r1(weight: float, every: int = 1) -> Objective:
     return Objective("logistic", "r1", weight, every, critic_steps=1)
 
 
+def both(first: Change, second: Change) -> Change:
+    """One change after the other."""
+    return lambda config: second(first(config))
+
+
 RELATIVISTIC = Objective("relativistic", "r1+r2", penalty_weight=0.03, critic_steps=1)
 VARIANTS: dict[str, Change] = {
     "fast": setting(),
@@ -75,6 +80,7 @@ VARIANTS: dict[str, Change] = {
     "4 octaves of encoding": generating(frequencies=4),
     "begins at random": generating(initialisation="published"),
     "critic sees gradients": judging(gradients=True),
+    "the same, another seed": both(judging(gradients=True), setting(seed=1)),
     "critic of patches too": judging(patches=(32, 64)),
     "spectral norm": judging(spectral=True),
 }
