@@ -153,7 +153,21 @@ def test_no_mesh_and_no_triangles(tmp_path):
     refusal(tmp_path, gltf(nodes=[{}]))
     refusal(tmp_path, gltf(meshes=[{"primitives": [{"attributes": {"POSITION": 0}, "mode": 0}]}]))
     refusal(tmp_path, gltf(meshes=[{"primitives": [{"attributes": {}}]}]))
-    refusal(tmp_path, gltf(asset={"version": "1.0"}))
+
+
+def test_what_trimesh_would_leave_out_is_refused(tmp_path):
+    fan = {"attributes": {"POSITION": 0}, "mode": 6}
+    beside = {"attributes": {"POSITION": 0}}
+    assert "fans" in refusal(tmp_path, gltf(meshes=[{"primitives": [beside, fan]}]))
+
+
+@pytest.mark.parametrize("version", ["1.0", "1"])
+def test_the_first_gltf_is_named(version, tmp_path):
+    old = gltf(asset={"version": version}, meshes={"box": {"primitives": []}})
+    assert "glTF 2.0" in refusal(tmp_path, old)
+    length = (1024).to_bytes(4, "little")
+    binary = b"glTF" + (1).to_bytes(4, "little") + 2 * length + bytes(4) + old
+    assert "glTF 2.0" in refusal(tmp_path, binary, "mesh.glb")
 
 
 def test_buffers_stay_in_their_folder(tmp_path):

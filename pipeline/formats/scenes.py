@@ -21,6 +21,11 @@ MOST_FACES = 100_000_000
 """A scene may place a mesh many times; more faces than this in all are refused."""
 
 
+_OLD = "glTF 1.0: save it as glTF 2.0"
+_FAN = 6
+"""What glTF calls a fan of triangles."""
+
+
 def read_scene(data: bytes, path: Path) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     """Joins all triangle meshes of a file, each in its place.
 
@@ -87,11 +92,21 @@ def _join(scene: trimesh.Scene) -> tuple[NDArray[np.float64], NDArray[np.int64]]
 
 
 def _check_geometry(data: bytes, kind: str) -> None:
-    """Refuses glTF geometry that trimesh would read as zeros: compressed or sparse."""
+    """Refuses what trimesh would take for something else.
+
+    It reads compressed and sparse geometry as zeros, passes over fans of triangles, and fails at
+    glTF 1.
+    """
+    if kind == "glb" and data[4:8] == b"\x01\0\0\0":
+        raise FormatError(_OLD)
     start, end = (20, 20 + int.from_bytes(data[12:16], "little")) if kind == "glb" else (0, None)
     tree: dict[str, Any] = json.loads(data[start:end])
+    if str(tree.get("asset", {}).get("version", "")).startswith("1"):
+        raise FormatError(_OLD)
     accessors = tree.get("accessors", [])
     for primitive in (part for mesh in tree.get("meshes", []) for part in mesh["primitives"]):
+        if primitive.get("mode") == _FAN:
+            raise FormatError("geometry in triangle fans cannot be read: save it as triangles")
         used = [primitive["attributes"].get("POSITION"), primitive.get("indices")]
         for accessor in (accessors[index] for index in used if index is not None):
             if "bufferView" not in accessor or "sparse" in accessor:
