@@ -79,8 +79,8 @@ VARIANTS: dict[str, Change] = {
     "critic of full width": judging(width=1.0),
     "4 octaves of encoding": generating(frequencies=4),
     "begins at random": generating(initialisation="published"),
-    "critic sees gradients": judging(gradients=True),
-    "the same, another seed": both(judging(gradients=True), setting(seed=1)),
+    "critic sees distances alone": judging(gradients=False),
+    "the same, another seed": both(judging(gradients=False), setting(seed=1)),
     "critic of patches too": judging(patches=(32, 64)),
     "spectral norm": judging(spectral=True),
 }

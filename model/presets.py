@@ -72,7 +72,7 @@ def _fast_voxel() -> TrainConfig:
         generator=GeneratorConfig(
             latent=64, width=128, depth=6, bounded=False, initialisation="sphere"
         ),
-        critic=VoxelCriticConfig(width=0.5),
+        critic=VoxelCriticConfig(width=0.5, gradients=True),
         objective=_R1,
         optimiser=_ADAM,
         clip_voxels=1.5,

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from scipy.ndimage import binary_dilation
 from skimage.measure import marching_cubes
 
-from shapegan.pipeline.quality import halves, is_jump
+from shapegan.pipeline.grids import halves
+from shapegan.pipeline.quality import is_jump
 from shapegan.pipeline.schema import voxel_spacing
 
 

@@ -1,13 +1,13 @@
 """Is this a plausible field? Measures on its voxels, and a reason for each refusal."""
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import map_coordinates
 from scipy.spatial import cKDTree
 
+from shapegan.pipeline.grids import halves
 from shapegan.pipeline.schema import voxel_spacing
 
 MIN_RECALL = 0.8
@@ -90,12 +90,6 @@ def is_jump(
     """
     jump: NDArray[np.bool_] = np.abs(near - far) > 1.5 * spacing
     return jump
-
-
-def halves(grid: NDArray[Any], axis: int) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Views of a grid without its last layer along an axis, and without its first."""
-    moved = np.moveaxis(grid, axis, 0)
-    return np.moveaxis(moved[:-1], 0, axis), np.moveaxis(moved[1:], 0, axis)
 
 
 def _recall(zero_set: NDArray[np.float32], visible: NDArray[np.float32], reach: float) -> float:

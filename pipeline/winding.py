@@ -24,10 +24,16 @@ from scipy.ndimage import binary_dilation
 
 from shapegan.pipeline import winding_kernels as kernels
 from shapegan.pipeline.curves import coherent_order
+from shapegan.pipeline.grids import halves
 from shapegan.pipeline.winding_tree import build_tree
 
 LEVELS = (8, 24, 64)
 """References along the longest side of the bounding box; each grid is continued from the last."""
+
+ASIDE = (0.4831, 0.4397, 0.4599)
+"""Where the grids begin, in cells from the bounding box: a little less than half a cell, another
+little along each axis. So no reference lies on a plane that a modeller would choose, diagonal ones
+included: on an edge of the surface a winding number says nothing of what is beside it."""
 
 PROBES = 2
 """Places on the rims in each cell of the finest grid at which it is asked whether they are open."""
@@ -107,8 +113,7 @@ class WindingField:
     ) -> None:
         """Learns the winding numbers on a grid over the bounding box, but near open rims."""
         cell = float((high - low).max()) / count
-        # Off by half a cell and a little: not on planes that a modeller would choose.
-        origin = low + np.float32(0.4831 * cell)
+        origin = low + (cell * np.array(ASIDE)).astype(np.float32)
         counts = np.maximum(np.ceil((high - origin) / cell + 0.5).astype(int), 1)
         near_rim = np.zeros(counts, dtype=bool)
         if len(self._open_rim):
@@ -119,9 +124,34 @@ class WindingField:
         references = np.full(counts, np.nan, np.float32)
         exact = count == LEVELS[0]
         references[~near_rim] = self._ask(self._tree, grid.astype(np.float32), exact)
+        if not exact:
+            self._verify(references, origin, cell)
         self._tree.origin = wp.vec3(*map(float, origin))
         self._tree.cell = cell
         self._tree.references = wp.array(references, dtype=float, ndim=3, device=self.device)
+
+    def _verify(
+        self, references: NDArray[np.float32], origin: NDArray[np.float32], cell: float
+    ) -> None:
+        """Asks the tree where neighbours on a grid (X, Y, Z) differ, until all of those are asked.
+
+        A way that slips through a slit between the two sides of a seam crosses no face. So a wrong
+        number is that of a few references, and differs from those around them; as right ones do
+        on both sides of the surface.
+        """
+        asked = np.zeros(references.shape, bool)
+        while True:
+            differs = np.zeros(references.shape, bool)
+            for axis in range(3):
+                near, far = halves(references, axis)
+                for side in halves(differs, axis):
+                    side |= np.abs(near - far) > 0.5  # never where one is not a number
+            fresh = differs & ~asked
+            if not fresh.any():
+                return
+            points = (origin + cell * np.argwhere(fresh)).astype(np.float32)
+            references[fresh] = self._ask(self._tree, points, exact=True)
+            asked |= fresh
 
     def numbers(self, points: NDArray[np.float32], *, exact: bool = False) -> NDArray[np.float32]:
         """Winding numbers (N,) round points (N, 3): by continuation, or `exact` from the tree."""

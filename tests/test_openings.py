@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 import shapes
 
+from shapegan.pipeline.grids import halves
 from shapegan.pipeline.openings import find_lids
-from shapegan.pipeline.quality import halves
 from shapegan.pipeline.schema import grid_points, voxel_spacing
 
 RESOLUTION = 24

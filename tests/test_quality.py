@@ -3,7 +3,8 @@ import pytest
 import shapes
 import trimesh
 
-from shapegan.pipeline.quality import MAX_LEAK, MIN_RECALL, Quality, halves, is_jump, measure
+from shapegan.pipeline.grids import halves
+from shapegan.pipeline.quality import MAX_LEAK, MIN_RECALL, Quality, is_jump, measure
 from shapegan.pipeline.schema import grid_points, voxel_spacing
 
 RESOLUTION = 32

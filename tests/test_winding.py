@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 import shapes
+import trimesh
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -114,6 +115,38 @@ def test_ways_through_vertices_cross_once():
 
 def planes(axis, z):
     return [(axis, axis, z), (axis, -axis, z), (axis, 0, z), (0, axis, z)]
+
+
+def test_ways_through_slits_lead_nobody_astray():
+    """A box under a lid of planks, with slits that are too narrow to count as open."""
+    size = (1.6, 1.2, 0.7)
+    vertices, faces = shapes.plane((0.0194, 1.2), cells=1)
+    planks = [(vertices + (0.02 * number - 0.79, 0, 0.35), faces) for number in range(80)]
+    points = shapes.points_around(20_000, 3, 1.0) * (0.8, 0.6, 0.07) + (0, 0, 0.35)
+    points = points.astype(np.float32)
+    depth = shapes.box_distance(points, size)
+    clear = np.abs(depth) > 0.015
+    got = field_of(shapes.join(shapes.open_box(size, 0), *planks)).numbers(points[clear])
+    np.testing.assert_array_equal(got > 0.5, depth[clear] < 0)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.tuples(*[st.integers(-1, 1)] * 3), min_size=4, max_size=9, unique=True))
+def test_references_on_planes_that_modellers_choose_lead_nobody_astray(corners):
+    """Hulls of corners, middles of edges and of faces of a cube: slopes, pyramids, wedges."""
+    if np.linalg.matrix_rank(np.subtract(corners, corners[0])) < 3:
+        return
+    hull = trimesh.Trimesh(corners).convex_hull
+    mesh = hull.vertices.astype(np.float64), hull.faces.astype(np.int32)
+    axis = np.linspace(-1, 1, 24)
+    points = np.stack(np.meshgrid(axis, axis, axis), axis=-1).reshape(-1, 3).astype(np.float32)
+    height = np.max(
+        points @ hull.face_normals.T - np.sum(hull.face_normals * hull.triangles[:, 0], axis=1),
+        axis=1,
+    )
+    clear = np.abs(height) > 1e-4
+    got = field_of(mesh).numbers(points[clear])
+    np.testing.assert_array_equal(got > 0.5, height[clear] < 0)
 
 
 def test_far_points_need_the_first_moments():
