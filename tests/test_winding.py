@@ -121,9 +121,10 @@ def test_ways_through_slits_lead_nobody_astray():
     """A box under a lid of planks, with slits that are too narrow to count as open."""
     size = (1.6, 1.2, 0.7)
     vertices, faces = shapes.plane((0.0194, 1.2), cells=1)
-    planks = [(vertices + (0.02 * number - 0.79, 0, 0.35), faces) for number in range(80)]
-    points = shapes.points_around(20_000, 3, 1.0) * (0.8, 0.6, 0.07) + (0, 0, 0.35)
-    points = points.astype(np.float32)
+    places = [np.array([0.02 * number - 0.79, 0, 0.35]) for number in range(80)]
+    planks = [(vertices + place, faces) for place in places]
+    points = np.array([0.8, 0.6, 0.07]) * shapes.points_around(20_000, 3)
+    points = (points + np.array([0, 0, 0.35])).astype(np.float32)
     depth = shapes.box_distance(points, size)
     clear = np.abs(depth) > 0.015
     got = field_of(shapes.join(shapes.open_box(size, 0), *planks)).numbers(points[clear])
