@@ -121,15 +121,15 @@ def _nodes(corners: NDArray[np.float64], bounds: Any, leaves: int, device: str) 
     if len(corners) == 0:
         return nodes, boxes
     kernels = winding_tree_kernels
-    triangles: Any = wp.array(corners, dtype=wp.vec3d, ndim=2, device=device)
-    parts: Any = wp.empty(2 * leaves, dtype=kernels.Part, device=device)
-    inputs = [triangles, bounds, leaves, parts]
+    triangles: Any = wp.array(corners, dtype=wp.vec3d, ndim=2, device=device, copy=False)
+    level: Any = wp.empty(leaves, dtype=kernels.Part, device=device)
+    inputs = [triangles, bounds, level]
     wp.launch(kernels.make_leaves, dim=leaves, inputs=inputs, device=device)
-    # Each level from the one below.
-    first = leaves // 2
-    while first:
-        wp.launch(kernels.join_children, dim=first, inputs=[first, parts], device=device)
-        first //= 2
-    inputs = [parts, FAR, nodes, boxes]
-    wp.launch(kernels.see_from_afar, dim=2 * leaves - 1, inputs=inputs, device=device)
-    return nodes, boxes
+    while True:
+        inputs = [level, FAR, nodes, boxes]
+        wp.launch(kernels.see_from_afar, dim=len(level), inputs=inputs, device=device)
+        if len(level) == 1:
+            return nodes, boxes
+        above: Any = wp.empty(len(level) // 2, dtype=kernels.Part, device=device)
+        wp.launch(kernels.join_pairs, dim=len(above), inputs=[level, above], device=device)
+        level = above

@@ -188,7 +188,6 @@ def enclosed(whole: Part) -> Part:
 def make_leaves(
     corners: wp.array2d(dtype=wp.vec3d),
     bounds: wp.array(dtype=int),
-    leaves: int,
     parts: wp.array(dtype=Part),
 ) -> None:
     leaf = wp.tid()
@@ -199,16 +198,16 @@ def make_leaves(
         whole = joined(whole, triangle(corners[t, 0], corners[t, 1], corners[t, 2]))
     for t in range(start, end):
         whole = gained(whole, triangle(corners[t, 0], corners[t, 1], corners[t, 2]))
-    parts[leaves + leaf] = enclosed(whole)
+    parts[leaf] = enclosed(whole)
 
 
 @wp.kernel
-def join_children(first: int, parts: wp.array(dtype=Part)) -> None:
-    node = first + wp.tid()
-    one = parts[2 * node]
-    other = parts[2 * node + 1]
+def join_pairs(parts: wp.array(dtype=Part), above: wp.array(dtype=Part)) -> None:
+    i = wp.tid()
+    one = parts[2 * i]
+    other = parts[2 * i + 1]
     whole = gained(gained(joined(one, other), one), other)
-    parts[node] = enclosed(whole)
+    above[i] = enclosed(whole)
 
 
 @wp.kernel
@@ -218,9 +217,10 @@ def see_from_afar(
     nodes: wp.array(dtype=Node),
     boxes: wp.array(dtype=Box),
 ) -> None:
-    # What walks look at: of the moments, what has no trace.
-    i = wp.tid() + 1
-    part = parts[i]
+    # What walks look at of a level: of the moments, what has no trace. Its first node has as number
+    # how many there are in it.
+    part = parts[wp.tid()]
+    i = parts.shape[0] + wp.tid()
     m = part.first
     trace = (m[0] + m[3] + m[5]) / wp.float64(3.0)
     q = part.second
