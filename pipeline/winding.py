@@ -15,6 +15,7 @@ two sides of a seam whose vertices do not match, say, cancel each other.
 """
 
 import functools
+import math
 from typing import Any
 
 import numpy as np
@@ -168,12 +169,11 @@ class WindingField:
         return result
 
     def _ask(self, data: Any, points: NDArray[np.float32], exact: bool) -> NDArray[np.float32]:
-        # Neighbours walk the same way through the tree, and find it in the processor's cache.
+        # Neighbours walk the same way through the tree.
         order = coherent_order(points)
         queries: Any = wp.array(points[order], dtype=wp.vec3, device=self.device)
         if exact:
-            winding = wp.empty(len(points), dtype=float, device=self.device)
-            self._launch(kernels.winding_numbers, [data, queries], winding)
+            winding = self._walk(data, queries)
         else:
             clearance = wp.zeros(len(points), dtype=float, device=self.device)
             winding = self._continue(data, queries, clearance)
@@ -185,7 +185,7 @@ class WindingField:
         """Winding numbers (N,), all arrays Warp's, round points (N,) by continuation.
 
         Args:
-            points: vectors.
+            points: vectors, neighbours one after the other.
             clearance: distances to the nearest face; the way through it needs no look.
         """
         return self._continue(self.data, points, clearance)
@@ -193,10 +193,29 @@ class WindingField:
     def _continue(self, data: Any, points: Any, clearance: Any) -> Any:
         winding: Any = wp.empty(len(points), dtype=float, device=self.device)
         self._launch(kernels.continued_numbers, [data, points, clearance], winding)
+        numbers = winding.numpy()
+        rest = np.flatnonzero(np.isnan(numbers))
+        if len(rest) == 0:
+            return winding
+        asked: Any = wp.array(points.numpy()[rest], dtype=wp.vec3, device=self.device)
+        numbers[rest] = self._walk(data, asked).numpy()
+        return wp.array(numbers, dtype=float, device=self.device)
+
+    def _walk(self, data: Any, points: Any) -> Any:
+        """What the tree says (N,), to an array of Warp's of neighbours."""
+        winding: Any = wp.empty(len(points), dtype=float, device=self.device)
+        if self.device == "cpu":
+            threads = math.ceil(len(points) / kernels.LANES)
+            self._launch(kernels.winding_numbers_together, [data, points], winding, threads)
+        else:
+            self._launch(kernels.winding_numbers, [data, points], winding)
         return winding
 
-    def _launch(self, kernel: Any, inputs: list[Any], winding: Any) -> None:
-        wp.launch(kernel, dim=len(winding), inputs=inputs, outputs=[winding], device=self.device)
+    def _launch(
+        self, kernel: Any, inputs: list[Any], winding: Any, threads: int | None = None
+    ) -> None:
+        dim = len(winding) if threads is None else threads
+        wp.launch(kernel, dim=dim, inputs=inputs, outputs=[winding], device=self.device)
 
 
 def rim_edges(faces: NDArray[np.int32]) -> NDArray[np.int64]:

@@ -7,9 +7,13 @@ import warp as wp
 
 from shapegan.pipeline.silence import start_warp
 
-wp.set_module_options({"enable_backward": False})
+# Loops over lanes stay loops, so that the compiler makes vector instructions of them.
+wp.set_module_options({"enable_backward": False, "max_unroll": 0})
 
 start_warp()
+
+LANES = wp.constant(16)
+"""Points that a processor's core walks through the tree with together."""
 
 FRACTION = wp.constant(0.3)
 """Where a winding number by continuation is farther than this from a whole number, holes are
@@ -18,6 +22,7 @@ near, and the tree is asked instead."""
 
 FIVE = wp.types.vector(length=5, dtype=float)
 SEVEN = wp.types.vector(length=7, dtype=float)
+EACH = wp.types.vector(length=LANES, dtype=float)
 
 
 @wp.struct
@@ -51,19 +56,34 @@ class WindingData:
 
 
 @wp.func
-def solid_angle(a: wp.vec3, b: wp.vec3, c: wp.vec3) -> float:
-    # Van Oosterom and Strackee 1983, "The solid angle of a plane triangle".
+def half_tangent(a: wp.vec3, b: wp.vec3, c: wp.vec3) -> wp.vec2:
+    # Over and under the line of the tangent of half a solid angle. Van Oosterom and Strackee 1983,
+    # "The solid angle of a plane triangle".
     la = wp.length(a)
     lb = wp.length(b)
     lc = wp.length(c)
     above = wp.dot(a, wp.cross(b, c))
     below = la * lb * lc + wp.dot(a, b) * lc + wp.dot(b, c) * la + wp.dot(c, a) * lb
-    if wp.abs(above) < 0.3 * below:
-        # Most triangles are small: their series up to the seventh power is good to 1e-5.
-        t = above / below
-        s = t * t
-        return 2.0 * t * (1.0 - s * (1.0 / 3.0 - s * (0.2 - s / 7.0)))
-    return 2.0 * wp.atan2(above, below)
+    return wp.vec2(above, below)
+
+
+@wp.func
+def is_small(tangent: wp.vec2) -> bool:
+    # Most triangles are: then the series of an arc tangent will do.
+    return wp.abs(tangent[0]) < 0.3 * tangent[1]
+
+
+@wp.func
+def small_angle(tangent: wp.vec2) -> float:
+    # The series up to the seventh power is good to 1e-5.
+    t = tangent[0] / tangent[1]
+    s = t * t
+    return 2.0 * t * (1.0 - s * (1.0 / 3.0 - s * (0.2 - s / 7.0)))
+
+
+@wp.func
+def any_angle(tangent: wp.vec2) -> float:
+    return 2.0 * wp.atan2(tangent[0], tangent[1])
 
 
 @wp.func
@@ -111,9 +131,13 @@ def winding_number(field: WindingData, p: wp.vec3) -> float:
         elif node >= field.leaves:
             leaf = node - field.leaves
             for t in range(field.first[leaf], field.first[leaf + 1]):
-                total += solid_angle(
+                tangent = half_tangent(
                     field.corners[t, 0] - p, field.corners[t, 1] - p, field.corners[t, 2] - p
                 )
+                if is_small(tangent):
+                    total += small_angle(tangent)
+                else:
+                    total += any_angle(tangent)
         else:
             onward = False
         if onward:
@@ -206,7 +230,8 @@ def crossings(field: WindingData, start: wp.vec3, end: wp.vec3) -> float:
 
 @wp.func
 def continued(field: WindingData, p: wp.vec3, clearance: float) -> float:
-    # The reference's winding number plus the crossings on the way; none beyond the references.
+    # The reference's winding number plus the crossings on the way; none beyond the references, and
+    # no number where the tree is to be asked.
     at = (p - field.origin) / field.cell
     x = int(wp.floor(at[0] + 0.5))
     y = int(wp.floor(at[1] + 0.5))
@@ -221,7 +246,7 @@ def continued(field: WindingData, p: wp.vec3, clearance: float) -> float:
     reference = field.origin + field.cell * wp.vec3(float(x), float(y), float(z))
     # Not a number is no whole number, either.
     if not wp.abs(number - wp.round(number)) < FRACTION:
-        return winding_number(field, p)
+        return wp.nan
     if wp.length(reference - p) >= clearance:
         number += crossings(field, reference, p)
     return number
@@ -235,6 +260,68 @@ def winding_numbers(
 ) -> None:
     i = wp.tid()
     winding[i] = winding_number(field, points[i])
+
+
+@wp.kernel
+def winding_numbers_together(
+    field: WindingData,
+    points: wp.array(dtype=wp.vec3),
+    winding: wp.array(dtype=float),
+) -> None:
+    # As above, by `LANES` neighbours at a time: what is far from all of them is far, and what is
+    # looked at for one is for all. A thread's loops over them become vector instructions.
+    start = wp.tid() * LANES
+    px = EACH()
+    py = EACH()
+    pz = EACH()
+    for k in range(LANES):
+        p = points[wp.min(start + k, points.shape[0] - 1)]
+        px[k] = p[0]
+        py[k] = p[1]
+        pz[k] = p[2]
+    total = EACH()
+    above = EACH()
+    below = EACH()
+    i = int(1)
+    while i > 0:
+        node = field.nodes[i]
+        near = int(0)
+        for k in range(LANES):
+            r = node.center - wp.vec3(px[k], py[k], pz[k])
+            near += wp.where(wp.dot(r, r) > node.reach, 0, 1)
+        onward = bool(True)
+        if near == 0:
+            for k in range(LANES):
+                r = node.center - wp.vec3(px[k], py[k], pz[k])
+                total[k] += from_afar(node, r, wp.dot(r, r))
+        elif i >= field.leaves:
+            leaf = i - field.leaves
+            for t in range(field.first[leaf], field.first[leaf + 1]):
+                a = field.corners[t, 0]
+                b = field.corners[t, 1]
+                c = field.corners[t, 2]
+                large = int(0)
+                for k in range(LANES):
+                    p = wp.vec3(px[k], py[k], pz[k])
+                    tangent = half_tangent(a - p, b - p, c - p)
+                    above[k] = tangent[0]
+                    below[k] = tangent[1]
+                    large += wp.where(is_small(tangent), 0, 1)
+                if large == 0:
+                    for k in range(LANES):
+                        total[k] += small_angle(wp.vec2(above[k], below[k]))
+                else:
+                    for k in range(LANES):
+                        total[k] += any_angle(wp.vec2(above[k], below[k]))
+        else:
+            onward = False
+        if onward:
+            i = next_node(i)
+        else:
+            i = 2 * i
+    for k in range(LANES):
+        if start + k < points.shape[0]:
+            winding[start + k] = total[k] / (4.0 * wp.pi)
 
 
 @wp.kernel
