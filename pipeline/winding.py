@@ -26,7 +26,8 @@ from scipy.ndimage import binary_dilation
 from shapegan.pipeline import winding_kernels as kernels
 from shapegan.pipeline.curves import coherent_order
 from shapegan.pipeline.grids import halves
-from shapegan.pipeline.winding_tree import build_tree
+from shapegan.pipeline.triangle_tree_kernels import LANES
+from shapegan.pipeline.winding_tree import build_winding_tree
 
 LEVELS = (8, 24, 64)
 """References along the longest side of the bounding box; each grid is continued from the last."""
@@ -65,7 +66,7 @@ class WindingField:
         self.device = device
         self.levels = levels
         self._built = 0
-        self._tree = build_tree(vertices[faces].astype(np.float64), device)
+        self._tree = build_winding_tree(vertices[faces], device)
         self._rim = vertices[rim_edges(faces)]
         used = vertices[faces.ravel()]
         self._bounds = (used.min(axis=0), used.max(axis=0)) if len(used) else None
@@ -205,7 +206,7 @@ class WindingField:
         """What the tree says (N,), to an array of Warp's of neighbours."""
         winding: Any = wp.empty(len(points), dtype=float, device=self.device)
         if self.device == "cpu":
-            threads = math.ceil(len(points) / kernels.LANES)
+            threads = math.ceil(len(points) / LANES)
             self._launch(kernels.winding_numbers_together, [data, points], winding, threads)
         else:
             self._launch(kernels.winding_numbers, [data, points], winding)

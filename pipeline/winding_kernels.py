@@ -6,14 +6,12 @@
 import warp as wp
 
 from shapegan.pipeline.silence import start_warp
+from shapegan.pipeline.triangle_tree_kernels import LANES, Triangles, next_node
 
 # Loops over lanes stay loops, so that the compiler makes vector instructions of them.
 wp.set_module_options({"enable_backward": False, "max_unroll": 0})
 
 start_warp()
-
-LANES = wp.constant(16)
-"""Points that a processor's core walks through the tree with together."""
 
 FRACTION = wp.constant(0.3)
 """Where a winding number by continuation is farther than this from a whole number, holes are
@@ -37,19 +35,10 @@ class Node:
 
 
 @wp.struct
-class Box:
-    low: wp.vec3
-    high: wp.vec3
-
-
-@wp.struct
 class WindingData:
     # The tree, and winding numbers that are known on a grid.
-    leaves: int
-    first: wp.array(dtype=int)
-    corners: wp.array2d(dtype=wp.vec3)
+    tree: Triangles
     nodes: wp.array(dtype=Node)
-    boxes: wp.array(dtype=Box)
     origin: wp.vec3
     cell: float
     references: wp.array3d(dtype=float)
@@ -111,14 +100,6 @@ def from_afar(node: Node, r: wp.vec3, square: float) -> float:
 
 
 @wp.func
-def next_node(node: int) -> int:
-    # Depth-first order without a stack: up while this was a right child, then to the right.
-    while node % 2 == 1:
-        node = node // 2
-    return wp.where(node > 0, node + 1, 0)
-
-
-@wp.func
 def winding_number(field: WindingData, p: wp.vec3) -> float:
     total = float(0.0)
     node = int(1)
@@ -128,11 +109,11 @@ def winding_number(field: WindingData, p: wp.vec3) -> float:
         onward = bool(True)
         if square > field.nodes[node].reach:
             total += from_afar(field.nodes[node], r, square)
-        elif node >= field.leaves:
-            leaf = node - field.leaves
-            for t in range(field.first[leaf], field.first[leaf + 1]):
+        elif node >= field.tree.leaves:
+            leaf = node - field.tree.leaves
+            for t in range(field.tree.first[leaf], field.tree.first[leaf + 1]):
                 tangent = half_tangent(
-                    field.corners[t, 0] - p, field.corners[t, 1] - p, field.corners[t, 2] - p
+                    field.tree.corners[t, 0] - p, field.tree.corners[t, 1] - p, field.tree.corners[t, 2] - p
                 )
                 if is_small(tangent):
                     total += small_angle(tangent)
@@ -214,15 +195,15 @@ def crossings(field: WindingData, start: wp.vec3, end: wp.vec3) -> float:
     total = float(0.0)
     node = int(1)
     while node > 0:
-        if meets_box(middle, half, field.boxes[node].low, field.boxes[node].high):
-            if node < field.leaves:
+        if meets_box(middle, half, field.tree.boxes[node].low, field.tree.boxes[node].high):
+            if node < field.tree.leaves:
                 node = 2 * node
                 continue
-            leaf = node - field.leaves
-            for t in range(field.first[leaf], field.first[leaf + 1]):
-                a = field.corners[t, 0]
-                b = field.corners[t, 1]
-                c = field.corners[t, 2]
+            leaf = node - field.tree.leaves
+            for t in range(field.tree.first[leaf], field.tree.first[leaf + 1]):
+                a = field.tree.corners[t, 0]
+                b = field.tree.corners[t, 1]
+                c = field.tree.corners[t, 2]
                 total += crossing(start, along, aside, a, b, c)
         node = next_node(node)
     return total
@@ -294,12 +275,12 @@ def winding_numbers_together(
             for k in range(LANES):
                 r = node.center - wp.vec3(px[k], py[k], pz[k])
                 total[k] += from_afar(node, r, wp.dot(r, r))
-        elif i >= field.leaves:
-            leaf = i - field.leaves
-            for t in range(field.first[leaf], field.first[leaf + 1]):
-                a = field.corners[t, 0]
-                b = field.corners[t, 1]
-                c = field.corners[t, 2]
+        elif i >= field.tree.leaves:
+            leaf = i - field.tree.leaves
+            for t in range(field.tree.first[leaf], field.tree.first[leaf + 1]):
+                a = field.tree.corners[t, 0]
+                b = field.tree.corners[t, 1]
+                c = field.tree.corners[t, 2]
                 large = int(0)
                 for k in range(LANES):
                     p = wp.vec3(px[k], py[k], pz[k])

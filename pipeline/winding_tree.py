@@ -9,12 +9,8 @@ area vectors of its triangles and d the places on them, from the centre,
 
 The derivatives of 1 / |r| are symmetric and have no trace, so only that part of M and Q counts:
 5 and 7 numbers. What is left out falls as the fourth power of a node's size over its distance.
-
-The tree is complete: node i has the children 2i and 2i + 1, so that a walk needs no stack. Each
-node's triangles are halved along its longest side, so that nodes are compact.
 """
 
-import math
 from typing import Any
 
 import numpy as np
@@ -22,9 +18,7 @@ import warp as wp
 from numpy.typing import NDArray
 
 from shapegan.pipeline import winding_kernels, winding_tree_kernels
-
-LEAF_SIZE = 4
-"""Triangles of a leaf at most; half as many at least, but for trees of one leaf."""
+from shapegan.pipeline.triangle_tree import build_tree
 
 FAR = 1.4
 """A node farther away than this many of its radii counts as far. The error stays below 0.02 on
@@ -35,24 +29,17 @@ MORE = 1.5
 anything is far from a node with one among small ones."""
 
 
-def build_tree(corners: NDArray[np.float64], device: str) -> Any:
+def build_winding_tree(corners: NDArray[np.float32], device: str) -> Any:
     """Lays a tree over triangles (F, 3, 3): a `WindingData` without references yet."""
-    corners = _shortened(corners)
-    leaves = 1 << max(0, math.ceil(math.log2(max(len(corners), 1) / LEAF_SIZE)))
-    bounds: Any = wp.array(np.arange(leaves + 1) * len(corners) // leaves, dtype=int, device=device)
-    corners = corners[_compact_order(corners.mean(axis=1), bounds, leaves, device)]
-
     data: Any = winding_kernels.WindingData()
-    data.leaves = leaves
-    data.first = bounds
-    data.corners = wp.array(corners.astype(np.float32), dtype=wp.vec3, ndim=2, device=device)
-    data.nodes, data.boxes = _nodes(corners, bounds, leaves, device)
+    data.tree = build_tree(_shortened(corners), device)
+    data.nodes = _nodes(data.tree, device)
     data.origin, data.cell = wp.vec3(0.0, 0.0, 0.0), 1.0
     data.references = wp.zeros((0, 0, 0), dtype=float, device=device)
     return data
 
 
-def _shortened(corners: NDArray[np.float64]) -> NDArray[np.float64]:
+def _shortened(corners: NDArray[np.float32]) -> NDArray[np.float32]:
     """Halves the longest of triangles (F, 3, 3) at their longest edges, to `MORE` of them at most.
 
     An edge that is too long is halved in all its triangles: no crack opens between them.
@@ -70,14 +57,14 @@ def _shortened(corners: NDArray[np.float64]) -> NDArray[np.float64]:
     return corners
 
 
-def _edge_lengths(corners: NDArray[np.float64]) -> NDArray[np.float64]:
+def _edge_lengths(corners: NDArray[np.float32]) -> NDArray[np.float32]:
     """Of the edges (F, 3) that leave each corner of triangles (F, 3, 3)."""
     x, y, z = (np.roll(corners, -1, axis=1) - corners).transpose(2, 0, 1)
-    length: NDArray[np.float64] = np.sqrt(x * x + y * y + z * z)
+    length: NDArray[np.float32] = np.sqrt(x * x + y * y + z * z)
     return length
 
 
-def _halved(corners: NDArray[np.float64], longest: float) -> NDArray[np.float64]:
+def _halved(corners: NDArray[np.float32], longest: float) -> NDArray[np.float32]:
     """Halves triangles (F, 3, 3) until no edge is longer than that."""
     short = [corners[:0]]
     while len(corners):
@@ -92,44 +79,19 @@ def _halved(corners: NDArray[np.float64], longest: float) -> NDArray[np.float64]
     return np.concatenate(short)
 
 
-def _compact_order(
-    centers: NDArray[np.float64], bounds: Any, leaves: int, device: str
-) -> NDArray[np.int32]:
-    """An order (F,) of triangles, by their centres (F, 3), in which every node's are together.
-
-    Args:
-        centers: of the triangles.
-        bounds: (leaves + 1,), where each leaf's triangles begin.
-        leaves: a power of two.
-        device: Warp's name of it.
-    """
-    places: Any = wp.array(centers, dtype=wp.vec3, device=device)
-    order: Any = wp.array(np.arange(len(centers)), dtype=int, device=device)
-    below = leaves
-    while below > 1:
-        inputs = [places, bounds, below, order]
-        wp.launch(winding_tree_kernels.halve, dim=leaves // below, inputs=inputs, device=device)
-        below //= 2
-    compact: NDArray[np.int32] = order.numpy()
-    return compact
-
-
-def _nodes(corners: NDArray[np.float64], bounds: Any, leaves: int, device: str) -> tuple[Any, Any]:
-    """What walks look at of all nodes, from the root down, and their boxes; row 0 is unused."""
-    nodes: Any = wp.zeros(2 * leaves, dtype=winding_kernels.Node, device=device)
-    boxes: Any = wp.zeros(2 * leaves, dtype=winding_kernels.Box, device=device)
-    if len(corners) == 0:
-        return nodes, boxes
+def _nodes(tree: Any, device: str) -> Any:
+    """What walks look at of all nodes, from the root down; row 0 is unused."""
+    nodes: Any = wp.zeros(2 * tree.leaves, dtype=winding_kernels.Node, device=device)
+    if len(tree.corners) == 0:
+        return nodes
     kernels = winding_tree_kernels
-    triangles: Any = wp.array(corners, dtype=wp.vec3d, ndim=2, device=device, copy=False)
-    level: Any = wp.empty(leaves, dtype=kernels.Part, device=device)
-    inputs = [triangles, bounds, level]
-    wp.launch(kernels.make_leaves, dim=leaves, inputs=inputs, device=device)
+    level: Any = wp.empty(tree.leaves, dtype=kernels.Part, device=device)
+    wp.launch(kernels.make_leaves, dim=tree.leaves, inputs=[tree, level], device=device)
     while True:
-        inputs = [level, FAR, nodes, boxes]
+        inputs = [level, FAR, nodes]
         wp.launch(kernels.see_from_afar, dim=len(level), inputs=inputs, device=device)
         if len(level) == 1:
-            return nodes, boxes
+            return nodes
         above: Any = wp.empty(len(level) // 2, dtype=kernels.Part, device=device)
-        wp.launch(kernels.join_pairs, dim=len(above), inputs=[level, above], device=device)
+        wp.launch(kernels.join_pairs, dim=len(above), inputs=[tree, level, above], device=device)
         level = above

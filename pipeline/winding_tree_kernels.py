@@ -1,4 +1,4 @@
-"""The device code that builds trees over triangles, leaves first.
+"""The device code of how nodes of trees over triangles look from afar, leaves first.
 
 `shapegan.pipeline.winding_tree` has the formulas; `shapegan.pipeline.kernels` says why it looks as
 it does. All sums are in double precision.
@@ -7,7 +7,8 @@ it does. All sums are in double precision.
 import warp as wp
 
 from shapegan.pipeline.silence import start_warp
-from shapegan.pipeline.winding_kernels import FIVE, SEVEN, Box, Node
+from shapegan.pipeline.triangle_tree_kernels import Box, Triangles
+from shapegan.pipeline.winding_kernels import FIVE, SEVEN, Node
 
 wp.set_module_options({"enable_backward": False})
 
@@ -31,58 +32,6 @@ class Part:
     first: SIX
     second: TEN
     radius: wp.float64
-    low: wp.vec3d
-    high: wp.vec3d
-
-
-@wp.kernel
-def halve(
-    centers: wp.array(dtype=wp.vec3),
-    bounds: wp.array(dtype=int),
-    leaves: int,
-    order: wp.array(dtype=int),
-) -> None:
-    # A node of so many leaves, whose triangles are a stretch of `order`: puts those that are lower
-    # along its longest side into its first half. Hoare's quickselect.
-    node = wp.tid()
-    start = bounds[leaves * node]
-    end = bounds[leaves * (node + 1)]
-    middle = bounds[leaves * node + leaves // 2]
-    low = centers[order[start]]
-    high = low
-    for k in range(start, end):
-        low = wp.min(low, centers[order[k]])
-        high = wp.max(high, centers[order[k]])
-    side = high - low
-    axis = int(0)
-    if side[1] > side[0]:
-        axis = 1
-    if side[2] > side[axis]:
-        axis = 2
-    left = int(start)
-    right = int(end - 1)
-    while left < right:
-        pivot = centers[order[(left + right) // 2]][axis]
-        a = int(left)
-        b = int(right)
-        while a <= b:
-            while centers[order[a]][axis] < pivot:
-                a += 1
-            while centers[order[b]][axis] > pivot:
-                b -= 1
-            if a <= b:
-                swapped = order[a]
-                order[a] = order[b]
-                order[b] = swapped
-                a += 1
-                b -= 1
-        # What is from b + 1 to a - 1 is the pivot.
-        if middle <= b:
-            right = b
-        elif middle >= a:
-            left = a
-        else:
-            left = right
 
 
 @wp.func
@@ -124,12 +73,13 @@ def triple(n: wp.vec3d, m: SIX) -> TEN:
 
 
 @wp.func
-def triangle(a: wp.vec3d, b: wp.vec3d, c: wp.vec3d) -> Part:
+def triangle(tree: Triangles, t: int) -> Part:
     # Round its centroid, where the first moments are 0.
+    a = wp.vec3d(tree.corners[t, 0])
+    b = wp.vec3d(tree.corners[t, 1])
+    c = wp.vec3d(tree.corners[t, 2])
     part = Part()
     part.center = (a + b + c) / wp.float64(3.0)
-    part.low = wp.min(a, wp.min(b, c))
-    part.high = wp.max(a, wp.max(b, c))
     a -= part.center
     b -= part.center
     c -= part.center
@@ -147,8 +97,6 @@ def place(part: Part) -> Part:
     bare = Part()
     bare.area = part.area
     bare.center = part.center
-    bare.low = part.low
-    bare.high = part.high
     return bare
 
 
@@ -158,8 +106,6 @@ def joined(one: Part, other: Part) -> Part:
     whole = Part()
     whole.area = one.area + other.area
     whole.center = (one.area * one.center + other.area * other.center) / whole.area
-    whole.low = wp.min(one.low, other.low)
-    whole.high = wp.max(one.high, other.high)
     return whole
 
 
@@ -177,37 +123,33 @@ def gained(whole: Part, part: Part) -> Part:
 
 
 @wp.func
-def enclosed(whole: Part) -> Part:
+def enclosed(whole: Part, box: Box) -> Part:
     # Within balls round the parts' balls, and within the box.
-    corner = wp.max(whole.high - whole.center, whole.center - whole.low)
+    corner = wp.max(wp.vec3d(box.high) - whole.center, whole.center - wp.vec3d(box.low))
     whole.radius = wp.min(whole.radius, wp.length(corner))
     return whole
 
 
 @wp.kernel
-def make_leaves(
-    corners: wp.array2d(dtype=wp.vec3d),
-    bounds: wp.array(dtype=int),
-    parts: wp.array(dtype=Part),
-) -> None:
+def make_leaves(tree: Triangles, parts: wp.array(dtype=Part)) -> None:
     leaf = wp.tid()
-    start = bounds[leaf]
-    end = bounds[leaf + 1]
-    whole = place(triangle(corners[start, 0], corners[start, 1], corners[start, 2]))
+    start = tree.first[leaf]
+    end = tree.first[leaf + 1]
+    whole = place(triangle(tree, start))
     for t in range(start + 1, end):
-        whole = joined(whole, triangle(corners[t, 0], corners[t, 1], corners[t, 2]))
+        whole = joined(whole, triangle(tree, t))
     for t in range(start, end):
-        whole = gained(whole, triangle(corners[t, 0], corners[t, 1], corners[t, 2]))
-    parts[leaf] = enclosed(whole)
+        whole = gained(whole, triangle(tree, t))
+    parts[leaf] = enclosed(whole, tree.boxes[tree.leaves + leaf])
 
 
 @wp.kernel
-def join_pairs(parts: wp.array(dtype=Part), above: wp.array(dtype=Part)) -> None:
+def join_pairs(tree: Triangles, parts: wp.array(dtype=Part), above: wp.array(dtype=Part)) -> None:
     i = wp.tid()
     one = parts[2 * i]
     other = parts[2 * i + 1]
     whole = gained(gained(joined(one, other), one), other)
-    above[i] = enclosed(whole)
+    above[i] = enclosed(whole, tree.boxes[above.shape[0] + i])
 
 
 @wp.kernel
@@ -215,7 +157,6 @@ def see_from_afar(
     parts: wp.array(dtype=Part),
     far: float,
     nodes: wp.array(dtype=Node),
-    boxes: wp.array(dtype=Box),
 ) -> None:
     # What walks look at of a level: of the moments, what has no trace. Its first node has as number
     # how many there are in it.
@@ -247,7 +188,3 @@ def see_from_afar(
         float(q[7] - z),
     )
     nodes[i] = node
-    box = Box()
-    box.low = wp.vec3(part.low)
-    box.high = wp.vec3(part.high)
-    boxes[i] = box

@@ -4,8 +4,9 @@ import shapes
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from shapegan.pipeline.triangle_tree import build_tree
 from shapegan.pipeline.winding import WindingField
-from shapegan.pipeline.winding_tree import FAR, build_tree
+from shapegan.pipeline.winding_tree import FAR, build_winding_tree
 
 
 def random_soup(count, seed, stretch=(1.0, 1.0, 1.0)):
@@ -16,7 +17,7 @@ def random_soup(count, seed, stretch=(1.0, 1.0, 1.0)):
 
 
 def nodes_of(vertices, faces):
-    return build_tree(vertices[faces].astype(np.float64), "cpu").nodes.numpy()
+    return build_winding_tree(vertices[faces], "cpu").nodes.numpy()
 
 
 @settings(max_examples=60, deadline=None)
@@ -58,8 +59,8 @@ def test_doubling_the_distance_takes_an_error_to_a_thirtieth(away):
 @given(count=st.integers(1, 200), seed=st.integers(0, 2**32 - 1))
 def test_every_node_holds_what_is_below_it(count, seed):
     vertices, faces = random_soup(count, seed)
-    tree = build_tree(vertices[faces].astype(np.float64), "cpu")
-    nodes, boxes = tree.nodes.numpy(), tree.boxes.numpy()
+    data = build_winding_tree(vertices[faces], "cpu")
+    tree, nodes, boxes = data.tree, data.nodes.numpy(), data.tree.boxes.numpy()
     corners, first = tree.corners.numpy(), tree.first.numpy()
     for node in range(1, len(nodes)):
         low = high = node
@@ -82,7 +83,7 @@ def test_every_node_holds_what_is_below_it(count, seed):
 def test_children_lie_on_either_side_along_the_longest_side(count, seed, stretch, places):
     """Many triangles in few places, too, where halves are equal."""
     vertices, faces = random_soup(count, seed, stretch)
-    corners = vertices[faces[np.arange(count) % places % count]].astype(np.float64)
+    corners = vertices[faces[np.arange(count) % places % count]]
     tree = build_tree(corners, "cpu")
     centers, first = tree.corners.numpy().mean(axis=1), tree.first.numpy()
     for node in range(1, tree.leaves):
