@@ -36,9 +36,9 @@ all over. Other trees have three quarters of it at most."""
 
 LONG = 3e4
 THIN = 5e-4
-"""What is nearest is searched for in floats. In a triangle of length l and height h, that errs by
-up to 2e-8 l^3 / h^2, which is 6e-4 at `LONG`, but by no more than h: then a neighbour is found.
-A lower limit costs time, since more pieces are about as near."""
+"""On a GPU, Warp searches for what is nearest, in floats. In a triangle of length l and height h,
+that errs by up to 2e-8 l^3 / h^2, which is 6e-4 at `LONG`, but by no more than h: then a neighbour
+is found. A lower limit costs time, since more pieces are about as near."""
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,6 @@ thickness, so sheets need no care, and whatever gaps are narrower than a cell ar
 lost is detail: everything grows by that thickness, and cavities fill up.
 """
 
-import math
 from typing import Any
 
 import numpy as np
@@ -16,11 +15,10 @@ import warp as wp
 from numpy.typing import NDArray
 from scipy.ndimage import binary_dilation, label
 
-from shapegan.pipeline import kernels
+from shapegan.pipeline.curves import coherent_order
+from shapegan.pipeline.nearest import Surface
 from shapegan.pipeline.sampling import points_on_faces
 from shapegan.pipeline.schema import grid_points, voxel_spacing
-from shapegan.pipeline.sdf import BLOCK
-from shapegan.pipeline.shell import ray_mesh
 
 RESOLUTION = 128
 """Of the flooded grid."""
@@ -50,30 +48,26 @@ class FloodedDistance:
         self.device = device
         self.thickness = thickness
         self._vertices, self._faces = vertices.astype(np.float32), faces
-        self._mesh = ray_mesh(vertices, faces, device)
-        near = self._near(grid_points(RESOLUTION), voxel_spacing(RESOLUTION))
+        self._surface = Surface(vertices, faces, device)
+        near = self._is_near(grid_points(RESOLUTION), voxel_spacing(RESOLUTION))
         self._outside = flood(near.reshape((RESOLUTION,) * 3))
 
-    def _near(self, points: NDArray[np.float32], reach: float) -> NDArray[np.bool_]:
+    def _is_near(self, points: NDArray[np.float32], reach: float) -> NDArray[np.bool_]:
         """Whether a face is within reach of points (N, 3)."""
-        near: Any = wp.empty(len(points), dtype=wp.bool, device=self.device)
-        queries: Any = wp.array(points, dtype=wp.vec3, device=self.device)
-        inputs = [wp.uint64(self._mesh.id), queries, reach, near]
-        wp.launch(kernels.are_near, dim=len(points), inputs=inputs, device=self.device)
-        result: NDArray[np.bool_] = near.numpy()
-        return result
+        # The search is a little wider, since what is just within reach may be missed by rounding.
+        limit: Any = wp.full(len(points), 1.001 * reach, dtype=float, device=self.device)
+        near: NDArray[np.bool_] = self._nearest(points, limit)[0] <= reach
+        return near
 
     def _nearest(
-        self, points: NDArray[np.float32]
+        self, points: NDArray[np.float32], reach: Any = None
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        distance: Any = wp.empty(len(points), dtype=float, device=self.device)
-        closest: Any = wp.empty(len(points), dtype=wp.vec3, device=self.device)
-        queries: Any = wp.array(points, dtype=wp.vec3, device=self.device)
-        block = BLOCK.get(self.device, 1)
-        inputs = [wp.uint64(self._mesh.id), queries, block, distance, closest]
-        threads = math.ceil(len(points) / block)
-        wp.launch(kernels.unsigned_distances, dim=threads, inputs=inputs, device=self.device)
-        return distance.numpy(), closest.numpy()
+        order = coherent_order(points)
+        queries: Any = wp.array(points[order], dtype=wp.vec3, device=self.device)
+        found = self._surface.nearest(queries, reach)
+        distance, closest = np.empty(len(points), np.float32), np.empty_like(points)
+        distance[order], closest[order] = found.distance.numpy(), found.closest.numpy()
+        return distance, closest
 
     def signed_distances(
         self, points: NDArray[np.float32]

@@ -1,7 +1,6 @@
 """Exact signed distances to a shell: the nearest triangle's distance, the winding number's sign."""
 
 import functools
-import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,20 +8,17 @@ import numpy as np
 import warp as wp
 from numpy.typing import NDArray
 
-from shapegan.pipeline import kernels
+from shapegan.pipeline import kernels, nearest_kernels
 from shapegan.pipeline.curves import coherent_order
+from shapegan.pipeline.nearest import Surface
 from shapegan.pipeline.openings import find_lids
 from shapegan.pipeline.sampling import points_on_faces
 from shapegan.pipeline.schema import grid_points
-from shapegan.pipeline.shell import Shell, ray_mesh
+from shapegan.pipeline.shell import Shell
 from shapegan.pipeline.walls import wall_depths
 
 ON_SURFACE = 1e-4
 """Nearer to a face than this, a winding number may be either side's, cube frame."""
-
-
-BLOCK = {"cpu": 32}
-"""Neighbours that one thread looks up one after the other; elsewhere threads do one each."""
 
 
 class SignedDistance:
@@ -41,15 +37,11 @@ class SignedDistance:
         self.thin_faces, self.lid_faces = 0, 0
         self.sheet_faces = len(shell.sheets) if sheet_thickness > 0 else 0
         self._shell = shell
-        self._block = BLOCK.get(device, 1)
-        self._outer = self._mesh(shell.vertices, shell.pieces[shell.outer])
-        self._solid = self._outer
-        if self._outer and not shell.outer.all():
-            self._solid = self._mesh(shell.vertices, shell.pieces)
-        self._hidden: Any = wp.array(~shell.outer, dtype=wp.bool, device=device)
-        rows = np.flatnonzero(shell.outer).astype(np.int32)
-        self._outer_rows: Any = wp.array(rows, dtype=int, device=device)
-        self._lids: wp.Mesh | None = None
+        self._solid = Surface(shell.vertices, shell.pieces, device)
+        self._outer = self._solid
+        if not shell.outer.all():
+            self._outer = Surface(shell.vertices, shell.pieces[shell.outer], device)
+        self._lids: Surface | None = None
         self._finest: _Asked | None = None
         self._answered: NDArray[np.float32] | None = None
         self._swell_by(np.zeros(len(shell.vertices), np.float32))
@@ -62,7 +54,7 @@ class SignedDistance:
     @functools.cached_property
     def _depths(self) -> NDArray[np.float32]:
         """How thick the walls are at each vertex: (V,)."""
-        return wall_depths(self._shell, self._outer)
+        return wall_depths(self._shell, self.device)
 
     def _swell_by(self, lack: NDArray[np.float32]) -> None:
         """Thickens sheets, and each vertex's walls by what it lacks: (V,)."""
@@ -73,13 +65,10 @@ class SignedDistance:
         thin = shell.pieces[shell.outer & (lack[shell.pieces].max(axis=1) > 0)]
         vertices = np.concatenate([shell.vertices, shell.vertices])
         self._swell_most = max(self.thickness, float(lack.max(initial=0)))
-        self._thick = self._mesh(vertices, np.concatenate([thin, sheets]))
+        self._thick = Surface(vertices, np.concatenate([thin, sheets]), self.device)
         self._swell: Any = wp.array(swell, dtype=float, device=self.device)
         self.thin_faces = len(thin)
         self._answered = None
-
-    def _mesh(self, vertices: NDArray[np.float32], faces: NDArray[np.int32]) -> wp.Mesh | None:
-        return ray_mesh(vertices, faces, self.device) if len(faces) else None
 
     def signed_distances(
         self, points: NDArray[np.float32]
@@ -98,12 +87,12 @@ class SignedDistance:
         """
         shape = (resolution,) * 3
         self._finest, self._answered = self._ask(grid_points(resolution)), None
-        on_surface = self._finest.nearest.clearance.numpy() < ON_SURFACE
+        on_surface = self._finest.clearance.numpy() < ON_SURFACE
         winding = np.where(on_surface, np.nan, self._finest.winding.numpy())
         voxels = self.voxels(resolution)
         lids = find_lids(voxels, self._finest.in_order(winding).reshape(shape))
         if len(lids[1]):
-            self._lids, self.lid_faces = self._mesh(*lids), len(lids[1])
+            self._lids, self.lid_faces = Surface(*lids, self.device), len(lids[1])
             self._bring_lids(self._finest)
             self._answered = None
         return self.voxels(resolution)
@@ -122,45 +111,47 @@ class SignedDistance:
         """Finds what is nearest, and the winding numbers."""
         order = coherent_order(points)
         queries: Any = wp.array(points[order], dtype=wp.vec3, device=self.device)
-        nearest = self._nothing_near(len(points))
-        if self._solid is None or self._outer is None:
-            winding = wp.zeros(len(points), dtype=float, device=self.device)
-            return _Asked(order, queries, nearest, winding)
-        meshes = [wp.uint64(self._solid.id), wp.uint64(self._outer.id)]
-        inputs = [queries, self._block, *meshes, self._hidden, self._outer_rows, nearest]
-        self._launch(kernels.find_nearest, inputs, self._blocks(points))
-        winding = self._shell.winding.continued(queries, nearest.clearance)
-        asked = _Asked(order, queries, nearest, winding)
+        nearest = self._solid.nearest(queries)
+        clearance = wp.clone(nearest.distance)
+        self._pass_over_hidden(queries, nearest)
+        winding = self._shell.winding.continued(queries, clearance)
+        asked = _Asked(order, queries, nearest, clearance, winding)
         self._bring_lids(asked)
         return asked
 
-    def _nothing_near(self, count: int) -> Any:
-        nearest: Any = kernels.Nearest()
-        nearest.distance = wp.full(count, 1.0e6, dtype=float, device=self.device)
-        nearest.clearance = wp.full(count, 1.0e6, dtype=float, device=self.device)
-        nearest.closest = wp.zeros(count, dtype=wp.vec3, device=self.device)
-        nearest.face = wp.full(count, -1, dtype=int, device=self.device)
-        nearest.weights = wp.zeros(count, dtype=wp.vec2, device=self.device)
-        return nearest
+    def _pass_over_hidden(self, points: Any, nearest: Any) -> None:
+        """Hidden faces count for the winding number, but not for the distance."""
+        if self._outer is self._solid:
+            return
+        outer = np.flatnonzero(self._shell.outer)
+        # What is nowhere, as -1, is the last one's.
+        rows = np.flatnonzero(~np.append(self._shell.outer, True)[nearest.face.numpy()])
+        asked: Any = wp.array(points.numpy()[rows], dtype=wp.vec3, device=self.device)
+        others = self._outer.nearest(asked)
+        face = np.append(outer, -1)[others.face.numpy()]
+        others.face = wp.array(face, dtype=int, device=self.device)
+        which: Any = wp.array(rows, dtype=int, device=self.device)
+        self._launch(nearest_kernels.put, [which, others, nearest], len(rows))
 
     def _bring_lids(self, asked: "_Asked") -> None:
         """Lids bound distances, but do not count for the winding number."""
         if self._lids is not None:
-            inputs = [asked.points, wp.uint64(self._lids.id), asked.nearest]
-            self._launch(kernels.find_nearer, inputs, len(asked.points))
+            lids = self._lids.nearest(asked.points, asked.nearest.distance)
+            self._launch(nearest_kernels.put_nearer, [lids, asked.nearest], len(asked.points))
 
     def _answer(self, asked: "_Asked") -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Gives the nearest distance its sign, and thickens what is to be thick."""
-        sdf: Any = wp.empty(len(asked.points), dtype=float, device=self.device)
-        closest: Any = wp.empty(len(asked.points), dtype=wp.vec3, device=self.device)
-        meshes = [wp.uint64(mesh.id if mesh else 0) for mesh in (self._solid, self._thick)]
-        inputs = [asked.points, self._block, asked.nearest, asked.winding, *meshes]
-        inputs += [self._swell, self._swell_most, sdf, closest]
-        self._launch(kernels.sign, inputs, self._blocks(asked.points))
+        count, points = len(asked.points), asked.points
+        sdf: Any = wp.empty(count, dtype=float, device=self.device)
+        reach: Any = wp.empty(count, dtype=float, device=self.device)
+        closest: Any = wp.empty(count, dtype=wp.vec3, device=self.device)
+        inputs = [points, asked.nearest, asked.winding, self._solid.faces, self._swell]
+        self._launch(kernels.sign, [*inputs, self._swell_most, sdf, closest, reach], count)
+        if len(self._thick.faces):
+            thick = self._thick
+            inputs = [points, thick.nearest(points, reach), thick.vertices, thick.faces]
+            self._launch(kernels.thicken, [*inputs, self._swell, sdf, closest], count)
         return asked.in_order(sdf.numpy()), asked.in_order(closest.numpy())
-
-    def _blocks(self, points: Any) -> int:
-        return math.ceil(len(points) / self._block)
 
     def _launch(self, kernel: Any, inputs: list[Any], threads: int) -> None:
         wp.launch(kernel, dim=threads, inputs=inputs, device=self.device)
@@ -184,6 +175,9 @@ class _Asked:
     """(N,), which point is which."""
     points: Any
     nearest: Any
+    """As `shapegan.pipeline.nearest` gives it, of what bounds the inside; -1 for lids."""
+    clearance: Any
+    """(N,), how far the nearest face is, hidden ones included."""
     winding: Any
     """(N,)."""
 

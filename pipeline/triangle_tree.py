@@ -41,9 +41,7 @@ def build_tree(corners: NDArray[np.float32], device: str) -> Any:
     return tree
 
 
-def _compact_order(
-    centers: NDArray[np.float32], first: Any, leaves: int, device: str
-) -> Any:
+def _compact_order(centers: NDArray[np.float32], first: Any, leaves: int, device: str) -> Any:
     """An order (F,) of triangles, by their centres (F, 3), in which every node's are together.
 
     Args:

@@ -12,7 +12,7 @@ wp.set_module_options({"enable_backward": False})
 
 start_warp()
 
-LANES = wp.constant(16)
+LANES = wp.constant(32)
 """Points that a processor's core walks through a tree with together. What is looked at for one is
 looked at for all, and loops over them become vector instructions."""
 

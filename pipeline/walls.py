@@ -9,28 +9,29 @@ from numpy.typing import NDArray
 from shapegan.pipeline import kernels
 from shapegan.pipeline.exposed import BEFORE
 from shapegan.pipeline.faces import OFFSET, sample_faces
-from shapegan.pipeline.shell import Shell
+from shapegan.pipeline.shell import Shell, ray_mesh
 
 THINNEST = 1e-3
 """Walls thinner than this count as this thin, cube frame."""
 
 
-def wall_depths(shell: Shell, outer: wp.Mesh | None) -> NDArray[np.float32]:
+def wall_depths(shell: Shell, device: str) -> NDArray[np.float32]:
     """How far the other side is: from samples straight in, averaged at the vertices.
 
     Args:
         shell: whose vertices (V, 3) are asked for.
-        outer: its outer faces, as `shapegan.pipeline.shell.ray_mesh` makes them; None for none.
+        device: Warp's name of it.
 
     Returns:
         (V,), a mean over the faces there; infinite where no outer face is.
     """
-    if outer is None:
+    faces = shell.pieces[shell.outer]
+    if len(faces) == 0:
         return np.full(len(shell.vertices), np.inf, np.float32)
     # 1. Look inwards from every outer face.
-    faces = shell.pieces[shell.outer]
+    outer = ray_mesh(shell.vertices, faces, device)
     samples = sample_faces(shell.vertices.astype(np.float64), faces)
-    position, normal, device = samples.position, samples.normal, outer.device
+    position, normal = samples.position, samples.normal
     depth: Any = wp.zeros(len(samples.face), dtype=float, device=device)
     rays: list[Any] = [wp.array(rows, dtype=wp.vec3, device=device) for rows in (position, -normal)]
     inputs = [outer.id, *rays, OFFSET]

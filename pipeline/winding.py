@@ -156,7 +156,11 @@ class WindingField:
             asked |= fresh
 
     def numbers(self, points: NDArray[np.float32], *, exact: bool = False) -> NDArray[np.float32]:
-        """Winding numbers (N,) round points (N, 3): by continuation, or `exact` from the tree."""
+        """Winding numbers (N,) round points (N, 3): by continuation, or `exact` from the tree.
+
+        On the CPU, what counts as far is far from several neighbours: who else is asked for makes
+        a difference, within the error of the tree.
+        """
         return self._ask(self._tree if exact else self.data, points, exact)
 
     def gains(self, start: NDArray[np.float32], end: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -112,9 +112,10 @@ def winding_number(field: WindingData, p: wp.vec3) -> float:
         elif node >= field.tree.leaves:
             leaf = node - field.tree.leaves
             for t in range(field.tree.first[leaf], field.tree.first[leaf + 1]):
-                tangent = half_tangent(
-                    field.tree.corners[t, 0] - p, field.tree.corners[t, 1] - p, field.tree.corners[t, 2] - p
-                )
+                a = field.tree.corners[t, 0]
+                b = field.tree.corners[t, 1]
+                c = field.tree.corners[t, 2]
+                tangent = half_tangent(a - p, b - p, c - p)
                 if is_small(tangent):
                     total += small_angle(tangent)
                 else:

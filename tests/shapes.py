@@ -229,12 +229,22 @@ def winding_numbers(points: Array, vertices: Array, faces: NDArray[np.int32]) ->
 def distances(points: Array, vertices: Array, faces: NDArray[np.int32]) -> Array:
     """Slow twin of the nearest triangle's distance (N,), unsigned."""
     corners = np.asarray(vertices, np.float64)[faces]
+    ends = np.roll(corners, -1, axis=1)
+    edges = ends - corners
+    square = np.maximum((edges**2).sum(axis=2), np.finfo(float).tiny)
+    normal = np.cross(edges[:, 0], edges[:, 1])
+    twice = np.linalg.norm(normal, axis=1, keepdims=True)
+    normal = normal / np.maximum(twice, np.finfo(float).tiny)
+    inwards = np.cross(normal[:, None], edges)
     nearest = []
     for batch in _batches(points, faces):
-        asked = np.repeat(batch, len(corners), axis=0)
-        there = trimesh.triangles.closest_point(np.tile(corners, (len(batch), 1, 1)), asked)
-        gap = np.linalg.norm(there - asked, axis=1)
-        nearest.append(gap.reshape(len(batch), -1).min(axis=1))
+        # (B, F, 3, 3): to each point from each corner, and from each edge.
+        way = np.asarray(batch, np.float64)[:, None, None] - corners
+        along = ((way * edges).sum(axis=3) / square).clip(0, 1)
+        gap = np.linalg.norm(way - along[..., None] * edges, axis=3).min(axis=2)
+        over = ((way * inwards).sum(axis=3) > 0).all(axis=2)
+        height = np.abs((way[:, :, 0] * normal).sum(axis=2))
+        nearest.append(np.where(over, height, gap).min(axis=1))
     return np.concatenate(nearest)
 
 

@@ -1,7 +1,7 @@
 import numpy as np
 import shapes
 
-from shapegan.pipeline.shell import Shell, build_shell, ray_mesh
+from shapegan.pipeline.shell import Shell, build_shell
 from shapegan.pipeline.walls import THINNEST, wall_depths
 from shapegan.pipeline.winding import WindingField
 
@@ -9,9 +9,7 @@ from shapegan.pipeline.winding import WindingField
 def depths_of(*meshes):
     """Vertices of the shell, and how thick it is at each."""
     shell = build_shell(*shapes.join(*meshes))
-    faces = shell.pieces[shell.outer]
-    outer = ray_mesh(shell.vertices, faces, "cpu") if len(faces) else None
-    return shell.vertices, wall_depths(shell, outer)
+    return shell.vertices, wall_depths(shell, "cpu")
 
 
 def test_depth_is_the_thickness_behind():
@@ -36,7 +34,7 @@ def test_a_wall_that_a_ray_would_begin_beyond_is_as_thin_as_any():
     winding = WindingField(vertices, faces)
     none = np.zeros((0, 3))
     shell = Shell(vertices, faces, faces, np.ones(len(faces), bool), none, none, 0, winding)
-    depth = wall_depths(shell, ray_mesh(vertices, faces, "cpu"))
+    depth = wall_depths(shell, "cpu")
     on_plate = (np.abs(vertices[:, :2]).max(axis=1) < 0.9) & (np.abs(vertices[:, 2]) < 0.1)
     assert on_plate.any()
     np.testing.assert_allclose(depth[on_plate], THINNEST, rtol=1e-3)
