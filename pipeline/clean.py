@@ -10,6 +10,7 @@ from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
+from shapegan.pipeline.columns import lengths, longest_sides
 from shapegan.pipeline.mesh import TriangleMesh
 
 MERGE_TOLERANCE = 1e-5
@@ -63,7 +64,7 @@ def merge_vertices(
 def _drop_flat(vertices: NDArray[np.float64], faces: NDArray[np.int32]) -> NDArray[np.int32]:
     """Leaves out faces that have no area for their own size."""
     corners = vertices[faces]
-    side = np.ptp(corners, axis=1).max(axis=1)
+    side = longest_sides(corners)
     keep: NDArray[np.bool_] = _double_areas(vertices, faces) > NO_AREA * side**2
     return faces[keep]
 
@@ -79,7 +80,7 @@ def drop_degenerate(vertices: NDArray[np.float64], faces: NDArray[np.int32]) -> 
 
 def _double_areas(vertices: NDArray[np.float64], faces: NDArray[np.int32]) -> NDArray[np.float64]:
     a, b, c = (vertices[faces[:, k]] for k in range(3))
-    areas: NDArray[np.float64] = np.linalg.norm(np.cross(b - a, c - a), axis=1)
+    areas: NDArray[np.float64] = lengths(np.cross(b - a, c - a))
     return areas
 
 

@@ -20,7 +20,11 @@ def coherent_order(points: NDArray[np.float32]) -> NDArray[np.intp]:
     cell = ((points - low) * scale).astype(np.int32)
     spread = _spread_bits(np.arange(_CELLS, dtype=np.int32), _CELLS.bit_length() - 1)
     key = spread[cell[:, 0]] | (spread[cell[:, 1]] << 1) | (spread[cell[:, 2]] << 2)
-    return np.argsort(key, kind="stable")
+    # With the rank in the lower bits, sorting numbers gives a stable order, several times as fast.
+    numbered = (key.astype(np.int64) << 32) | np.arange(len(key))
+    numbered.sort()
+    order: NDArray[np.intp] = (numbered & 0xFFFFFFFF).astype(np.intp)
+    return order
 
 
 def _spread_bits(values: NDArray[np.int32], bits: int) -> NDArray[np.int32]:

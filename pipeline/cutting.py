@@ -8,6 +8,7 @@ import warp as wp
 from numpy.typing import NDArray
 
 from shapegan.pipeline import cutting_kernels
+from shapegan.pipeline.columns import largest, lengths, smallest, some
 
 SLACK = 1e-6
 """What is nearer to a plane or an edge than this, lies in it, cube frame: floats round by 6e-8."""
@@ -86,7 +87,7 @@ def cut_faces(vertices: NDArray[np.float64], faces: NDArray[np.int32], cuts: Cut
     source, piece = np.unique(cuts.face, return_inverse=True)
     corners, parent, rounds = [faces[source]], [np.full(len(source), -1)], [len(source)]
     # Long cuts first: each turn leaves the others on one side or the other.
-    order = np.lexsort([-np.linalg.norm(cuts.end - cuts.start, axis=1), piece])
+    order = np.lexsort([-lengths(cuts.end - cuts.start), piece])
     piece, start, end = piece[order], cuts.start[order], cuts.end[order]
     normal = normals(vertices[faces[source]])[0][piece]
     cut = np.arange(len(piece))
@@ -94,7 +95,7 @@ def cut_faces(vertices: NDArray[np.float64], faces: NDArray[np.int32], cuts: Cut
         # 1. Keep the cuts that go through their piece.
         latest = vertices[corners[-1]]
         side = _sides(latest[piece], start[cut], end[cut], normal[cut])
-        through = np.flatnonzero((side.min(axis=1) < 0) & (side.max(axis=1) > 0))
+        through = np.flatnonzero((smallest(side) < 0) & (largest(side) > 0))
         within = _within(latest[piece[through]], *(x[cut[through]] for x in (start, end, normal)))
         left = through[within]
         piece, cut, side = piece[left], cut[left], side[left]
@@ -126,7 +127,7 @@ def normals(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Unit normals (N, 3) of triangles (N, 3, 3), and their areas (N,) twice."""
     normal = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
-    double = np.linalg.norm(normal, axis=1)
+    double = lengths(normal)
     return normal / np.maximum(double, np.finfo(float).tiny)[:, None], double
 
 
@@ -136,7 +137,7 @@ def edges(corners: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _unit(vectors: NDArray[np.float64]) -> NDArray[np.float64]:
-    length = np.linalg.norm(vectors, axis=-1, keepdims=True)
+    length = lengths(vectors)[..., None]
     unit: NDArray[np.float64] = vectors / np.maximum(length, np.finfo(float).tiny)
     return unit
 
@@ -163,11 +164,11 @@ def _within(
     """Whether more than an end of a segment (N,) lies in its triangle, and not along an edge."""
     inwards = _unit(np.cross(normal[:, None], edges(corners)))
     first, last = (np.einsum("nkx,nkx->nk", x[:, None] - corners, inwards) for x in (start, end))
-    beside = ((first <= SLACK) & (last <= SLACK)).any(axis=1)
+    beside = some((first <= SLACK) & (last <= SLACK))
     apart = np.where(first == last, 1.0, first - last)
-    enters = np.where(first < 0, first / apart, 0.0).max(axis=1)
-    leaves = np.where(last < 0, first / apart, 1.0).min(axis=1)
-    length = np.linalg.norm(end - start, axis=1)
+    enters = largest(np.where(first < 0, first / apart, 0.0))
+    leaves = smallest(np.where(last < 0, first / apart, 1.0))
+    length = lengths(end - start)
     within: NDArray[np.bool_] = ~beside & ((leaves - enters) * length > SLACK)
     return within
 
@@ -176,8 +177,8 @@ def _halve_crowded(
     corners: NDArray[np.float64], side: NDArray[np.float64], share: NDArray[np.int64]
 ) -> NDArray[np.float64]:
     """The sides (N, 3) of triangles' corners, those of crowded ones so that they are halved."""
-    length = np.linalg.norm(edges(corners), axis=2)
-    crowded = (share > CROWDED) & (length.max(axis=1) > HALVED)
+    length = lengths(edges(corners))
+    crowded = (share > CROWDED) & (largest(length) > HALVED)
     side[crowded] = halving(length[crowded])
     return side
 
@@ -212,7 +213,7 @@ def split(
     """
     # 1. Begin with the corner on the line, or else the one that is alone on its side.
     sign = np.sign(side)
-    on_line = (sign == 0).any(axis=1)
+    on_line = some(sign == 0)
     first = np.where(on_line[:, None], sign == 0, sign == -sign.sum(axis=1, keepdims=True))
     turn = (first.argmax(axis=1)[:, None] + np.arange(3)) % 3
     corners, side = np.take_along_axis(corners, turn, 1), np.take_along_axis(side, turn, 1)

@@ -14,6 +14,7 @@ import numpy as np
 import warp as wp
 from numpy.typing import NDArray
 
+from shapegan.pipeline.columns import centroids, largest, lengths
 from shapegan.pipeline.cutting import (
     SLACK,
     CutTree,
@@ -92,8 +93,8 @@ def shortened(pieces: Pieces) -> Pieces:
     while True:
         # 1. Errors grow as the cube of the length over the square of the height.
         corners = vertices[faces[fresh]]
-        length = np.linalg.norm(edges(corners), axis=2)
-        longest = length.max(axis=1)
+        length = lengths(edges(corners))
+        longest = largest(length)
         height = normals(corners)[1] / np.maximum(longest, np.finfo(float).tiny)
         bad = (height > THIN) & (longest**3 > LONG * height**2)
         long = np.flatnonzero(bad & outer[fresh])
@@ -121,7 +122,7 @@ def _exposed(tree: CutTree, winding: WindingField) -> tuple[NDArray[np.bool_], N
 
     # 1. Ask before the middles of those that were not cut.
     corners = tree.vertices[tree.corners[leaf]]
-    wide = normals(corners)[1] > SLACK * np.linalg.norm(edges(corners), axis=2).max(axis=1)
+    wide = normals(corners)[1] > SLACK * largest(lengths(edges(corners)))
     asked = np.flatnonzero(leaf)[wide]
     every[asked] = some[asked] = _lie_open(corners[wide], winding)
 
@@ -135,7 +136,7 @@ def _exposed(tree: CutTree, winding: WindingField) -> tuple[NDArray[np.bool_], N
 
 def _lie_open(corners: NDArray[np.float64], winding: WindingField) -> NDArray[np.bool_]:
     """Whether there is outside before the middles of triangles (N, 3, 3), and inside behind."""
-    before = corners.mean(axis=1) + BEFORE * normals(corners)[0]
+    before = centroids(corners) + BEFORE * normals(corners)[0]
     return np.abs(winding.numbers(before.astype(np.float32))) < 0.5
 
 

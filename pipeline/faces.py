@@ -5,6 +5,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from shapegan.pipeline.columns import centroids, lengths, longest_sides
+
 EXTRA_SAMPLES = 12_000
 """Samples spread over the faces by area, on top of one for each."""
 
@@ -42,7 +44,7 @@ def sample_faces(
     """
     corners = vertices[faces]
     cross = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
-    double = np.linalg.norm(cross, axis=1)
+    double = lengths(cross)
     share = double / max(double.sum(), np.finfo(float).tiny)
     count = 1 + np.rint(share * extra).astype(np.int64)
     face = np.repeat(np.arange(len(faces)), count)
@@ -72,11 +74,11 @@ def cluster(
     if len(faces) <= CLUSTER_ABOVE:
         return np.arange(len(faces))
     corners = vertices[faces]
-    size = np.ptp(corners, axis=1).max(axis=1)
+    size = longest_sides(corners)
     normal = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
     axis = np.abs(normal).argmax(axis=1)
     way = 2 * axis + (normal[np.arange(len(faces)), axis] > 0)
-    x, y, z = ((corners.mean(axis=1) + 1) / CLUSTER_SIZE).astype(np.int64).clip(0, 127).T
+    x, y, z = ((centroids(corners) + 1) / CLUSTER_SIZE).astype(np.int64).clip(0, 127).T
     key = (((patch.astype(np.int64) * 6 + way) << 21) | (x << 14) | (y << 7) | z) + len(faces)
     key = np.where(size < CLUSTER_SIZE, key, np.arange(len(faces)))
     return np.unique(key, return_inverse=True)[1]
@@ -99,7 +101,7 @@ def sample_clusters(
 def face_areas(vertices: NDArray[np.float64], faces: NDArray[np.int32]) -> NDArray[np.float64]:
     """Areas (F,) of triangles."""
     a, b, c = (vertices[faces[:, k]] for k in range(3))
-    areas: NDArray[np.float64] = np.linalg.norm(np.cross(b - a, c - a), axis=1) / 2
+    areas: NDArray[np.float64] = lengths(np.cross(b - a, c - a)) / 2
     return areas
 
 

@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
+from shapegan.pipeline.columns import largest, smallest
+
 
 @dataclass(frozen=True)
 class Patches:
@@ -82,7 +84,7 @@ def _group_edges(
     edges: NDArray[np.int64],
 ) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.intp]]:
     """Sorts edges so that those with the same two ends lie together: order, starts, sizes."""
-    key = (edges.min(axis=1) << 32) | edges.max(axis=1)
+    key = (smallest(edges) << 32) | largest(edges)
     order = np.argsort(key, kind="stable")
     fresh = np.concatenate([[True], np.diff(key[order]) != 0]) if len(key) else np.zeros(0, bool)
     start = np.flatnonzero(fresh)

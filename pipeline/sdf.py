@@ -9,6 +9,7 @@ import warp as wp
 from numpy.typing import NDArray
 
 from shapegan.pipeline import kernels, nearest_kernels
+from shapegan.pipeline.columns import largest
 from shapegan.pipeline.curves import coherent_order
 from shapegan.pipeline.nearest import Surface
 from shapegan.pipeline.openings import find_lids
@@ -62,7 +63,7 @@ class SignedDistance:
         # Sheets get vertices of their own, behind the solid's, since one may belong to both.
         swell = np.concatenate([lack, np.full_like(lack, self.thickness)])
         sheets = shell.sheets[: self.sheet_faces] + np.int32(len(lack))
-        thin = shell.pieces[shell.outer & (lack[shell.pieces].max(axis=1) > 0)]
+        thin = shell.pieces[shell.outer & (largest(lack[shell.pieces]) > 0)]
         vertices = np.concatenate([shell.vertices, shell.vertices])
         self._swell_most = max(self.thickness, float(lack.max(initial=0)))
         self._thick = Surface(vertices, np.concatenate([thin, sheets]), self.device)

@@ -12,6 +12,7 @@ import warp as wp
 from numpy.typing import NDArray
 
 from shapegan.pipeline import triangle_tree_kernels as kernels
+from shapegan.pipeline.columns import centroids
 
 LEAF_SIZE = 4
 """Triangles of a leaf at most; half as many at least, but for trees of one leaf."""
@@ -24,7 +25,7 @@ def build_tree(corners: NDArray[np.float32], device: str) -> Any:
     """
     leaves = 1 << max(0, math.ceil(math.log2(max(len(corners), 1) / LEAF_SIZE)))
     first: Any = wp.array(np.arange(leaves + 1) * len(corners) // leaves, dtype=int, device=device)
-    source = _compact_order(corners.mean(axis=1), first, leaves, device)
+    source = _compact_order(centroids(corners), first, leaves, device)
 
     tree: Any = kernels.Triangles()
     tree.leaves = leaves

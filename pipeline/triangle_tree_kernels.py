@@ -50,16 +50,16 @@ def halve(
     order: wp.array(dtype=int),
 ) -> None:
     # A node of so many leaves, whose triangles are a stretch of `order`: puts those that are lower
-    # along its longest side into its first half. Hoare's quickselect.
+    # along its longest side into its first half, with their centres. Hoare's quickselect.
     node = wp.tid()
     start = bounds[leaves * node]
     end = bounds[leaves * (node + 1)]
     middle = bounds[leaves * node + leaves // 2]
-    low = centers[order[start]]
+    low = centers[start]
     high = low
     for k in range(start, end):
-        low = wp.min(low, centers[order[k]])
-        high = wp.max(high, centers[order[k]])
+        low = wp.min(low, centers[k])
+        high = wp.max(high, centers[k])
     side = high - low
     axis = int(0)
     if side[1] > side[0]:
@@ -69,18 +69,21 @@ def halve(
     left = int(start)
     right = int(end - 1)
     while left < right:
-        pivot = centers[order[(left + right) // 2]][axis]
+        pivot = centers[(left + right) // 2][axis]
         a = int(left)
         b = int(right)
         while a <= b:
-            while centers[order[a]][axis] < pivot:
+            while centers[a][axis] < pivot:
                 a += 1
-            while centers[order[b]][axis] > pivot:
+            while centers[b][axis] > pivot:
                 b -= 1
             if a <= b:
                 swapped = order[a]
                 order[a] = order[b]
                 order[b] = swapped
+                center = centers[a]
+                centers[a] = centers[b]
+                centers[b] = center
                 a += 1
                 b -= 1
         # What is from b + 1 to a - 1 is the pivot.

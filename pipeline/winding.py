@@ -168,8 +168,8 @@ class WindingField:
         ways: list[Any] = [
             wp.array(points, dtype=wp.vec3, device=self.device) for points in (start, end)
         ]
-        gain: Any = wp.empty(len(start), dtype=float, device=self.device)
-        self._launch(kernels.count_crossings, [self._tree, *ways], gain)
+        gain: Any = wp.zeros(len(start), dtype=float, device=self.device)
+        self._add_crossings(ways[0], ways[1], gain)
         result: NDArray[np.float32] = gain.numpy()
         return result
 
@@ -196,8 +196,11 @@ class WindingField:
         return self._continue(self.data, points, clearance)
 
     def _continue(self, data: Any, points: Any, clearance: Any) -> Any:
+        start: Any = wp.empty(len(points), dtype=wp.vec3, device=self.device)
         winding: Any = wp.empty(len(points), dtype=float, device=self.device)
-        self._launch(kernels.continued_numbers, [data, points, clearance], winding)
+        inputs = [data, points, clearance, start, winding]
+        self._launch(kernels.find_origins, inputs, len(points))
+        self._add_crossings(start, points, winding)
         numbers = winding.numpy()
         rest = np.flatnonzero(np.isnan(numbers))
         if len(rest) == 0:
@@ -206,21 +209,28 @@ class WindingField:
         numbers[rest] = self._walk(data, asked).numpy()
         return wp.array(numbers, dtype=float, device=self.device)
 
+    def _add_crossings(self, start: Any, end: Any, winding: Any) -> None:
+        """Adds to winding numbers (N,) what they gain on ways (N,), neighbours' side by side."""
+        inputs = [self._tree.tree, start, end, winding]
+        if self.device == "cpu":
+            threads = math.ceil(len(winding) / LANES)
+            self._launch(kernels.add_crossings_together, inputs, threads)
+        else:
+            self._launch(kernels.add_crossings, inputs, len(winding))
+
     def _walk(self, data: Any, points: Any) -> Any:
         """What the tree says (N,), to an array of Warp's of neighbours."""
         winding: Any = wp.empty(len(points), dtype=float, device=self.device)
+        inputs = [data, points, winding]
         if self.device == "cpu":
             threads = math.ceil(len(points) / LANES)
-            self._launch(kernels.winding_numbers_together, [data, points], winding, threads)
+            self._launch(kernels.winding_numbers_together, inputs, threads)
         else:
-            self._launch(kernels.winding_numbers, [data, points], winding)
+            self._launch(kernels.winding_numbers, inputs, len(points))
         return winding
 
-    def _launch(
-        self, kernel: Any, inputs: list[Any], winding: Any, threads: int | None = None
-    ) -> None:
-        dim = len(winding) if threads is None else threads
-        wp.launch(kernel, dim=dim, inputs=inputs, outputs=[winding], device=self.device)
+    def _launch(self, kernel: Any, inputs: list[Any], threads: int) -> None:
+        wp.launch(kernel, dim=threads, inputs=inputs, device=self.device)
 
 
 def rim_edges(faces: NDArray[np.int32]) -> NDArray[np.int64]:

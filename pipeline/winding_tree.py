@@ -18,6 +18,7 @@ import warp as wp
 from numpy.typing import NDArray
 
 from shapegan.pipeline import winding_kernels, winding_tree_kernels
+from shapegan.pipeline.columns import largest
 from shapegan.pipeline.triangle_tree import build_tree
 
 FAR = 1.4
@@ -44,7 +45,7 @@ def _shortened(corners: NDArray[np.float32]) -> NDArray[np.float32]:
 
     An edge that is too long is halved in all its triangles: no crack opens between them.
     """
-    length = _edge_lengths(corners).max(axis=1)
+    length = largest(_edge_lengths(corners))
     most, longest = MORE * len(corners), length.max(initial=0.0)
     while longest > 0:
         longest /= 2**0.5
@@ -53,7 +54,7 @@ def _shortened(corners: NDArray[np.float32]) -> NDArray[np.float32]:
         if len(corners) - long.sum() + len(halves) > most:
             break
         corners = np.concatenate([corners[~long], halves])
-        length = np.concatenate([length[~long], _edge_lengths(halves).max(axis=1)])
+        length = np.concatenate([length[~long], largest(_edge_lengths(halves))])
     return corners
 
 
@@ -70,7 +71,7 @@ def _halved(corners: NDArray[np.float32], longest: float) -> NDArray[np.float32]
     while len(corners):
         length = _edge_lengths(corners)
         edge = length.argmax(axis=1)
-        long = length.max(axis=1) > longest
+        long = largest(length) > longest
         short.append(corners[~long])
         turn = (edge[long, None] + np.arange(3)) % 3
         a, b, c = np.take_along_axis(corners[long], turn[:, :, None], axis=1).transpose(1, 0, 2)

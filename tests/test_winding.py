@@ -66,6 +66,20 @@ def test_each_by_itself_is_near_what_all_are_together(name):
 
 
 @pytest.mark.parametrize("name", list(MESHES))
+def test_each_way_by_itself_crosses_what_it_does_together(name):
+    start = asked_points(MESHES[name])
+    end = np.roll(start, 1, axis=0)
+    end[::7] = start[::7]
+    field = field_of(MESHES[name])
+    alone = wp.zeros(len(start), dtype=float, device="cpu")
+    ways = [wp.array(points, dtype=wp.vec3, device="cpu") for points in (start, end)]
+    inputs = [field._tree.tree, *ways, alone]
+    wp.launch(winding_kernels.add_crossings, dim=len(start), inputs=inputs, device="cpu")
+    np.testing.assert_array_equal(alone.numpy(), field.gains(start, end))
+    assert (alone.numpy() != 0).any()
+
+
+@pytest.mark.parametrize("name", list(MESHES))
 def test_tree_comes_near_the_sum_of_solid_angles(name):
     mesh = MESHES[name]
     points = asked_points(mesh)
