@@ -62,3 +62,16 @@ def test_errors_are_still_seen_once_warp_has_started(capfd):
     start_warp()
     os.write(2, b"seen")
     assert capfd.readouterr().err == "seen"
+
+
+@pytest.mark.parametrize("module", KERNELS)
+def test_device_code_compiles_for_cuda(module, tmp_path):
+    """That takes no GPU, only the compiler that Warp brings along."""
+    import importlib
+
+    import warp as wp
+
+    kernels = importlib.import_module(f"shapegan.{module}")
+    wp.compile_aot_module(kernels, arch=80, module_dir=tmp_path, use_ptx=True)
+    assert [path.suffix for path in tmp_path.iterdir()].count(".ptx") == 1
+    assert ".visible .entry" in next(tmp_path.glob("*.ptx")).read_text()
