@@ -23,6 +23,7 @@ import warp as wp
 from numpy.typing import NDArray
 from scipy.ndimage import binary_dilation
 
+from shapegan.pipeline import crossing_kernels
 from shapegan.pipeline import winding_kernels as kernels
 from shapegan.pipeline.curves import coherent_order
 from shapegan.pipeline.grids import halves
@@ -214,9 +215,9 @@ class WindingField:
         inputs = [self._tree.tree, start, end, winding]
         if self.device == "cpu":
             threads = math.ceil(len(winding) / LANES)
-            self._launch(kernels.add_crossings_together, inputs, threads)
+            self._launch(crossing_kernels.add_crossings_together, inputs, threads)
         else:
-            self._launch(kernels.add_crossings, inputs, len(winding))
+            self._launch(crossing_kernels.add_crossings, inputs, len(winding))
 
     def _walk(self, data: Any, points: Any) -> Any:
         """What the tree says (N,), to an array of Warp's of neighbours."""

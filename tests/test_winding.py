@@ -6,7 +6,7 @@ import warp as wp
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shapegan.pipeline import winding_kernels
+from shapegan.pipeline import crossing_kernels, winding_kernels
 from shapegan.pipeline.winding import WindingField, rim_edges
 
 TOLERANCE = 0.1
@@ -74,7 +74,7 @@ def test_each_way_by_itself_crosses_what_it_does_together(name):
     alone = wp.zeros(len(start), dtype=float, device="cpu")
     ways = [wp.array(points, dtype=wp.vec3, device="cpu") for points in (start, end)]
     inputs = [field._tree.tree, *ways, alone]
-    wp.launch(winding_kernels.add_crossings, dim=len(start), inputs=inputs, device="cpu")
+    wp.launch(crossing_kernels.add_crossings, dim=len(start), inputs=inputs, device="cpu")
     np.testing.assert_array_equal(alone.numpy(), field.gains(start, end))
     assert (alone.numpy() != 0).any()
 
