@@ -16,55 +16,6 @@ wp.set_module_options({"enable_backward": False})
 start_warp()
 
 
-@wp.kernel
-def see_sky(
-    mesh: wp.uint64,
-    position: wp.array(dtype=wp.vec3),
-    normal: wp.array(dtype=wp.vec3),
-    rays: int,
-    offset: float,
-    sky: wp.array2d(dtype=float),
-) -> None:
-    i, side = wp.tid()
-    n = normal[i]
-    if side == 1:
-        n = -n
-    across = wp.vec3(1.0, 0.0, 0.0)
-    if wp.abs(n[0]) > 0.7:
-        across = wp.vec3(0.0, 1.0, 0.0)
-    u = wp.normalize(wp.cross(n, across))
-    v = wp.cross(n, u)
-    start = position[i] + offset * n
-    # A Fibonacci spiral on the disc, lifted to the hemisphere, turned by the golden ratio from
-    # sample to sample: cosine-weighted directions without a random number.
-    turn = float(i) * 0.61803398875
-    turn = turn - wp.floor(turn)
-    seen = float(0.0)
-    for k in range(rays):
-        square = (float(k) + 0.5) / float(rays)
-        angle = 6.28318530718 * (turn + 0.38196601125 * float(k))
-        radius = wp.sqrt(square)
-        direction = (
-            radius * wp.cos(angle) * u + radius * wp.sin(angle) * v + wp.sqrt(1.0 - square) * n
-        )
-        if not wp.mesh_query_ray_anyhit(mesh, start, direction, 10.0):
-            seen += 1.0
-    sky[i, side] = seen / float(rays)
-
-
-@wp.kernel
-def ray_lengths(
-    mesh: wp.uint64,
-    position: wp.array(dtype=wp.vec3),
-    direction: wp.array(dtype=wp.vec3),
-    offset: float,
-    length: wp.array(dtype=float),
-) -> None:
-    i = wp.tid()
-    hit = wp.mesh_query_ray(mesh, position[i] + offset * direction[i], direction[i], 4.0)
-    length[i] = wp.where(hit.result, hit.t + offset, 4.0)
-
-
 @wp.func
 def mixed(
     values: wp.array(dtype=float), faces: wp.array2d(dtype=int), nearest: Nearest, i: int

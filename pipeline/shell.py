@@ -13,7 +13,6 @@ import numpy as np
 import warp as wp
 from numpy.typing import NDArray
 
-from shapegan.pipeline import kernels
 from shapegan.pipeline.exposed import BEFORE, Pieces, expose
 from shapegan.pipeline.faces import (
     OFFSET,
@@ -25,6 +24,7 @@ from shapegan.pipeline.faces import (
 )
 from shapegan.pipeline.holes import Solid, close
 from shapegan.pipeline.patches import find_patches
+from shapegan.pipeline.rays import RayScene
 from shapegan.pipeline.winding import LEVELS, WindingField
 
 RAYS = 8
@@ -83,7 +83,8 @@ def build_shell(
         vertices, patches.faces, cluster(vertices, patches.faces, patches.patch)
     )
     rays = RAYS if patches.count > 0.2 * len(faces) else RAYS // 2
-    sky = see_sky(vertices, patches.faces, samples, rays, device)
+    scene = RayScene(vertices, patches.faces, device)
+    sky = scene.sky(samples.position, samples.normal, rays, OFFSET)
     visible = samples.position[spread(samples, sky.max(axis=1) > 0)]
 
     # 2. Turn each patch to the side that sees more.
@@ -194,25 +195,3 @@ def ray_mesh(vertices: NDArray[np.floating], faces: NDArray[np.int32], device: s
         wp.array(vertices.astype(np.float32), dtype=wp.vec3, device=device),
         wp.array(faces.ravel(), dtype=int, device=device),
     )
-
-
-def see_sky(
-    vertices: NDArray[np.float64],
-    faces: NDArray[np.int32],
-    samples: Samples,
-    rays: int,
-    device: str,
-) -> NDArray[np.float32]:
-    """Share of the sky that samples see from the front and from the back: (S, 2)."""
-    mesh = ray_mesh(vertices, faces, device)
-    sky = wp.zeros((len(samples.face), 2), dtype=float, device=device)
-    inputs = [
-        mesh.id,
-        wp.array(samples.position, dtype=wp.vec3, device=device),
-        wp.array(samples.normal, dtype=wp.vec3, device=device),
-        rays,
-        OFFSET,
-    ]
-    wp.launch(kernels.see_sky, dim=sky.shape, inputs=inputs, outputs=[sky], device=device)
-    result: NDArray[np.float32] = sky.numpy()
-    return result

@@ -15,15 +15,20 @@ from shapegan.pipeline import triangle_tree_kernels as kernels
 from shapegan.pipeline.columns import centroids
 
 LEAF_SIZE = 4
-"""Triangles of a leaf at most; half as many at least, but for trees of one leaf."""
+"""Triangles of a leaf, where many points go through a tree together."""
 
 
-def build_tree(corners: NDArray[np.float32], device: str) -> Any:
+def build_tree(corners: NDArray[np.float32], device: str, leaf_size: int = LEAF_SIZE) -> Any:
     """Lays a tree over triangles (F, 3, 3), F may be 0: a `Triangles` for kernels.
 
     Row 0 of its boxes is unused, and all of a tree without triangles are.
+
+    Args:
+        corners: (F, 3, 3).
+        device: Warp's name of it.
+        leaf_size: triangles of a leaf at most; half as many at least, but for trees of one leaf.
     """
-    leaves = 1 << max(0, math.ceil(math.log2(max(len(corners), 1) / LEAF_SIZE)))
+    leaves = 1 << max(0, math.ceil(math.log2(max(len(corners), 1) / leaf_size)))
     first: Any = wp.array(np.arange(leaves + 1) * len(corners) // leaves, dtype=int, device=device)
     source = _compact_order(centroids(corners), first, leaves, device)
 

@@ -1,18 +1,18 @@
 """How thick the walls of a solid are."""
 
-from typing import Any
-
 import numpy as np
-import warp as wp
 from numpy.typing import NDArray
 
-from shapegan.pipeline import kernels
 from shapegan.pipeline.exposed import BEFORE
 from shapegan.pipeline.faces import OFFSET, sample_faces
-from shapegan.pipeline.shell import Shell, ray_mesh
+from shapegan.pipeline.rays import RayScene
+from shapegan.pipeline.shell import Shell
 
 THINNEST = 1e-3
 """Walls thinner than this count as this thin, cube frame."""
+
+THICKEST = 4.0
+"""Walls thicker than this count as this thick, cube frame."""
 
 
 def wall_depths(shell: Shell, device: str) -> NDArray[np.float32]:
@@ -29,18 +29,15 @@ def wall_depths(shell: Shell, device: str) -> NDArray[np.float32]:
     if len(faces) == 0:
         return np.full(len(shell.vertices), np.inf, np.float32)
     # 1. Look inwards from every outer face.
-    outer = ray_mesh(shell.vertices, faces, device)
     samples = sample_faces(shell.vertices.astype(np.float64), faces)
     position, normal = samples.position, samples.normal
-    depth: Any = wp.zeros(len(samples.face), dtype=float, device=device)
-    rays: list[Any] = [wp.array(rows, dtype=wp.vec3, device=device) for rows in (position, -normal)]
-    inputs = [outer.id, *rays, OFFSET]
-    wp.launch(kernels.ray_lengths, dim=depth.shape, inputs=inputs, outputs=[depth], device=device)
+    start, offset = position - np.float32(OFFSET) * normal, np.float32(OFFSET)
+    depth = offset + RayScene(shell.vertices, faces, device).lengths(start, -normal, THICKEST)
 
     # 2. Where the ray begins, it is beyond the wall already if the way there leaves the inside.
     #    That holds for two faces in one place, wound both ways, too.
-    start, end = position + np.float32(BEFORE) * normal, position - np.float32(OFFSET) * normal
-    thickness = np.where(shell.winding.gains(start, end) > 0.5, depth.numpy(), 0)
+    before = position + np.float32(BEFORE) * normal
+    thickness = np.where(shell.winding.gains(before, start) > 0.5, depth, 0)
 
     # 3. The harmonic mean: a panel's rim sees far along the panel, and must not count for much.
     corner = faces[samples.face].ravel()

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from shapegan.pipeline.faces import sample_faces, spread
 from shapegan.pipeline.sdf import SignedDistance
-from shapegan.pipeline.shell import build_shell, see_sky
+from shapegan.pipeline.shell import build_shell
 from shapegan.pipeline.winding import rim_edges
 
 SOLIDS = {
@@ -210,27 +210,6 @@ def test_samples_lie_on_their_faces_and_stand_for_the_area():
     largest = np.bincount(samples.face).argmax()
     mean = samples.position[samples.face == largest].mean(axis=0)
     np.testing.assert_allclose(mean, vertices[faces[largest]].mean(axis=0), atol=0.02)
-
-
-def test_sky_of_a_plane_and_of_a_box():
-    plane = shapes.plane()
-    samples = sample_faces(*plane)
-    np.testing.assert_array_equal(see_sky(*plane, samples, 8, "cpu"), 1)
-    box = shapes.box()
-    samples = sample_faces(*box)
-    sky = see_sky(*box, samples, 8, "cpu")
-    np.testing.assert_array_equal(sky[:, 0], 1)
-    assert sky[:, 1].mean() < 0.005
-
-
-def test_sky_above_a_floor_between_walls():
-    """The bottom of a cube without a lid sees the form factor of the opening, 0.2."""
-    vertices, faces = shapes.open_box()
-    samples = sample_faces(vertices, faces)
-    sky = see_sky(vertices, faces, samples, 8, "cpu")
-    bottom = samples.position[:, 2] < -0.499
-    share = np.average(sky[bottom, 1], weights=samples.area[bottom])
-    assert share == pytest.approx(0.2, abs=0.015)
 
 
 def test_spread_picks_by_area():
