@@ -13,6 +13,10 @@ from shapegan.pipeline.columns import largest, lengths, smallest, some
 SLACK = 1e-6
 """What is nearer to a plane or an edge than this, lies in it, cube frame: floats round by 6e-8."""
 
+NARROW = 5e-5
+"""Nothing narrower than this is cut off, cube frame: a cut goes through a corner or along an edge
+that is as near. Where leaves of a tree go through each other, most pieces would be slivers."""
+
 CROWDED = 64
 """A piece with more cuts than this is halved first. Cutting along one line after the other would
 go through as many rounds as there are lines round the foot of a round leg."""
@@ -39,13 +43,18 @@ class Cuts:
     """(C, 3)."""
 
 
-def find_cuts(mesh: wp.Mesh) -> Cuts:
-    """Where the faces of a mesh meet others, but for where that is along edges of their own."""
+def find_cuts(mesh: wp.Mesh, most: int) -> Cuts | None:
+    """Where the faces of a mesh meet others, but for where that is along edges of their own.
+
+    None where there are more than `most` of them.
+    """
     # Count them, then write them down, each face's in a row: no order is left to chance.
     every = np.arange(len(mesh.indices) // 3, dtype=np.int32)
     number, _, _ = _launch(mesh, every, np.zeros(0, np.int32), 0)
     met = np.flatnonzero(number).astype(np.int32)
     number = number[met]
+    if number.sum() > most:
+        return None
     place = np.cumsum(number, dtype=np.int32) - number
     _, start, end = _launch(mesh, met, place, int(number.sum()))
     return Cuts(np.repeat(met, number), start, end)
@@ -151,7 +160,7 @@ def _sides(
     """How far to the left (N, 3) of lines the corners of triangles (N, 3, 3) lie in their plane."""
     left = _unit(np.cross(normal, end - start))
     side: NDArray[np.float64] = np.einsum("nkx,nx->nk", corners - start[:, None], left)
-    side[np.abs(side) <= SLACK] = 0.0
+    side[np.abs(side) <= NARROW] = 0.0
     return side
 
 
@@ -164,7 +173,7 @@ def _within(
     """Whether more than an end of a segment (N,) lies in its triangle, and not along an edge."""
     inwards = _unit(np.cross(normal[:, None], edges(corners)))
     first, last = (np.einsum("nkx,nkx->nk", x[:, None] - corners, inwards) for x in (start, end))
-    beside = some((first <= SLACK) & (last <= SLACK))
+    beside = some((first <= NARROW) & (last <= NARROW))
     apart = np.where(first == last, 1.0, first - last)
     enters = largest(np.where(first < 0, first / apart, 0.0))
     leaves = smallest(np.where(last < 0, first / apart, 1.0))

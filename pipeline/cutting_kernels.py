@@ -63,16 +63,32 @@ def clipped(cut: Cut, b: wp.vec3d, c: wp.vec3d, normal: wp.vec3d, slack: wp.floa
     return cut
 
 
+@wp.struct
+class Whole:
+    # A face that may be cut. Relative to its first corner, and in double precision: vertices are
+    # rounded to floats, and what a modeller put into one plane has to be told from what crosses it.
+    a: wp.vec3d
+    b: wp.vec3d
+    c: wp.vec3d
+    normal: wp.vec3d
+
+
 @wp.func
-def cut_by(mesh: wp.uint64, face: int, other: int, slack: wp.float64) -> Cut:
-    # Relative to the face's first corner, all in double precision: vertices are rounded to
-    # floats, and what a modeller put into one plane has to be told from what crosses it.
+def whole(mesh: wp.uint64, face: int) -> Whole:
+    found = Whole()
+    found.a = corner(mesh, face, 0)
+    found.b = corner(mesh, face, 1) - found.a
+    found.c = corner(mesh, face, 2) - found.a
+    found.normal = wp.normalize(wp.cross(found.b, found.c))
+    return found
+
+
+@wp.func
+def cut_by(mesh: wp.uint64, face: Whole, other: int, slack: wp.float64) -> Cut:
     cut = Cut()
     cut.found = False
-    a = corner(mesh, face, 0)
-    b = corner(mesh, face, 1) - a
-    c = corner(mesh, face, 2) - a
-    normal = wp.normalize(wp.cross(b, c))
+    a = face.a
+    normal = face.normal
     p = corner(mesh, other, 0) - a
     q = corner(mesh, other, 1) - a
     r = corner(mesh, other, 2) - a
@@ -104,7 +120,7 @@ def cut_by(mesh: wp.uint64, face: int, other: int, slack: wp.float64) -> Cut:
         hr = h
     cut.found = ends == 2
     if cut.found:
-        cut = clipped(cut, b, c, normal, slack)
+        cut = clipped(cut, face.b, face.c, normal, slack)
     cut.start += a
     cut.end += a
     return cut
@@ -130,11 +146,12 @@ def find_cuts(
     low = wp.min(a, wp.min(b, c)) - margin
     high = wp.max(a, wp.max(b, c)) + margin
     query = wp.mesh_query_aabb(mesh, low, high)
+    this = whole(mesh, face)
     other = int(0)
     found = int(0)
     while wp.mesh_query_aabb_next(query, other):
         if other != face:
-            cut = cut_by(mesh, face, other, wp.float64(slack))
+            cut = cut_by(mesh, this, other, wp.float64(slack))
             if cut.found:
                 if start.shape[0] > 0:
                     start[place[i] + found] = cut.start

@@ -73,8 +73,8 @@ def expose(
         mesh: the faces as Warp takes them.
     """
     pieces = Pieces(vertices, faces, outer.copy())
-    cuts = find_cuts(mesh)
-    if 0 < len(cuts.face) <= TANGLED:
+    cuts = find_cuts(mesh, TANGLED)
+    if cuts is not None and len(cuts.face):
         # 1. Ask again for the faces beside those that others meet.
         exact = vertices.astype(np.float64)
         beside = np.isin(clusters, clusters[cuts.face])

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shapegan.pipeline import exposed
-from shapegan.pipeline.cutting import CROWDED, Cuts, cut_faces, find_cuts
+from shapegan.pipeline.cutting import CROWDED, NARROW, Cuts, cut_faces, find_cuts
 from shapegan.pipeline.exposed import Pieces, shortened
 from shapegan.pipeline.sdf import SignedDistance
 from shapegan.pipeline.shell import build_shell, ray_mesh
@@ -112,7 +112,7 @@ def test_a_round_leg_of_many_sides():
     # It ends within the top: what it covers there, its other end makes up for.
     expected = 2 * 1.8**2 + 4 * 1.8 * 0.2 + round_it * 0.95 - foot + foot
     assert exposed_area(mesh) == pytest.approx(expected, rel=1e-5)
-    assert len(find_cuts(ray_mesh(*mesh, "cpu")).face) > CROWDED
+    assert len(find_cuts(ray_mesh(*mesh, "cpu"), exposed.TANGLED).face) > CROWDED
 
 
 def test_faces_that_are_sampled_together_are_told_apart_where_parts_meet(monkeypatch):
@@ -129,7 +129,7 @@ def test_faces_that_are_sampled_together_are_told_apart_where_parts_meet(monkeyp
 
 def test_parts_apart_and_neighbours_on_edges_meet_nothing():
     mesh = shapes.join(shapes.icosphere(0.5), shapes.box((0.2, 0.2, 0.2), (0.8, 0, 0), 2))
-    assert len(find_cuts(ray_mesh(*mesh, "cpu")).face) == 0
+    assert len(find_cuts(ray_mesh(*mesh, "cpu"), exposed.TANGLED).face) == 0
     shell = build_shell(*mesh)
     np.testing.assert_array_equal(shell.pieces, shell.solid)
 
@@ -146,13 +146,32 @@ def test_cuts_through_one_point_come_to_an_end():
     assert len(leaf) >= 4 * CROWDED
 
 
+@pytest.mark.parametrize(("gap", "least", "most"), [(NARROW / 50, 2, 9), (4 * NARROW, 40, 150)])
+def test_slivers_are_not_cut_off(gap, least, most):
+    """By cuts side by side, as of thin leaves that go through each other."""
+    triangle = np.array([[-1.0, -1, 0], [1, -1, 0], [0, 1, 0]])
+    x = np.array([gap, 0, 0]) * np.arange(40)[:, None]
+    y = np.array([0, 3.0, 0])
+    cuts = Cuts(np.zeros(len(x), np.int32), x - y, x + y)
+    tree = cut_faces(triangle, np.array([[0, 1, 2]], np.int32), cuts)
+    leaf = np.setdiff1d(np.arange(len(tree.parent)), tree.parent)
+    assert least <= len(leaf) <= most
+    corners = tree.vertices[tree.corners[leaf]]
+    area = np.linalg.norm(
+        np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]), axis=1
+    )
+    longest = np.linalg.norm(np.roll(corners, 1, axis=1) - corners, axis=2).max(axis=1)
+    assert (area / longest).min() > NARROW / 2
+    assert area.sum() / 2 == pytest.approx(2.0)
+
+
 def test_cutting_stops_where_it_would_take_too_many_pieces(monkeypatch):
     """Plates that all lie within each other, a little turned."""
     plates = [shapes.box((1.5, 1.5, 0.3)) for _ in range(30)]
     plates = [(vertices @ rotation(seed).T, faces) for seed, (vertices, faces) in enumerate(plates)]
     vertices, faces = shapes.join(*plates)
     faces = faces.astype(np.int32)
-    cuts = find_cuts(ray_mesh(vertices, faces, "cpu"))
+    cuts = find_cuts(ray_mesh(vertices, faces, "cpu"), exposed.TANGLED)
     whole = cut_faces(vertices, faces, cuts)
     monkeypatch.setattr("shapegan.pipeline.cutting.ENOUGH", 5000)
     tree = cut_faces(vertices, faces, cuts)
