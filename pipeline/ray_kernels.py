@@ -25,6 +25,8 @@ STACK = wp.constant(64)
 NODES = wp.types.vector(length=STACK, dtype=int)
 ENTRIES = wp.types.vector(length=STACK, dtype=float)
 
+GOLDEN = wp.constant(0.61803398875)
+
 FAR = wp.constant(10.0)
 """Beyond all that there is, cube frame."""
 
@@ -243,15 +245,22 @@ def across(normal: wp.vec3) -> wp.vec3:
 
 
 @wp.func
-def to_the_sky(i: int, k: int, rays: int, u: wp.vec3, v: wp.vec3, normal: wp.vec3) -> wp.vec3:
-    # The k-th ray of sample i. A Fibonacci spiral on the disc, lifted to the hemisphere, turned by
-    # the golden ratio from sample to sample: cosine-weighted directions without a random number.
-    turn = float(i) * 0.61803398875
-    turn = turn - wp.floor(turn)
-    square = (float(k) + 0.5) / float(rays)
-    angle = 6.28318530718 * (turn + 0.38196601125 * float(k))
+def tilted(normal: wp.vec3, square: float, turn: float) -> wp.vec3:
+    # The direction over the point of the disc round a normal, lifted to the hemisphere.
+    u = across(normal)
+    v = wp.cross(normal, u)
     radius = wp.sqrt(square)
-    return radius * wp.cos(angle) * u + radius * wp.sin(angle) * v + wp.sqrt(1.0 - square) * normal
+    angle = 2.0 * wp.pi * turn
+    return radius * (wp.cos(angle) * u + wp.sin(angle) * v) + wp.sqrt(1.0 - square) * normal
+
+
+@wp.func
+def to_the_sky(normal: wp.vec3, i: int, k: int, rays: int) -> wp.vec3:
+    # The k-th ray of sample i. A Fibonacci spiral on the disc, turned by the golden ratio from
+    # sample to sample: cosine-weighted directions without a random number.
+    turn = GOLDEN * float(i)
+    turn = turn - wp.floor(turn)
+    return tilted(normal, (float(k) + 0.5) / float(rays), turn + (1.0 - GOLDEN) * float(k))
 
 
 @wp.kernel
@@ -265,14 +274,12 @@ def see_sky_wide(
 ) -> None:
     i, side = wp.tid()
     n = wp.where(side == 1, -normal[i], normal[i])
-    u = across(n)
-    v = wp.cross(n, u)
     start = position[i] + offset * n
-    seen = float(0.0)
+    seen = int(0)
     for k in range(rays):
-        way = to_the_sky(i, k, rays, u, v, n)
-        seen += wp.where(length_of(tree, start, way, FAR, True) < FAR, 0.0, 1.0)
-    sky[i, side] = seen / float(rays)
+        length = length_of(tree, start, to_the_sky(n, i, k, rays), FAR, True)
+        seen += wp.where(length < FAR, 0, 1)
+    sky[i, side] = float(seen) / float(rays)
 
 
 @wp.kernel
@@ -286,14 +293,12 @@ def see_sky(
 ) -> None:
     i, side = wp.tid()
     n = wp.where(side == 1, -normal[i], normal[i])
-    u = across(n)
-    v = wp.cross(n, u)
     start = position[i] + offset * n
-    seen = float(0.0)
+    seen = int(0)
     for k in range(rays):
-        way = to_the_sky(i, k, rays, u, v, n)
-        seen += wp.where(wp.mesh_query_ray_anyhit(mesh, start, way, FAR), 0.0, 1.0)
-    sky[i, side] = seen / float(rays)
+        met = wp.mesh_query_ray_anyhit(mesh, start, to_the_sky(n, i, k, rays), FAR)
+        seen += wp.where(met, 0, 1)
+    sky[i, side] = float(seen) / float(rays)
 
 
 @wp.kernel

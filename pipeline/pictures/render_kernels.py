@@ -6,6 +6,7 @@ Python's, so type checker and linter leave this file alone.
 
 import warp as wp
 
+from shapegan.pipeline.ray_kernels import GOLDEN, tilted
 from shapegan.pipeline.silence import start_warp
 
 # Nobody asks a picture for gradients, and the code for them takes as long again to compile.
@@ -15,8 +16,6 @@ start_warp()
 
 MOST_NEIGHBOURS = wp.constant(64)
 """Faces round a vertex that count for its normal; of more, as in a fan, an even choice."""
-
-GOLDEN = wp.constant(0.61803398875)
 
 
 @wp.struct
@@ -73,24 +72,6 @@ def corner_normals(
 @wp.func
 def wrap(value: float) -> float:
     return value - wp.floor(value)
-
-
-@wp.func
-def across(n: wp.vec3) -> wp.vec3:
-    axis = wp.vec3(1.0, 0.0, 0.0)
-    if wp.abs(n[0]) > 0.7:
-        axis = wp.vec3(0.0, 1.0, 0.0)
-    return wp.normalize(wp.cross(n, axis))
-
-
-@wp.func
-def tilted(n: wp.vec3, square: float, turn: float) -> wp.vec3:
-    # The direction over the point of the disc round n, lifted to the hemisphere.
-    u = across(n)
-    v = wp.cross(n, u)
-    radius = wp.sqrt(square)
-    angle = 2.0 * wp.pi * turn
-    return radius * (wp.cos(angle) * u + wp.sin(angle) * v) + wp.sqrt(1.0 - square) * n
 
 
 @wp.func
