@@ -1,5 +1,6 @@
 """Cuts faces along the lines in which other faces meet them."""
 
+import itertools
 from dataclasses import dataclass
 from typing import Any
 
@@ -89,6 +90,14 @@ class CutTree:
     """(N,), what a piece was cut from, which comes before it; -1 for faces."""
     rounds: list[int]
     """Where the pieces of each round begin, and where the last ones end."""
+
+    @property
+    def root(self) -> NDArray[np.int64]:
+        """(N,), which of the M faces each is or was cut from."""
+        root = np.arange(len(self.parent))
+        for first, end in itertools.pairwise(self.rounds):
+            root[first:end] = root[self.parent[first:end]]
+        return root
 
 
 def cut_faces(vertices: NDArray[np.float64], faces: NDArray[np.int32], cuts: Cuts) -> CutTree:

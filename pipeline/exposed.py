@@ -52,6 +52,8 @@ class Pieces:
     """(P, 3), whole faces in their order, then pieces of others."""
     outer: NDArray[np.bool_]
     """(P,), which of them bound the inside."""
+    source: NDArray[np.int64]
+    """(P,), which face each was."""
 
 
 def expose(
@@ -72,7 +74,7 @@ def expose(
         winding: winding numbers of the faces.
         mesh: the faces as Warp takes them.
     """
-    pieces = Pieces(vertices, faces, outer.copy())
+    pieces = Pieces(vertices, faces, outer.copy(), np.arange(len(faces)))
     cuts = find_cuts(mesh, TANGLED)
     if cuts is not None and len(cuts.face):
         # 1. Ask again for the faces beside those that others meet.
@@ -88,7 +90,8 @@ def expose(
 
 def shortened(pieces: Pieces) -> Pieces:
     """Halves outer faces so long and thin that the search for what is nearest passes over them."""
-    vertices, faces, outer = pieces.vertices.astype(np.float64), pieces.faces, pieces.outer
+    vertices, faces = pieces.vertices.astype(np.float64), pieces.faces
+    outer, source = pieces.outer, pieces.source
     fresh = np.arange(len(faces))
     while True:
         # 1. Errors grow as the cube of the length over the square of the height.
@@ -99,14 +102,14 @@ def shortened(pieces: Pieces) -> Pieces:
         bad = (height > THIN) & (longest**3 > LONG * height**2)
         long = np.flatnonzero(bad & outer[fresh])
         if len(long) == 0:
-            return Pieces(vertices.astype(np.float32), faces, outer)
+            return Pieces(vertices.astype(np.float32), faces, outer, source)
 
         # 2. Cut them across the middles of their longest edges.
         cut = fresh[long]
         vertices, halves, owner = split(vertices, faces[cut], halving(length[long]))
         kept = np.ones(len(faces), bool)
         kept[cut] = False
-        outer = np.concatenate([outer[kept], outer[cut[owner]]])
+        outer, source = (np.concatenate([of[kept], of[cut[owner]]]) for of in (outer, source))
         faces = np.concatenate([faces[kept], halves])
         fresh = np.arange(len(faces) - len(halves), len(faces))
 
@@ -159,4 +162,5 @@ def _chosen(
         np.concatenate([whole.vertices, tree.vertices[used[~own]].astype(np.float32)]),
         np.concatenate([whole.faces[kept], place[corner].reshape(-1, 3).astype(np.int32)]),
         np.concatenate([outer[kept], some[piece]]),
+        np.concatenate([np.flatnonzero(kept), tree.source[tree.root[piece]]]),
     )

@@ -16,7 +16,7 @@ from shapegan.pipeline.openings import find_lids
 from shapegan.pipeline.sampling import points_on_faces
 from shapegan.pipeline.schema import grid_points
 from shapegan.pipeline.shell import Shell
-from shapegan.pipeline.walls import wall_depths
+from shapegan.pipeline.walls import carried_over, wall_depths
 
 ON_SURFACE = 1e-4
 """Nearer to a face than this, a winding number may be either side's, cube frame."""
@@ -45,31 +45,29 @@ class SignedDistance:
         self._lids: Surface | None = None
         self._finest: _Asked | None = None
         self._answered: NDArray[np.float32] | None = None
-        self._swell_by(np.zeros(len(shell.vertices), np.float32))
+        even = np.full(len(shell.vertices), self.thickness, np.float32)
+        self._sheets = self._thick(shell.sheets[: self.sheet_faces], even)
+        self._walls = self._thick(shell.pieces[:0], np.zeros_like(even))
+
+    def _thick(self, faces: NDArray[np.int32], swell: NDArray[np.float32]) -> "_Thick":
+        surface = Surface(self._shell.vertices, faces, self.device)
+        most = float(swell.max(initial=0))
+        return _Thick(surface, wp.array(swell, dtype=float, device=self.device), most)
 
     def thicken_walls(self, thickness: float) -> None:
         """Lets solid walls and rods grow until they are twice this thick, cube frame."""
-        lack = np.clip(thickness - self._depths / 2, 0, None)
-        self._swell_by(lack.astype(np.float32))
+        shell = self._shell
+        lack = np.clip(thickness - self._depths / 2, 0, None).astype(np.float32)
+        lack = carried_over(shell, lack)
+        thin = shell.pieces[shell.outer & (largest(lack[shell.pieces]) > 0)]
+        self._walls = self._thick(thin, lack)
+        self.thin_faces = len(thin)
+        self._answered = None
 
     @functools.cached_property
     def _depths(self) -> NDArray[np.float32]:
         """How thick the walls are at each vertex: (V,)."""
         return wall_depths(self._shell, self.device)
-
-    def _swell_by(self, lack: NDArray[np.float32]) -> None:
-        """Thickens sheets, and each vertex's walls by what it lacks: (V,)."""
-        shell = self._shell
-        # Sheets get vertices of their own, behind the solid's, since one may belong to both.
-        swell = np.concatenate([lack, np.full_like(lack, self.thickness)])
-        sheets = shell.sheets[: self.sheet_faces] + np.int32(len(lack))
-        thin = shell.pieces[shell.outer & (largest(lack[shell.pieces]) > 0)]
-        vertices = np.concatenate([shell.vertices, shell.vertices])
-        self._swell_most = max(self.thickness, float(lack.max(initial=0)))
-        self._thick = Surface(vertices, np.concatenate([thin, sheets]), self.device)
-        self._swell: Any = wp.array(swell, dtype=float, device=self.device)
-        self.thin_faces = len(thin)
-        self._answered = None
 
     def signed_distances(
         self, points: NDArray[np.float32]
@@ -146,12 +144,14 @@ class SignedDistance:
         sdf: Any = wp.empty(count, dtype=float, device=self.device)
         reach: Any = wp.empty(count, dtype=float, device=self.device)
         closest: Any = wp.empty(count, dtype=wp.vec3, device=self.device)
-        inputs = [points, asked.nearest, asked.winding, self._solid.faces, self._swell]
-        self._launch(kernels.sign, [*inputs, self._swell_most, sdf, closest, reach], count)
-        if len(self._thick.faces):
-            thick = self._thick
-            inputs = [points, thick.nearest(points, reach), thick.vertices, thick.faces]
-            self._launch(kernels.thicken, [*inputs, self._swell, sdf, closest], count)
+        inputs = [points, asked.nearest, asked.winding, self._solid.faces, self._walls.swell]
+        most = max(self._walls.most, self._sheets.most)
+        self._launch(kernels.sign, [*inputs, most, sdf, closest, reach], count)
+        for thick in (self._walls, self._sheets):
+            if len(thick.surface.faces):
+                surface = thick.surface
+                inputs = [points, surface.nearest(points, reach), surface.vertices, surface.faces]
+                self._launch(kernels.thicken, [*inputs, thick.swell, sdf, closest], count)
         return asked.in_order(sdf.numpy()), asked.in_order(closest.numpy())
 
     def _launch(self, kernel: Any, inputs: list[Any], threads: int) -> None:
@@ -166,6 +166,17 @@ class SignedDistance:
         on_sheet = face >= self._shell.outer.sum()
         lift = np.where(on_sheet, self.thickness, 0.0).astype(np.float32)
         return points + lift[:, None] * normal
+
+
+@dataclass(frozen=True)
+class _Thick:
+    """What is thickened."""
+
+    surface: Surface
+    swell: Any
+    """(V,), by how much at each vertex."""
+    most: float
+    """The largest of these."""
 
 
 @dataclass(frozen=True)

@@ -57,6 +57,8 @@ class Shell:
     """(P, 3), the same surface, its faces cut where they are exposed only in part."""
     outer: NDArray[np.bool_]
     """(P,), which of `pieces` bound the inside; the others lie within it."""
+    source: NDArray[np.int64]
+    """(P,), which of `solid` each of `pieces` is of."""
     sheets: NDArray[np.int32]
     """(S, 3), faces that have no inside on either side."""
     visible: NDArray[np.float32]
@@ -139,7 +141,7 @@ def _sort_faces(
         solid = solid.without(bare)
         winding = WindingField(vertices, solid.faces, device)
         _, outer, clusters = _bare_and_outer(vertices, solid, winding)
-    pieces = Pieces(vertices, solid.faces, outer)
+    pieces = Pieces(vertices, solid.faces, outer, np.arange(len(solid.faces)))
     if len(solid.faces):
         mesh = ray_mesh(vertices, solid.faces, device)
         pieces = expose(vertices, solid.faces, outer, clusters, winding, mesh)
@@ -148,6 +150,7 @@ def _sort_faces(
         solid.faces,
         pieces.faces,
         pieces.outer,
+        pieces.source,
         sheets,
         visible,
         solid.filled,

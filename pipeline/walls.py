@@ -3,6 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from shapegan.pipeline.columns import some
 from shapegan.pipeline.exposed import BEFORE
 from shapegan.pipeline.faces import OFFSET, sample_faces
 from shapegan.pipeline.rays import RayScene
@@ -16,14 +17,15 @@ THICKEST = 4.0
 
 
 def wall_depths(shell: Shell, device: str) -> NDArray[np.float32]:
-    """How far the other side is: from samples straight in, averaged at the vertices.
+    """How far the other side is: from samples straight in, averaged at the solid's vertices.
 
     Args:
         shell: whose vertices (V, 3) are asked for.
         device: Warp's name of it.
 
     Returns:
-        (V,), a mean over the faces there; infinite where no outer face is.
+        (V,), a mean over the faces there; infinite where no outer face is, and at the vertices that
+        cutting took, since pieces count for their whole face.
     """
     faces = shell.pieces[shell.outer]
     if len(faces) == 0:
@@ -40,7 +42,7 @@ def wall_depths(shell: Shell, device: str) -> NDArray[np.float32]:
     thickness = np.where(shell.winding.gains(before, start) > 0.5, depth, 0)
 
     # 3. The harmonic mean: a panel's rim sees far along the panel, and must not count for much.
-    corner = faces[samples.face].ravel()
+    corner = shell.solid[shell.source[shell.outer][samples.face]].ravel()
     area = np.repeat(samples.area, 3)
     weight = np.bincount(corner, area, len(shell.vertices))
     thinness = np.repeat(1.0 / np.maximum(thickness, THINNEST), 3)
@@ -48,3 +50,28 @@ def wall_depths(shell: Shell, device: str) -> NDArray[np.float32]:
     mean = np.full(len(weight), np.inf, np.float32)
     np.divide(weight, total, out=mean, where=total > 0, casting="same_kind")
     return mean
+
+
+def carried_over(shell: Shell, values: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Values (V,) of the solid's vertices, and of those that cutting took what they make there.
+
+    So a face's pieces agree along its edges with its neighbours, which may be cut elsewhere.
+    """
+    corners = shell.solid[shell.source]
+    taken = ~some(shell.pieces[:, :, None] == corners[:, None, :])
+    vertex, where = np.unique(shell.pieces[taken], return_index=True)
+    corner = corners[np.nonzero(taken)[0][where]]
+    a, b, c = shell.vertices[corner].astype(np.float64).transpose(1, 0, 2)
+    place = shell.vertices[vertex]
+    normal = np.cross(b - a, c - a)
+    weights = np.stack(
+        [
+            np.einsum("nx,nx->n", np.cross(q - p, place - p), normal)
+            for p, q in ((b, c), (c, a), (a, b))
+        ],
+        axis=1,
+    ).clip(0)
+    total = np.maximum(weights.sum(axis=1), np.finfo(float).tiny)
+    result = values.copy()
+    result[vertex] = (weights * values[corner]).sum(axis=1) / total
+    return result

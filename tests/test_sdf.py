@@ -207,6 +207,18 @@ def test_thin_walls_grow_to_the_thickness_of_sheets():
     np.testing.assert_allclose(inner.sdf, [-0.012, -0.008, -0.012], atol=1e-4)
 
 
+def test_beside_a_thin_wall_a_sheet_is_as_thick_as_ever():
+    """Where both are as near, the thicker one counts."""
+    wall = shapes.thin_plate(0.01)
+    sheet = shapes.moved(shapes.plane((0.5, 1.0)), (1.25, 0, 0))
+    field = field_of(shapes.join(wall, sheet), thicken_walls=True)
+    assert field.thin_faces
+    assert field.sheet_faces
+    points = shapes.points_around(4000, reach=1.5) * f32([1, 1, 0.2])
+    within = shapes.distances(points, *sheet) - THICKNESS
+    assert (ask(field, points).sdf < within + 1e-5).all()
+
+
 def test_thick_walls_do_not_grow(box):
     field = field_of(shapes.box((1.6, 1.2, 0.8), subdivisions=1), thicken_walls=True)
     points = shapes.points_around(500)

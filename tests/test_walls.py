@@ -1,8 +1,9 @@
 import numpy as np
+import pytest
 import shapes
 
 from shapegan.pipeline.shell import Shell, build_shell
-from shapegan.pipeline.walls import THINNEST, wall_depths
+from shapegan.pipeline.walls import THINNEST, carried_over, wall_depths
 from shapegan.pipeline.winding import WindingField
 
 
@@ -33,7 +34,8 @@ def test_a_wall_that_a_ray_would_begin_beyond_is_as_thin_as_any():
     vertices = vertices.astype(np.float32)
     winding = WindingField(vertices, faces)
     none = np.zeros((0, 3))
-    shell = Shell(vertices, faces, faces, np.ones(len(faces), bool), none, none, 0, winding)
+    every, outer = np.arange(len(faces)), np.ones(len(faces), bool)
+    shell = Shell(vertices, faces, faces, outer, every, none, none, 0, winding)
     depth = wall_depths(shell, "cpu")
     on_plate = (np.abs(vertices[:, :2]).max(axis=1) < 0.9) & (np.abs(vertices[:, 2]) < 0.1)
     assert on_plate.any()
@@ -51,3 +53,58 @@ def test_parts_are_as_thick_as_they_are_together():
 
 def test_a_sheet_has_no_depth():
     assert np.isinf(depths_of(shapes.plane())[1]).all()
+
+
+def frame_of_boards():
+    """Boards of three thicknesses that go through each other, no two of them cut alike."""
+    boards = [
+        shapes.box((1.6, 1.2, 0.02), (0.1, 0, 0.3)),
+        shapes.box((0.012, 0.9, 1.5), (-0.4, 0.05, 0)),
+        shapes.turned(shapes.box((1.3, 0.008, 1.1), (0, 0.1, 0.1)), 0.3),
+    ]
+    return build_shell(*shapes.join(*boards))
+
+
+def heights_at(shell, values, vertex):
+    """What outer pieces of a face and its neighbours make of values, where one has a vertex."""
+    place = shell.vertices[vertex].astype(float)
+    corners = shell.solid[shell.source]
+    face = corners[(shell.pieces == vertex).any(axis=1)][0]
+    beside = np.isin(corners, face).sum(axis=1) >= 2
+    found = []
+    for piece in shell.pieces[shell.outer & beside]:
+        a, b, c = shell.vertices[piece].astype(float)
+        weights = np.linalg.lstsq(np.vstack([np.transpose([a, b, c]), np.ones(3)]), [*place, 1])[0]
+        off = np.linalg.norm(weights @ [a, b, c] - place)
+        if weights.min() > -1e-5 and off < 1e-6:
+            found.append(weights @ values[piece])
+    return found
+
+
+def test_neighbours_agree_wherever_they_are_cut():
+    shell = frame_of_boards()
+    used = np.unique(shell.pieces[shell.outer])
+    taken = np.setdiff1d(used, shell.solid)
+    assert len(taken) > 20
+    # What is linear in space stays so.
+    linear = (shell.vertices @ [0.3, -0.2, 0.5]).astype(np.float32)
+    lost = linear.copy()
+    lost[taken] = np.nan
+    np.testing.assert_allclose(carried_over(shell, lost)[used], linear[used], atol=1e-6)
+    # What is not has no steps.
+    values = np.random.default_rng(1).random(len(linear)).astype(np.float32)
+    values = carried_over(shell, values)
+    heights = [heights_at(shell, values, vertex) for vertex in taken]
+    assert max(map(len, heights)) > 3
+    assert max(map(np.ptp, heights)) < 1e-3
+
+
+def test_pieces_count_for_their_whole_face():
+    shell = frame_of_boards()
+    depth = wall_depths(shell, "cpu")
+    assert len(shell.pieces) > len(shell.solid)
+    for axis, thickness in ((2, 0.02), (0, 0.012)):
+        corner = [0.9, 0.6, 0.31] if axis == 2 else [-0.406, 0.5, 0.75]
+        at = np.linalg.norm(shell.vertices - corner, axis=1).argmin()
+        # The rims, which see far, count little.
+        assert depth[at] == pytest.approx(thickness, rel=0.15)
