@@ -2,18 +2,16 @@
 
 import dataclasses
 import math
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from shapegan.model.config import Stage, TrainConfig, TrainConfigError
-from shapegan.model.networks.average import Average
-from shapegan.model.networks.generator import Generator
 from shapegan.model.networks.point_critic import PointCritic, PointCriticConfig
 from shapegan.model.networks.voxel_critic import VoxelCritic, VoxelCriticConfig
 from shapegan.model.ranks import Ranks
+from shapegan.model.recipes.base import GeneratorRecipe
 from shapegan.model.recipes.draws import PICTURES, WEIGHTS, Draws, seeded
 from shapegan.model.recipes.objectives import (
     Batch,
@@ -32,7 +30,7 @@ from shapegan.model.streaming.stream import StreamConfig
 from shapegan.pipeline.schema import voxel_spacing
 
 
-class Adversarial:
+class Adversarial(GeneratorRecipe):
     """Trains a generator against a critic.
 
     Args:
@@ -42,12 +40,9 @@ class Adversarial:
     """
 
     def __init__(self, config: TrainConfig, ranks: Ranks, execution: Execution) -> None:
-        self._config, self._ranks, self._execution = config, ranks, execution
-        with seeded(config.seed, WEIGHTS):
-            self.generator = Generator(config.generator).to(execution.device)
+        super().__init__(config, ranks, execution)
         if execution.compiled:
             self.generator.compile()
-        self._average = Average(self.generator, config.ema_halflife)
         self._critic: nn.Module | None = None
         self._stage = -1
 
@@ -56,11 +51,6 @@ class Adversarial:
         """What is trained, by name."""
         assert self._critic is not None
         return {"generator": self.generator, "critic": self._critic}
-
-    @property
-    def result(self) -> Generator:
-        """What a run is for: the running average of the generator, if there is one."""
-        return self._average.module
 
     def stream(self, stage: Stage) -> StreamConfig:
         """What a stage reads."""
@@ -114,22 +104,6 @@ class Adversarial:
         """Latents whose shapes are drawn again and again: (count, Z)."""
         draws = Draws(self._config.seed, device=self._execution.device)
         return draws.normal(PICTURES, count, self._config.generator.latent)
-
-    def state(self) -> dict[str, Any]:
-        """All that training has changed."""
-        return {
-            "networks": {name: net.state_dict() for name, net in self.networks.items()},
-            "optimisers": [optimiser.state_dict() for optimiser in self._optimisers],
-            "average": self._average.state_dict(),
-        }
-
-    def load(self, state: dict[str, Any]) -> None:
-        """Inverse of `state`, at the same stage."""
-        for name, network in self.networks.items():
-            network.load_state_dict(state["networks"][name])
-        for optimiser, its_state in zip(self._optimisers, state["optimisers"], strict=True):
-            optimiser.load_state_dict(its_state)
-        self._average.load_state_dict(state["average"])
 
     def close(self) -> None:
         """Lets go of what is shared with other processes."""

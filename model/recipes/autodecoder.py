@@ -1,15 +1,14 @@
 """The recipe `autodecoder`: DeepSDF's own training, latents of unseen shapes (Park et al. 2019)."""
 
 import math
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from shapegan.model.config import Stage, TrainConfig
-from shapegan.model.networks.average import Average
 from shapegan.model.networks.generator import Generator
 from shapegan.model.ranks import Ranks
+from shapegan.model.recipes.base import GeneratorRecipe
 from shapegan.model.recipes.draws import PICTURES, WEIGHTS, Draws, seeded
 from shapegan.model.recipes.losses import autodecoder_loss
 from shapegan.model.recipes.objectives import Execution
@@ -41,7 +40,7 @@ class AutodecoderObjective(nn.Module):
         return autodecoder_loss(predicted, sdf, latents, self._clip, weight)
 
 
-class Autodecoder:
+class Autodecoder(GeneratorRecipe):
     """Trains a generator together with a latent for each shape.
 
     Args:
@@ -51,10 +50,7 @@ class Autodecoder:
     """
 
     def __init__(self, config: TrainConfig, ranks: Ranks, execution: Execution) -> None:
-        self._config, self._ranks, self._execution = config, ranks, execution
-        with seeded(config.seed, WEIGHTS):
-            self.generator = Generator(config.generator).to(execution.device)
-        self._average = Average(self.generator, config.ema_halflife)
+        super().__init__(config, ranks, execution)
         self.latents: nn.Embedding | None = None
         self._epochs = 1.0
 
@@ -63,11 +59,6 @@ class Autodecoder:
         """What is trained, by name."""
         assert self.latents is not None
         return {"generator": self.generator, "latents": self.latents}
-
-    @property
-    def result(self) -> Generator:
-        """What a run is for: the running average of the generator, if there is one."""
-        return self._average.module
 
     def stream(self, stage: Stage) -> StreamConfig:
         """What a stage reads: as many points inside as outside."""
@@ -119,22 +110,6 @@ class Autodecoder:
         draws = Draws(self._config.seed, device=self._execution.device)
         normal = draws.normal(PICTURES, count - len(known), weights.shape[1])
         return torch.cat([known, weights.mean(dim=0) + weights.std(dim=0) * normal])
-
-    def state(self) -> dict[str, Any]:
-        """All that training has changed."""
-        return {
-            "networks": {name: net.state_dict() for name, net in self.networks.items()},
-            "optimisers": [optimiser.state_dict() for optimiser in self._optimisers],
-            "average": self._average.state_dict(),
-        }
-
-    def load(self, state: dict[str, Any]) -> None:
-        """Inverse of `state`, at the same stage."""
-        for name, network in self.networks.items():
-            network.load_state_dict(state["networks"][name])
-        for optimiser, its_state in zip(self._optimisers, state["optimisers"], strict=True):
-            optimiser.load_state_dict(its_state)
-        self._average.load_state_dict(state["average"])
 
     def close(self) -> None:
         """Lets go of what is shared with other processes."""
