@@ -182,7 +182,7 @@ def _within(
     """Whether more than an end of a segment (N,) lies in its triangle, and not along an edge."""
     inwards = _unit(np.cross(normal[:, None], edges(corners)))
     first, last = (np.einsum("nkx,nkx->nk", x[:, None] - corners, inwards) for x in (start, end))
-    beside = some((first <= NARROW) & (last <= NARROW))
+    beside = some((first <= SLACK) & (last <= SLACK))
     apart = np.where(first == last, 1.0, first - last)
     enters = largest(np.where(first < 0, first / apart, 0.0))
     leaves = smallest(np.where(last < 0, first / apart, 1.0))

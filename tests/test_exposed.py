@@ -157,12 +157,24 @@ def test_slivers_are_not_cut_off(gap, least, most):
     leaf = np.setdiff1d(np.arange(len(tree.parent)), tree.parent)
     assert least <= len(leaf) <= most
     corners = tree.vertices[tree.corners[leaf]]
-    area = np.linalg.norm(
-        np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]), axis=1
-    )
     longest = np.linalg.norm(np.roll(corners, 1, axis=1) - corners, axis=2).max(axis=1)
-    assert (area / longest).min() > NARROW / 2
-    assert area.sum() / 2 == pytest.approx(2.0)
+    area = shapes.triangle_areas(tree.vertices, tree.corners[leaf])
+    assert (2 * area / longest).min() > NARROW / 2
+    assert area.sum() == pytest.approx(2.0)
+
+
+def test_needles_are_cut_across():
+    """What is narrow itself may be exposed in part, too: on both sides of any of the cuts."""
+    needle = np.array([[0.0, 0, 0], [1, 0, 0], [1, NARROW / 3, 0]])
+    x = np.array([1.0, 0, 0]) * np.linspace(0.1, 0.9, 9)[:, None]
+    y = np.array([0, 3.0, 0])
+    cuts = Cuts(np.zeros(len(x), np.int32), x - y, x + y)
+    tree = cut_faces(needle, np.array([[0, 1, 2]], np.int32), cuts)
+    leaf = np.setdiff1d(np.arange(len(tree.parent)), tree.parent)
+    long = np.ptp(tree.vertices[tree.corners[leaf]][:, :, 0], axis=1) > 0.1 + 1e-9
+    area = shapes.triangle_areas(tree.vertices, tree.corners[leaf])
+    assert area.sum() == pytest.approx(NARROW / 6)
+    assert area[long].sum() < 0.2 * area.sum()  # slivers a slack wide
 
 
 def test_cutting_stops_where_it_would_take_too_many_pieces(monkeypatch):
