@@ -43,7 +43,8 @@ def sign(
     closest: wp.array(dtype=wp.vec3),
     reach: wp.array(dtype=float),
 ) -> None:
-    # Inside, thin walls that swell lie deeper. `reach` is how far what swells may still matter.
+    # Inside, thin walls that swell lie deeper. `reach` is how far what swells may matter yet, which
+    # is up to `most` thick.
     i = wp.tid()
     distance = nearest.distance[i]
     closest[i] = nearest.closest[i]
@@ -64,11 +65,15 @@ def thicken(
     vertices: wp.array(dtype=wp.vec3),
     faces: wp.array2d(dtype=int),
     swell: wp.array(dtype=float),
+    most: float,
     sdf: wp.array(dtype=float),
     closest: wp.array(dtype=wp.vec3),
+    reach: wp.array(dtype=float),
 ) -> None:
-    # Sheets and thin walls: what lies within their swelling is inside.
+    # Sheets and thin walls: what lies within their swelling is inside. `most` is that of those that
+    # are looked at next.
     i = wp.tid()
+    reach[i] = sdf[i] + most
     face = nearest.face[i]
     if face < 0:
         return
@@ -83,3 +88,4 @@ def thicken(
             direction = wp.normalize(wp.cross(b - a, vertices[faces[face, 2]] - a))
         sdf[i] = gap - height
         closest[i] = base + height * direction
+        reach[i] = sdf[i] + most

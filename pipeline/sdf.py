@@ -144,14 +144,16 @@ class SignedDistance:
         sdf: Any = wp.empty(count, dtype=float, device=self.device)
         reach: Any = wp.empty(count, dtype=float, device=self.device)
         closest: Any = wp.empty(count, dtype=wp.vec3, device=self.device)
+        # Sheets come first, since they are as thick everywhere.
+        thick = [each for each in (self._sheets, self._walls) if len(each.surface.faces)]
+        most = [*(each.most for each in thick), 0.0]
         inputs = [points, asked.nearest, asked.winding, self._solid.faces, self._walls.swell]
-        most = max(self._walls.most, self._sheets.most)
-        self._launch(kernels.sign, [*inputs, most, sdf, closest, reach], count)
-        for thick in (self._walls, self._sheets):
-            if len(thick.surface.faces):
-                surface = thick.surface
-                inputs = [points, surface.nearest(points, reach), surface.vertices, surface.faces]
-                self._launch(kernels.thicken, [*inputs, thick.swell, sdf, closest], count)
+        self._launch(kernels.sign, [*inputs, most[0], sdf, closest, reach], count)
+        for each, later in zip(thick, most[1:], strict=True):
+            surface = each.surface
+            inputs = [points, surface.nearest(points, reach), surface.vertices, surface.faces]
+            inputs += [each.swell, later, sdf, closest, reach]
+            self._launch(kernels.thicken, inputs, count)
         return asked.in_order(sdf.numpy()), asked.in_order(closest.numpy())
 
     def _launch(self, kernel: Any, inputs: list[Any], threads: int) -> None:

@@ -57,10 +57,17 @@ def carried_over(shell: Shell, values: NDArray[np.float32]) -> NDArray[np.float3
 
     So a face's pieces agree along its edges with its neighbours, which may be cut elsewhere.
     """
-    corners = shell.solid[shell.source]
-    taken = ~some(shell.pieces[:, :, None] == corners[:, None, :])
-    vertex, where = np.unique(shell.pieces[taken], return_index=True)
-    corner = corners[np.nonzero(taken)[0][where]]
+    # 1. Which face each vertex lies in that is no corner of one.
+    corners = shell.solid[shell.source[shell.outer]]
+    pieces = shell.pieces[shell.outer]
+    face = np.full(len(values), -1)
+    for k in range(3):
+        taken = ~some(pieces[:, k, None] == corners)
+        face[pieces[taken, k]] = np.flatnonzero(taken)
+    vertex = np.flatnonzero(face >= 0)
+
+    # 2. What its corners' weights are there.
+    corner = corners[face[vertex]]
     a, b, c = shell.vertices[corner].astype(np.float64).transpose(1, 0, 2)
     place = shell.vertices[vertex]
     normal = np.cross(b - a, c - a)
