@@ -108,15 +108,16 @@ def cut_faces(vertices: NDArray[np.float64], faces: NDArray[np.int32], cuts: Cut
     order = np.lexsort([-lengths(cuts.end - cuts.start), piece])
     piece, start, end = piece[order], cuts.start[order], cuts.end[order]
     normal = normals(vertices[faces[source]])[0][piece]
+    left = _unit(np.cross(normal, end - start))
     cut = np.arange(len(piece))
     while True:
         # 1. Keep the cuts that go through their piece.
         latest = vertices[corners[-1]]
-        side = _sides(latest[piece], start[cut], end[cut], normal[cut])
+        side = _sides(latest[piece], start[cut], left[cut])
         through = np.flatnonzero((smallest(side) < 0) & (largest(side) > 0))
         within = _within(latest[piece[through]], *(x[cut[through]] for x in (start, end, normal)))
-        left = through[within]
-        piece, cut, side = piece[left], cut[left], side[left]
+        kept = through[within]
+        piece, cut, side = piece[kept], cut[kept], side[kept]
         if len(piece) == 0 or rounds[-1] > max(ENOUGH, ENOUGH_FOR_EACH * len(faces)):
             joined = np.concatenate(corners), np.concatenate(parent)
             return CutTree(vertices, source, *joined, rounds)
@@ -161,14 +162,17 @@ def _unit(vectors: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _sides(
-    corners: NDArray[np.float64],
-    start: NDArray[np.float64],
-    end: NDArray[np.float64],
-    normal: NDArray[np.float64],
+    corners: NDArray[np.float64], start: NDArray[np.float64], left: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """How far to the left (N, 3) of lines the corners of triangles (N, 3, 3) lie in their plane."""
-    left = _unit(np.cross(normal, end - start))
-    side: NDArray[np.float64] = np.einsum("nkx,nx->nk", corners - start[:, None], left)
+    """How far to the left (N, 3) of lines the corners of triangles (N, 3, 3) lie in their plane.
+
+    Args:
+        corners: (N, 3, 3).
+        start: (N, 3), on each line.
+        left: (N, 3), unit length: which way is left.
+    """
+    side: NDArray[np.float64] = np.einsum("nkx,nx->nk", corners, left)
+    side -= np.einsum("nx,nx->n", start, left)[:, None]
     side[np.abs(side) <= NARROW] = 0.0
     return side
 
