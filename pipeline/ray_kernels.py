@@ -162,9 +162,9 @@ def length_of(tree: WideTree, start: wp.vec3, way: wp.vec3, most: float, whether
     ix = inverse(way[0])
     iy = inverse(way[1])
     iz = inverse(way[2])
-    ox = -start[0] * ix
-    oy = -start[1] * iy
-    oz = -start[2] * iz
+    ox = start[0]
+    oy = start[1]
+    oz = start[2]
     nodes = NODES()
     entries = ENTRIES()
     enters = EACH()
@@ -184,12 +184,12 @@ def length_of(tree: WideTree, start: wp.vec3, way: wp.vec3, most: float, whether
                 high_y = boxes.high_y
                 high_z = boxes.high_z
                 for k in range(WIDTH):
-                    x0 = low_x[k] * ix + ox
-                    x1 = high_x[k] * ix + ox
-                    y0 = low_y[k] * iy + oy
-                    y1 = high_y[k] * iy + oy
-                    z0 = low_z[k] * iz + oz
-                    z1 = high_z[k] * iz + oz
+                    x0 = (low_x[k] - ox) * ix
+                    x1 = (high_x[k] - ox) * ix
+                    y0 = (low_y[k] - oy) * iy
+                    y1 = (high_y[k] - oy) * iy
+                    z0 = (low_z[k] - oz) * iz
+                    z1 = (high_z[k] - oz) * iz
                     enter = larger(larger(smaller(x0, x1), smaller(y0, y1)), smaller(z0, z1))
                     leave = smaller(smaller(larger(x0, x1), larger(y0, y1)), larger(z0, z1))
                     enters[k] = larger(enter, 0.0)
