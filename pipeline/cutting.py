@@ -44,13 +44,23 @@ class Cuts:
     """(C, 3)."""
 
 
-def find_cuts(mesh: wp.Mesh, most: int) -> Cuts | None:
-    """Where the faces of a mesh meet others, but for where that is along edges of their own.
+def find_cuts(
+    vertices: NDArray[np.floating], faces: NDArray[np.int32], device: str, most: int
+) -> Cuts | None:
+    """Where faces meet others, but for where that is along edges of their own.
 
-    None where there are more than `most` of them.
+    Args:
+        vertices: (V, 3), cube frame.
+        faces: (F, 3), one at least.
+        device: Warp's name of it.
+        most: where there are more cuts than this, there is no answer.
     """
+    mesh = wp.Mesh(
+        wp.array(vertices.astype(np.float32), dtype=wp.vec3, device=device),
+        wp.array(faces.ravel(), dtype=int, device=device),
+    )
     # Count them, then write them down, each face's in a row: no order is left to chance.
-    every = np.arange(len(mesh.indices) // 3, dtype=np.int32)
+    every = np.arange(len(faces), dtype=np.int32)
     number, _, _ = _launch(mesh, every, np.zeros(0, np.int32), 0)
     met = np.flatnonzero(number).astype(np.int32)
     number = number[met]

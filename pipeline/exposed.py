@@ -11,7 +11,6 @@ import itertools
 from dataclasses import dataclass
 
 import numpy as np
-import warp as wp
 from numpy.typing import NDArray
 
 from shapegan.pipeline.columns import centroids, largest, lengths
@@ -62,7 +61,7 @@ def expose(
     outer: NDArray[np.bool_],
     clusters: NDArray[np.int64],
     winding: WindingField,
-    mesh: wp.Mesh,
+    device: str,
 ) -> Pieces:
     """Cuts faces that bound the inside only in part, and those that are too long and thin.
 
@@ -72,10 +71,10 @@ def expose(
         outer: (F,), which of the faces bound the inside, for those that no other face meets.
         clusters: (F,), which faces `outer` takes for one, so that it may be wrong near the others.
         winding: winding numbers of the faces.
-        mesh: the faces as Warp takes them.
+        device: Warp's name of it.
     """
     pieces = Pieces(vertices, faces, outer.copy(), np.arange(len(faces)))
-    cuts = find_cuts(mesh, TANGLED)
+    cuts = find_cuts(vertices, faces, device, TANGLED)
     if cuts is not None and len(cuts.face):
         # 1. Ask again for the faces beside those that others meet.
         exact = vertices.astype(np.float64)

@@ -7,7 +7,7 @@ it does.
 import warp as wp
 
 from shapegan.pipeline.silence import start_warp
-from shapegan.pipeline.triangle_tree_kernels import LANES, Box, Triangles
+from shapegan.pipeline.triangle_tree_kernels import LANES, Box, Triangles, smaller
 
 # Loops over lanes stay loops, so that the compiler makes vector instructions of them.
 wp.set_module_options({"enable_backward": False, "max_unroll": 0})
@@ -72,12 +72,6 @@ def closest_in(a: wp.vec3d, b: wp.vec3d, c: wp.vec3d, q: wp.vec3d) -> wp.vec3d:
 def closest_point(a: wp.vec3, b: wp.vec3, c: wp.vec3, p: wp.vec3) -> wp.vec3:
     w = closest_in(wp.vec3d(a), wp.vec3d(b), wp.vec3d(c), wp.vec3d(p))
     return wp.vec3(w[0] * wp.vec3d(a) + w[1] * wp.vec3d(b) + w[2] * wp.vec3d(c))
-
-
-@wp.func
-def smaller(a: float, b: float) -> float:
-    # Which the compiler makes a vector instruction of, unlike of `wp.min`.
-    return wp.where(a < b, a, b)
 
 
 @wp.func

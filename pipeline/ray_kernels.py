@@ -7,7 +7,7 @@ does.
 import warp as wp
 
 from shapegan.pipeline.silence import start_warp
-from shapegan.pipeline.triangle_tree_kernels import Triangles
+from shapegan.pipeline.triangle_tree_kernels import Triangles, larger, smaller
 
 # Loops over boxes and triangles stay loops, so that the compiler makes vector instructions of them.
 wp.set_module_options({"enable_backward": False, "max_unroll": 0})
@@ -113,17 +113,6 @@ def pack(tree: Triangles, wide: WideTree) -> None:
         few.cy[k] = c[1]
         few.cz[k] = c[2]
     wide.triangles[leaf] = few
-
-
-@wp.func
-def smaller(a: float, b: float) -> float:
-    # Which the compiler makes a vector instruction of, unlike of `wp.min`.
-    return wp.where(a < b, a, b)
-
-
-@wp.func
-def larger(a: float, b: float) -> float:
-    return wp.where(a > b, a, b)
 
 
 @wp.func

@@ -10,7 +10,6 @@ front is a bare sheet, which has no inside. The rest encloses the solid once its
 from dataclasses import dataclass, replace
 
 import numpy as np
-import warp as wp
 from numpy.typing import NDArray
 
 from shapegan.pipeline.exposed import BEFORE, Pieces, expose
@@ -143,8 +142,7 @@ def _sort_faces(
         _, outer, clusters = _bare_and_outer(vertices, solid, winding)
     pieces = Pieces(vertices, solid.faces, outer, np.arange(len(solid.faces)))
     if len(solid.faces):
-        mesh = ray_mesh(vertices, solid.faces, device)
-        pieces = expose(vertices, solid.faces, outer, clusters, winding, mesh)
+        pieces = expose(vertices, solid.faces, outer, clusters, winding, device)
     return Shell(
         pieces.vertices,
         solid.faces,
@@ -190,11 +188,3 @@ def _folded(
     whole = np.bincount(owner, samples.area)
     folded: NDArray[np.bool_] = inverted & (bare < FOLD * whole)[owner]
     return folded
-
-
-def ray_mesh(vertices: NDArray[np.floating], faces: NDArray[np.int32], device: str) -> wp.Mesh:
-    """Triangles as Warp's ray and nearest-point queries take them."""
-    return wp.Mesh(
-        wp.array(vertices.astype(np.float32), dtype=wp.vec3, device=device),
-        wp.array(faces.ravel(), dtype=int, device=device),
-    )

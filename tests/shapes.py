@@ -158,6 +158,14 @@ def soup(mesh: Mesh) -> Mesh:
     return vertices[faces].reshape(-1, 3), np.arange(3 * len(faces), dtype=np.int32).reshape(-1, 3)
 
 
+def random_soup(count: int, seed: int, stretch=(1.0, 1.0, 1.0), size: float = 0.3) -> Mesh:
+    """Loose triangles all over the cube, squeezed along its axes."""
+    random = np.random.default_rng(seed)
+    corners = random.uniform(-1, 1, (count, 1, 3)) + size * random.standard_normal((count, 3, 3))
+    vertices = (corners * stretch).reshape(-1, 3).astype(np.float32)
+    return vertices, np.arange(3 * count, dtype=np.int32).reshape(-1, 3)
+
+
 def apart(mesh: Mesh, by: float) -> Mesh:
     """Faces drawn in towards their middles by a share, so that every edge gapes."""
     vertices, faces = soup(mesh)

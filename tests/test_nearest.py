@@ -26,13 +26,6 @@ def found(mesh, points, reach=None):
     return got.distance.numpy(), got.closest.numpy(), got.face.numpy(), weights
 
 
-def soup(count, seed, stretch=(1.0, 1.0, 1.0), size=0.3):
-    random = np.random.default_rng(seed)
-    corners = random.uniform(-1, 1, (count, 1, 3)) + size * random.standard_normal((count, 3, 3))
-    vertices = (corners * stretch).reshape(-1, 3).astype(np.float32)
-    return vertices, np.arange(3 * count, dtype=np.int32).reshape(-1, 3)
-
-
 @settings(max_examples=60, deadline=None)
 @given(
     count=st.integers(1, 300),
@@ -43,7 +36,7 @@ def soup(count, seed, stretch=(1.0, 1.0, 1.0), size=0.3):
 )
 def test_is_what_a_look_at_every_triangle_finds(count, seed, stretch, points, ordered):
     """Flat soups and needles, too, and lines and points where all is squeezed."""
-    mesh = soup(count, seed, stretch)
+    mesh = shapes.random_soup(count, seed, stretch)
     asked = shapes.points_around(points, seed, 1.3)
     if ordered:
         asked = asked[coherent_order(asked)]
@@ -81,7 +74,7 @@ def test_distances_to_needles_are_as_good_as_others(log_length, log_slimness, lo
 @settings(max_examples=40, deadline=None)
 @given(seed=st.integers(0, 2**32 - 1), points=st.integers(1, 3 * LANES))
 def test_nothing_is_found_beyond_the_reach(seed, points):
-    mesh = soup(60, seed, size=0.05)
+    mesh = shapes.random_soup(60, seed, size=0.05)
     asked = shapes.points_around(points, seed, 1.3)
     expected = shapes.distances(asked, *mesh)
     reach = expected * np.random.default_rng(seed).choice([-1.0, 0.0, 0.5, 0.999, 1.001, 2], points)

@@ -12,13 +12,6 @@ from shapegan.pipeline.rays import RayScene
 MOST = 3.0
 
 
-def soup(count, seed, stretch=(1.0, 1.0, 1.0)):
-    random = np.random.default_rng(seed)
-    corners = random.uniform(-1, 1, (count, 1, 3)) + 0.3 * random.standard_normal((count, 3, 3))
-    vertices = (corners * stretch).reshape(-1, 3).astype(np.float32)
-    return vertices, np.arange(3 * count, dtype=np.int32).reshape(-1, 3)
-
-
 def rays(count, seed):
     random = np.random.default_rng(seed)
     start = random.uniform(-1.5, 1.5, (count, 3)).astype(np.float32)
@@ -54,7 +47,7 @@ def looked_at(mesh, start, way):
 )
 def test_lengths_are_what_a_look_at_every_triangle_finds(count, seed, stretch):
     """Trees of one leaf and of several levels, whose root has two, four or eight children."""
-    mesh = soup(count, seed, stretch)
+    mesh = shapes.random_soup(count, seed, stretch)
     start, way = rays(200, seed)
     got = RayScene(*mesh).lengths(start, way, MOST)
     expected, close = looked_at(mesh, start, way)

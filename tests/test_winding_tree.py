@@ -9,13 +9,6 @@ from shapegan.pipeline.winding import WindingField
 from shapegan.pipeline.winding_tree import FAR, build_winding_tree
 
 
-def random_soup(count, seed, stretch=(1.0, 1.0, 1.0)):
-    random = np.random.default_rng(seed)
-    corners = random.uniform(-1, 1, (count, 1, 3)) + 0.3 * random.standard_normal((count, 3, 3))
-    vertices = (corners * stretch).reshape(-1, 3).astype(np.float32)
-    return vertices, np.arange(3 * count, dtype=np.int32).reshape(-1, 3)
-
-
 def nodes_of(vertices, faces):
     return build_winding_tree(vertices[faces], "cpu").nodes.numpy()
 
@@ -29,7 +22,7 @@ def nodes_of(vertices, faces):
 )
 def test_far_away_one_term_is_near_the_sum(count, seed, stretch, away):
     """What is left out is of third order: the bound has the derivatives of 1 / r of order four."""
-    vertices, faces = random_soup(count, seed, stretch)
+    vertices, faces = shapes.random_soup(count, seed, stretch)
     root = nodes_of(vertices, faces)[1]
     radius = np.sqrt(root["reach"]) / FAR
     direction = np.random.default_rng(seed).standard_normal((20, 3))
@@ -44,7 +37,7 @@ def test_far_away_one_term_is_near_the_sum(count, seed, stretch, away):
 @pytest.mark.parametrize("away", [2, 4, 8])
 def test_doubling_the_distance_takes_an_error_to_a_thirtieth(away):
     """The sum itself falls to a quarter, and each moment by a half more."""
-    vertices, faces = random_soup(30, 5)
+    vertices, faces = shapes.random_soup(30, 5)
     direction = shapes.points_around(300)
     direction /= np.linalg.norm(direction, axis=1, keepdims=True)
     errors = []
@@ -58,7 +51,7 @@ def test_doubling_the_distance_takes_an_error_to_a_thirtieth(away):
 @settings(max_examples=40, deadline=None)
 @given(count=st.integers(1, 200), seed=st.integers(0, 2**32 - 1))
 def test_every_node_holds_what_is_below_it(count, seed):
-    vertices, faces = random_soup(count, seed)
+    vertices, faces = shapes.random_soup(count, seed)
     data = build_winding_tree(vertices[faces], "cpu")
     tree, nodes, boxes = data.tree, data.nodes.numpy(), data.tree.boxes.numpy()
     corners, first = tree.corners.numpy(), tree.first.numpy()
@@ -82,7 +75,7 @@ def test_every_node_holds_what_is_below_it(count, seed):
 )
 def test_children_lie_on_either_side_along_the_longest_side(count, seed, stretch, places):
     """Many triangles in few places, too, where halves are equal."""
-    vertices, faces = random_soup(count, seed, stretch)
+    vertices, faces = shapes.random_soup(count, seed, stretch)
     corners = vertices[faces[np.arange(count) % places % count]]
     tree = build_tree(corners, "cpu")
     centers, first = tree.corners.numpy().mean(axis=1), tree.first.numpy()
