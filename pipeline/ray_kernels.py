@@ -18,6 +18,7 @@ WIDTH = wp.constant(8)
 """Boxes or triangles that a processor's core tests a ray against together."""
 
 EACH = wp.types.vector(length=WIDTH, dtype=float)
+PLACES = wp.types.matrix(shape=(3, WIDTH), dtype=float)
 WHICH = wp.types.vector(length=WIDTH, dtype=int)
 
 STACK = wp.constant(64)
@@ -33,27 +34,17 @@ FAR = wp.constant(10.0)
 
 @wp.struct
 class Boxes:
-    # Of a node's children.
-    low_x: EACH
-    low_y: EACH
-    low_z: EACH
-    high_x: EACH
-    high_y: EACH
-    high_z: EACH
+    # Of a node's children: x, y and z of their ends.
+    low: PLACES
+    high: PLACES
 
 
 @wp.struct
 class Few:
-    # A leaf's triangles: a corner, and the edges to the others.
-    ax: EACH
-    ay: EACH
-    az: EACH
-    bx: EACH
-    by: EACH
-    bz: EACH
-    cx: EACH
-    cy: EACH
-    cz: EACH
+    # A leaf's triangles: x, y and z of a corner, and of the edges to the others.
+    corner: PLACES
+    first: PLACES
+    second: PLACES
 
 
 @wp.struct
@@ -79,12 +70,9 @@ def widen(tree: Triangles, wide: WideTree) -> None:
         if node > 0 and k < count:
             low = tree.boxes[first + k].low
             high = tree.boxes[first + k].high
-        boxes.low_x[k] = low[0]
-        boxes.low_y[k] = low[1]
-        boxes.low_z[k] = low[2]
-        boxes.high_x[k] = high[0]
-        boxes.high_y[k] = high[1]
-        boxes.high_z[k] = high[2]
+        for axis in range(3):
+            boxes.low[axis, k] = low[axis]
+            boxes.high[axis, k] = high[axis]
     wide.boxes[node] = boxes
 
 
@@ -103,15 +91,10 @@ def pack(tree: Triangles, wide: WideTree) -> None:
             a = tree.corners[first + k, 0]
             b = tree.corners[first + k, 1] - a
             c = tree.corners[first + k, 2] - a
-        few.ax[k] = a[0]
-        few.ay[k] = a[1]
-        few.az[k] = a[2]
-        few.bx[k] = b[0]
-        few.by[k] = b[1]
-        few.bz[k] = b[2]
-        few.cx[k] = c[0]
-        few.cy[k] = c[1]
-        few.cz[k] = c[2]
+        for axis in range(3):
+            few.corner[axis, k] = a[axis]
+            few.first[axis, k] = b[axis]
+            few.second[axis, k] = c[axis]
     wide.triangles[leaf] = few
 
 
@@ -166,12 +149,12 @@ def length_of(tree: WideTree, start: wp.vec3, way: wp.vec3, most: float, whether
         if entries[top] < length:
             if node < tree.leaves:
                 boxes = tree.boxes[node]
-                low_x = boxes.low_x
-                low_y = boxes.low_y
-                low_z = boxes.low_z
-                high_x = boxes.high_x
-                high_y = boxes.high_y
-                high_z = boxes.high_z
+                low_x = boxes.low[0]
+                low_y = boxes.low[1]
+                low_z = boxes.low[2]
+                high_x = boxes.high[0]
+                high_y = boxes.high[1]
+                high_z = boxes.high[2]
                 for k in range(WIDTH):
                     x0 = (low_x[k] - ox) * ix
                     x1 = (high_x[k] - ox) * ix
@@ -203,15 +186,15 @@ def length_of(tree: WideTree, start: wp.vec3, way: wp.vec3, most: float, whether
                     entries[nearest] = last_entry
             else:
                 few = tree.triangles[node - tree.leaves]
-                ax = few.ax
-                ay = few.ay
-                az = few.az
-                bx = few.bx
-                by = few.by
-                bz = few.bz
-                cx = few.cx
-                cy = few.cy
-                cz = few.cz
+                ax = few.corner[0]
+                ay = few.corner[1]
+                az = few.corner[2]
+                bx = few.first[0]
+                by = few.first[1]
+                bz = few.first[2]
+                cx = few.second[0]
+                cy = few.second[1]
+                cz = few.second[2]
                 for k in range(WIDTH):
                     a = wp.vec3(ax[k], ay[k], az[k])
                     ab = wp.vec3(bx[k], by[k], bz[k])
