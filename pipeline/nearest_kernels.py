@@ -65,6 +65,19 @@ def closest_in(a: wp.vec3d, b: wp.vec3d, c: wp.vec3d, q: wp.vec3d) -> wp.vec3d:
         t = (d4 - d3) / ((d4 - d3) + (d5 - d6))
         return wp.vec3d(zero, one - t, t)
     total = wa + wb + wc
+    rounded = wp.abs(d1 * d4) + wp.abs(d3 * d2) + wp.abs(d5 * d2) + wp.abs(d1 * d6)
+    rounded += wp.abs(d3 * d6) + wp.abs(d5 * d4)
+    if total <= wp.float64(1.0e-14) * rounded:
+        # Without an area, these are rounding errors, and the longest edge is all there is.
+        bc = c - b
+        if wp.dot(bc, bc) >= wp.max(wp.dot(ab, ab), wp.dot(ac, ac)):
+            t = wp.clamp(wp.dot(q - b, bc) / wp.dot(bc, bc), zero, one)
+            return wp.vec3d(zero, one - t, t)
+        if wp.dot(ab, ab) >= wp.dot(ac, ac):
+            t = wp.clamp(d1 / wp.dot(ab, ab), zero, one)
+            return wp.vec3d(one - t, t, zero)
+        t = wp.clamp(d2 / wp.dot(ac, ac), zero, one)
+        return wp.vec3d(one - t, zero, t)
     return wp.vec3d(wa / total, wb / total, wc / total)
 
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import shapes
 import warp as wp
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from shapegan.pipeline import nearest_kernels as kernels
@@ -34,6 +34,7 @@ def found(mesh, points, reach=None):
     points=st.integers(1, 5 * LANES),
     ordered=st.booleans(),
 )
+@example(count=126, seed=127, stretch=(1.0, 0.0, 0.0), points=13, ordered=False)
 def test_is_what_a_look_at_every_triangle_finds(count, seed, stretch, points, ordered):
     """Flat soups and needles, too, and lines and points where all is squeezed."""
     mesh = shapes.random_soup(count, seed, stretch)
