@@ -13,12 +13,12 @@ from pathlib import Path
 
 import click
 import torch
-from training import Judged, Length, held_out, judge, oracle, table, trained_for
+from support.training import Judged, Length, held_out, judge, oracle, table, trained_for
 
-from shapegan.model.choices import Overrides, choose_config
 from shapegan.model.config import Objective, Optimiser, TrainConfig
+from shapegan.model.metrics.scores import Reference
 from shapegan.model.networks.voxel_critic import VoxelCriticConfig
-from shapegan.model.shapes.scores import Reference
+from shapegan.model.presets import Overrides, choose_config
 from shapegan.model.training.trainer import TrainSettings
 
 Change = Callable[[TrainConfig], TrainConfig]

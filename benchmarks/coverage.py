@@ -11,14 +11,14 @@ from pathlib import Path
 
 import click
 import numpy as np
-from tables import markdown
+from markdown_table import markdown
 
 from shapegan.pipeline.config import PreprocessConfig
-from shapegan.pipeline.dataset import Dataset
-from shapegan.pipeline.discover import discover
-from shapegan.pipeline.plan import RunSettings
-from shapegan.pipeline.progress import Meter
-from shapegan.pipeline.run import preprocess
+from shapegan.pipeline.dataset.reader import Dataset
+from shapegan.pipeline.inputs.discover import discover
+from shapegan.pipeline.run.plan import RunSettings
+from shapegan.pipeline.run.preprocess import preprocess
+from shapegan.pipeline.run.progress import Meter
 from shapegan.pipeline.schema import MeshReport
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -15,16 +15,16 @@ from dataclasses import dataclass, field
 
 import click
 import torch
+from markdown_table import markdown
 from published_step import CRITIC_STEPS, Batch, PublishedStep
-from tables import markdown
 from torch import Tensor
 
 from shapegan.model.config import Stage, TrainConfig
+from shapegan.model.distributed import Ranks
 from shapegan.model.presets import preset
-from shapegan.model.ranks import Ranks
 from shapegan.model.recipes.adversarial import Adversarial
-from shapegan.model.recipes.draws import Draws
 from shapegan.model.recipes.objectives import Execution, draw_latents, draw_mix
+from shapegan.model.recipes.step_random import Draws
 from shapegan.model.schedule import Moment
 from shapegan.model.streaming.stream import PointBatch, VoxelBatch
 from shapegan.pipeline.schema import grid_points

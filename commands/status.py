@@ -8,8 +8,8 @@ import click
 from shapegan.commands.errors import plain_errors
 
 if TYPE_CHECKING:
-    from shapegan.model.training.standing import RunStanding
-    from shapegan.pipeline.standing import DatasetStanding
+    from shapegan.model.training.status import RunStanding
+    from shapegan.pipeline.dataset.status import DatasetStanding
 
 _REASONS = 10
 
@@ -31,15 +31,15 @@ def status(path: Path, as_json: bool) -> None:
         import dataclasses
         import json
 
+        from shapegan.pipeline.dataset.status import DatasetStanding, dataset_standing
         from shapegan.pipeline.errors import PlainError
         from shapegan.pipeline.schema import MANIFEST_NAME
-        from shapegan.pipeline.standing import DatasetStanding, dataset_standing
 
         found: DatasetStanding | RunStanding
         if (path / MANIFEST_NAME).exists():
             found = dataset_standing(path)
         elif (path / "config.json").exists():
-            from shapegan.model.training.standing import run_standing
+            from shapegan.model.training.status import run_standing
 
             found = run_standing(path)
         else:
@@ -58,7 +58,7 @@ def status(path: Path, as_json: bool) -> None:
 
 def _tell_dataset(found: "DatasetStanding") -> None:
     from shapegan.pipeline import schema
-    from shapegan.pipeline.progress import counted, readable_size
+    from shapegan.pipeline.wording import counted, readable_size
 
     counts = ", ".join(f"{found.counts.get(one, 0):,} {one}" for one in schema.STATUSES)
     share = found.done / found.meshes if found.meshes else 1.0
@@ -110,12 +110,12 @@ def _state(found: "DatasetStanding | RunStanding") -> str:
 
 
 def _ago(what: str, seconds: float | None) -> str:
-    from shapegan.pipeline.progress import duration
+    from shapegan.pipeline.wording import duration
 
     return "" if seconds is None else f"{what} {duration(seconds)} ago"
 
 
 def _left(seconds: float | None) -> str:
-    from shapegan.pipeline.progress import duration
+    from shapegan.pipeline.wording import duration
 
     return "" if seconds is None else f", about {duration(seconds)} left"

@@ -149,12 +149,13 @@ def train(data: Path | None, run: Path | None, dry_run: bool, **options: Any) ->
     with plain_errors():
         from rich.console import Console
 
-        from shapegan.model.choices import Overrides, choose_config, choose_data
+        from shapegan.model.default_data import choose_data
+        from shapegan.model.presets import Overrides, choose_config
         from shapegan.model.schedule import Budget
         from shapegan.model.training.forecast import forecast
+        from shapegan.model.training.progress import Meter, tell_forecast
         from shapegan.model.training.trainer import TrainSettings
         from shapegan.model.training.trainer import train as run_training
-        from shapegan.model.training.watching import Meter, tell_forecast
 
         if options["steps"] and options["seconds"]:
             raise click.UsageError("--steps and --time exclude each other")

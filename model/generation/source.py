@@ -12,14 +12,14 @@ from torch import Tensor
 
 from shapegan.model.networks.generator import Generator
 from shapegan.model.networks.published import is_published, load_published
-from shapegan.model.recipes.draws import PICTURES, Draws
+from shapegan.model.recipes.step_random import PICTURES, Draws
 from shapegan.model.training.checkpoint import (
     Checkpoint,
     generator_of,
     latest_checkpoint,
     load_checkpoint,
 )
-from shapegan.pipeline.dataset import Dataset
+from shapegan.pipeline.dataset.reader import Dataset
 from shapegan.pipeline.errors import PlainError
 from shapegan.pipeline.schema import MeshReport
 

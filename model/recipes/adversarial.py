@@ -8,11 +8,10 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from shapegan.model.config import Stage, TrainConfig, TrainConfigError
+from shapegan.model.distributed import Ranks
 from shapegan.model.networks.point_critic import PointCritic, PointCriticConfig
 from shapegan.model.networks.voxel_critic import VoxelCritic, VoxelCriticConfig
-from shapegan.model.ranks import Ranks
 from shapegan.model.recipes.base import GeneratorRecipe
-from shapegan.model.recipes.draws import PICTURES, WEIGHTS, Draws, seeded
 from shapegan.model.recipes.objectives import (
     Batch,
     CriticObjective,
@@ -24,6 +23,7 @@ from shapegan.model.recipes.objectives import (
 )
 from shapegan.model.recipes.optimisers import build_optimiser, set_rate
 from shapegan.model.recipes.point import PointGame, RefinementGame
+from shapegan.model.recipes.step_random import PICTURES, WEIGHTS, Draws, seeded
 from shapegan.model.recipes.voxel import VoxelGame
 from shapegan.model.schedule import Moment
 from shapegan.model.streaming.stream import StreamConfig

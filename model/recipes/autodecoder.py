@@ -6,13 +6,13 @@ import torch
 from torch import Tensor, nn
 
 from shapegan.model.config import Stage, TrainConfig
+from shapegan.model.distributed import Ranks
 from shapegan.model.networks.generator import Generator
-from shapegan.model.ranks import Ranks
 from shapegan.model.recipes.base import GeneratorRecipe
-from shapegan.model.recipes.draws import PICTURES, WEIGHTS, Draws, seeded
 from shapegan.model.recipes.losses import autodecoder_loss
 from shapegan.model.recipes.objectives import Execution
 from shapegan.model.recipes.optimisers import build_optimiser, set_rate
+from shapegan.model.recipes.step_random import PICTURES, WEIGHTS, Draws, seeded
 from shapegan.model.schedule import Moment
 from shapegan.model.streaming.stream import BALANCED, PointBatch, StreamConfig
 

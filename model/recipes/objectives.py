@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from shapegan.model.config import Objective
 from shapegan.model.networks.generator import Generator
 from shapegan.model.recipes import losses
-from shapegan.model.recipes.draws import LATENTS, MIXING, Draws
+from shapegan.model.recipes.step_random import LATENTS, MIXING, Draws
 from shapegan.model.streaming.stream import PointBatch, VoxelBatch
 
 Batch = VoxelBatch | PointBatch

@@ -5,8 +5,8 @@ from torch import Tensor, nn
 
 from shapegan.model.networks.generator import Generator
 from shapegan.model.networks.point_critic import gather_points
-from shapegan.model.recipes.draws import CHOICE, NOISE, Draws
 from shapegan.model.recipes.objectives import Judged
+from shapegan.model.recipes.step_random import CHOICE, NOISE, Draws
 from shapegan.model.recipes.voxel import squash
 from shapegan.model.streaming.stream import PointBatch
 

@@ -4,8 +4,8 @@ import torch
 from torch import Tensor, nn
 
 from shapegan.model.networks.generator import Generator
-from shapegan.model.recipes.draws import Draws
 from shapegan.model.recipes.objectives import Judged
+from shapegan.model.recipes.step_random import Draws
 from shapegan.model.streaming.stream import VoxelBatch
 from shapegan.pipeline.schema import grid_points
 

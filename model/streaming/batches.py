@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from shapegan.pipeline.manifest import DatasetError
+from shapegan.pipeline.dataset.manifest import DatasetError
 from shapegan.pipeline.schema import POINT_SETS
 
 KINDS = ("voxels", "points")

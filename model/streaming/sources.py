@@ -10,8 +10,8 @@ from torch import Tensor
 
 from shapegan.model.streaming.batches import BALANCED, StreamConfig
 from shapegan.model.streaming.order import Numbers, Order
-from shapegan.pipeline.dataset import Dataset
-from shapegan.pipeline.manifest import DatasetError
+from shapegan.pipeline.dataset.manifest import DatasetError
+from shapegan.pipeline.dataset.reader import Dataset
 from shapegan.pipeline.schema import position_name, sdf_name, voxel_name
 
 Encoded = dict[str, Tensor]

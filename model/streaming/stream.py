@@ -41,8 +41,8 @@ from shapegan.model.streaming.sources import (
     Steps,
     field_names,
 )
-from shapegan.pipeline.dataset import Dataset
-from shapegan.pipeline.manifest import DatasetError
+from shapegan.pipeline.dataset.manifest import DatasetError
+from shapegan.pipeline.dataset.reader import Dataset
 from shapegan.pipeline.schema import POSITION_STEPS, position_name, sdf_name, voxel_name
 
 __all__ = ["BALANCED", "PointBatch", "Stream", "StreamConfig", "StreamError", "VoxelBatch"]

@@ -7,8 +7,8 @@ import torch
 from torch import Tensor, nn
 
 from shapegan.model.config import Stage, TrainConfig
+from shapegan.model.distributed import Ranks, pick_device
 from shapegan.model.networks.point_critic import PointCriticConfig
-from shapegan.model.ranks import Ranks, pick_device
 from shapegan.model.recipes.objectives import Execution
 from shapegan.model.schedule import Schedule
 from shapegan.model.streaming.stream import Stream

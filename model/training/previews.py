@@ -7,9 +7,9 @@ from torch import Tensor
 
 from shapegan.model.networks.generator import Generator
 from shapegan.model.schedule import Position
-from shapegan.model.shapes.sheets import draw_shapes, write_png
+from shapegan.model.shapes.image_grid import draw_shapes, write_png
 from shapegan.model.shapes.surface import extract
-from shapegan.model.training.ledger import Ledger
+from shapegan.model.training.logger import Ledger
 
 _COLUMNS = 4
 _PANEL = 160

@@ -12,8 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from shapegan.model.config import Stage, TrainConfig
+from shapegan.model.distributed import Ranks, join
 from shapegan.model.networks.generator import Generator
-from shapegan.model.ranks import Ranks, join
 from shapegan.model.recipes.adversarial import Adversarial
 from shapegan.model.recipes.autodecoder import Autodecoder
 from shapegan.model.recipes.objectives import Execution
@@ -28,7 +28,7 @@ from shapegan.model.training.checkpoint import (
     save_checkpoint,
 )
 from shapegan.model.training.interruption import Interruption
-from shapegan.model.training.ledger import EVERY, Ledger
+from shapegan.model.training.logger import EVERY, Ledger
 from shapegan.model.training.previews import draw_previews
 from shapegan.model.training.run_folder import RunFolder
 from shapegan.pipeline.errors import PlainError
