@@ -16,8 +16,8 @@ from shapegan.model.config import TrainConfig
 from shapegan.model.generation.evaluation import real_shapes, split_of
 from shapegan.model.metrics.scores import Health, Reference, Scores, clouds_of, health
 from shapegan.model.networks.generator import Generator
-from shapegan.model.presets import Overrides, choose_config
-from shapegan.model.recipes.step_random import PICTURES, Draws, seeded
+from shapegan.model.presets import Overrides, resolve_config
+from shapegan.model.recipes.step_random import PICTURES, StepRandom, seeded
 from shapegan.model.schedule import Budget
 from shapegan.model.shapes.image_grid import draw_shapes, write_png
 from shapegan.model.shapes.surface import Surface, extract
@@ -45,7 +45,7 @@ class Length:
 
 
 @dataclass(frozen=True)
-class Judged:
+class CriticInput:
     """What a set of shapes is worth."""
 
     name: str
@@ -108,7 +108,7 @@ def main(
     rows = [oracle(data, reference)]
     sizes = tuple(int(size) for size in stages.split(",")) if stages else None
     for name in presets.split(","):
-        config = choose_config(recipe, name, Overrides(stages=sizes, seed=seed))
+        config = resolve_config(recipe, name, Overrides(stages=sizes, seed=seed))
         with seeded(seed):
             generator = Generator(config.generator).to(device)
         rows += judge(f"{name}, untrained", generator, reference, work)
@@ -142,7 +142,7 @@ def held_out(data: Path) -> Reference:
     return Reference(clouds_of(real_shapes(dataset, split_of(dataset, "test")).surfaces, 1))
 
 
-def oracle(data: Path, reference: Reference) -> Judged:
+def oracle(data: Path, reference: Reference) -> CriticInput:
     """Training shapes in the place of generated ones: what a perfect memory would get."""
     dataset = Dataset(data)
     known = real_shapes(dataset, dataset.splits["train"][:SHAPES]).surfaces
@@ -157,10 +157,10 @@ def judge(
     steps: int = 0,
     minutes: float = 0.0,
     levels: Sequence[float] = LEVELS,
-) -> Iterator[Judged]:
+) -> Iterator[CriticInput]:
     """A row for each level; draws the shapes at level 0."""
     device = generator.latent_first.weight.device
-    latents = Draws(1, device=device).normal(PICTURES, SHAPES, generator.config.latent)
+    latents = StepRandom(1, device=device).normal(PICTURES, SHAPES, generator.config.latent)
     for level in levels:
         surfaces = [
             extract(generator, latent, resolution=RESOLUTION, level=level) for latent in latents
@@ -179,19 +179,19 @@ def row(
     steps: int = 0,
     minutes: float = 0.0,
     level: float = 0.0,
-) -> Judged:
+) -> CriticInput:
     """What a set of surfaces is worth, by chamfer distance."""
     clouds = clouds_of(surfaces, 0)
     scores = reference.scores(clouds, len(surfaces) - len(clouds), earth=False)
-    return Judged(name, steps, minutes, level, health(surfaces), scores)
+    return CriticInput(name, steps, minutes, level, health(surfaces), scores)
 
 
-def table(rows: Sequence[Judged]) -> str:
+def table(rows: Sequence[CriticInput]) -> str:
     """As Markdown."""
     return markdown(HEADS, [_cells(judged) for judged in rows])
 
 
-def _cells(judged: Judged) -> tuple[str, ...]:
+def _cells(judged: CriticInput) -> tuple[str, ...]:
     chamfer = judged.scores.chamfer
     return (
         judged.name,

@@ -161,7 +161,7 @@ def preprocess(root: Path, out: Path, dry_run: bool, **options: Any) -> None:
         from shapegan.pipeline.inputs.discover import discover
         from shapegan.pipeline.run.forecast import forecast
         from shapegan.pipeline.run.preprocess import preprocess as run
-        from shapegan.pipeline.run.progress import Meter, summarise
+        from shapegan.pipeline.run.progress import PreprocessProgress, summarise
 
         config = PreprocessConfig(
             **{field.name: options[field.name] for field in dataclasses.fields(PreprocessConfig)}
@@ -175,7 +175,7 @@ def preprocess(root: Path, out: Path, dry_run: bool, **options: Any) -> None:
         if dry_run:
             forecast(out, jobs, config, console)
             return
-        with Meter(len(jobs), console) as meter:
+        with PreprocessProgress(len(jobs), console) as meter:
             result = run(root.resolve(), jobs, config, out.resolve(), _run_settings(options), meter)
         summarise(out, *result, console)
 

@@ -38,7 +38,7 @@ from shapegan.pipeline.pictures.render import CLAY, Camera, Color
 from shapegan.pipeline.queries.winding import WindingField
 from shapegan.pipeline.run.plan import RunSettings
 from shapegan.pipeline.run.preprocess import preprocess
-from shapegan.pipeline.run.progress import Meter
+from shapegan.pipeline.run.progress import PreprocessProgress
 from shapegan.pipeline.samples.sample import make_sample, write_samples
 from shapegan.pipeline.samples.spoil import delete_area, flip_faces, polygon_soup
 from shapegan.pipeline.sdf.flood_fill import FloodedDistance
@@ -87,7 +87,7 @@ def sheet() -> None:
         list(write_samples(("chairs", "tables", "sofas", "planes"), 4, 0, meshes))
         config = PreprocessConfig(points=0)
         jobs = [job for job in discover(meshes, (), None, ()).jobs if job.id in ids]
-        with Meter(len(jobs), Console(stderr=True)) as meter:
+        with PreprocessProgress(len(jobs), Console(stderr=True)) as meter:
             preprocess(meshes, jobs, config, out, RunSettings(workers=0), meter)
         write_sheet(file, Dataset(out), Choice(ids=ids), None, SheetSettings(panel=240))
         compress(Image.open(file).convert("RGB"), IMAGES / "sheet.png")

@@ -8,7 +8,7 @@ from shapegan.pipeline.schema import MANIFEST_NAME
 DEFAULT_DATA = Path("datasets")
 
 
-def choose_data(path: Path | None) -> Path:
+def resolve_data(path: Path | None) -> Path:
     """The dataset's folder: the one given, or `datasets`, or the only dataset in there.
 
     Raises:

@@ -27,18 +27,18 @@ class Ranks:
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
 
     @property
-    def leads(self) -> bool:
+    def is_main(self) -> bool:
         """Whether this process writes the run's files."""
         return self.rank == 0
 
-    def share(self, module: nn.Module) -> nn.Module:
+    def wrap_ddp(self, module: nn.Module) -> nn.Module:
         """The module, averaging its gradients over all processes if there are several."""
         if self.world == 1:
             return module
         ids = [self.device.index] if self.device.type == "cuda" else None
         return DistributedDataParallel(module, device_ids=ids)
 
-    def any(self, *flags: bool) -> list[bool]:
+    def any_rank(self, *flags: bool) -> list[bool]:
         """Each flag, whether it is set in any process."""
         if self.world == 1:
             return list(flags)
@@ -46,7 +46,7 @@ class Ranks:
         distributed.all_reduce(joined, distributed.ReduceOp.MAX)
         return [bool(flag) for flag in joined]
 
-    def lead(self, value: float) -> float:
+    def broadcast(self, value: float) -> float:
         """The number that the leading process has."""
         if self.world == 1:
             return value

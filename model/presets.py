@@ -45,7 +45,7 @@ def _paper_point() -> TrainConfig:
         ),
         generator=GeneratorConfig(norm=True, bounded=False, frame="sphere"),
         critic=PointCriticConfig(),
-        squash="none",
+        clip_mode="none",
     )
 
 
@@ -78,7 +78,7 @@ def _fast_voxel() -> TrainConfig:
         objective=_R1,
         optimiser=_ADAM,
         clip_voxels=1.5,
-        squash="soft",
+        clip_mode="soft",
         ema_halflife=200,
     )
 
@@ -103,7 +103,7 @@ def _fast_point() -> TrainConfig:
         objective=_R1,
         optimiser=_ADAM,
         clip=0.1,
-        squash="soft",
+        clip_mode="soft",
         ema_halflife=200,
     )
 
@@ -131,7 +131,7 @@ def _demo_voxel() -> TrainConfig:
         objective=_R1,
         optimiser=_ADAM,
         clip_voxels=1.5,
-        squash="soft",
+        clip_mode="soft",
         ema_halflife=50,
     )
 
@@ -151,7 +151,7 @@ def _demo_point() -> TrainConfig:
         critic=PointCriticConfig(features=(64, 128, 256), head=(128,)),
         objective=_R1,
         optimiser=_ADAM,
-        squash="soft",
+        clip_mode="soft",
         ema_halflife=50,
     )
 
@@ -202,7 +202,7 @@ class Overrides:
     seed: int = 0
 
 
-def choose_config(recipe: str, name: str, overrides: Overrides) -> TrainConfig:
+def resolve_config(recipe: str, name: str, overrides: Overrides) -> TrainConfig:
     """A preset with what the user wants otherwise.
 
     Raises:

@@ -40,7 +40,7 @@ class MeshSDF:
         method: how signs were found, and what was thickened or closed
             (`shapegan.pipeline.schema.MeshReport`).
         quality: how well the field agrees with the mesh (`shapegan.pipeline.sdf.quality.Quality`);
-            its `refusal()` says why the field should not be trusted, or nothing.
+            its `rejection_reason()` says why the field should not be trusted, or nothing.
     """
 
     def __init__(
@@ -210,7 +210,7 @@ def mesh_to_voxels(
     if voxel_resolution < 2:
         raise ValueError(f"voxel_resolution: got {voxel_resolution}, takes 2 or more")
     made = MeshSDF(mesh)
-    if check_result and (reason := made.quality.refusal()):
+    if check_result and (reason := made.quality.rejection_reason()):
         raise BadMeshError(reason)
     if not pad and not return_gradients:
         return made.voxels(voxel_resolution)

@@ -149,6 +149,6 @@ def _field(path: Path) -> MeshSDF:
         made = MeshSDF(load(path))
     except BadMeshError as error:
         raise ReconstructionError(f"{path}: {error}; name another mesh") from error
-    if reason := made.quality.refusal():
+    if reason := made.quality.rejection_reason():
         raise ReconstructionError(f"{path} has no field to be trusted: {reason}")
     return made

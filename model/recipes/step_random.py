@@ -15,7 +15,7 @@ LATENTS, MIXING, WEIGHTS, NOISE, PICTURES, CHOICE = range(6)
 """What is drawn: each has a stream of its own."""
 
 
-class Draws:
+class StepRandom:
     """The numbers of one step.
 
     Args:

@@ -36,14 +36,14 @@ waited for data. `distance`: the critic's score of real shapes less that of gene
 `overall`: progress of the run, 0 to 1."""
 
 
-class Ledger:
+class MetricsLogger:
     """Sums up what steps give, without waiting for the device, and writes a row now and then.
 
     Args:
         path: Of metrics.csv.
         events: Folder for TensorBoard's events.
         position: Where the run goes on: later rows, of a run that was killed, are dropped.
-        state: What an earlier ledger's `state` gave.
+        state: What an earlier logger's `state` gave.
     """
 
     def __init__(

@@ -16,7 +16,7 @@ from shapegan.pipeline.wording import duration, readable_size
 _LINE_SECONDS = 30.0
 
 
-class Meter:
+class TrainingProgress:
     """Shows a run: as a bar in a terminal, elsewhere as a line now and then.
 
     Args:
@@ -36,7 +36,7 @@ class Meter:
         self._bar = Progress(*columns, console=console, disable=not console.is_terminal)
         self._task = self._bar.add_task("", total=1.0)
 
-    def __enter__(self) -> "Meter":
+    def __enter__(self) -> "TrainingProgress":
         self._bar.start()
         return self
 

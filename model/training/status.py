@@ -18,7 +18,7 @@ _ROWS = 10
 
 
 @dataclass(frozen=True)
-class RunStanding:
+class RunStatus:
     """How far a training is."""
 
     path: str
@@ -50,7 +50,7 @@ class RunStanding:
     """Seconds since it was written."""
 
 
-def run_standing(path: Path) -> RunStanding:
+def run_status(path: Path) -> RunStatus:
     """Reads what is there; a training that goes on is not disturbed.
 
     Raises:
@@ -64,7 +64,7 @@ def run_standing(path: Path) -> RunStanding:
     # A finished run may have been made longer.
     complete = not running and latest is not None and end.exists() and end.samefile(latest)
     stage = last.get("stage")
-    return RunStanding(
+    return RunStatus(
         path=str(path),
         running=running,
         complete=complete,

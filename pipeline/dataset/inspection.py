@@ -20,9 +20,9 @@ from shapegan.pipeline import schema
 from shapegan.pipeline.dataset.manifest import (
     DatasetError,
     Manifest,
+    find_rejections,
     read_manifest,
     read_reports,
-    turned_away,
 )
 from shapegan.pipeline.schema import MeshReport
 from shapegan.pipeline.taxonomy import describe
@@ -161,7 +161,7 @@ def _show_counts(summary: Summary, console: Console) -> None:
 
 
 def _show_reasons(summary: Summary, console: Console) -> None:
-    away = turned_away(summary.reports)
+    away = find_rejections(summary.reports)
     if not away:
         return
     table = _table(console, "Turned away", "reason", "meshes", "status", "such as")

@@ -155,7 +155,7 @@ def fingerprint(jobs: Sequence[Job]) -> str:
 
 
 @dataclass(frozen=True)
-class TurnedAway:
+class Rejections:
     """Meshes that are not in the dataset for one reason."""
 
     status: str
@@ -166,7 +166,7 @@ class TurnedAway:
     """Id of the first of them."""
 
 
-def publish(out: Path, manifest: Manifest) -> tuple[Manifest, list[TurnedAway]]:
+def publish(out: Path, manifest: Manifest) -> tuple[Manifest, list[Rejections]]:
     """Writes `meshes.csv` and `dataset.json` from the whole shards, however many there are.
 
     Returns:
@@ -188,10 +188,10 @@ def publish(out: Path, manifest: Manifest) -> tuple[Manifest, list[TurnedAway]]:
         splits=splits,
     )
     write_text(out / schema.MANIFEST_NAME, manifest.to_json())
-    return manifest, turned_away(reports)
+    return manifest, find_rejections(reports)
 
 
-def turned_away(reports: Iterable[MeshReport]) -> list[TurnedAway]:
+def find_rejections(reports: Iterable[MeshReport]) -> list[Rejections]:
     """Groups the meshes that are not `ok` by reason, whatever the figures in it."""
     groups: dict[tuple[str, str], list[MeshReport]] = {}
     for report in reports:
@@ -199,7 +199,7 @@ def turned_away(reports: Iterable[MeshReport]) -> list[TurnedAway]:
             reason = re.sub(r"\d[\d.,]*(e[+-]?\d+)?", "#", report.reason)
             groups.setdefault((report.status, reason), []).append(report)
     found = [
-        TurnedAway(status, group[0].reason, len(group), group[0].id)
+        Rejections(status, group[0].reason, len(group), group[0].id)
         for (status, _), group in groups.items()
     ]
     return sorted(found, key=lambda one: -one.count)

@@ -29,7 +29,7 @@ _LIBRARY_VERSIONS = ("v110", "v110")
 
 
 @dataclass(frozen=True)
-class Field:
+class H5Field:
     """One chunked dataset of a shard."""
 
     name: str
@@ -48,16 +48,16 @@ def point_sets(config: PreprocessConfig) -> tuple[str, ...]:
     return schema.POINT_SETS if config.cloud else schema.POINT_SETS[:2]
 
 
-def fields(config: PreprocessConfig) -> list[Field]:
+def h5_fields(config: PreprocessConfig) -> list[H5Field]:
     """The chunked datasets of a shard, in the order in which a row of them is written."""
     found = []
     for resolution in config.resolutions:
         grid, chunk = (resolution,) * 3, (min(resolution, _GRID_CHUNK),) * 3
-        found.append(Field(schema.voxel_name(resolution), grid, "<f2", chunk, True))
+        found.append(H5Field(schema.voxel_name(resolution), grid, "<f2", chunk, True))
     rows, run = config.points, min(config.points, schema.POINT_CHUNK)
     for name in point_sets(config):
-        found.append(Field(schema.position_name(name), (rows, 3), "<i2", (run, 3), False))
-        found.append(Field(schema.sdf_name(name), (rows,), "<f2", (run,), False))
+        found.append(H5Field(schema.position_name(name), (rows, 3), "<i2", (run, 3), False))
+        found.append(H5Field(schema.sdf_name(name), (rows,), "<f2", (run,), False))
     return found
 
 
@@ -71,7 +71,7 @@ def _arrays(shape: Shape) -> dict[str, NDArray[Any]]:
     return arrays
 
 
-def _check_fits(shape: Shape, layout: list[Field]) -> dict[str, NDArray[Any]]:
+def _check_fits(shape: Shape, layout: list[H5Field]) -> dict[str, NDArray[Any]]:
     arrays = _arrays(shape)
     if sorted(arrays) != sorted(field.name for field in layout):
         raise ValueError(f"{shape.id}: expected {[f.name for f in layout]}, got {list(arrays)}")
@@ -108,7 +108,7 @@ def _create(
     file.create_dataset("center", (count, 3), "<f4")
     file.create_dataset("scale_cube", (count,), "<f4")
     file.create_dataset("scale_sphere", (count,), "<f4")
-    for field in fields(config):
+    for field in h5_fields(config):
         packing = {"compression": "gzip", "compression_opts": 4, "shuffle": True}
         file.create_dataset(
             field.name,
@@ -120,7 +120,7 @@ def _create(
         )
 
 
-def _put(file: h5py.File, row: int, shape: Shape, layout: list[Field]) -> None:
+def _put(file: h5py.File, row: int, shape: Shape, layout: list[H5Field]) -> None:
     for name, array in _check_fits(shape, layout).items():
         file[name][row] = array
     file["center"][row] = shape.center
@@ -128,7 +128,7 @@ def _put(file: h5py.File, row: int, shape: Shape, layout: list[Field]) -> None:
     file["scale_sphere"][row] = shape.scale_sphere
 
 
-def _copy(source: h5py.File, file: h5py.File, row: int, layout: list[Field]) -> None:
+def _copy(source: h5py.File, file: h5py.File, row: int, layout: list[H5Field]) -> None:
     """Copies a part's only shape; its chunks go over as they are, compressed once and for all."""
     for name in ("center", "scale_cube", "scale_sphere"):
         file[name][row] = source[name][0]
@@ -184,7 +184,7 @@ def write_shard(path: Path, shapes: Sequence[Shape], config: PreprocessConfig) -
         ValueError: where a shape does not fit the configuration.
         OutputError: where `path` cannot be written.
     """
-    layout = fields(config)
+    layout = h5_fields(config)
     with _new_file(path) as file:
         _create(file, config, [s.id for s in shapes], [s.category for s in shapes])
         for row, shape in enumerate(shapes):
@@ -195,7 +195,7 @@ def join_shards(
     path: Path, parts: Sequence[Path], reports: Sequence[MeshReport], config: PreprocessConfig
 ) -> None:
     """Writes a shard out of shards of one shape each, and of those shapes' reports."""
-    layout = fields(config)
+    layout = h5_fields(config)
     with _new_file(path) as file:
         _create(file, config, [r.id for r in reports], [r.category for r in reports])
         for row, part in enumerate(parts):

@@ -8,7 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from shapegan.pipeline import schema
-from shapegan.pipeline.dataset.manifest import DatasetError, TurnedAway, read_manifest, turned_away
+from shapegan.pipeline.dataset.manifest import (
+    DatasetError,
+    Rejections,
+    find_rejections,
+    read_manifest,
+)
 from shapegan.pipeline.dataset.staging import read_record, read_report, report_path
 from shapegan.pipeline.schema import MeshReport
 
@@ -18,7 +23,7 @@ _WINDOW = 900.0
 
 
 @dataclass(frozen=True)
-class DatasetStanding:
+class DatasetStatus:
     """How far a dataset is."""
 
     path: str
@@ -41,11 +46,11 @@ class DatasetStanding:
     meshes_per_second: float | None
     """Of late; None where no run goes on, or it has done nothing yet."""
     seconds_left: float | None
-    turned_away: list[TurnedAway]
+    find_rejections: list[Rejections]
     """Why meshes are missing, the most frequent reason first."""
 
 
-def dataset_standing(path: Path) -> DatasetStanding:
+def dataset_status(path: Path) -> DatasetStatus:
     """Reads what is there; a run that goes on is not disturbed.
 
     Raises:
@@ -78,7 +83,7 @@ def dataset_standing(path: Path) -> DatasetStanding:
     running = is_locked(path)
     rate = _speed(path, moments) if running else None
     left = manifest.meshes - len(reports)
-    return DatasetStanding(
+    return DatasetStatus(
         path=str(path),
         running=running,
         complete=shards == manifest.shard_count,
@@ -91,7 +96,7 @@ def dataset_standing(path: Path) -> DatasetStanding:
         last_change=age(max((when for when, _ in moments), default=None)),
         meshes_per_second=rate,
         seconds_left=left / rate if rate else None,
-        turned_away=turned_away(reports),
+        find_rejections=find_rejections(reports),
     )
 
 

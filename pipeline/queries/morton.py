@@ -7,7 +7,7 @@ _CELLS = 64
 """Along a side."""
 
 
-def coherent_order(points: NDArray[np.float32]) -> NDArray[np.intp]:
+def morton_order(points: NDArray[np.float32]) -> NDArray[np.intp]:
     """A Morton curve: quickly had.
 
     Args:

@@ -21,7 +21,7 @@ BLOCK = 64
 """So many times `LANES` neighbours bound each other's searches."""
 
 
-class Surface:
+class TriangleQueries:
     """Triangles to be asked."""
 
     def __init__(
@@ -44,7 +44,7 @@ class Surface:
             self._mesh = wp.Mesh(self.vertices, self.faces.flatten())
 
     def nearest(self, points: Any, reach: Any | None = None) -> Any:
-        """The `Nearest` of points (N,), all arrays Warp's.
+        """The `NearestPoints` of points (N,), all arrays Warp's.
 
         Args:
             points: vectors, neighbours one after the other.
@@ -53,7 +53,7 @@ class Surface:
         count = len(points)
         if reach is None:
             reach = wp.full(count, kernels.NOWHERE, dtype=float, device=self.device)
-        found: Any = kernels.Nearest()
+        found: Any = kernels.NearestPoints()
         found.face = wp.full(count, -1, dtype=int, device=self.device)
         found.distance = wp.empty(count, dtype=float, device=self.device)
         found.closest = wp.empty(count, dtype=wp.vec3, device=self.device)

@@ -25,7 +25,7 @@ WHICH = wp.types.vector(length=LANES, dtype=int)
 
 
 @wp.struct
-class Nearest:
+class NearestPoints:
     # The nearest point of triangles, for each of N points: whose it is and the weights of its first
     # two corners, or -1 and `NOWHERE` where there is none.
     distance: wp.array(dtype=float)
@@ -296,7 +296,7 @@ def look_closer(
     vertices: wp.array(dtype=wp.vec3),
     faces: wp.array2d(dtype=int),
     points: wp.array(dtype=wp.vec3),
-    nearest: Nearest,
+    nearest: NearestPoints,
 ) -> None:
     # Where on the triangles that were found the nearest points are.
     i = wp.tid()
@@ -317,7 +317,7 @@ def look_closer(
 
 
 @wp.kernel
-def put(rows: wp.array(dtype=int), others: Nearest, nearest: Nearest) -> None:
+def put(rows: wp.array(dtype=int), others: NearestPoints, nearest: NearestPoints) -> None:
     # Replaces rows by others.
     i = wp.tid()
     row = rows[i]
@@ -328,7 +328,7 @@ def put(rows: wp.array(dtype=int), others: Nearest, nearest: Nearest) -> None:
 
 
 @wp.kernel
-def put_nearer(others: Nearest, nearest: Nearest) -> None:
+def put_nearer(others: NearestPoints, nearest: NearestPoints) -> None:
     # Replaces what is farther than others, whose faces have no number.
     i = wp.tid()
     if others.distance[i] < nearest.distance[i]:

@@ -27,7 +27,7 @@ from shapegan.pipeline.arrays import halves
 from shapegan.pipeline.queries import crossing_kernels
 from shapegan.pipeline.queries import winding_kernels as kernels
 from shapegan.pipeline.queries.bvh_kernels import LANES
-from shapegan.pipeline.queries.morton import coherent_order
+from shapegan.pipeline.queries.morton import morton_order
 from shapegan.pipeline.queries.winding_bvh import build_winding_tree
 
 LEVELS = (8, 24, 64)
@@ -176,7 +176,7 @@ class WindingField:
 
     def _ask(self, data: Any, points: NDArray[np.float32], exact: bool) -> NDArray[np.float32]:
         # Neighbours walk the same way through the tree.
-        order = coherent_order(points)
+        order = morton_order(points)
         queries: Any = wp.array(points[order], dtype=wp.vec3, device=self.device)
         if exact:
             winding = self._walk(data, queries)

@@ -38,7 +38,7 @@ from shapegan import __version__
 from shapegan.pipeline.dataset.staging import ShardRecord, finish_shard
 from shapegan.pipeline.run.child_process import ChildProcess, WorkerStoppedError
 from shapegan.pipeline.run.local_pool import RunError, record_failure
-from shapegan.pipeline.run.plan import Join, Progress, RunSettings
+from shapegan.pipeline.run.plan import Join, ProgressReporter, RunSettings
 from shapegan.pipeline.run.tasks import Task, do_isolated, prepare
 from shapegan.pipeline.schema import MeshReport
 from shapegan.pipeline.warp_runtime import has_device
@@ -73,7 +73,9 @@ def default_workers() -> tuple[int, str]:
 
 
 @contextlib.contextmanager
-def open_dask_pool(settings: RunSettings, out: Path, progress: Progress) -> Iterator["DaskPool"]:
+def open_dask_pool(
+    settings: RunSettings, out: Path, progress: ProgressReporter
+) -> Iterator["DaskPool"]:
     """Connect to the workers that the settings name, and give each of them child processes.
 
     Raises:
@@ -191,7 +193,7 @@ def _children(client: Client, settings: RunSettings, out: Path) -> Iterator[str]
 
 
 @contextlib.contextmanager
-def _company(client: Client, progress: Progress) -> Iterator[None]:
+def _company(client: Client, progress: ProgressReporter) -> Iterator[None]:
     """Tells which Dask workers come and go."""
     count = len(client.scheduler_info(n_workers=-1)["workers"])
     progress.note(f"{count} Dask workers" if count else _NOBODY)
@@ -208,7 +210,7 @@ def _company(client: Client, progress: Progress) -> Iterator[None]:
 class _Company:
     """The workers that a scheduler has, as its events tell."""
 
-    def __init__(self, progress: Progress, count: int) -> None:
+    def __init__(self, progress: ProgressReporter, count: int) -> None:
         self._progress = progress
         self._count = count
         self.over = False

@@ -8,7 +8,7 @@ from pathlib import Path
 from rich.console import Console
 
 from shapegan.pipeline.config import PreprocessConfig
-from shapegan.pipeline.dataset.shards import fields
+from shapegan.pipeline.dataset.shards import h5_fields
 from shapegan.pipeline.schema import Job
 from shapegan.pipeline.wording import counted, readable_size
 
@@ -16,7 +16,7 @@ from shapegan.pipeline.wording import counted, readable_size
 def shape_bytes(config: PreprocessConfig) -> int:
     """Bytes of one shape on disk, at most: voxels are compressed, and by how much depends."""
     total = 0
-    for one in fields(config):
+    for one in h5_fields(config):
         size = 2  # every dataset holds numbers of two bytes
         for length in one.shape:
             size *= length

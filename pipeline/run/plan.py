@@ -31,7 +31,7 @@ class RunSettings:
     """What makes a shape of a mesh, see `shapegan.pipeline.run.child_process`."""
 
 
-class Progress(Protocol):
+class ProgressReporter(Protocol):
     """Who wants to know how far a run is."""
 
     def resume(self, reports: Sequence[MeshReport]) -> None:
@@ -62,7 +62,7 @@ class Plan:
     jobs: Sequence[Job]
     manifest: Manifest
     settings: RunSettings
-    progress: Progress
+    progress: ProgressReporter
     left: dict[int, int] = field(default_factory=dict)
     """Shard -> meshes that are not back yet."""
 

@@ -10,12 +10,12 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from shapegan.pipeline.config import PreprocessConfig
-from shapegan.pipeline.dataset.manifest import Manifest, TurnedAway, opened_output, publish
+from shapegan.pipeline.dataset.manifest import Manifest, Rejections, opened_output, publish
 from shapegan.pipeline.dataset.staging import PART_FOLDER
 from shapegan.pipeline.files import OutputError
 from shapegan.pipeline.run.dask_pool import open_dask_pool
 from shapegan.pipeline.run.local_pool import LocalPool, Pool
-from shapegan.pipeline.run.plan import Plan, Progress, RunSettings
+from shapegan.pipeline.run.plan import Plan, ProgressReporter, RunSettings
 from shapegan.pipeline.run.tasks import Task
 from shapegan.pipeline.schema import Job
 
@@ -26,8 +26,8 @@ def preprocess(
     config: PreprocessConfig,
     out: Path,
     settings: RunSettings,
-    progress: Progress,
-) -> tuple[Manifest, list[TurnedAway]]:
+    progress: ProgressReporter,
+) -> tuple[Manifest, list[Rejections]]:
     """Makes a dataset, or the rest of one.
 
     Whatever ends a run early, whole shards and the parts of others stay, and the manifest says

@@ -11,7 +11,7 @@ from shapegan.pipeline.meshes.triangle_mesh import BadMeshError
 from shapegan.pipeline.schema import Job, MeshReport, Outcome, Shape
 from shapegan.pipeline.sdf.mesh_field import MeshField, make_field
 from shapegan.pipeline.sdf.sampling import generator, sample_points
-from shapegan.pipeline.sdf.scan import points_refusal, voxels_refusal
+from shapegan.pipeline.sdf.scan import points_rejection, voxels_rejection
 
 
 def process(job: Job, config: PreprocessConfig, device: str = "cpu") -> Outcome:
@@ -37,10 +37,10 @@ def process(job: Job, config: PreprocessConfig, device: str = "cpu") -> Outcome:
 
     # 2. Ask it everywhere, unless it is no good.
     shape = None
-    reason = "" if config.method == "scan" else made.quality.refusal()
+    reason = "" if config.method == "scan" else made.quality.rejection_reason()
     if not reason:
         shape = _ask(made, job, config)
-        reason = _scan_refusal(shape) if config.method == "scan" else ""
+        reason = _scan_rejection(shape) if config.method == "scan" else ""
     report = replace(
         report,
         status="rejected" if reason else "ok",
@@ -68,9 +68,9 @@ def _ask(made: MeshField, job: Job, config: PreprocessConfig) -> Shape:
     )
 
 
-def _scan_refusal(shape: Shape) -> str:
+def _scan_rejection(shape: Shape) -> str:
     """The paper's own checks."""
-    reasons = [voxels_refusal(grid.astype(np.float32)) for grid in shape.voxels.values()]
+    reasons = [voxels_rejection(grid.astype(np.float32)) for grid in shape.voxels.values()]
     if "uniform" in shape.points:
-        reasons.append(points_refusal(shape.points["uniform"].sdf.astype(np.float32)))
+        reasons.append(points_rejection(shape.points["uniform"].sdf.astype(np.float32)))
     return next(filter(None, reasons), "")

@@ -12,7 +12,7 @@ from rich.progress import BarColumn, Progress, TextColumn
 from rich.table import Table
 
 from shapegan.pipeline import schema
-from shapegan.pipeline.dataset.manifest import Manifest, TurnedAway
+from shapegan.pipeline.dataset.manifest import Manifest, Rejections
 from shapegan.pipeline.schema import MeshReport
 from shapegan.pipeline.wording import counted, duration, readable_size
 
@@ -20,7 +20,7 @@ _LINE_SECONDS = 30.0
 _REASONS = 20
 
 
-class Meter:
+class PreprocessProgress:
     """Counts meshes and shows them: as a bar in a terminal, elsewhere as a line now and then."""
 
     def __init__(
@@ -36,7 +36,7 @@ class Meter:
         self._bar = Progress(*columns, console=console, disable=not console.is_terminal)
         self._task = self._bar.add_task(self.text(), total=total)
 
-    def __enter__(self) -> "Meter":
+    def __enter__(self) -> "PreprocessProgress":
         self._bar.start()
         return self
 
@@ -93,7 +93,7 @@ class Meter:
         self._console.print(text, highlight=False, markup=False, emoji=False, soft_wrap=True)
 
 
-def summarise(out: Path, manifest: Manifest, away: Sequence[TurnedAway], console: Console) -> None:
+def summarise(out: Path, manifest: Manifest, away: Sequence[Rejections], console: Console) -> None:
     """Says what a run has made, and why meshes are missing."""
     if away:
         console.print(_table_of(away[:_REASONS]))
@@ -110,7 +110,7 @@ def summarise(out: Path, manifest: Manifest, away: Sequence[TurnedAway], console
     )
 
 
-def _table_of(away: Sequence[TurnedAway]) -> Table:
+def _table_of(away: Sequence[Rejections]) -> Table:
     table = Table(
         "meshes", "status", "reason", "such as", title="Turned away", title_justify="left"
     )

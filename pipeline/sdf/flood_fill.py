@@ -15,8 +15,8 @@ import warp as wp
 from numpy.typing import NDArray
 from scipy.ndimage import binary_dilation, label
 
-from shapegan.pipeline.queries.morton import coherent_order
-from shapegan.pipeline.queries.nearest import Surface
+from shapegan.pipeline.queries.morton import morton_order
+from shapegan.pipeline.queries.nearest import TriangleQueries
 from shapegan.pipeline.schema import grid_points, voxel_spacing
 from shapegan.pipeline.sdf.sampling import points_on_faces
 
@@ -48,7 +48,7 @@ class FloodedDistance:
         self.device = device
         self.thickness = thickness
         self._vertices, self._faces = vertices.astype(np.float32), faces
-        self._surface = Surface(vertices, faces, device)
+        self._surface = TriangleQueries(vertices, faces, device)
         near = self._is_near(grid_points(RESOLUTION), voxel_spacing(RESOLUTION))
         self._outside = flood(near.reshape((RESOLUTION,) * 3))
 
@@ -62,7 +62,7 @@ class FloodedDistance:
     def _nearest(
         self, points: NDArray[np.float32], reach: Any = None
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        order = coherent_order(points)
+        order = morton_order(points)
         queries: Any = wp.array(points[order], dtype=wp.vec3, device=self.device)
         found = self._surface.nearest(queries, reach)
         distance, closest = np.empty(len(points), np.float32), np.empty_like(points)

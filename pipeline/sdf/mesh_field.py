@@ -10,7 +10,7 @@ from shapegan.pipeline.meshes.clean import clean
 from shapegan.pipeline.meshes.triangle_mesh import Frame, TriangleMesh, frame_of
 from shapegan.pipeline.sdf.flood_fill import FloodedDistance
 from shapegan.pipeline.sdf.quality import Quality, measure
-from shapegan.pipeline.sdf.sampling import Field
+from shapegan.pipeline.sdf.sampling import FieldProtocol
 from shapegan.pipeline.sdf.scan import CUBE_RADIUS, ScannedSurface
 from shapegan.pipeline.sdf.signed_distance import SignedDistance
 from shapegan.pipeline.shell.build import Shell, build_shell
@@ -31,9 +31,9 @@ class MeshField:
     """A mesh's field, and what is known of it."""
 
     frame: Frame
-    field: Field
+    field: FieldProtocol
     """For voxels; cube frame."""
-    ball_field: Field
+    ball_field: FieldProtocol
     """For points of the ball: the same one, but for `scan`, which looks twice; cube frame."""
     method: str
     """As in `shapegan.pipeline.schema.MeshReport`."""
@@ -67,11 +67,11 @@ def make_field(
     cube = (mesh.vertices - frame.center) / frame.scale_cube
     shell = build_shell(cube, mesh.faces, device)
     first = _by_winding(shell, frame, sheet_thickness, device)
-    if not first.quality.refusal() or sheet_thickness == 0:
+    if not first.quality.rejection_reason() or sheet_thickness == 0:
         return first
     flooded = FloodedDistance(cube, mesh.faces, sheet_thickness, device)
     quality = measure(flooded.voxels(JUDGED), shell.visible, sheet_thickness)
-    if quality.refusal():
+    if quality.rejection_reason():
         return first
     return replace(first, field=flooded, ball_field=flooded, method="flood", quality=quality)
 

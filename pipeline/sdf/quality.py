@@ -37,7 +37,7 @@ class Quality:
     """Edges over which the field changes by more than their length, over edges that it crosses
     zero on: a distance cannot do that, so the sign must be wrong on one side."""
 
-    def refusal(self) -> str:
+    def rejection_reason(self) -> str:
         """Why the field cannot be used: one line, empty if it can."""
         if self.inside_fraction == 0.0:
             return "nothing inside: no voxel has a negative distance"

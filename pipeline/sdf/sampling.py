@@ -23,7 +23,7 @@ NEAR_SHARE = 47 / 50
 """Share of DeepSDF's mix that lies near the surface (Park et al. 2019, supplementary B.1)."""
 
 
-class Field(Protocol):
+class FieldProtocol(Protocol):
     """A signed distance field in the cube frame, of whatever method."""
 
     def signed_distances(
@@ -77,7 +77,7 @@ def points_on_faces(
 
 
 def sample_points(
-    field: Field, frame: Frame, count: int, cloud: bool, rng: np.random.Generator
+    field: FieldProtocol, frame: Frame, count: int, cloud: bool, rng: np.random.Generator
 ) -> dict[str, Points]:
     """The point sets of one shape, as a shard holds them.
 
@@ -101,7 +101,7 @@ def sample_points(
 class SphereField:
     """A field of the cube frame, seen from the sphere frame."""
 
-    def __init__(self, field: Field, scale: float) -> None:
+    def __init__(self, field: FieldProtocol, scale: float) -> None:
         """Wraps a field.
 
         Args:

@@ -118,7 +118,7 @@ class ScannedSurface:
         return scanned[rng.integers(len(scanned), size=count)].astype(np.float32)
 
 
-def voxels_refusal(voxels: NDArray[np.floating]) -> str:
+def voxels_rejection(voxels: NDArray[np.floating]) -> str:
     """The paper's check of a voxel grid (R, R, R): why it cannot be used, empty if it can.
 
     No distance may fall by more than 1.1 times a cell's diagonal from one voxel to the next. As
@@ -134,7 +134,7 @@ def voxels_refusal(voxels: NDArray[np.floating]) -> str:
     return f"jumps: {resolution}^3 distances fall by {voxel:.1f} voxels from one voxel to the next"
 
 
-def points_refusal(sdf: NDArray[np.floating]) -> str:
+def points_rejection(sdf: NDArray[np.floating]) -> str:
     """The paper's check of the uniform points' distances (N,): why not, empty if good."""
     share = float((sdf < 0).mean())
     return "" if share >= MIN_INSIDE else f"too little inside: {share:.2%} of the uniform points"

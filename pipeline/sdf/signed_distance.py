@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from shapegan.pipeline.arrays import largest
 from shapegan.pipeline.queries import nearest_kernels
-from shapegan.pipeline.queries.morton import coherent_order
-from shapegan.pipeline.queries.nearest import Surface
+from shapegan.pipeline.queries.morton import morton_order
+from shapegan.pipeline.queries.nearest import TriangleQueries
 from shapegan.pipeline.schema import grid_points
 from shapegan.pipeline.sdf import signed_distance_kernels
 from shapegan.pipeline.sdf.caps import find_lids
@@ -39,11 +39,11 @@ class SignedDistance:
         self.thin_faces, self.lid_faces = 0, 0
         self.sheet_faces = len(shell.sheets) if sheet_thickness > 0 else 0
         self._shell = shell
-        self._solid = Surface(shell.vertices, shell.pieces, device)
+        self._solid = TriangleQueries(shell.vertices, shell.pieces, device)
         self._outer = self._solid
         if not shell.outer.all():
-            self._outer = Surface(shell.vertices, shell.pieces[shell.outer], device)
-        self._lids: Surface | None = None
+            self._outer = TriangleQueries(shell.vertices, shell.pieces[shell.outer], device)
+        self._lids: TriangleQueries | None = None
         self._finest: _Asked | None = None
         self._answered: NDArray[np.float32] | None = None
         even = np.full(len(shell.vertices), self.thickness, np.float32)
@@ -51,7 +51,7 @@ class SignedDistance:
         self._walls = self._thick(shell.pieces[:0], np.zeros_like(even))
 
     def _thick(self, faces: NDArray[np.int32], swell: NDArray[np.float32]) -> "_Thick":
-        surface = Surface(self._shell.vertices, faces, self.device)
+        surface = TriangleQueries(self._shell.vertices, faces, self.device)
         most = float(swell.max(initial=0))
         return _Thick(surface, wp.array(swell, dtype=float, device=self.device), most)
 
@@ -92,7 +92,7 @@ class SignedDistance:
         voxels = self.voxels(resolution)
         lids = find_lids(voxels, self._finest.in_order(winding).reshape(shape))
         if len(lids[1]):
-            self._lids, self.lid_faces = Surface(*lids, self.device), len(lids[1])
+            self._lids, self.lid_faces = TriangleQueries(*lids, self.device), len(lids[1])
             self._bring_lids(self._finest)
             self._answered = None
         return self.voxels(resolution)
@@ -109,7 +109,7 @@ class SignedDistance:
 
     def _ask(self, points: NDArray[np.float32]) -> "_Asked":
         """Finds what is nearest, and the winding numbers."""
-        order = coherent_order(points)
+        order = morton_order(points)
         queries: Any = wp.array(points[order], dtype=wp.vec3, device=self.device)
         nearest = self._solid.nearest(queries)
         clearance = wp.clone(nearest.distance)
@@ -175,7 +175,7 @@ class SignedDistance:
 class _Thick:
     """What is thickened."""
 
-    surface: Surface
+    surface: TriangleQueries
     swell: Any
     """(V,), by how much at each vertex."""
     most: float

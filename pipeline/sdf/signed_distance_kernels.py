@@ -8,7 +8,7 @@
 
 import warp as wp
 
-from shapegan.pipeline.queries.nearest_kernels import Nearest
+from shapegan.pipeline.queries.nearest_kernels import NearestPoints
 from shapegan.pipeline.warp_runtime import start_warp
 
 # Nothing here is differentiated; adjoint code would treble the time to compile.
@@ -19,7 +19,7 @@ start_warp()
 
 @wp.func
 def mixed(
-    values: wp.array(dtype=float), faces: wp.array2d(dtype=int), nearest: Nearest, i: int
+    values: wp.array(dtype=float), faces: wp.array2d(dtype=int), nearest: NearestPoints, i: int
 ) -> float:
     # What values at vertices come to at the i-th nearest point.
     face = nearest.face[i]
@@ -35,7 +35,7 @@ def mixed(
 @wp.kernel
 def sign(
     points: wp.array(dtype=wp.vec3),
-    nearest: Nearest,
+    nearest: NearestPoints,
     winding: wp.array(dtype=float),
     faces: wp.array2d(dtype=int),
     swell: wp.array(dtype=float),
@@ -62,7 +62,7 @@ def sign(
 @wp.kernel
 def thicken(
     points: wp.array(dtype=wp.vec3),
-    nearest: Nearest,
+    nearest: NearestPoints,
     vertices: wp.array(dtype=wp.vec3),
     faces: wp.array2d(dtype=int),
     swell: wp.array(dtype=float),

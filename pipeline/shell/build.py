@@ -19,7 +19,7 @@ from shapegan.pipeline.shell.hole_filling import Solid, close
 from shapegan.pipeline.shell.patches import find_patches
 from shapegan.pipeline.shell.surface_samples import (
     OFFSET,
-    Samples,
+    SurfaceSamples,
     cluster,
     sample_clusters,
     sample_faces,
@@ -176,7 +176,7 @@ def _bare_and_outer(
 
 
 def _folded(
-    before: NDArray[np.float32], samples: Samples, patch: NDArray[np.int32]
+    before: NDArray[np.float32], samples: SurfaceSamples, patch: NDArray[np.int32]
 ) -> NDArray[np.bool_]:
     """Which samples (S,) lie where a solid patch goes through itself and is inside out.
 

@@ -22,7 +22,7 @@ CLUSTER_SIZE = 0.02
 
 
 @dataclass(frozen=True)
-class Samples:
+class SurfaceSamples:
     """Points on the faces of a mesh, at least one for each."""
 
     face: NDArray[np.int64]
@@ -37,7 +37,7 @@ class Samples:
 
 def sample_faces(
     vertices: NDArray[np.float64], faces: NDArray[np.int32], extra: int = EXTRA_SAMPLES
-) -> Samples:
+) -> SurfaceSamples:
     """Spreads points over faces: one on each, and `extra` more by area.
 
     The first lies at the centroid, the others follow Roberts' low-discrepancy R2 sequence.
@@ -55,7 +55,7 @@ def sample_faces(
     a, b, c = (corners[face, k] for k in range(3))
     position = a + u * (b - a) + v * (c - a)
     normal = cross / np.maximum(double, np.finfo(float).tiny)[:, None]
-    return Samples(
+    return SurfaceSamples(
         face,
         position.astype(np.float32),
         normal[face].astype(np.float32),
@@ -86,7 +86,7 @@ def cluster(
 
 def sample_clusters(
     vertices: NDArray[np.float64], faces: NDArray[np.int32], clusters: NDArray[np.int64]
-) -> Samples:
+) -> SurfaceSamples:
     """Spreads points over one face of each cluster (F,): they stand for all of its area."""
     _, first = np.unique(clusters, return_index=True)
     samples = sample_faces(vertices, faces[first])
@@ -105,7 +105,7 @@ def face_areas(vertices: NDArray[np.float64], faces: NDArray[np.int32]) -> NDArr
     return areas
 
 
-def spread(samples: Samples, keep: NDArray[np.bool_], count: int = 8192) -> NDArray[np.intp]:
+def spread(samples: SurfaceSamples, keep: NDArray[np.bool_], count: int = 8192) -> NDArray[np.intp]:
     """Picks about `count` of the samples that `keep` marks, evenly by area."""
     chosen = np.flatnonzero(keep)
     if len(chosen) == 0:

@@ -86,7 +86,7 @@ def test_another_clock_is_another_budget(tmp_path, monkeypatch):
 
     seen = {}
 
-    def train(_config, settings, _watch):
+    def train(_config, settings, _reporter):
         seen.update(dataclasses.asdict(settings))
         raise KeyboardInterrupt
 

@@ -14,10 +14,10 @@ from support.training import VOXEL, make_solids, quick, run
 
 from shapegan.cli import main
 from shapegan.model.training import trainer
-from shapegan.model.training.status import run_standing
+from shapegan.model.training.status import run_status
 from shapegan.pipeline.dataset.manifest import opened_output
 from shapegan.pipeline.dataset.staging import finish_shard, write_part
-from shapegan.pipeline.dataset.status import dataset_standing, is_locked
+from shapegan.pipeline.dataset.status import dataset_status, is_locked
 
 
 def status(*arguments: object) -> Result:
@@ -46,7 +46,7 @@ def in_the_making(folder: Path) -> Iterator[Path]:
 
 def test_a_dataset_in_the_making(tmp_path: Path) -> None:
     with in_the_making(tmp_path) as out:
-        found = dataset_standing(out)
+        found = dataset_status(out)
         said = status(out)
     assert (found.running, found.complete) == (True, False)
     assert (found.meshes, found.done, found.shards, found.shard_count) == (7, 4, 1, 3)
@@ -78,7 +78,7 @@ def test_the_speed_is_that_of_the_run_that_goes_on(tmp_path: Path) -> None:
         now = time.time()
         os.utime(out / "shards/00000.json", (now - 9999, now - 9999))  # by an earlier run
         os.utime(out / ".lock", (now - 10, now - 10))
-        found = dataset_standing(out)
+        found = dataset_status(out)
     assert found.meshes_per_second == pytest.approx(1 / 10, rel=0.5)
 
 
@@ -86,7 +86,7 @@ def test_a_finished_dataset(tmp_path: Path) -> None:
     out = make_dataset(tmp_path, ["ok", "reject", "ok"])
     found = as_json(out)
     assert (found["complete"], found["done"], found["shards"]) == (True, 3, 1)
-    assert found["turned_away"] == [
+    assert found["find_rejections"] == [
         {"status": "rejected", "reason": "looks bad", "count": 1, "example": "mesh001"}
     ]
     assert status(out).stdout.splitlines()[0] == f"dataset {out}: complete"
@@ -133,7 +133,7 @@ def test_a_training_that_goes_on(
     metrics.write_text("\n".join([head, *rows[:3], "12,1,2"]))  # half a row
     with (folder / ".lock").open() as file:
         fcntl.flock(file, fcntl.LOCK_EX)
-        found = run_standing(folder)
+        found = run_status(folder)
     assert (found.running, found.complete) == (True, False)
     assert (found.total_steps, found.progress) == (9, 0.45)
     assert found.seconds is not None

@@ -70,8 +70,8 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """What the command hands to the trainer."""
     found: dict[str, Any] = {}
 
-    def run(config: TrainConfig, settings: TrainSettings, watch: Any) -> Position:
-        found.update(config=config, settings=settings, watch=watch)
+    def run(config: TrainConfig, settings: TrainSettings, reporter: Any) -> Position:
+        found.update(config=config, settings=settings, reporter=reporter)
         return Position(len(config.stages))
 
     monkeypatch.setattr(trainer, "train", run)

@@ -8,10 +8,10 @@ from hypothesis import strategies as st
 from support.training import AUTODECODER, CONFIGS, POINT, VOXEL
 
 from shapegan.model.config import (
+    CLIP_MODES,
     LOSSES,
     OPTIMISERS,
     PENALTIES,
-    SQUASHES,
     Objective,
     Optimiser,
     Stage,
@@ -101,7 +101,7 @@ def configs(draw: Any) -> TrainConfig:
         draw(optimisers),
         clip=draw(above_zero),
         clip_voxels=draw(st.floats(0, 9)),
-        squash=draw(st.sampled_from(SQUASHES)),
+        clip_mode=draw(st.sampled_from(CLIP_MODES)),
         ema_halflife=draw(st.floats(0, 1e6)),
         latent_weight=draw(st.floats(0, 1)),
         latent_spread=draw(above_zero),
@@ -154,7 +154,7 @@ def test_a_difference_of_recipes_names_the_recipe() -> None:
         ({"stages": [{"size": 128, "batch": 1, "epochs": 1}]}, "stages: got [128], takes"),
         ({"stages": [{"size": 8, "batch": 0, "epochs": 1}]}, "batch size: got 0, takes 1 or more"),
         ({"stages": [{"size": 8, "epochs": 1}]}, "batch"),
-        ({"squash": "flat"}, "squash: got flat, takes hard or soft or none"),
+        ({"clip_mode": "flat"}, "clip_mode: got flat, takes hard or soft or none"),
         ({"clip": 0}, "clip: got 0, takes more than 0"),
         ({"sead": 1}, "unknown settings: sead"),
         ({"generator": {"wide": 1}}, "unknown settings: wide"),

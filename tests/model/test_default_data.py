@@ -4,19 +4,19 @@ from pathlib import Path
 import pytest
 
 from shapegan.model.config import RECIPES, TrainConfigError
-from shapegan.model.default_data import choose_data
-from shapegan.model.presets import PRESETS, Overrides, choose_config, preset
+from shapegan.model.default_data import resolve_data
+from shapegan.model.presets import PRESETS, Overrides, preset, resolve_config
 from shapegan.pipeline.dataset.manifest import DatasetError
 
 
 @pytest.mark.parametrize("recipe", RECIPES)
 @pytest.mark.parametrize("name", PRESETS)
 def test_without_overrides_it_is_the_preset(recipe: str, name: str) -> None:
-    assert choose_config(recipe, name, Overrides()) == preset(recipe, name)
+    assert resolve_config(recipe, name, Overrides()) == preset(recipe, name)
 
 
 def test_batch_split_and_seed_are_taken() -> None:
-    config = choose_config("voxel", "paper", Overrides(batch=3, split="val", seed=9))
+    config = resolve_config("voxel", "paper", Overrides(batch=3, split="val", seed=9))
     assert {stage.batch for stage in config.stages} == {3}
     assert (config.split, config.seed) == ("val", 9)
     wanted = preset("voxel", "paper")
@@ -26,13 +26,13 @@ def test_batch_split_and_seed_are_taken() -> None:
 
 def test_chosen_stages_are_the_presets() -> None:
     its = preset("voxel", "paper").stages
-    assert choose_config("voxel", "paper", Overrides((16, 64))).stages == (its[1], its[3])
+    assert resolve_config("voxel", "paper", Overrides((16, 64))).stages == (its[1], its[3])
 
 
 def test_a_size_is_taken_with_all_its_stages() -> None:
     """8,192 points are a stage of the paper's GAN, and one of its refinement."""
     its = preset("point", "paper").stages
-    chosen = choose_config("point", "paper", Overrides((1024, 8192))).stages
+    chosen = resolve_config("point", "paper", Overrides((1024, 8192))).stages
     assert chosen == (its[0], its[3], its[6])
     assert [stage.refine for stage in chosen] == [False, False, True]
 
@@ -43,7 +43,7 @@ def test_other_sizes_are_trained_as_the_last_that_does_not_refine(recipe: str, n
     """A shape is refined once there is one."""
     its = preset(recipe, name).stages
     size = 64 if recipe == "voxel" else 777
-    (chosen,) = choose_config(recipe, name, Overrides((size,))).stages
+    (chosen,) = resolve_config(recipe, name, Overrides((size,))).stages
     last = [stage for stage in its if not stage.refine][-1]
     assert chosen == dataclasses.replace(last, size=size)
 
@@ -59,7 +59,7 @@ def test_other_sizes_are_trained_as_the_last_that_does_not_refine(recipe: str, n
 )
 def test_sizes_that_cannot_be_are_refused(recipe: str, sizes: tuple[int, ...], says: str) -> None:
     with pytest.raises(TrainConfigError, match=says):
-        choose_config(recipe, "fast", Overrides(sizes))
+        resolve_config(recipe, "fast", Overrides(sizes))
 
 
 @pytest.fixture
@@ -77,24 +77,24 @@ def put(folder: str) -> Path:
 
 def test_data_that_is_named_is_taken(here: Path) -> None:
     put("datasets/chairs")
-    assert choose_data(Path("elsewhere")) == Path("elsewhere")
+    assert resolve_data(Path("elsewhere")) == Path("elsewhere")
 
 
 def test_the_only_dataset_is_found(here: Path) -> None:
     chairs = put("datasets/chairs")
     Path("datasets/README.md").touch()
     Path("datasets/unfinished").mkdir()
-    assert choose_data(None) == chairs
-    assert choose_data(None) == chairs
+    assert resolve_data(None) == chairs
+    assert resolve_data(None) == chairs
     whole = put("datasets")
-    assert choose_data(None) == whole
+    assert resolve_data(None) == whole
 
 
 def test_several_datasets_must_be_told_apart(here: Path) -> None:
     put("datasets/sofas")
     put("datasets/chairs")
     with pytest.raises(DatasetError) as caught:
-        choose_data(None)
+        resolve_data(None)
     assert "name one with --data: datasets/chairs, datasets/sofas" in str(caught.value)
 
 
@@ -103,4 +103,4 @@ def test_no_dataset_says_how_to_make_one(here: Path, made: bool) -> None:
     if made:
         Path("datasets").mkdir()
     with pytest.raises(DatasetError, match="shapegan preprocess"):
-        choose_data(None)
+        resolve_data(None)

@@ -109,10 +109,10 @@ def test_one_process_shares_nothing() -> None:
     module = torch.nn.Linear(2, 2)
     with join("cpu", {}) as ranks:
         assert ranks == Ranks(0, 1, torch.device("cpu"))
-        assert ranks.leads
-        assert ranks.share(module) is module
-        assert ranks.any(True, False) == [True, False]
-        assert ranks.lead(0.1) == 0.1
+        assert ranks.is_main
+        assert ranks.wrap_ddp(module) is module
+        assert ranks.any_rank(True, False) == [True, False]
+        assert ranks.broadcast(0.1) == 0.1
         assert torch.equal(ranks.mean(torch.ones(2)), torch.ones(2))
     assert not torch.distributed.is_initialized()
 

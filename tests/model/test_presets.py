@@ -50,7 +50,7 @@ def test_papers_voxels() -> None:
     assert (objective.loss, objective.penalty) == ("wasserstein", "gradient")
     assert (objective.penalty_weight, objective.critic_steps, objective.penalty_every) == (10, 5, 1)
     assert (optimiser.name, optimiser.rate, optimiser.critic_rate) == ("rmsprop", 1e-4, 1e-4)
-    assert (config.clip, config.clip_voxels, config.squash) == (0.1, 0.0, "hard")
+    assert (config.clip, config.clip_voxels, config.clip_mode) == (0.1, 0.0, "hard")
     assert config.ema_halflife == 0
     generator = config.generator
     assert (generator.latent, generator.width, generator.depth) == (128, 256, 8)

@@ -303,7 +303,7 @@ def test_near_points_in_every_frame(box, frame):
 
 def test_method_and_quality_are_told(box, sheet):
     assert (box.method, sheet.method) == ("winding", "winding+sheets")
-    assert box.quality.refusal() == ""
+    assert box.quality.rejection_reason() == ""
     assert box.quality.inside_fraction == pytest.approx(1 / 8, abs=0.01)
 
 
@@ -313,7 +313,7 @@ def test_sheets_are_as_thick_as_asked():
     left_out = MeshSDF(given_as(shapes.plane((2.0, 1.0))), sheet_thickness=0)
     assert left_out.method == "winding"
     assert (left_out.voxels(8) > 0).all()
-    assert left_out.quality.refusal().startswith("nothing inside")
+    assert left_out.quality.rejection_reason().startswith("nothing inside")
 
 
 # --- what meshes may be --------------------------------------------------------------------------

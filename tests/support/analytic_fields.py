@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import torch
 
 
-class Field:
+class FieldProtocol:
     """An analytic field in a generator's place, that counts the points it is asked for."""
 
     def __init__(self, distance, frame="cube", config=None):

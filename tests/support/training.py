@@ -142,7 +142,7 @@ POINT = TrainConfig(
     critic=PointCriticConfig(features=(8, 16), head=(8,)),
     objective=R1,
     optimiser=_ADAM,
-    squash="soft",
+    clip_mode="soft",
     ema_halflife=3,
 )
 REFINED = dataclasses.replace(POINT, stages=(Stage(256, 4, 5), Stage(512, 4, 5, refine=True)))
@@ -159,7 +159,7 @@ CONFIGS = {"voxel": VOXEL, "point": POINT, "refined": REFINED, "autodecoder": AU
 
 @dataclass
 class Told:
-    """A watch that keeps what it is told."""
+    """A reporter that keeps what it is told."""
 
     stages: list[tuple[int, int, int | None]] = field(default_factory=list)
     rows: list[dict[str, float]] = field(default_factory=list)
@@ -246,7 +246,7 @@ def assert_same_run(run_folder: Path, other: Path) -> None:
     assert_same_state(mine.recipe, theirs.recipe)
     assert rows(run_folder) == rows(other)
     for name in ("sums", "counts"):
-        assert_same_state(mine.ledger[name], theirs.ledger[name])
+        assert_same_state(mine.logger[name], theirs.logger[name])
 
 
 def interrupt(_step: int = 0) -> None:

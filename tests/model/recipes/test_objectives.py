@@ -18,7 +18,7 @@ from shapegan.model.recipes.objectives import (
     draw_latents,
     draw_mix,
 )
-from shapegan.model.recipes.step_random import Draws
+from shapegan.model.recipes.step_random import StepRandom
 from shapegan.model.schedule import Moment
 from shapegan.model.streaming.stream import PointBatch, StreamConfig, VoxelBatch
 
@@ -126,7 +126,7 @@ def test_the_penalty_changes_the_critic(name: str, objective: Objective) -> None
 def test_the_critics_gradients_are_those_of_its_loss_written_plainly() -> None:
     config = with_objective(VOXEL, penalty_weight=10.0)
     recipe, batch = begun(config), batch_of(config)
-    critic, draws = recipe.networks["critic"], Draws(0)
+    critic, draws = recipe.networks["critic"], StepRandom(0)
     game, objective = recipe._game_here, recipe._objectives[1]
     with torch.no_grad():
         fake = game.fake(recipe.generator, torch.randn(4, 4), batch, draws)
@@ -270,7 +270,7 @@ def generator_gradients(config: TrainConfig, **execution: Any) -> tuple[Tensor, 
     recipe = begun(config, 1, **execution)
     objective: GeneratorObjective = recipe._objectives[0]
     torch.manual_seed(1)
-    loss = objective(torch.randn(4, 4), batch_of(config, 1), Draws(0), torch.tensor(0.5))
+    loss = objective(torch.randn(4, 4), batch_of(config, 1), StepRandom(0), torch.tensor(0.5))
     assert loss.dtype == torch.float32
     return loss, [*torch.autograd.grad(loss, [*recipe.generator.parameters()])]
 
@@ -310,7 +310,7 @@ def test_bf16_gives_every_weight_of_the_critic_its_gradient(name: str) -> None:
     for precision in ("fp32", "bf16"):
         recipe, batch = begun(CONFIGS[name], 1, precision=precision), batch_of(CONFIGS[name], 1)
         objective: CriticObjective = recipe._objectives[1]
-        draws, game = Draws(0), recipe._game_here
+        draws, game = StepRandom(0), recipe._game_here
         with torch.no_grad():
             fake = game.fake(recipe.generator, torch.ones(4, 4), batch, draws)
         mix = draw_mix(draws, 4)

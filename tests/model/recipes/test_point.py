@@ -8,9 +8,9 @@ from torch import Tensor, nn
 from shapegan.model.networks.generator import Generator, GeneratorConfig
 from shapegan.model.networks.point_critic import PointCritic, PointCriticConfig
 from shapegan.model.recipes import point
-from shapegan.model.recipes.point import KEPT, NEAR, SURFACE_NOISE, PointGame, RefinementGame
-from shapegan.model.recipes.step_random import CHOICE, NOISE, Draws
-from shapegan.model.recipes.voxel import squash
+from shapegan.model.recipes.point import KEPT, NEAR, SURFACE_NOISE, PointTask, RefinementTask
+from shapegan.model.recipes.step_random import CHOICE, NOISE, StepRandom
+from shapegan.model.recipes.voxel import clip_distances
 from shapegan.model.streaming.stream import PointBatch
 
 COUNT = 300
@@ -58,12 +58,12 @@ def test_gradients_are_those_of_all_points(
 ) -> None:
     generator, critic, latents = made(norm)
     critic.requires_grad_(False)
-    game = PointGame(0.1, way, chunk)
-    scores = game.fooled(generator, critic, latents, batch, Draws(0), FADE)
+    game = PointTask(0.1, way, chunk)
+    scores = game.generator_scores(generator, critic, latents, batch, StepRandom(0), FADE)
     found = torch.autograd.grad(scores.square().sum(), [*generator.parameters()])
 
     points, _ = batch.points["uniform"]
-    plain = critic(points, squash(generator(points, latents), 0.1, way))
+    plain = critic(points, clip_distances(generator(points, latents), 0.1, way))
     torch.testing.assert_close(scores, plain)
     expected = torch.autograd.grad(plain.square().sum(), [*generator.parameters()])
     assert any(bool(one.any()) for one in expected)
@@ -72,9 +72,9 @@ def test_gradients_are_those_of_all_points(
 
 
 def test_real_and_fake_are_judged_at_the_same_points_and_clip(batch: PointBatch) -> None:
-    game = PointGame(0.1, "hard", 1000)
-    real = game.real(batch, Draws(0))
-    fake = game.fake(Spheres(), RADII, batch, Draws(0))
+    game = PointTask(0.1, "hard", 1000)
+    real = game.real(batch, StepRandom(0))
+    fake = game.fake(Spheres(), RADII, batch, StepRandom(0))
     points, sdf = batch.points["uniform"]
     assert real.points is points
     assert fake.points is points
@@ -83,7 +83,7 @@ def test_real_and_fake_are_judged_at_the_same_points_and_clip(batch: PointBatch)
     assert torch.equal(fake.sdf, (points.norm(dim=-1) - RADII).clamp(-0.1, 0.1))
 
 
-def twin(points: Tensor, sdf: Tensor, radius: float, row: int, draws: Draws) -> Tensor:
+def twin(points: Tensor, sdf: Tensor, radius: float, row: int, draws: StepRandom) -> Tensor:
     """The points that count of one generated sphere, one after the other: (n, 4)."""
     others = draws.uniform(CHOICE, 3, COUNT)[row]
     noise = SURFACE_NOISE * draws.normal(NOISE, 3, COUNT, 3)[row]
@@ -105,7 +105,7 @@ def seen(judged: Any, row: int) -> Tensor:
 
 @pytest.mark.parametrize("chunk", [77, 10**6])
 def test_refinement_judges_what_a_plain_loop_finds(batch: PointBatch, chunk: int) -> None:
-    game, draws = RefinementGame(0.1, "none", chunk), Draws(5)
+    game, draws = RefinementTask(0.1, "none", chunk), StepRandom(5)
     fake = game.fake(Spheres(), RADII, batch, draws)
     points, _ = batch.points["uniform"]
     counts = set()
@@ -122,10 +122,10 @@ def test_refinement_judges_what_a_plain_loop_finds(batch: PointBatch, chunk: int
 def test_moved_points_lie_on_the_surface(
     batch: PointBatch, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    game = RefinementGame(0.1, "none", 1000)
+    game = RefinementTask(0.1, "none", 1000)
 
     def distances() -> list[Tensor]:
-        fake = game.fake(Spheres(), RADII, batch, Draws(5))
+        fake = game.fake(Spheres(), RADII, batch, StepRandom(5))
         found = []
         for row in range(3):
             near = batch.points["uniform"][0][row].norm(dim=-1) - RADII[row]
@@ -139,8 +139,8 @@ def test_moved_points_lie_on_the_surface(
 
 
 def test_refinement_keeps_real_points_by_the_same_rule(batch: PointBatch) -> None:
-    draws = Draws(5)
-    real = RefinementGame(0.1, "none", 1000).real(batch, draws)
+    draws = StepRandom(5)
+    real = RefinementTask(0.1, "none", 1000).real(batch, draws)
     (points, sdf), (surface, its) = batch.points["uniform"], batch.points["surface"]
     others = draws.uniform(CHOICE, 3, COUNT)
     for row in range(3):
@@ -160,7 +160,7 @@ def test_refinement_keeps_real_points_by_the_same_rule(batch: PointBatch) -> Non
 
 
 def test_the_penalty_looks_at_uniform_points_alone(batch: PointBatch) -> None:
-    fake = RefinementGame(0.1, "soft", 1000).fake(Spheres(), RADII, batch, Draws(5))
+    fake = RefinementTask(0.1, "soft", 1000).fake(Spheres(), RADII, batch, StepRandom(5))
     assert fake.plain is not None
     points = batch.points["uniform"][0]
     assert fake.plain.points is points
@@ -170,8 +170,10 @@ def test_the_penalty_looks_at_uniform_points_alone(batch: PointBatch) -> None:
 def test_gradients_of_refinement_are_those_of_a_plain_loop(batch: PointBatch) -> None:
     """The slope of the move is constant, its length is not."""
     generator, critic, latents = made()
-    game, draws = RefinementGame(0.1, "soft", 100), Draws(5)
-    scores = game.fooled(generator, critic.requires_grad_(False), latents, batch, draws, FADE)
+    game, draws = RefinementTask(0.1, "soft", 100), StepRandom(5)
+    scores = game.generator_scores(
+        generator, critic.requires_grad_(False), latents, batch, draws, FADE
+    )
     found = torch.autograd.grad(scores.sum(), [*generator.parameters()])
 
     points, _ = batch.points["uniform"]
@@ -198,7 +200,7 @@ def test_gradients_of_refinement_are_those_of_a_plain_loop(batch: PointBatch) ->
 def test_the_critics_step_needs_no_way_back(batch: PointBatch) -> None:
     generator, _, latents = made()
     with torch.no_grad():
-        fake = RefinementGame(0.1, "soft", 100).fake(generator, latents, batch, Draws(5))
+        fake = RefinementTask(0.1, "soft", 100).fake(generator, latents, batch, StepRandom(5))
     for one in (fake.sdf, fake.points, fake.plain and fake.plain.sdf):
         assert one is not None
         assert not one.requires_grad
@@ -208,18 +210,18 @@ def test_the_critics_step_needs_no_way_back(batch: PointBatch) -> None:
 def test_shapes_far_from_all_points_can_be_judged(batch: PointBatch) -> None:
     """Nothing is near their surface, so no point is moved."""
     _, critic, _ = made()
-    game = RefinementGame(0.1, "soft", 1000)
+    game = RefinementTask(0.1, "soft", 1000)
     for radius in (-5.0, 5.0):
-        fake = game.fake(Spheres(), torch.full((3, 1), radius), batch, Draws(5))
+        fake = game.fake(Spheres(), torch.full((3, 1), radius), batch, StepRandom(5))
         assert torch.isfinite(game.scores(critic, fake, FADE)).all()
         assert fake.mask is not None
-        assert fake.mask.sum() == (Draws(5).uniform(CHOICE, 3, COUNT) < KEPT).sum()
+        assert fake.mask.sum() == (StepRandom(5).uniform(CHOICE, 3, COUNT) < KEPT).sum()
 
 
 def test_masked_points_do_not_count(batch: PointBatch) -> None:
     _, critic, _ = made()
-    game = RefinementGame(0.1, "soft", 1000)
-    fake = game.fake(Spheres(), RADII, batch, Draws(5))
+    game = RefinementTask(0.1, "soft", 1000)
+    fake = game.fake(Spheres(), RADII, batch, StepRandom(5))
     assert fake.points is not None
     assert fake.mask is not None
     torn = dataclasses.replace(fake, points=torch.where(fake.mask[..., None], fake.points, 1e3))

@@ -5,7 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shapegan.model.recipes.step_random import LATENTS, MIXING, WEIGHTS, Draws, seeded
+from shapegan.model.recipes.step_random import LATENTS, MIXING, WEIGHTS, StepRandom, seeded
 
 places = st.lists(st.integers(0, 2**40), max_size=4)
 seeds = st.integers(0, 2**63 - 1)
@@ -14,7 +14,7 @@ seeds = st.integers(0, 2**63 - 1)
 @given(seeds, places)
 @settings(max_examples=50, deadline=None)
 def test_numbers_are_functions_of_seed_and_place(seed: int, place: list[int]) -> None:
-    one, other = Draws(seed, *place), Draws(seed, *place)
+    one, other = StepRandom(seed, *place), StepRandom(seed, *place)
     before = torch.get_rng_state()
     other.normal(MIXING, 7)
     assert torch.equal(one.normal(LATENTS, 3, 4), other.normal(LATENTS, 3, 4))
@@ -24,8 +24,8 @@ def test_numbers_are_functions_of_seed_and_place(seed: int, place: list[int]) ->
 @given(seeds, places, st.sampled_from([1, 2, 3, 4]))
 @settings(max_examples=50, deadline=None)
 def test_ranks_share_the_numbers_of_one(seed: int, place: list[int], world: int) -> None:
-    whole = Draws(seed, *place)
-    parts = [Draws(seed, *place, rank=rank, world=world) for rank in range(world)]
+    whole = StepRandom(seed, *place)
+    parts = [StepRandom(seed, *place, rank=rank, world=world) for rank in range(world)]
     rows = 12 // world
     for kind in ("normal", "uniform"):
         shared = [getattr(part, kind)(LATENTS, rows, 5) for part in parts]
@@ -35,12 +35,12 @@ def test_ranks_share_the_numbers_of_one(seed: int, place: list[int], world: int)
 def test_every_place_has_numbers_of_its_own() -> None:
     """Also those that differ by zeros alone."""
     keys = [key for length in range(4) for key in itertools.product(range(4), repeat=length + 1)]
-    drawn = {tuple(Draws(*key).uniform(kind, 2).tolist()) for key in keys for kind in range(4)}
+    drawn = {tuple(StepRandom(*key).uniform(kind, 2).tolist()) for key in keys for kind in range(4)}
     assert len(drawn) == 4 * len(keys)
 
 
 def test_numbers_have_the_distribution_they_should() -> None:
-    draws = Draws(3, 1)
+    draws = StepRandom(3, 1)
     normal, uniform = draws.normal(LATENTS, 20_000), draws.uniform(LATENTS, 20_000)
     assert abs(normal.mean()) < 0.03
     assert abs(normal.std() - 1) < 0.03

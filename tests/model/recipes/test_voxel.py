@@ -2,8 +2,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from shapegan.model.recipes.step_random import Draws
-from shapegan.model.recipes.voxel import VoxelGame, squash
+from shapegan.model.recipes.step_random import StepRandom
+from shapegan.model.recipes.voxel import VoxelTask, clip_distances
 from shapegan.model.streaming.stream import VoxelBatch
 from shapegan.pipeline.schema import grid_points
 
@@ -22,14 +22,14 @@ def planes(points: Tensor, latents: Tensor, chunk: int | None = None) -> Tensor:
     ],
 )
 def test_squash(way: str, expected: list[float]) -> None:
-    found = squash(torch.tensor([-3.0, -0.05, 0.2]), 0.1, way)
+    found = clip_distances(torch.tensor([-3.0, -0.05, 0.2]), 0.1, way)
     torch.testing.assert_close(found, torch.tensor(expected))
 
 
 def test_generated_grids_lie_as_stored_ones_do() -> None:
-    game = VoxelGame(8, 0.1, "none", 100, torch.device("cpu"))
+    game = VoxelTask(8, 0.1, "none", 100, torch.device("cpu"))
     latents = torch.tensor([[0.0], [5.0]])
-    fake = game.fake(planes, latents, None, Draws(0))
+    fake = game.fake(planes, latents, None, StepRandom(0))
     assert fake.sdf.shape == (2, 8, 8, 8)
     axis = torch.linspace(-1, 1, 8)
     x, y, z = torch.meshgrid(axis, axis, axis, indexing="ij")
@@ -40,9 +40,9 @@ def test_generated_grids_lie_as_stored_ones_do() -> None:
 
 @pytest.mark.parametrize("way", ["hard", "soft", "none"])
 def test_only_soft_squashes_what_is_generated(way: str) -> None:
-    game = VoxelGame(8, 0.1, way, 100, torch.device("cpu"))
+    game = VoxelTask(8, 0.1, way, 100, torch.device("cpu"))
     grid = torch.linspace(-1, 1, 512).view(1, 8, 8, 8)
-    real = game.real(VoxelBatch(torch.arange(1), grid), Draws(0))
-    assert torch.equal(real.sdf, squash(grid, 0.1, way))
-    fake = game.fake(planes, torch.zeros(1, 1), None, Draws(0)).sdf
+    real = game.real(VoxelBatch(torch.arange(1), grid), StepRandom(0))
+    assert torch.equal(real.sdf, clip_distances(grid, 0.1, way))
+    fake = game.fake(planes, torch.zeros(1, 1), None, StepRandom(0)).sdf
     assert (fake.abs().max() <= 1) == (way == "soft")

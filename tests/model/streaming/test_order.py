@@ -24,7 +24,7 @@ def test_an_epoch_sees_each_shape_once_but_for_the_ragged_rest(batch, more, epoc
     steps = order(batch, shapes, seed)
     assert steps.steps_per_epoch == shapes // batch
     first = epoch * steps.steps_per_epoch
-    seen = [steps.plan(first + i).shapes for i in range(steps.steps_per_epoch)]
+    seen = [steps.plan(first + i).indices for i in range(steps.steps_per_epoch)]
     assert all(len(one) == batch for one in seen)
     joined = np.concatenate(seen)
     assert len(set(joined.tolist())) == len(joined) == shapes // batch * batch
@@ -34,7 +34,7 @@ def test_an_epoch_sees_each_shape_once_but_for_the_ragged_rest(batch, more, epoc
 
 def test_epochs_and_seeds_have_orders_of_their_own():
     orders = {
-        tuple(order(20, 20, seed).plan(epoch).shapes.tolist())
+        tuple(order(20, 20, seed).plan(epoch).indices.tolist())
         for seed in range(5)
         for epoch in range(5)
     }
@@ -43,7 +43,7 @@ def test_epochs_and_seeds_have_orders_of_their_own():
 
 def test_the_ragged_rest_is_another_each_time():
     steps = order(4, 7)
-    rests = {frozenset(range(7)) - set(steps.plan(epoch).shapes.tolist()) for epoch in range(60)}
+    rests = {frozenset(range(7)) - set(steps.plan(epoch).indices.tolist()) for epoch in range(60)}
     assert len(rests) > 15
 
 

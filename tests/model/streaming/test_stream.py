@@ -60,8 +60,8 @@ def take(stream: Stream, start: int, count: int) -> list[VoxelBatch | PointBatch
 
 def tensors(batch: VoxelBatch | PointBatch) -> list[torch.Tensor]:
     if isinstance(batch, VoxelBatch):
-        return [batch.shapes, batch.voxels]
-    return [batch.shapes, *itertools.chain.from_iterable(batch.points.values())]
+        return [batch.indices, batch.voxels]
+    return [batch.indices, *itertools.chain.from_iterable(batch.points.values())]
 
 
 def assert_same(left: list[VoxelBatch | PointBatch], right: list[VoxelBatch | PointBatch]) -> None:
@@ -80,7 +80,7 @@ def joined(parts: list[VoxelBatch | PointBatch]) -> list[torch.Tensor]:
 def test_knows_the_shapes_of_its_split(made: Path, split: str) -> None:
     dataset = Dataset(made)
     stream = Stream(made, StreamConfig("voxels", 8, batch=3, split=split))
-    assert stream.shapes == len(dataset.splits[split]) == 8
+    assert stream.shape_count == len(dataset.splits[split]) == 8
     assert stream.steps_per_epoch == 2
     assert stream.ids == [dataset.ids[number] for number in dataset.splits[split]]
     assert stream.ids == dataset.manifest.splits[split]
@@ -99,9 +99,9 @@ def test_voxels_are_those_of_the_shapes(made: Path) -> None:
     dataset, stream = Dataset(made), Stream(made, VOXELS)
     for batch in take(stream, 0, 4):
         assert isinstance(batch, VoxelBatch)
-        assert batch.shapes.dtype == torch.int64
+        assert batch.indices.dtype == torch.int64
         assert batch.voxels.dtype == torch.float32
-        for shape, grid in zip(batch.shapes, batch.voxels, strict=True):
+        for shape, grid in zip(batch.indices, batch.voxels, strict=True):
             expected = dataset.voxels(dataset.splits["train"][shape], 8)
             np.testing.assert_array_equal(grid.numpy(), expected)
 
@@ -119,7 +119,7 @@ def test_points_are_the_same_window_of_each_set(made: Path, size: int, pin: str)
             assert positions.shape == (3, size, 3)
             assert sdf.shape == (3, size)
             assert positions.dtype == sdf.dtype == torch.float32
-            for row, (shape, start) in enumerate(zip(batch.shapes, starts, strict=True)):
+            for row, (shape, start) in enumerate(zip(batch.indices, starts, strict=True)):
                 number = dataset.splits["train"][shape]
                 expected = dataset.points(number, name, start, size)
                 np.testing.assert_array_equal(positions[row].numpy(), expected[0])
@@ -134,7 +134,7 @@ def test_balanced_points_are_the_next_of_each_side_out_of_all_sets(made: Path, p
         plan, (positions, sdf) = order.plan(step), batch.balanced
         assert set(batch.points) == {"balanced"}
         assert positions.shape == (3, 700, 3)
-        for row, shape in enumerate(plan.shapes):
+        for row, shape in enumerate(plan.indices):
             number, start = dataset.splits["train"][shape], int(plan.starts[row])
             windows = [dataset.points(number, name, start, order.rows) for name in BALANCED.sets]
             pooled = [np.stack(columns, axis=1) for columns in zip(*windows, strict=True)]
@@ -195,7 +195,7 @@ def test_workers_read_while_their_parent_has_the_shards_open(made: Path) -> None
         dataset.points(number, "uniform", 0, 10)
     batches = stream.batches()
     for one in expected:
-        dataset.points(int(one.shapes[0]), "surface")
+        dataset.points(int(one.indices[0]), "surface")
         assert_same([one], [next(batches)])
     batches.close()
 

@@ -39,8 +39,8 @@ def recipe_of(config: TrainConfig, stage: int = 0) -> Adversarial:
 
 def made(total: int = 7, config: TrainConfig = VOXEL, **changes: Any) -> Checkpoint:
     position = Position(stage=0, step=total, total=total, stage_seconds=1.5, seconds=1.5)
-    ledger = {"sums": {"loss": torch.tensor(0.1)}, "counts": {"loss": 2}, "times": [1.0, 0.5, 8.0]}
-    checkpoint = Checkpoint(config, position, recipe_of(config).state(), ledger, shapes=8)
+    logger = {"sums": {"loss": torch.tensor(0.1)}, "counts": {"loss": 2}, "times": [1.0, 0.5, 8.0]}
+    checkpoint = Checkpoint(config, position, recipe_of(config).state(), logger, shapes=8)
     return dataclasses.replace(checkpoint, **changes)
 
 
@@ -69,7 +69,7 @@ def test_comes_back_as_it_was(tmp_path: Path) -> None:
     assert again.position == checkpoint.position
     assert again.shapes == 8
     assert again.code_version == __version__
-    assert again.ledger == checkpoint.ledger
+    assert again.logger == checkpoint.logger
     for name, network in checkpoint.recipe["networks"].items():
         for key, weights in network.items():
             assert torch.equal(again.recipe["networks"][name][key], weights)

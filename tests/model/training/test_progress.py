@@ -8,7 +8,7 @@ from support.training import POINT, REFINED, VOXEL
 from shapegan.model.config import TrainConfig
 from shapegan.model.schedule import Position
 from shapegan.model.training.forecast import StageForecast
-from shapegan.model.training.progress import Meter, tell_forecast
+from shapegan.model.training.progress import TrainingProgress, tell_forecast
 from shapegan.pipeline.wording import duration, readable_size
 
 ROW: dict[str, float] = {
@@ -31,9 +31,11 @@ class Clock:
         return self.now
 
 
-def make(config: TrainConfig = VOXEL, **console: Any) -> tuple[Meter, io.StringIO, Clock]:
+def make(
+    config: TrainConfig = VOXEL, **console: Any
+) -> tuple[TrainingProgress, io.StringIO, Clock]:
     text, clock = io.StringIO(), Clock()
-    return Meter(config, Console(file=text, width=200, **console), clock), text, clock
+    return TrainingProgress(config, Console(file=text, width=200, **console), clock), text, clock
 
 
 def test_says_which_stage_begins() -> None:

@@ -27,7 +27,7 @@ from support.training import (
 from shapegan.model.schedule import Budget
 from shapegan.model.training import trainer
 from shapegan.model.training.checkpoint import checkpoint_path, load_checkpoint, load_generator
-from shapegan.model.training.status import run_standing
+from shapegan.model.training.status import run_status
 from shapegan.model.training.trainer import train
 
 STEPS = 20
@@ -109,7 +109,7 @@ def test_a_run_that_is_done_goes_on_when_it_is_made_longer(
     position = train(config, quick(data, folder, 14), told)
     assert (position.stage, position.total) == (2, 10)  # 3 of the first stage, 7 of 14's second
     assert [step for _, step, _ in told.stages] == [3]
-    assert run_standing(folder).complete
+    assert run_status(folder).complete
     assert train(config, quick(data, folder, 12), Told()).total == 10
     assert train(config, quick(data, folder), Told()).total == 13
 
@@ -122,7 +122,7 @@ def test_a_run_made_longer_can_be_stopped(
     train(VOXEL, quick(data, tmp_path / "alone", 6), Told())
     each_step(monkeypatch, lambda step: interrupt() if step == 2 else None)
     assert train(VOXEL, quick(data, folder), Told()).total == 8
-    assert not run_standing(folder).complete
+    assert not run_status(folder).complete
     assert train(VOXEL, quick(data, folder), Told()).total == 13
     monkeypatch.undo()
     train(VOXEL, quick(data, tmp_path / "alone"), Told())

@@ -62,7 +62,7 @@ def check(mesh):
     np.testing.assert_array_equal(np.unique(mesh.faces), np.arange(len(mesh.vertices)))
 
 
-def refusal(folder, data, name="mesh.obj"):
+def rejection_reason(folder, data, name="mesh.obj"):
     """The one line that is said of a file."""
     path = write(folder, data, name)
     with pytest.raises(BadMeshError) as error:
@@ -180,7 +180,7 @@ NOT_MESHES = {
 @pytest.mark.parametrize("suffix", SUFFIXES)
 @pytest.mark.parametrize("what", NOT_MESHES)
 def test_what_is_no_mesh_is_turned_away(what, suffix, tmp_path):
-    line = refusal(tmp_path, NOT_MESHES[what], "mesh" + suffix)
+    line = rejection_reason(tmp_path, NOT_MESHES[what], "mesh" + suffix)
     assert line == "empty file" if what in ("nothing", "blanks") else line != "empty file"
 
 
@@ -197,7 +197,7 @@ def test_what_is_no_mesh_is_turned_away(what, suffix, tmp_path):
     ids=["pointer", "gzip", "zip", "utf-16", "utf-16 big endian"],
 )
 def test_what_lies_in_the_place_of_a_mesh_is_named(data, words, suffix, tmp_path):
-    assert words in refusal(tmp_path, data, "mesh" + suffix)
+    assert words in rejection_reason(tmp_path, data, "mesh" + suffix)
 
 
 @pytest.mark.parametrize(
@@ -236,7 +236,7 @@ def test_what_lies_in_the_place_of_a_mesh_is_named(data, words, suffix, tmp_path
     ],
 )
 def test_what_is_wrong_is_said(data, message, tmp_path):
-    assert refusal(tmp_path, data) == message
+    assert rejection_reason(tmp_path, data) == message
 
 
 def ply(vertices, faces, declared=None):
@@ -257,7 +257,7 @@ def off(vertices, faces):
 @pytest.mark.parametrize(("build", "suffix"), [(ply, ".ply"), (off, ".off")])
 @pytest.mark.parametrize("index", [3, -1, 2**31 - 1, -(2**31)])
 def test_other_formats_indices_out_of_range(build, suffix, index, tmp_path):
-    line = refusal(tmp_path, build(CORNERS, [(0, 1, 2), (0, 1, index)]), "mesh" + suffix)
+    line = rejection_reason(tmp_path, build(CORNERS, [(0, 1, 2), (0, 1, index)]), "mesh" + suffix)
     assert "vertex" in line or "vertices" in line
     assert len(read(tmp_path, build(CORNERS, [(0, 1, 2)]), "good" + suffix).faces) == 1
 
@@ -266,32 +266,32 @@ def test_other_formats_indices_out_of_range(build, suffix, index, tmp_path):
 def test_other_formats_numbers_that_are_not_finite(build, suffix, tmp_path):
     odd = [*CORNERS, (np.nan, np.inf, 0)]
     assert len(read(tmp_path, build(odd, [(0, 1, 2), (0, 1, 3)]), "mesh" + suffix).faces) == 1
-    line = refusal(tmp_path, build(odd, [(0, 1, 3)]), "mesh" + suffix)
+    line = rejection_reason(tmp_path, build(odd, [(0, 1, 3)]), "mesh" + suffix)
     assert line == "every face has a vertex that is NaN or infinite"
 
 
 @pytest.mark.parametrize(("build", "suffix"), [(ply, ".ply"), (off, ".off")])
 def test_other_formats_without_faces(build, suffix, tmp_path):
-    assert "no " in refusal(tmp_path, build(CORNERS, []), "mesh" + suffix)
-    assert "no " in refusal(tmp_path, build([], []), "mesh" + suffix)
+    assert "no " in rejection_reason(tmp_path, build(CORNERS, []), "mesh" + suffix)
+    assert "no " in rejection_reason(tmp_path, build([], []), "mesh" + suffix)
 
 
 @pytest.mark.parametrize("kind", [kind for kind in CONTENTS if kind != ".obj"])
 @pytest.mark.parametrize("share", [0.02, 0.3, 0.5, 0.9])
 def test_truncated_files_are_turned_away(kind, share, tmp_path):
     data = CONTENTS[kind]
-    refusal(tmp_path, data[: int(len(data) * share)], "mesh" + kind.split()[0])
+    rejection_reason(tmp_path, data[: int(len(data) * share)], "mesh" + kind.split()[0])
 
 
 @pytest.mark.parametrize("suffix", ["", ".txt", ".mtl", ".dae", ".obj.gz", ".zip", ".3dxml"])
 def test_unknown_suffixes_are_turned_away(suffix, tmp_path):
-    line = refusal(tmp_path, TRIANGLE, "mesh" + suffix)
+    line = rejection_reason(tmp_path, TRIANGLE, "mesh" + suffix)
     assert all(known in line for known in SUFFIXES)
 
 
 def test_a_very_long_suffix_still_gives_one_short_line(tmp_path):
-    refusal(tmp_path, TRIANGLE, "mesh." + "x" * 200)
-    refusal(tmp_path, TRIANGLE, "mesh.o\nb\x1bj")
+    rejection_reason(tmp_path, TRIANGLE, "mesh." + "x" * 200)
+    rejection_reason(tmp_path, TRIANGLE, "mesh.o\nb\x1bj")
 
 
 def test_what_is_no_file_is_turned_away(tmp_path):
@@ -337,8 +337,8 @@ def test_an_error_of_the_disk_is_said(tmp_path, monkeypatch):
 @pytest.mark.parametrize("declared", [(10**9, 1), (3, 10**9), (10**18, 10**18), (-1, -1)])
 @pytest.mark.parametrize("encoding", ["binary_little_endian", "binary_big_endian", "ascii"])
 def test_ply_headers_that_promise_too_much(declared, encoding, tmp_path):
-    refusal(tmp_path, PLY.format(encoding, *declared) + "0 0 0\n" * 20, "mesh.ply")
-    refusal(tmp_path, ply(CORNERS, [(0, 1, 2)], declared), "mesh.ply")
+    rejection_reason(tmp_path, PLY.format(encoding, *declared) + "0 0 0\n" * 20, "mesh.ply")
+    rejection_reason(tmp_path, ply(CORNERS, [(0, 1, 2)], declared), "mesh.ply")
 
 
 def test_nothing_but_the_reason_is_printed(tmp_path):
@@ -351,9 +351,11 @@ def test_nothing_but_the_reason_is_printed(tmp_path):
 
 
 def test_other_headers_that_promise_too_much(tmp_path):
-    refusal(tmp_path, bytes(80) + struct.pack("<I", 2**32 - 1) + bytes(50), "mesh.stl")
-    refusal(tmp_path, "OFF\n1000000000 1000000000 0\n0 0 0\n", "mesh.off")
-    refusal(tmp_path, struct.pack("<5I", 0x46546C67, 2, 2**32 - 1, 2**32 - 1, 0x4E4F534A), "m.glb")
+    rejection_reason(tmp_path, bytes(80) + struct.pack("<I", 2**32 - 1) + bytes(50), "mesh.stl")
+    rejection_reason(tmp_path, "OFF\n1000000000 1000000000 0\n0 0 0\n", "mesh.off")
+    rejection_reason(
+        tmp_path, struct.pack("<5I", 0x46546C67, 2, 2**32 - 1, 2**32 - 1, 0x4E4F534A), "m.glb"
+    )
 
 
 # --- Frames ---

@@ -7,8 +7,8 @@ from support import shapes
 
 from shapegan.pipeline.queries import nearest_kernels as kernels
 from shapegan.pipeline.queries.bvh_kernels import LANES
-from shapegan.pipeline.queries.morton import coherent_order
-from shapegan.pipeline.queries.nearest import Surface
+from shapegan.pipeline.queries.morton import morton_order
+from shapegan.pipeline.queries.nearest import TriangleQueries
 
 NONE = np.zeros((0, 3), np.int32)
 
@@ -20,7 +20,7 @@ def vectors(points):
 def found(mesh, points, reach=None):
     """Distances, nearest points, faces and weights of corners."""
     limit = None if reach is None else wp.array(reach, dtype=float, device="cpu")
-    got = Surface(*mesh).nearest(vectors(points), limit)
+    got = TriangleQueries(*mesh).nearest(vectors(points), limit)
     first = got.weights.numpy()
     weights = np.column_stack([first, 1 - first.sum(axis=1)])
     return got.distance.numpy(), got.closest.numpy(), got.face.numpy(), weights
@@ -40,7 +40,7 @@ def test_is_what_a_look_at_every_triangle_finds(count, seed, stretch, points, or
     mesh = shapes.random_soup(count, seed, stretch)
     asked = shapes.points_around(points, seed, 1.3)
     if ordered:
-        asked = asked[coherent_order(asked)]
+        asked = asked[morton_order(asked)]
     distance, closest, face, weights = found(mesh, asked)
     expected = shapes.distances(asked, *mesh)
     np.testing.assert_allclose(distance, expected, rtol=1e-6, atol=1e-6)
@@ -110,7 +110,7 @@ def test_no_points_get_no_answer():
 def test_each_by_itself_finds_the_same():
     """The way other devices take."""
     vertices, faces = shapes.torus(sections=16)
-    surface = Surface(vertices, faces)
+    surface = TriangleQueries(vertices, faces)
     asked = shapes.points_around(500, 3, 1.3)
     mesh = wp.Mesh(surface.vertices, surface.faces.flatten())
     reach = wp.full(len(asked), 0.2, dtype=float, device="cpu")

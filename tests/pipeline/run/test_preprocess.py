@@ -13,7 +13,7 @@ from distributed import LocalCluster
 from support.fakes import SMALL, TARGET, digests, make_jobs
 
 from shapegan.pipeline.config import PreprocessConfig
-from shapegan.pipeline.dataset.manifest import DatasetError, Manifest, TurnedAway, opened_output
+from shapegan.pipeline.dataset.manifest import DatasetError, Manifest, Rejections, opened_output
 from shapegan.pipeline.dataset.reader import Dataset
 from shapegan.pipeline.files import OutputError
 from shapegan.pipeline.run import dask_pool as run_module
@@ -57,7 +57,7 @@ def run(
     config: PreprocessConfig = SMALL,
     progress: Count | None = None,
     **settings: object,
-) -> tuple[Manifest, list[TurnedAway]]:
+) -> tuple[Manifest, list[Rejections]]:
     jobs = make_jobs(folder / "meshes", behaviours)
     chosen = RunSettings(**{"target": TARGET, "limits": LIMITS, **settings})
     return preprocess(folder / "meshes", jobs, config, folder / name, chosen, progress or Count())

@@ -6,9 +6,9 @@ from rich.console import Console
 from support.fakes import SMALL, make_jobs
 
 from shapegan.pipeline.config import PreprocessConfig
-from shapegan.pipeline.dataset.manifest import Manifest, ShardRow, TurnedAway
+from shapegan.pipeline.dataset.manifest import Manifest, Rejections, ShardRow
 from shapegan.pipeline.run.forecast import forecast, shape_bytes
-from shapegan.pipeline.run.progress import Meter, summarise
+from shapegan.pipeline.run.progress import PreprocessProgress, summarise
 from shapegan.pipeline.schema import MeshReport
 from shapegan.pipeline.wording import duration
 
@@ -25,7 +25,7 @@ def plain() -> tuple[Console, io.StringIO]:
 def test_says_a_line_now_and_then_where_there_is_no_terminal() -> None:
     console, text = plain()
     now = [0.0]
-    with Meter(10, console, lambda: now[0]) as meter:
+    with PreprocessProgress(10, console, lambda: now[0]) as meter:
         meter.resume([report("ok")] * 4)
         now[0] = 10
         meter.advance(report("ok"))
@@ -43,7 +43,7 @@ def test_says_a_line_now_and_then_where_there_is_no_terminal() -> None:
 def test_shows_a_bar_in_a_terminal() -> None:
     text = io.StringIO()
     console = Console(file=text, force_terminal=True, width=100)
-    with Meter(2, console) as meter:
+    with PreprocessProgress(2, console) as meter:
         meter.advance(report("ok"))
         meter.advance(report("rejected"))
     assert "2 of 2 meshes" in text.getvalue()
@@ -63,7 +63,7 @@ def test_summary_names_reasons_examples_and_the_report() -> None:
     manifest = Manifest(
         SMALL, "/in", 1010, "", shards=(ShardRow(0, "shards/00000.h5", 3, 10**9, ""),)
     )
-    away = [TurnedAway("rejected", "only [half] a mesh", 1000, "bad-one")]
+    away = [Rejections("rejected", "only [half] a mesh", 1000, "bad-one")]
     summarise(Path("/out"), manifest, away, console)
     for expected in ("1,000", "rejected", "only [half] a mesh", "bad-one", "/out/meshes.csv"):
         assert expected in text.getvalue()

@@ -60,7 +60,7 @@ def test_a_mesh_that_encloses_nothing_is_flooded():
     assert made.method == "flood"
     assert isinstance(made.field, FloodedDistance)
     assert made.ball_field is made.field
-    assert made.quality.refusal() == ""
+    assert made.quality.rejection_reason() == ""
     assert made.quality.surface_recall > 0.99
     cube = (BROKEN[0] - made.frame.center) / made.frame.scale_cube
     points = shapes.points_around(300)
@@ -73,7 +73,7 @@ def test_nothing_is_flooded_without_a_thickness():
     made = field_of(BROKEN, 0.0)
     assert made.method == "winding+lids"
     assert isinstance(made.field, SignedDistance)
-    assert made.quality.refusal() != ""
+    assert made.quality.rejection_reason() != ""
 
 
 @pytest.mark.parametrize(

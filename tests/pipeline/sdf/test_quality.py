@@ -37,7 +37,7 @@ def test_a_perfect_field_loses_nothing():
     quality = measure(field_of(*table), surface_of(*table))
     assert quality.surface_recall == 1.0
     assert quality.leak == 0.0
-    assert quality.refusal() == ""
+    assert quality.rejection_reason() == ""
 
 
 def test_inside_fraction_is_the_share_of_voxels():
@@ -55,8 +55,8 @@ def test_a_lost_leg_lowers_recall_by_its_share():
     assert near.mean() > 0.2
     assert quality.surface_recall == pytest.approx(1 - near.mean(), abs=0.03)
     assert quality.surface_recall < 0.8
-    assert "lost surface: only" in quality.refusal()
-    assert f"{quality.surface_recall:.1%}" in quality.refusal()
+    assert "lost surface: only" in quality.rejection_reason()
+    assert f"{quality.surface_recall:.1%}" in quality.rejection_reason()
 
 
 @pytest.mark.parametrize(("off", "recall"), [(0.0, 1), (0.5, 1), (0.97, 1), (1.03, 0), (3.0, 0)])
@@ -109,7 +109,7 @@ def test_nothing_inside_is_refused():
     quality = measure(empty, surface_of(TOP))
     assert quality.inside_fraction == quality.surface_recall == quality.leak == 0.0
     assert quality.backed == 0.0
-    assert quality.refusal().startswith("nothing inside: ")
+    assert quality.rejection_reason().startswith("nothing inside: ")
 
 
 def test_nothing_visible_is_nothing_found():
@@ -129,7 +129,7 @@ def test_signs_that_flip_in_mid_air_are_jumps():
     )
     border = sum((np.take(field, end, axis) < 0).sum() for axis in range(3) for end in (0, -1))
     assert quality.leak == pytest.approx(150 / (150 + crossings + border), rel=0.02)
-    assert quality.refusal().startswith("jumps: the sign flips away from the surface on ")
+    assert quality.rejection_reason().startswith("jumps: the sign flips away from the surface on ")
 
 
 @pytest.mark.parametrize(
@@ -144,7 +144,7 @@ def test_signs_that_flip_in_mid_air_are_jumps():
     ],
 )
 def test_reasons(quality, word):
-    reason = quality.refusal()
+    reason = quality.rejection_reason()
     assert reason.startswith(word)
     assert bool(reason) == bool(word)
     assert "\n" not in reason

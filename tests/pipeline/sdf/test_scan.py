@@ -165,7 +165,7 @@ def sphere_voxels(resolution):
 
 @pytest.mark.parametrize("resolution", [8, 16, 32, 64])
 def test_paper_check_lets_true_distances_pass(resolution):
-    assert scan.voxels_refusal(sphere_voxels(resolution)) == ""
+    assert scan.voxels_rejection(sphere_voxels(resolution)) == ""
 
 
 @pytest.mark.parametrize("axis", [0, 1, 2])
@@ -174,18 +174,18 @@ def test_paper_check_finds_a_fall(axis):
     at = [3, 3, 3]
     at[axis] += 1
     voxels[tuple(at)] = -0.6
-    assert "jumps: 32^3" in scan.voxels_refusal(voxels)
+    assert "jumps: 32^3" in scan.voxels_rejection(voxels)
 
 
 def test_paper_check_looks_one_way_only():
     step = np.full((32, 32, 32), 1.0, np.float32)
     step[:16] = -1.0
-    assert scan.voxels_refusal(step) == ""
-    assert scan.voxels_refusal(step[::-1]) != ""
+    assert scan.voxels_rejection(step) == ""
+    assert scan.voxels_rejection(step[::-1]) != ""
 
 
 @pytest.mark.parametrize(("inside", "refused"), [(9, True), (10, False)])
 def test_a_hundredth_of_the_uniform_points_has_to_lie_inside(inside, refused):
     sdf = np.ones(1000, np.float32)
     sdf[:inside] = -1
-    assert bool(scan.points_refusal(sdf)) is refused
+    assert bool(scan.points_rejection(sdf)) is refused

@@ -20,7 +20,7 @@ def write(folder, data, name="mesh.gltf"):
     return path
 
 
-def refusal(folder, data, name="mesh.gltf"):
+def rejection_reason(folder, data, name="mesh.gltf"):
     """The one line that is said of a file."""
     with pytest.raises(BadMeshError) as error:
         load(write(folder, data, name))
@@ -84,7 +84,7 @@ def test_a_binary_stl_may_begin_and_end_with_words(head, tail, tmp_path):
     ],
 )
 def test_a_broken_stl_says_what_is_wrong(data, reason, tmp_path):
-    assert refusal(tmp_path, data, "box.stl") == reason
+    assert rejection_reason(tmp_path, data, "box.stl") == reason
 
 
 def test_textures_are_never_opened(tmp_path, monkeypatch):
@@ -101,7 +101,7 @@ def test_textures_are_never_opened(tmp_path, monkeypatch):
 
 def test_nodes_in_a_circle_end(tmp_path):
     circle = [{"mesh": 0, "children": [1]}, {"mesh": 0, "children": [0, 1]}]
-    assert len(refusal(tmp_path, gltf(nodes=circle))) > 0
+    assert len(rejection_reason(tmp_path, gltf(nodes=circle))) > 0
 
 
 def test_too_many_copies_are_refused(tmp_path, monkeypatch):
@@ -110,14 +110,16 @@ def test_too_many_copies_are_refused(tmp_path, monkeypatch):
     nodes = {"nodes": [{"mesh": 0}] * 9, "scenes": [{"nodes": list(range(9))}]}
     assert len(load(write(tmp_path, gltf(**nodes))).faces) == 9
     monkeypatch.setattr(gltf_stl, "MOST_FACES", 8)
-    assert "more than 8 faces" in refusal(tmp_path, gltf(**nodes))
+    assert "more than 8 faces" in rejection_reason(tmp_path, gltf(**nodes))
 
 
 @pytest.mark.parametrize("extension", ["KHR_draco_mesh_compression", "EXT_meshopt_compression"])
 def test_geometry_that_would_be_read_as_zeros_is_refused(extension, tmp_path):
     hollow = {"componentType": 5126, "count": 10**9, "type": "VEC3"}
-    assert extension in refusal(tmp_path, gltf(accessors=[hollow], extensionsRequired=[extension]))
-    assert "sparse" in refusal(tmp_path, gltf(accessors=[hollow]))
+    assert extension in rejection_reason(
+        tmp_path, gltf(accessors=[hollow], extensionsRequired=[extension])
+    )
+    assert "sparse" in rejection_reason(tmp_path, gltf(accessors=[hollow]))
 
 
 def test_indices_out_of_range(tmp_path):
@@ -136,7 +138,7 @@ def test_indices_out_of_range(tmp_path):
         ]
         data = gltf(bufferViews=views, accessors=accessors, meshes=meshes, buffers=buffers)
         if message:
-            assert refusal(tmp_path, data) == message
+            assert rejection_reason(tmp_path, data) == message
         else:
             assert load(write(tmp_path, data)).faces.tolist() == [[0, 1, 2]]
 
@@ -147,28 +149,32 @@ def test_what_trimesh_has_to_say_is_cut_short_and_its_warnings_are_dropped(tmp_p
         raise KeyError("x" * 500 + "\n\x1b")
 
     monkeypatch.setattr(trimesh, "load_scene", fail)
-    assert refusal(tmp_path, gltf()).startswith("not a readable .gltf file: KeyError: 'xxx")
+    assert rejection_reason(tmp_path, gltf()).startswith(
+        "not a readable .gltf file: KeyError: 'xxx"
+    )
 
 
 def test_no_mesh_and_no_triangles(tmp_path):
-    refusal(tmp_path, gltf(nodes=[{}]))
-    refusal(tmp_path, gltf(meshes=[{"primitives": [{"attributes": {"POSITION": 0}, "mode": 0}]}]))
-    refusal(tmp_path, gltf(meshes=[{"primitives": [{"attributes": {}}]}]))
+    rejection_reason(tmp_path, gltf(nodes=[{}]))
+    rejection_reason(
+        tmp_path, gltf(meshes=[{"primitives": [{"attributes": {"POSITION": 0}, "mode": 0}]}])
+    )
+    rejection_reason(tmp_path, gltf(meshes=[{"primitives": [{"attributes": {}}]}]))
 
 
 def test_what_trimesh_would_leave_out_is_refused(tmp_path):
     fan = {"attributes": {"POSITION": 0}, "mode": 6}
     beside = {"attributes": {"POSITION": 0}}
-    assert "fans" in refusal(tmp_path, gltf(meshes=[{"primitives": [beside, fan]}]))
+    assert "fans" in rejection_reason(tmp_path, gltf(meshes=[{"primitives": [beside, fan]}]))
 
 
 @pytest.mark.parametrize("version", ["1.0", "1"])
 def test_the_first_gltf_is_named(version, tmp_path):
     old = gltf(asset={"version": version}, meshes={"box": {"primitives": []}})
-    assert "glTF 2.0" in refusal(tmp_path, old)
+    assert "glTF 2.0" in rejection_reason(tmp_path, old)
     length = (1024).to_bytes(4, "little")
     binary = b"glTF" + (1).to_bytes(4, "little") + 2 * length + bytes(4) + old
-    assert "glTF 2.0" in refusal(tmp_path, binary, "mesh.glb")
+    assert "glTF 2.0" in rejection_reason(tmp_path, binary, "mesh.glb")
 
 
 def test_buffers_stay_in_their_folder(tmp_path):
@@ -176,6 +182,6 @@ def test_buffers_stay_in_their_folder(tmp_path):
     inner.mkdir()
     secret = write(tmp_path, BYTES, "secret.bin")
     for uri in ("../secret.bin", str(secret), "http://localhost:1/secret.bin", "missing.bin", "."):
-        refusal(inner, gltf(buffers=[{"byteLength": 36, "uri": uri}]))
+        rejection_reason(inner, gltf(buffers=[{"byteLength": 36, "uri": uri}]))
     write(inner, BYTES, "here.bin")
     assert len(load(write(inner, gltf(buffers=[{"byteLength": 36, "uri": "here.bin"}]))).faces) == 1
