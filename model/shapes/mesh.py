@@ -31,4 +31,4 @@ def fit_to_ball(points: NDArray[np.floating], radius: float = 1.0) -> NDArray[np
     """
     centred = points - (points.min(axis=0) + points.max(axis=0)) / 2
     farthest = np.linalg.norm(centred, axis=1).max()
-    return centred if farthest == 0 else radius / farthest * centred
+    return centred if farthest == 0 else np.asarray(radius / farthest * centred)
