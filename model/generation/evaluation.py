@@ -115,12 +115,7 @@ def evaluate(
     # 1. Read the real shapes, and fill in the defaults
     progress("reading real shapes")
     real = read_real_shapes(dataset, split_indices(dataset, settings.split))
-    settings = replace(
-        settings,
-        count=settings.count or len(real.ids),
-        level=source.level if settings.level is None else settings.level,
-        resolution=settings.resolution or dataset.resolutions[-1],
-    )
+    settings = _with_defaults(settings, source, dataset, len(real.ids))
     clouds = sample_clouds(real.surfaces, _REAL_SET)
     reference = Reference(clouds, settings.emd_points, _cores(), source.warp_device)
     # 2. Score the generator at each level
@@ -159,6 +154,17 @@ def find_nearest(
         NearestTrainingShape(seed + number, training.ids[int(row.argmin())], float(row.min()))
         for number, row in zip(filled, distances, strict=True)
     ]
+
+
+def _with_defaults(
+    settings: EvaluationSettings, source: Source, dataset: Dataset, real: int
+) -> EvaluationSettings:
+    return replace(
+        settings,
+        count=settings.count or real,
+        level=source.level if settings.level is None else settings.level,
+        resolution=settings.resolution or dataset.resolutions[-1],
+    )
 
 
 def _score_levels(

@@ -84,8 +84,8 @@ def write_meshes(
 ) -> Iterator[WrittenMesh]:
     """Write a mesh file for each latent, then an image grid of the first `GRID_SHAPES`.
 
-    This is a generator: each mesh is made when its result is asked for, and the image grid is
-    written after the last one. An empty shape has no file; an older file of its name is removed.
+    The meshes are made one by one, as the results are consumed; the image grid comes after the last
+    one. An empty shape has no file; an older file of its name is removed.
 
     Args:
         source: Of the generator.
@@ -113,10 +113,9 @@ def write_meshes(
             # An older file would be mistaken for this shape.
             with writing(path):
                 path.unlink(missing_ok=True)
-            yield WrittenMesh(named.name, None, surface)
         else:
             write_mesh(path, surface)
-            yield WrittenMesh(named.name, path, surface)
+        yield WrittenMesh(named.name, None if surface.empty else path, surface)
     columns = _columns(len(surfaces))
     picture = draw_shapes(surfaces, columns, settings.panel, device=source.warp_device)
     write_png(out / GRID_NAME, picture)

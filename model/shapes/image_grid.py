@@ -35,8 +35,7 @@ def draw_shapes(
         meshes: S shapes, at least one.
         columns: Maximum number of shapes in a row.
         panel: Height and width of each picture, pixels.
-        camera: One for all pictures, so their sizes compare. None for a three-quarter front view
-            (of shapes in ShapeNet's axes) that contains every shape.
+        camera: One for all pictures, so sizes compare; None for that of `camera_of`.
         color: Of the shapes, RGB in [0, 1].
         device: Warp device, such as `cuda:0`.
 
@@ -53,9 +52,8 @@ def draw_shapes(
     def draw(mesh: Mesh) -> Picture:
         if len(mesh.faces) == 0:
             return draw_note("empty", panel)
-        return render(
-            mesh.vertices, mesh.faces, size=panel, camera=camera, color=color, device=device
-        )
+        vertices, faces = mesh.vertices, mesh.faces
+        return render(vertices, faces, size=panel, camera=camera, color=color, device=device)
 
     # The first picture loads the kernels, and threads must not load them concurrently.
     pictures = [draw(meshes[0])]
@@ -70,7 +68,7 @@ def _threads(device: str) -> int:
 
 
 def camera_of(meshes: Sequence[Mesh]) -> Camera:
-    """Three-quarter front view at the distance where every one of the shapes just fits."""
+    """Three-quarter front view, in ShapeNet's axes, in which each of the shapes just fits."""
     shown = [mesh.vertices for mesh in meshes if len(mesh.faces)]
     return Camera().fitted(np.concatenate(shown)) if shown else Camera()
 
