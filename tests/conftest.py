@@ -40,7 +40,8 @@ def unexpected_skips(reasons, *, strict):
 
 
 def _reason(report):
-    return report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
+    text = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
+    return text.removeprefix("Skipped: ")
 
 
 @pytest.hookimpl(trylast=True)

@@ -12,6 +12,7 @@ import pytest
 import trimesh
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from support.folders import MESHES
 
 from shapegan.pipeline.meshes.clean import clean
 from shapegan.pipeline.meshes.load import SUFFIXES, load
