@@ -51,7 +51,7 @@ class Length:
 
 
 @dataclass(frozen=True)
-class CriticInput:
+class ScoredShapes:
     """What a set of shapes is worth."""
 
     name: str
@@ -150,7 +150,7 @@ def held_out(data: Path) -> Reference:
     )
 
 
-def oracle(data: Path, reference: Reference) -> CriticInput:
+def oracle(data: Path, reference: Reference) -> ScoredShapes:
     """Training shapes in the place of generated ones: what a perfect memory would get."""
     dataset = Dataset(data)
     known = read_real_shapes(dataset, dataset.splits["train"][:SHAPES]).surfaces
@@ -165,7 +165,7 @@ def judge(
     steps: int = 0,
     minutes: float = 0.0,
     levels: Sequence[float] = LEVELS,
-) -> Iterator[CriticInput]:
+) -> Iterator[ScoredShapes]:
     """A row for each level; draws the shapes at level 0."""
     device = generator.latent_first.weight.device
     latents = StepRandom(1, device=device).normal(PICTURES, SHAPES, generator.config.latent)
@@ -187,19 +187,19 @@ def row(
     steps: int = 0,
     minutes: float = 0.0,
     level: float = 0.0,
-) -> CriticInput:
+) -> ScoredShapes:
     """What a set of surfaces is worth, by chamfer distance."""
     clouds = sample_clouds(surfaces, 0)
     scores = reference.scores(clouds, len(surfaces) - len(clouds), emd=False)
-    return CriticInput(name, steps, minutes, level, mesh_validity(surfaces), scores)
+    return ScoredShapes(name, steps, minutes, level, mesh_validity(surfaces), scores)
 
 
-def table(rows: Sequence[CriticInput]) -> str:
+def table(rows: Sequence[ScoredShapes]) -> str:
     """As Markdown."""
     return markdown(HEADS, [_cells(judged) for judged in rows])
 
 
-def _cells(judged: CriticInput) -> tuple[str, ...]:
+def _cells(judged: ScoredShapes) -> tuple[str, ...]:
     chamfer = judged.scores.chamfer
     return (
         judged.name,

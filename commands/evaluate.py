@@ -84,7 +84,7 @@ def _levels(_context: click.Context, _option: click.Parameter, value: str) -> tu
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
 @device_option
 def evaluate(source: Path, data: Path, **options: Any) -> None:
-    """Compare what the generator SOURCE makes with real shapes.
+    """Compare the shapes of the generator SOURCE with real ones.
 
     SOURCE is the folder of a run, a checkpoint, or a file of the authors' published weights. Prints
     coverage, minimum matching distance (MMD) and 1-nearest-neighbour accuracy (1-NNA), each by

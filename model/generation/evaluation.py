@@ -27,7 +27,7 @@ _GENERATED_SET, _REAL_SET, _TRAIN_SET = range(3)
 """Seeds of the sets' clouds: one mesh in two sets gets two different clouds."""
 
 Progress = Callable[[str], None]
-"""Is called with the name of each step as it starts."""
+"""Callback with the name of each step, when it starts."""
 
 
 @dataclass(frozen=True)
@@ -67,9 +67,9 @@ class NearestTrainingShape:
     """The training shape nearest to a generated one."""
 
     seed: int
-    """Of the generated shape."""
+    """Seed of the generated shape."""
     id: str
-    """Of the training shape."""
+    """Id of the training shape."""
     chamfer: float
 
 

@@ -89,6 +89,6 @@ def _write_legend(
 
 
 def _hue(number: int, of: int) -> Colour:
-    # Adjacent hues are hard to tell apart, so every second one is darker.
+    # Adjacent hues are hard to distinguish, so every second one is darker.
     red, green, blue = colorsys.hsv_to_rgb(number / of, 0.75, 0.85 if number % 2 == 0 else 0.6)
     return round(255 * red), round(255 * green), round(255 * blue)

@@ -172,7 +172,7 @@ def encode_mesh(surface: Surface, mesh_format: str) -> bytes:
 
 
 def as_trimesh(surface: Surface) -> trimesh.Trimesh:
-    """The same mesh as a `trimesh.Trimesh`, without any processing of its vertices."""
+    """Convert to a `trimesh.Trimesh`, without any processing of the vertices."""
     return trimesh.Trimesh(surface.vertices, surface.faces, process=False)
 
 

@@ -58,7 +58,7 @@ class Source:
 
     @property
     def warp_device(self) -> str:
-        """The same device by its name in Warp, which draws the pictures."""
+        """Name of that device in Warp, which draws the pictures."""
         return "cpu" if self.device.type == "cpu" else f"cuda:{self.device.index or 0}"
 
     def latent(self, seed: int, truncation: float = 1.0) -> Tensor:

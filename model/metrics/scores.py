@@ -167,7 +167,7 @@ def mesh_validity(meshes: Sequence[Mesh]) -> MeshValidity:
 
 
 def is_watertight(faces: NDArray[np.integer]) -> bool:
-    """Whether faces (F, 3) are closed and consistently wound: each edge occurs once each way."""
+    """True if faces (F, 3) are closed and consistently wound: each edge occurs once each way."""
     starts = faces.astype(np.int64).ravel()
     ends = np.roll(faces, -1, axis=1).astype(np.int64).ravel()
     size = int(faces.max(initial=0)) + 1

@@ -123,7 +123,7 @@ class _SparseGrid:
             slope += steepest**2
         slope = np.sqrt(np.where(known, slope, 0))
         slope = np.maximum(maximum_filter(slope, size=3, mode="nearest"), 1)
-        # 2. Compare the corners' distances from the level with what that slope can bridge
+        # 2. Compare the corners' distances from the level with the reach of that slope
         reach = slope * np.float32(_SAFETY * steps.max())
         cells = np.zeros(known.shape, bool)
         for level in levels:

@@ -19,7 +19,7 @@ from shapegan.pipeline.pictures.render import Camera, Color, lamp_direction, sha
 
 _MAX_STEPS = 400
 _MIN_STEP = 4e-3
-"""Shortest step, frame units, half of what counts as thin. Without it, a ray that grazes a surface
+"""Shortest step, frame units, half the thickness of a thin part. Without it, a ray that grazes a surface
 would take endless steps."""
 _BISECTIONS = 8
 _SHADOW_OFFSET = 1e-2

@@ -1,4 +1,4 @@
-"""A dataset to browse: each input mesh, and what is stored for it."""
+"""A dataset to browse: each input mesh, and the data stored for it."""
 
 import threading
 from collections.abc import Sequence
@@ -28,7 +28,7 @@ class MeshEntry:
 
     report: MeshReport
     index: int | None
-    """Of its shape in the dataset; None if the mesh was rejected or failed."""
+    """Index of its shape in the dataset; None if the mesh was rejected or failed."""
 
 
 @dataclass(frozen=True)

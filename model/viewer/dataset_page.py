@@ -21,7 +21,7 @@ _COUNTS = (1024, 4096, 16384, 65536)
 _DEFAULT_COUNT = 16384
 """Choices for the number of points."""
 _OPACITY = 0.25
-"""Of the surface around a slice."""
+"""Opacity of the surface around a slice."""
 
 
 @dataclass(frozen=True)
