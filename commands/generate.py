@@ -24,7 +24,13 @@ if TYPE_CHECKING:
 @click.option(
     "--out", required=True, type=click.Path(path_type=Path), help="Folder for the meshes."
 )
-@click.option("--count", type=click.IntRange(1, 100_000), default=16, show_default=True)
+@click.option(
+    "--count",
+    type=click.IntRange(1, 100_000),
+    default=16,
+    show_default=True,
+    help="Number of shapes.",
+)
 @click.option(
     "--seed",
     type=click.IntRange(min=0),
@@ -44,6 +50,7 @@ if TYPE_CHECKING:
     type=click.Choice(MESH_FORMATS),
     default="obj",
     show_default=True,
+    help="File format of the meshes.",
 )
 @click.option(
     "--largest-component",

@@ -19,8 +19,8 @@ from shapegan.pipeline.pictures.render import Camera, Color, lamp_direction, sha
 
 _MAX_STEPS = 400
 _MIN_STEP = 4e-3
-"""Shortest step, frame units, half the thickness of a thin part. Without it, a ray that grazes a surface
-would take endless steps."""
+"""Shortest step, frame units, half the thickness of a thin part. Without it, a ray that grazes a
+surface would take endless steps."""
 _BISECTIONS = 8
 _SHADOW_OFFSET = 1e-2
 """Distance above the surface, frame units, at which rays to the lamp start."""
