@@ -10,8 +10,9 @@ from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
-from shapegan.pipeline.arrays import lengths, longest_sides
+from shapegan.pipeline.arrays import lengths
 from shapegan.pipeline.meshes.triangle_mesh import TriangleMesh
+from shapegan.pipeline.triangles import longest_box_sides
 
 MERGE_TOLERANCE = 1e-5
 """Vertices nearer than about this share of the longest side become one."""
@@ -64,7 +65,7 @@ def merge_vertices(
 def _drop_flat(vertices: NDArray[np.float64], faces: NDArray[np.int32]) -> NDArray[np.int32]:
     """Leaves out faces that have no area for their own size."""
     corners = vertices[faces]
-    side = longest_sides(corners)
+    side = longest_box_sides(corners)
     keep: NDArray[np.bool_] = _double_areas(vertices, faces) > NO_AREA * side**2
     return faces[keep]
 

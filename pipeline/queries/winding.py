@@ -23,7 +23,7 @@ import warp as wp
 from numpy.typing import NDArray
 from scipy.ndimage import binary_dilation
 
-from shapegan.pipeline.arrays import halves
+from shapegan.pipeline.arrays import neighbours
 from shapegan.pipeline.queries import crossing_kernels
 from shapegan.pipeline.queries import winding_kernels as kernels
 from shapegan.pipeline.queries.bvh_kernels import LANES
@@ -146,8 +146,8 @@ class WindingField:
         while True:
             differs = np.zeros(references.shape, bool)
             for axis in range(3):
-                near, far = halves(references, axis)
-                for side in halves(differs, axis):
+                near, far = neighbours(references, axis)
+                for side in neighbours(differs, axis):
                     side |= np.abs(near - far) > 0.5  # never where one is not a number
             fresh = differs & ~asked
             if not fresh.any():

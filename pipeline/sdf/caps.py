@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import binary_dilation
 from skimage.measure import marching_cubes
 
-from shapegan.pipeline.arrays import halves
+from shapegan.pipeline.arrays import neighbours
 from shapegan.pipeline.schema import voxel_spacing
 from shapegan.pipeline.sdf.quality import is_jump
 
@@ -31,9 +31,9 @@ def find_lids(
     spacing = voxel_spacing(len(voxels))
     at_jump = np.zeros(voxels.shape, dtype=bool)
     for axis in range(3):
-        near, far = halves(voxels, axis)
+        near, far = neighbours(voxels, axis)
         jump = ((near < 0) != (far < 0)) & is_jump(near, far, spacing)
-        for side in halves(at_jump, axis):
+        for side in neighbours(at_jump, axis):
             side |= jump
     if not at_jump.any():
         return np.zeros((0, 3), np.float32), np.zeros((0, 3), np.int32)

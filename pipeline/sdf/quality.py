@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import map_coordinates
 from scipy.spatial import cKDTree
 
-from shapegan.pipeline.arrays import halves
+from shapegan.pipeline.arrays import neighbours
 from shapegan.pipeline.schema import voxel_spacing
 
 MIN_RECALL = 0.8
@@ -63,7 +63,7 @@ def measure(
     padded = np.pad(voxels, 1, constant_values=spacing)
     crossings, jumps = [], 0
     for axis in range(3):
-        near, far = halves(padded, axis)
+        near, far = neighbours(padded, axis)
         at = np.nonzero((near < 0) != (far < 0))
         a, b = near[at], far[at]
         # The border is no place for a jump: what lies beyond is made up.

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from shapegan.pipeline.arrays import centroids, largest, lengths
+from shapegan.pipeline.arrays import largest, lengths
 from shapegan.pipeline.queries.winding import WindingField
 from shapegan.pipeline.shell.intersections import (
     SLACK,
@@ -25,6 +25,7 @@ from shapegan.pipeline.shell.intersections import (
     normals,
     split,
 )
+from shapegan.pipeline.triangles import centroids
 
 BEFORE = 1e-5
 """How far before a face it is asked whether that is outside, cube frame. Narrower cracks between

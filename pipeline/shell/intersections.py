@@ -8,7 +8,7 @@ import numpy as np
 import warp as wp
 from numpy.typing import NDArray
 
-from shapegan.pipeline.arrays import largest, lengths, smallest, some
+from shapegan.pipeline.arrays import any_true, largest, lengths, smallest
 from shapegan.pipeline.shell import intersection_kernels
 
 SLACK = 1e-6
@@ -200,7 +200,7 @@ def _within(
     """Whether more than an end of a segment (N,) lies in its triangle, and not along an edge."""
     inwards = _unit(np.cross(normal[:, None], edges(corners)))
     first, last = (np.einsum("nkx,nkx->nk", x[:, None] - corners, inwards) for x in (start, end))
-    beside = some((first <= SLACK) & (last <= SLACK))
+    beside = any_true((first <= SLACK) & (last <= SLACK))
     apart = np.where(first == last, 1.0, first - last)
     enters = largest(np.where(first < 0, first / apart, 0.0))
     leaves = smallest(np.where(last < 0, first / apart, 1.0))
@@ -249,7 +249,7 @@ def split(
     """
     # 1. Begin with the corner on the line, or else the one that is alone on its side.
     sign = np.sign(side)
-    on_line = some(sign == 0)
+    on_line = any_true(sign == 0)
     first = np.where(on_line[:, None], sign == 0, sign == -sign.sum(axis=1, keepdims=True))
     turn = (first.argmax(axis=1)[:, None] + np.arange(3)) % 3
     corners, side = np.take_along_axis(corners, turn, 1), np.take_along_axis(side, turn, 1)

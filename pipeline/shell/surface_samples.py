@@ -5,7 +5,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from shapegan.pipeline.arrays import centroids, lengths, longest_sides
+from shapegan.pipeline.arrays import lengths
+from shapegan.pipeline.triangles import centroids, longest_box_sides
 
 EXTRA_SAMPLES = 12_000
 """Samples spread over the faces by area, on top of one for each."""
@@ -74,7 +75,7 @@ def cluster(
     if len(faces) <= CLUSTER_ABOVE:
         return np.arange(len(faces))
     corners = vertices[faces]
-    size = longest_sides(corners)
+    size = longest_box_sides(corners)
     normal = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
     axis = np.abs(normal).argmax(axis=1)
     way = 2 * axis + (normal[np.arange(len(faces)), axis] > 0)

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from shapegan.pipeline.arrays import some
+from shapegan.pipeline.arrays import any_true
 from shapegan.pipeline.queries.rays import RayScene
 from shapegan.pipeline.shell.build import Shell
 from shapegan.pipeline.shell.exterior import BEFORE
@@ -62,7 +62,7 @@ def carried_over(shell: Shell, values: NDArray[np.float32]) -> NDArray[np.float3
     pieces = shell.pieces[shell.outer]
     face = np.full(len(values), -1)
     for k in range(3):
-        taken = ~some(pieces[:, k, None] == corners)
+        taken = ~any_true(pieces[:, k, None] == corners)
         face[pieces[taken, k]] = np.flatnonzero(taken)
     vertex = np.flatnonzero(face >= 0)
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from support import shapes
 
-from shapegan.pipeline.arrays import halves
+from shapegan.pipeline.arrays import neighbours
 from shapegan.pipeline.schema import grid_points, voxel_spacing
 from shapegan.pipeline.sdf.caps import find_lids
 
@@ -48,7 +48,7 @@ def test_lids_part_all_jumps():
     gap[near] = shapes.distances(points[near], *lids)
     gap = np.minimum(gap.reshape(sdf.shape), np.abs(sdf)) * np.sign(sdf)
     for axis in range(3):
-        one, other = halves(gap, axis)
+        one, other = neighbours(gap, axis)
         flips = (one < 0) != (other < 0)
         assert np.abs(one - other)[flips].max() < 1.6 * spacing
 
