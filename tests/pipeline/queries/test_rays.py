@@ -7,7 +7,7 @@ from support import shapes
 
 from shapegan.pipeline.queries import ray_kernels as kernels
 from shapegan.pipeline.queries.rays import RayScene
-from shapegan.pipeline.shell.surface_samples import OFFSET, sample_faces
+from shapegan.pipeline.shell.surface_samples import RAY_OFFSET, sample_faces
 
 MOST = 3.0
 
@@ -78,9 +78,9 @@ def test_other_devices_find_the_same(name):
     vectors = [
         wp.array(rows, dtype=wp.vec3, device="cpu") for rows in (samples.position, samples.normal)
     ]
-    inputs = [wp.uint64(mesh.id), *vectors, 8, OFFSET, sky]
+    inputs = [wp.uint64(mesh.id), *vectors, 8, RAY_OFFSET, sky]
     wp.launch(kernels.see_sky, dim=sky.shape, inputs=inputs, device="cpu")
-    got = scene.sky(samples.position, samples.normal, 8, OFFSET)
+    got = scene.sky(samples.position, samples.normal, 8, RAY_OFFSET)
     assert (got != sky.numpy()).mean() < 0.001
 
 
@@ -104,7 +104,7 @@ def test_what_rays_run_along_does_not_stop_them():
 
 
 def sky(vertices, faces, samples):
-    return RayScene(vertices, faces).sky(samples.position, samples.normal, 8, OFFSET)
+    return RayScene(vertices, faces).sky(samples.position, samples.normal, 8, RAY_OFFSET)
 
 
 def test_sky_of_a_plane_and_of_a_box():
