@@ -8,7 +8,7 @@
 
 import warp as wp
 
-from shapegan.pipeline.queries.ray_kernels import GOLDEN, tilted
+from shapegan.pipeline.queries.hemisphere_functions import GOLDEN_RATIO, hemisphere_direction
 from shapegan.pipeline.warp_runtime import start_warp
 
 # Nobody asks a picture for gradients, and the code for them takes as long again to compile.
@@ -83,8 +83,8 @@ def open_sky(scene: Scene, position: wp.vec3, n: wp.vec3, rays: int, shift: floa
     seen = float(0.0)
     for k in range(rays):
         square = (float(k) + wrap(shift * 7.0)) / float(rays)
-        length = wrap(shift * 11.0 + GOLDEN * float(k))
-        direction = tilted(n, square, shift + GOLDEN * float(k))
+        length = wrap(shift * 11.0 + GOLDEN_RATIO * float(k))
+        direction = hemisphere_direction(n, square, shift + GOLDEN_RATIO * float(k))
         start = position + scene.offset * n
         if not wp.mesh_query_ray_anyhit(scene.mesh, start, direction, scene.reach * length):
             seen += 1.0
@@ -94,7 +94,7 @@ def open_sky(scene: Scene, position: wp.vec3, n: wp.vec3, rays: int, shift: floa
 @wp.func
 def lit(scene: Scene, position: wp.vec3, n: wp.vec3, shift: float) -> float:
     # Whether a point of the lamp, which is a disc, is seen from here.
-    direction = tilted(scene.light, scene.spread * wrap(shift * 5.0), shift)
+    direction = hemisphere_direction(scene.light, scene.spread * wrap(shift * 5.0), shift)
     if wp.dot(direction, n) <= 0.0:
         return 0.0
     if wp.mesh_query_ray_anyhit(scene.mesh, position + scene.offset * n, direction, 1.0e6):

@@ -131,13 +131,13 @@ class SignedDistance:
         face = np.append(outer, -1)[others.face.numpy()]
         others.face = wp.array(face, dtype=int, device=self.device)
         which: Any = wp.array(rows, dtype=int, device=self.device)
-        self._launch(nearest_kernels.put, [which, others, nearest], len(rows))
+        self._launch(nearest_kernels.replace_rows, [which, others, nearest], len(rows))
 
     def _bring_lids(self, asked: "_Asked") -> None:
         """Lids bound distances, but do not count for the winding number."""
         if self._lids is not None:
             lids = self._lids.nearest(asked.points, asked.nearest.distance)
-            self._launch(nearest_kernels.put_nearer, [lids, asked.nearest], len(asked.points))
+            self._launch(nearest_kernels.keep_nearer, [lids, asked.nearest], len(asked.points))
 
     def _answer(self, asked: "_Asked") -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Gives the nearest distance its sign, and thickens what is to be thick."""

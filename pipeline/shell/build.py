@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shapegan.pipeline.queries.rays import RayScene
-from shapegan.pipeline.queries.winding import LEVELS, WindingField
+from shapegan.pipeline.queries.winding import GRIDS, WindingField
 from shapegan.pipeline.shell.exterior import BEFORE, Pieces, expose
 from shapegan.pipeline.shell.hole_filling import Solid, close
 from shapegan.pipeline.shell.patches import find_patches
@@ -85,7 +85,7 @@ def build_shell(
     )
     rays = RAYS if patches.count > 0.2 * len(faces) else RAYS // 2
     scene = RayScene(vertices, patches.faces, device)
-    sky = scene.sky(samples.position, samples.normal, rays, OFFSET)
+    sky = scene.sky_fractions(samples.position, samples.normal, rays, OFFSET)
     visible = samples.position[spread(samples, sky.max(axis=1) > 0)]
 
     # 2. Turn each patch to the side that sees more.
@@ -130,16 +130,16 @@ def _sort_faces(
     solid: Solid, sheets: NDArray[np.int32], visible: NDArray[np.float32], device: str
 ) -> Shell:
     vertices = solid.vertices.astype(np.float32)
-    winding = WindingField(vertices, solid.faces, device, levels=2)
-    bare, outer, clusters = _bare_and_outer(vertices, solid, winding)
-    winding.levels = len(LEVELS)
+    winding = WindingField(vertices, solid.faces, device)
+    # The finest grid does not pay off for these few points; `expose` may need it.
+    bare, outer, clusters = _bare_and_outer(vertices, solid, winding, grids=2)
     if bare.any():
         # Without them the winding numbers of the others are cleaner.
         own = len(solid.faces) - solid.filled
         sheets = np.concatenate([sheets, solid.faces[:own][bare[:own]]])
         solid = solid.without(bare)
         winding = WindingField(vertices, solid.faces, device)
-        _, outer, clusters = _bare_and_outer(vertices, solid, winding)
+        _, outer, clusters = _bare_and_outer(vertices, solid, winding, grids=len(GRIDS))
     pieces = Pieces(vertices, solid.faces, outer, np.arange(len(solid.faces)))
     if len(solid.faces):
         pieces = expose(vertices, solid.faces, outer, clusters, winding, device)
@@ -157,13 +157,14 @@ def _sort_faces(
 
 
 def _bare_and_outer(
-    vertices: NDArray[np.float32], solid: Solid, winding: WindingField
+    vertices: NDArray[np.float32], solid: Solid, winding: WindingField, grids: int
 ) -> tuple[NDArray[np.bool_], NDArray[np.bool_], NDArray[np.int64]]:
     """Which faces (F,) have no inside behind them, which have it, and outside before; clusters."""
     grown = vertices.astype(np.float64)
     clusters = cluster(grown, solid.faces, solid.patch)
     samples = sample_clusters(grown, solid.faces, clusters)
-    before = winding.numbers(samples.position + np.float32(BEFORE) * samples.normal)
+    position = samples.position + np.float32(BEFORE) * samples.normal
+    before = winding.numbers(position, grids=grids)
     behind = before + 1  # which is what crossing one face does
     lacks = (behind < BARE) & ~_folded(before, samples, solid.patch)
     bare, bounds, weight = (

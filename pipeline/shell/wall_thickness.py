@@ -34,12 +34,12 @@ def wall_depths(shell: Shell, device: str) -> NDArray[np.float32]:
     samples = sample_faces(shell.vertices.astype(np.float64), faces)
     position, normal = samples.position, samples.normal
     start, offset = position - np.float32(OFFSET) * normal, np.float32(OFFSET)
-    depth = offset + RayScene(shell.vertices, faces, device).lengths(start, -normal, THICKEST)
+    depth = offset + RayScene(shell.vertices, faces, device).distances(start, -normal, THICKEST)
 
     # 2. Where the ray begins, it is beyond the wall already if the way there leaves the inside.
     #    That holds for two faces in one place, wound both ways, too.
     before = position + np.float32(BEFORE) * normal
-    thickness = np.where(shell.winding.gains(before, start) > 0.5, depth, 0)
+    thickness = np.where(shell.winding.signed_crossings(before, start) > 0.5, depth, 0)
 
     # 3. The harmonic mean: a panel's rim sees far along the panel, and must not count for much.
     corner = shell.solid[shell.source[shell.outer][samples.face]].ravel()
