@@ -9,6 +9,9 @@
 import warp as wp
 
 from shapegan.pipeline.queries.bvh_kernels import Box, smaller
+from shapegan.pipeline.warp_runtime import start_warp
+
+start_warp()
 
 
 @wp.func

@@ -8,6 +8,10 @@
 
 import warp as wp
 
+from shapegan.pipeline.warp_runtime import start_warp
+
+start_warp()
+
 GOLDEN_RATIO = wp.constant(0.61803398875)
 """The golden ratio minus 1: multiples of it, modulo 1, spread evenly."""
 
