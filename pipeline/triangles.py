@@ -17,7 +17,7 @@ F = TypeVar("F", bound=np.floating)
 def cross_products(corners: NDArray[F]) -> NDArray[F]:
     """Normals (N, 3) whose length is twice the area: (b - a) x (c - a)."""
     a, b, c = corners[:, 0], corners[:, 1], corners[:, 2]
-    cross: NDArray[F] = np.cross(b - a, c - a)
+    cross: NDArray[F] = np.cross(b - a, c - a).astype(corners.dtype, copy=False)
     return cross
 
 
@@ -42,7 +42,8 @@ def normals_and_double_areas(corners: NDArray[F]) -> tuple[NDArray[F], NDArray[F
 
 def edge_vectors(corners: NDArray[F]) -> NDArray[F]:
     """Edges (N, 3, 3) from each corner to the next: ab, bc, ca."""
-    return np.roll(corners, -1, axis=1) - corners
+    edges: NDArray[F] = np.roll(corners, -1, axis=1) - corners
+    return edges
 
 
 def edge_lengths(corners: NDArray[F]) -> NDArray[F]:

@@ -17,7 +17,7 @@ from shapegan.pipeline.dataset.reader import Dataset
 from shapegan.pipeline.errors import PlainError
 from shapegan.pipeline.isosurface import extract_surface
 from shapegan.pipeline.pictures.panel import Picture
-from shapegan.pipeline.pictures.render import CLAY
+from shapegan.pipeline.pictures.shading import CLAY
 
 NORMALISATION = (
     "each cloud by itself: its bounding box's centre at 0, its farthest point at radius 0.5"

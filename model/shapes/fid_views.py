@@ -9,8 +9,10 @@ from numpy.typing import NDArray
 
 from shapegan.model.shapes.image_grid import Mesh, write_png
 from shapegan.pipeline.files import writing
+from shapegan.pipeline.pictures.camera import Camera
 from shapegan.pipeline.pictures.panel import Picture
-from shapegan.pipeline.pictures.render import WHITE, Camera, render
+from shapegan.pipeline.pictures.render import render
+from shapegan.pipeline.pictures.shading import WHITE
 
 VIEW = 299
 """Height and width of a picture, pixels: what Inception v3 takes."""

@@ -12,8 +12,9 @@ from torch import Tensor
 
 from shapegan.model.shapes.image_grid import GENERATED
 from shapegan.model.shapes.surface import CHUNK, DistanceField
+from shapegan.pipeline.pictures.camera import Camera
 from shapegan.pipeline.pictures.panel import Picture
-from shapegan.pipeline.pictures.render import Camera, Color, lamp_direction, shade_samples
+from shapegan.pipeline.pictures.shading import Color, lamp_direction, shade_samples
 
 _STEPS = 400
 _LEAST = 4e-3

@@ -14,7 +14,7 @@ from shapegan.model.viewer.dataset_browser import (
 )
 from shapegan.model.viewer.latest_only import Latest
 from shapegan.model.viewer.page import Page, turn
-from shapegan.pipeline.pictures.render import CLAY
+from shapegan.pipeline.pictures.shading import CLAY
 
 _POINTS = (1024, 4096, 16384, 65536)
 _SHOWN = 16384

@@ -10,7 +10,7 @@ from shapegan.model.viewer.generated import FORMATS, Controls, Shapes, encoded
 from shapegan.model.viewer.latest_only import Latest
 from shapegan.model.viewer.nearest import Found, Nearest
 from shapegan.model.viewer.page import Page, turn
-from shapegan.pipeline.pictures.render import CLAY
+from shapegan.pipeline.pictures.shading import CLAY
 
 RESOLUTIONS = (16, 32, 48, 64, 96, 128, 192, 256)
 

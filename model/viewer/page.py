@@ -13,7 +13,7 @@ import viser
 from numpy.typing import NDArray
 
 from shapegan.pipeline.errors import PlainError
-from shapegan.pipeline.pictures.render import Color
+from shapegan.pipeline.pictures.shading import Color
 
 COLUMN = 2.5
 """From the middle of one column to that of the next; a cube frame is 2 wide."""

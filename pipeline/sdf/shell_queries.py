@@ -112,13 +112,13 @@ class ShellQueries:
         face = np.append(exterior, -1)[found.face.numpy()]
         found.face = wp.array(face, dtype=int, device=self.device)
         targets: Any = wp.array(rows, dtype=int, device=self.device)
-        self._launch(nearest_kernels.put, [targets, found, nearest], len(rows))
+        self._launch(nearest_kernels.replace_rows, [targets, found, nearest], len(rows))
 
     def _take_nearer_caps(self, points: Any, nearest: Any) -> None:
         """Replace nearest points where a cap is nearer; caps do not change winding numbers."""
         assert self.caps is not None
         found = self.caps.nearest(points, nearest.distance)
-        self._launch(nearest_kernels.put_nearer, [found, nearest], len(points))
+        self._launch(nearest_kernels.keep_nearer, [found, nearest], len(points))
 
     def _launch(self, kernel: Any, inputs: list[Any], threads: int) -> None:
         wp.launch(kernel, dim=threads, inputs=inputs, device=self.device)

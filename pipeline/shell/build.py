@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shapegan.pipeline.queries.rays import RayScene
-from shapegan.pipeline.queries.winding import LEVELS, WindingField
+from shapegan.pipeline.queries.winding import GRIDS, WindingField
 from shapegan.pipeline.shell.exterior import PROBE_DISTANCE, SplitFaces, split_exterior
 from shapegan.pipeline.shell.hole_filling import Solid, close_holes
 from shapegan.pipeline.shell.patches import find_patches
@@ -130,7 +130,7 @@ def _orient_patches(
     samples = sample_clusters(vertices, patches.faces, clusters)
     rays = RAYS if patches.count > 0.2 * len(faces) else RAYS // 2
     scene = RayScene(vertices, patches.faces, device)
-    sky = scene.sky(samples.position, samples.normal, rays, RAY_OFFSET)
+    sky = scene.sky_fractions(samples.position, samples.normal, rays, RAY_OFFSET)
     visible = samples.position[pick_by_area(samples, sky.max(axis=1) > 0)]
 
     # 2. Sum over each patch, and flip the patches whose back sees more.
@@ -171,16 +171,16 @@ def _split_solid(
 ) -> Shell:
     """Move faces without an inside from the solid to the sheets, and split its other faces."""
     vertices = solid.vertices.astype(np.float32)
-    winding = WindingField(vertices, solid.faces, device, levels=2)
-    classes = _classify_faces(vertices, solid, winding)
-    winding.levels = len(LEVELS)
+    winding = WindingField(vertices, solid.faces, device)
+    # The finest grid does not pay off for these few points.
+    classes = _classify_faces(vertices, solid, winding, grids=2)
     if classes.sheet.any():
         # The winding numbers of the other faces are more accurate without the sheets.
         own = len(solid.faces) - solid.filled
         sheets = np.concatenate([sheets, solid.faces[:own][classes.sheet[:own]]])
         solid = solid.without(classes.sheet)
         winding = WindingField(vertices, solid.faces, device)
-        classes = _classify_faces(vertices, solid, winding)
+        classes = _classify_faces(vertices, solid, winding, grids=len(GRIDS))
     whole = np.arange(len(solid.faces))
     split_up = SplitFaces(vertices, solid.faces, classes.exterior, whole)
     if len(solid.faces):
@@ -213,13 +213,21 @@ class _FaceClasses:
 
 
 def _classify_faces(
-    vertices: NDArray[np.float32], solid: Solid, winding: WindingField
+    vertices: NDArray[np.float32], solid: Solid, winding: WindingField, grids: int
 ) -> _FaceClasses:
-    """Classify the faces of a solid by winding numbers (Jacobson et al. 2013) on both sides."""
+    """Classify the faces of a solid by winding numbers (Jacobson et al. 2013) on both sides.
+
+    Args:
+        vertices: (V, 3), those of the solid.
+        solid: F faces.
+        winding: winding numbers of the solid.
+        grids: number of reference grids that the winding numbers are continued from.
+    """
     exact = vertices.astype(np.float64)
     clusters = cluster_faces(exact, solid.faces, solid.patch)
     samples = sample_clusters(exact, solid.faces, clusters)
-    before = winding.numbers(samples.position + np.float32(PROBE_DISTANCE) * samples.normal)
+    position = samples.position + np.float32(PROBE_DISTANCE) * samples.normal
+    before = winding.numbers(position, grids=grids)
     behind = before + 1  # crossing one face inwards adds one
     no_inside = (behind < NO_INSIDE) & ~_folded(before, samples, solid.patch)
     sheet, bounds, weight = (

@@ -47,12 +47,12 @@ def local_thickness(shell: Shell) -> NDArray[np.float32]:
     position, normal = samples.position, samples.normal
     start = position - np.float32(RAY_OFFSET) * normal
     scene = RayScene(shell.vertices, faces, shell.device)
-    depth = np.float32(RAY_OFFSET) + scene.lengths(start, -normal, MAX_THICKNESS)
+    depth = np.float32(RAY_OFFSET) + scene.distances(start, -normal, MAX_THICKNESS)
 
     # 2. A ray starts beyond the wall if the way to its start leaves the inside again. This also
     #    holds for two faces in one place that are wound in opposite directions.
     before = position + np.float32(PROBE_DISTANCE) * normal
-    thickness = np.where(shell.winding.gains(before, start) > 0.5, depth, 0)
+    thickness = np.where(shell.winding.signed_crossings(before, start) > 0.5, depth, 0)
 
     # 3. Take the harmonic mean: at the rim of a panel rays run along it and must count little.
     corner = shell.solid[shell.source[shell.exterior][samples.face]].ravel()

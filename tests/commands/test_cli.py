@@ -20,8 +20,8 @@ from shapegan.pipeline.dataset.manifest import Manifest, read_manifest
 from shapegan.pipeline.dataset.reader import Dataset
 from shapegan.pipeline.dataset.selection import Choice
 from shapegan.pipeline.files import OutputError
-from shapegan.pipeline.pictures.contact_sheet import SheetSettings
-from shapegan.pipeline.pictures.render import Camera
+from shapegan.pipeline.pictures.camera import Camera
+from shapegan.pipeline.pictures.contact_sheet import ContactSheetSettings
 from shapegan.pipeline.run.child_process import Limits
 from shapegan.pipeline.run.dask_pool import default_workers
 from shapegan.pipeline.run.plan import RunSettings
@@ -376,7 +376,7 @@ def sheet(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
         )
         return 1
 
-    monkeypatch.setattr("shapegan.pipeline.pictures.contact_sheet.write_sheet", write)
+    monkeypatch.setattr("shapegan.pipeline.pictures.contact_sheet.write_contact_sheet", write)
     return found
 
 
@@ -385,7 +385,7 @@ def test_inspect_draws_twelve_at_random_by_default(
 ) -> None:
     assert inspect(balls, "--sheet", tmp_path / "a.PNG").exit_code == 0
     expected = {"file": tmp_path / "a.PNG", "path": balls, "choice": Choice(), "root": None}
-    assert sheet == expected | {"settings": SheetSettings()}
+    assert sheet == expected | {"settings": ContactSheetSettings()}
     assert Choice().count == 12
 
 
@@ -403,7 +403,7 @@ def test_inspect_hands_every_flag_on(balls: Path, tmp_path: Path, sheet: dict[st
     assert inspect(balls, *flags, "--count", 7, "--seed", 3).exit_code == 0
     assert sheet["choice"] == Choice(count=7, seed=3)
     assert sheet["root"] == tmp_path
-    assert sheet["settings"] == SheetSettings(256, Camera(azimuth=35))
+    assert sheet["settings"] == ContactSheetSettings(256, Camera(azimuth=35))
     assert inspect(balls, *flags, "--id", "ball3", "--id", "a,b").exit_code == 0
     assert sheet["choice"] == Choice(ids=("ball3", "a,b"))
     assert inspect(balls, *flags, "--worst", 9).exit_code == 0

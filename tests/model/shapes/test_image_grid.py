@@ -9,7 +9,8 @@ from PIL import Image
 
 from shapegan.model.shapes.image_grid import GENERATED, arrange, camera_of, draw_shapes, write_png
 from shapegan.pipeline.files import OutputError
-from shapegan.pipeline.pictures.render import Camera, render
+from shapegan.pipeline.pictures.camera import Camera
+from shapegan.pipeline.pictures.render import render
 
 GAP = 4
 

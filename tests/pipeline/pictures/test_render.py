@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 
-from shapegan.pipeline.pictures.render import Camera, render
+from shapegan.pipeline.pictures.camera import Camera
+from shapegan.pipeline.pictures.render import render
 
 BALL = trimesh.creation.icosphere(subdivisions=4)
 WALL = np.array([[-1, -1, 0], [1, -1, 0], [1, 1, 0], [-1, 1, 0]], dtype=float)

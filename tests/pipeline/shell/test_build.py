@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support import shapes
 
-from shapegan.pipeline.queries.winding import rim_edges
+from shapegan.pipeline.queries.rims import rim_edges
 from shapegan.pipeline.sdf.shell_queries import ShellQueries
 from shapegan.pipeline.sdf.signed_distance import SignedDistance
 from shapegan.pipeline.shell.build import build_shell
