@@ -17,14 +17,10 @@ from shapegan.pipeline.sdf.scan import points_rejection, voxels_rejection
 def process(job: Job, config: PreprocessConfig, device: str = "cpu") -> Outcome:
     """Make the record of one mesh, or a report with the reason why it cannot be used.
 
-    Args:
-        job: the mesh to process.
-        config: settings of the dataset.
-        device: `cpu` or `cuda`.
+    Bugs raise, too; the caller then records the mesh as `failed`.
 
     Raises:
         NoOpenGLError: the method needs OpenGL, which is missing.
-        Exception: a bug; the caller records the mesh as `failed`.
     """
     started = time.process_time()
     report = MeshReport(job.id, job.category, job.relative, "failed", split=job.split)

@@ -86,7 +86,7 @@ def _launch(
     device = mesh.device
     outputs: list[Any] = [wp.empty(capacity, dtype=wp.vec3d, device=device) for _ in range(2)]
     outputs.append(wp.empty(len(faces), dtype=int, device=device))
-    rows = (wp.array(a, dtype=int, device=device) for a in (faces, first))
+    rows: list[Any] = [wp.array(a, dtype=int, device=device) for a in (faces, first)]
     wp.launch(
         intersection_kernels.find_intersections,
         dim=len(faces),
@@ -154,15 +154,30 @@ def split_faces(
         vertices, children, owner = split(vertices, triangles[-1][whole], side)
 
         # 3. Pass all cuts of a piece on to each of its children.
-        number = np.bincount(owner)
-        first_child = np.cumsum(number) - number
-        pair = np.repeat(np.arange(len(piece)), number[of_whole])
-        before = np.cumsum(number[of_whole]) - number[of_whole]
-        piece = (first_child[of_whole] - before)[pair] + np.arange(len(pair))
-        cut = cut[pair]
+        piece, cut = _pass_on(cut, of_whole, np.bincount(owner))
         parent.append(rounds[-1] - len(triangles[-1]) + whole[owner])
         triangles.append(children)
         rounds.append(rounds[-1] + len(children))
+
+
+def _pass_on(
+    cut: NDArray[np.intp], parent: NDArray[np.intp], children: NDArray[np.intp]
+) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Pair each cut of a parent with each of the parent's children.
+
+    Args:
+        cut: (N,), cuts.
+        parent: (N,), the parent that each cut belongs to, below P.
+        children: (P,), number of children of each parent; they are numbered consecutively.
+
+    Returns:
+        The child (M,) and the cut (M,) of each pair.
+    """
+    first = np.cumsum(children) - children
+    number = children[parent]
+    pair = np.repeat(np.arange(len(cut)), number)
+    before = np.cumsum(number) - number
+    return (first[parent] - before)[pair] + np.arange(len(pair)), cut[pair]
 
 
 @dataclass(frozen=True)
