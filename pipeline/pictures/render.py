@@ -109,15 +109,7 @@ def _trace(
     floor: bool,
     device: str,
 ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
-    """Trace one ray for each sample.
-
-    Args:
-        points: (V, 3).
-        faces: (F, 3), F > 0.
-        camera: the view.
-        size: rows and columns of samples.
-        floor: whether rays may hit the floor.
-        device: Warp's name of the device.
+    """Trace one ray for each of H x W samples.
 
     Returns:
         Depth (H, W) in radii of the mesh: 0 where there is no hit, negative on the floor. Normals

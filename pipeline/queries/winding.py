@@ -15,7 +15,6 @@ face, are numbers summed again.
 """
 
 import functools
-import math
 from typing import Any
 
 import numpy as np
@@ -24,12 +23,11 @@ from numpy.typing import NDArray
 from scipy.ndimage import binary_dilation
 
 from shapegan.pipeline.arrays import neighbours
-from shapegan.pipeline.queries import crossing_kernels
 from shapegan.pipeline.queries import winding_kernels as kernels
-from shapegan.pipeline.queries.bvh_kernels import LANES
 from shapegan.pipeline.queries.morton import morton_order
 from shapegan.pipeline.queries.rims import open_rim_points, rim_edges
 from shapegan.pipeline.queries.winding_bvh import build_winding_bvh
+from shapegan.pipeline.queries.winding_launcher import WindingLauncher
 
 GRIDS = (8, 24, 64)
 """Cells of the reference grids along the longest side of the bounding box, coarse to fine."""
@@ -55,16 +53,7 @@ class WindingField:
             device: Warp's name of the device.
         """
         self.device = device
-        self._sum_kernel: Any
-        self._crossing_kernel: Any
-        if device == "cpu":
-            self._points_per_thread = int(LANES)
-            self._sum_kernel = kernels.winding_numbers_batched
-            self._crossing_kernel = crossing_kernels.add_crossings_batched
-        else:
-            self._points_per_thread = 1
-            self._sum_kernel = kernels.winding_numbers
-            self._crossing_kernel = crossing_kernels.add_crossings
+        self._launcher = WindingLauncher(device)
         # Item k has the references of the k-th grid; item 0 has none.
         self._data = [build_winding_bvh(vertices[faces], device)]
         self._rim = vertices[rim_edges(faces)]
@@ -96,7 +85,8 @@ class WindingField:
             points: (N,) vectors; faster if neighbours follow each other.
             distance: (N,), to the nearest face. Segments shorter than this cross no face.
         """
-        return self._continue(self._references(len(GRIDS)), points, distance)
+        data = self._references(len(GRIDS))
+        return self._launcher.continue_from_references(data, points, distance)
 
     def signed_crossings(
         self, start: NDArray[np.float32], end: NDArray[np.float32]
@@ -111,11 +101,9 @@ class WindingField:
             wp.array(points, dtype=wp.vec3, device=self.device) for points in (start, end)
         ]
         change: Any = wp.zeros(len(start), dtype=float, device=self.device)
-        self._add_crossings(ends[0], ends[1], change)
+        self._launcher.add_crossings(self._data[0].bvh, ends[0], ends[1], change)
         result: NDArray[np.float32] = change.numpy()
         return result
-
-    # --- references ----------------------------------------------------------------------------
 
     def _references(self, grids: int) -> Any:
         """Data for kernels with the last of the first `grids` grids; builds those that lack."""
@@ -187,8 +175,6 @@ class WindingField:
             references[fresh] = self.numbers(points, exact=True)
             exact |= fresh
 
-    # --- launches ------------------------------------------------------------------------------
-
     def _sorted_numbers(
         self, data: Any, points: NDArray[np.float32], exact: bool
     ) -> NDArray[np.float32]:
@@ -196,39 +182,10 @@ class WindingField:
         order = morton_order(points)
         queries: Any = wp.array(points[order], dtype=wp.vec3, device=self.device)
         if exact:
-            winding = self._sum(data, queries)
+            winding = self._launcher.sum(data, queries)
         else:
             distance = wp.zeros(len(points), dtype=float, device=self.device)
-            winding = self._continue(data, queries, distance)
+            winding = self._launcher.continue_from_references(data, queries, distance)
         result = np.empty(len(points), np.float32)
         result[order] = winding.numpy()
         return result
-
-    def _continue(self, data: Any, points: Any, distance: Any) -> Any:
-        start: Any = wp.empty(len(points), dtype=wp.vec3, device=self.device)
-        winding: Any = wp.empty(len(points), dtype=float, device=self.device)
-        inputs = [data, points, distance, start, winding]
-        wp.launch(kernels.find_references, dim=len(points), inputs=inputs, device=self.device)
-        self._add_crossings(start, points, winding)
-        numbers = winding.numpy()
-        rest = np.flatnonzero(np.isnan(numbers))
-        if len(rest) == 0:
-            return winding
-        unknown: Any = wp.array(points.numpy()[rest], dtype=wp.vec3, device=self.device)
-        numbers[rest] = self._sum(data, unknown).numpy()
-        return wp.array(numbers, dtype=float, device=self.device)
-
-    def _sum(self, data: Any, points: Any) -> Any:
-        """Winding numbers (N,) of points (N,), summed over the BVH."""
-        winding: Any = wp.empty(len(points), dtype=float, device=self.device)
-        self._launch(self._sum_kernel, [data, points, winding])
-        return winding
-
-    def _add_crossings(self, start: Any, end: Any, winding: Any) -> None:
-        """Add the signed crossings of segments (N,) to winding numbers (N,)."""
-        self._launch(self._crossing_kernel, [self._data[0].bvh, start, end, winding])
-
-    def _launch(self, kernel: Any, inputs: list[Any]) -> None:
-        """Launch a kernel whose last input has one element for each point."""
-        threads = math.ceil(len(inputs[-1]) / self._points_per_thread)
-        wp.launch(kernel, dim=threads, inputs=inputs, device=self.device)

@@ -31,7 +31,7 @@ def dataset(gallery: Path) -> Dataset:
 
 
 def panels(image: Image.Image, shapes: int, size: int = 64) -> list[list[np.ndarray]]:
-    """The four pictures of each shape."""
+    """Crop the four pictures of each shape."""
     pixels = np.asarray(image).astype(int)
     columns = 2 if shapes > 4 else 1
     block = 4 * (size + GAP) - GAP + 2 * MARGIN
@@ -45,12 +45,12 @@ def panels(image: Image.Image, shapes: int, size: int = 64) -> list[list[np.ndar
 
 
 def covered(panel: np.ndarray) -> np.ndarray:
-    """Where a panel shows a thing, neither white nor the floor's shadow of pure grey."""
+    """Mask of coloured pixels: neither white nor the floor's shadow, which is grey."""
     return np.ptp(panel, axis=-1) > 6
 
 
 def is_note(panel: np.ndarray) -> bool:
-    """Whether a panel shows words instead of a picture."""
+    """Return whether a panel shows a note instead of a picture."""
     empty = (panel == (246, 246, 247)).all(axis=-1).mean()
     return bool(0.5 < empty < 0.99 and panel.min() < 160)
 
@@ -65,7 +65,7 @@ def test_a_sheet_has_the_size_of_its_shapes(dataset: Dataset, shapes: int, colum
         assert all(panel.std() > 5 for panel in row)
 
 
-def test_mesh_and_voxels_lie_in_the_same_place(dataset: Dataset) -> None:
+def test_mesh_and_voxels_cover_the_same_pixels(dataset: Dataset) -> None:
     image = draw_contact_sheet(
         dataset, [2], Path(dataset.manifest.input), "", ContactSheetSettings(panel=128)
     )
@@ -92,7 +92,7 @@ def test_meshes_may_have_moved(dataset: Dataset, tmp_path: Path) -> None:
     assert np.array_equal(here, draw_contact_sheet(dataset, [3], moved, "", SMALL))
 
 
-def test_a_mesh_that_is_gone_or_broken_says_so(dataset: Dataset, tmp_path: Path) -> None:
+def test_a_note_replaces_a_missing_or_broken_mesh(dataset: Dataset, tmp_path: Path) -> None:
     gone = panels(draw_contact_sheet(dataset, [0], tmp_path, "", SMALL), 1)[0]
     (tmp_path / "ball0.obj").write_text("nonsense")
     broken = panels(draw_contact_sheet(dataset, [0], tmp_path, "", SMALL), 1)[0]
@@ -104,7 +104,7 @@ def test_a_mesh_that_is_gone_or_broken_says_so(dataset: Dataset, tmp_path: Path)
         assert not is_note(panel)
 
 
-def test_a_shape_without_a_surface_says_so(
+def test_a_note_replaces_voxels_without_a_surface(
     dataset: Dataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(dataset, "voxels", lambda _, r: np.ones((r, r, r), np.float32))
@@ -134,7 +134,7 @@ def test_long_and_unprintable_names_fit(dataset: Dataset) -> None:
     assert (pixels[:, -MARGIN // 2 :] == 255).all()
 
 
-def test_writes_a_png_of_what_was_chosen(dataset: Dataset, tmp_path: Path) -> None:
+def test_the_chosen_shapes_are_written_as_png(dataset: Dataset, tmp_path: Path) -> None:
     first, again = tmp_path / "a.png", tmp_path / "b.png"
     assert write_contact_sheet(first, dataset, Choice(worst=2), settings=SMALL) == 2
     assert write_contact_sheet(again, dataset, Choice(worst=2), settings=SMALL) == 2
@@ -145,7 +145,7 @@ def test_writes_a_png_of_what_was_chosen(dataset: Dataset, tmp_path: Path) -> No
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.png", "b.png"]
 
 
-def test_what_cannot_be_written_or_chosen_is_said(dataset: Dataset, tmp_path: Path) -> None:
+def test_unwritable_files_and_unknown_shapes_are_reported(dataset: Dataset, tmp_path: Path) -> None:
     with pytest.raises(OutputError, match="cannot write"):
         write_contact_sheet(tmp_path / "no" / "a.png", dataset, Choice(count=1), settings=SMALL)
     with pytest.raises(ChoiceError, match="no mesh x"):
@@ -153,7 +153,7 @@ def test_what_cannot_be_written_or_chosen_is_said(dataset: Dataset, tmp_path: Pa
     assert list(tmp_path.iterdir()) == []
 
 
-def test_the_gallery_is_what_it_says(dataset: Dataset) -> None:
+def test_the_gallery_has_its_frame(dataset: Dataset) -> None:
     frame = dataset.frame(0)
     assert np.allclose(frame.center, CENTER)
     assert frame.scale_cube == SCALE
