@@ -104,7 +104,7 @@ def print_summary(
 
 
 def _rejection_table(rejections: Sequence[Rejections]) -> Table:
-    table = Table("meshes", "status", "reason", "such as", title="Rejected", title_justify="left")
+    table = Table("meshes", "status", "reason", "such as", title="Rejected or failed", title_justify="left")
     table.columns[0].justify = "right"
     for group in rejections:
         table.add_row(f"{group.count:,}", group.status, escape(group.reason), escape(group.example))
