@@ -109,7 +109,7 @@ def worker_options(function: Any) -> Any:
             click.option(
                 "--cluster",
                 type=click.Choice(["slurm"]),
-                help="Start the workers on a cluster, through dask-jobqueue.",
+                help="Start the workers as jobs of a cluster, through dask-jobqueue.",
             ),
             click.option(
                 "--device",

@@ -60,7 +60,7 @@ def choose_by_id(dataset: Dataset, ids: Sequence[str]) -> list[int]:
 def _unknown(dataset: Dataset, id_: str) -> str:
     for report in dataset.reports:
         if report.id == id_:
-            return f"{id_} is not in the dataset, it was {report.status}: {report.reason}"
+            return f"{id_} is not in the dataset ({report.status}: {report.reason})"
     close = ", ".join(difflib.get_close_matches(id_, dataset.ids, n=3))
     hint = f"similar ids: {close}" if close else f"{schema.REPORT_NAME} lists them all"
     return f"no mesh {id_} in {dataset.path}: {hint}"

@@ -102,7 +102,7 @@ def test_defaults_are_those_of_the_dataclasses(
 
 def test_every_flag_arrives(meshes: Path, asked: dict[str, Any]) -> None:
     flags = (
-        "--resolutions 16,8 --points 7 --cloud --method scan --picture-thickness 0.1 --shard-size 5"
+        "--resolutions 16,8 --points 7 --cloud --method scan --sheet-thickness 0.1 --shard-size 5"
         " --seed 9 --limit 3 --workers 4 --scheduler tcp://there:1 --cluster slurm --device cuda"
         " --mesh-timeout 12 --mesh-memory 1.5"
     )
@@ -438,7 +438,7 @@ def test_inspect_verifies_the_shards(balls: Path, tmp_path: Path) -> None:
         (["--picture", "no/x.png"], "there is no folder no"),
         (["--picture", "."], "is a directory"),
         (["--picture", "x.png", "--id", "ball9"], "no mesh ball9"),
-        (["--picture", "x.png", "--id", "ball8"], "it was rejected: jumps: 12.5%"),
+        (["--picture", "x.png", "--id", "ball8"], "is not in the dataset (rejected: jumps: 12.5%)"),
         (["--picture", "x.png", "--id", "ball1", "--worst", "2"], "--id and --worst exclude"),
         (["--picture", "x.png", "--count", "2", "--worst", "2"], "--worst and --count exclude"),
         (["--picture", "x.png", "--worst", "2", "--seed", "2"], "--seed has no effect"),
