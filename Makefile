@@ -16,7 +16,7 @@ $(STAMP): pyproject.toml constraints.txt
 demo: $(STAMP)  ## preprocess a few sample chairs, train a toy generator, draw both
 	$(BIN)/shapegan samples chairs --count 24 --out demo/meshes
 	$(BIN)/shapegan preprocess demo/meshes --out demo/dataset --points 16384
-	$(BIN)/shapegan inspect demo/dataset --sheet demo/sheet.png
+	$(BIN)/shapegan inspect demo/dataset --picture demo/sheet.png
 	$(BIN)/shapegan train --data demo/dataset --run demo/run --preset demo --time 3m
 	cp "$$(ls demo/run/samples/*.png | tail -n 1)" demo/generated.png
 	@echo
