@@ -47,10 +47,10 @@ format: $(STAMP)  ## format the code and apply the linter's fixes
 	$(BIN)/ruff check --fix .
 
 docs: $(STAMP)  ## build the site in build/site; a broken link is an error
-	$(BIN)/mkdocs build --quiet --strict
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 docs-serve: $(STAMP)  ## serve the site on this machine, and build it again after each edit
-	$(BIN)/mkdocs serve
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs serve
 
 docker-lint:  ## check the Dockerfile, compose files and manifests against their schemas
 	$(PYTHON) -m venv build/docker-lint
