@@ -16,7 +16,7 @@ from mkdocs.plugins import event_priority
 from mkdocs.structure.files import File, Files
 
 ROOT = Path(__file__).resolve().parents[1]
-STARTS = ("*.md", "*/README.md", "docs/**/*.md")
+STARTS = ("*.md", "[a-z]*/README.md", "docs/**/*.md")
 """Pages from which all others are found by their links."""
 CODE = ("__init__.py", "cli.py", "commands", "model", "pipeline")
 """The package, which mkdocstrings reads. In the checkout itself it would search .venv as well."""
