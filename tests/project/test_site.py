@@ -125,7 +125,10 @@ def test_patterns_of_the_navigation_stand_for_the_pages_without_a_line():
 
 def test_every_page_of_the_repository_is_in_the_site():
     folders = ("docs", "datasets", "benchmarks", "docker")
-    there = [*ROOT.glob("*.md"), *(path for name in folders for path in ROOT.glob(f"{name}/**/*.md"))]
+    there = [
+        *ROOT.glob("*.md"),
+        *(path for name in folders for path in ROOT.glob(f"{name}/**/*.md")),
+    ]
     names = {path.relative_to(ROOT).as_posix() for path in there}
     assert names
     assert names <= hooks_of(ROOT).linked_files()
