@@ -246,7 +246,9 @@ def work(buildah: Buildah, config: dict[str, Any]) -> None:
     expect(buildah.run(["cat", "/etc/pip.conf"], code=1) != "", "no pip.conf is left")
 
     say("meshes to a dataset")
-    buildah.run([*shapegan, "--version"])
+    version = buildah.run([*shapegan, "--version"])
+    as_module = buildah.run(["python3", "-m", "shapegan", "--version"])
+    expect(as_module == version, "`python -m shapegan` is the command")
     buildah.run([*shapegan, "samples", "chairs", "--count", "4", "--out", "/data/meshes"])
     sizes = ["--points", "16384", "--resolutions", "8,16"]
     buildah.run(
