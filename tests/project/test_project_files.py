@@ -181,7 +181,13 @@ def test_the_address_of_the_repository_is_the_same_everywhere():
     site = read_yaml("mkdocs.yml")
     assert site["edit_uri_template"].startswith(f"{home}/")
     assert [each["link"] for each in site["extra"]["social"]] == [home]
-    assert f"`{home}`" in (ROOT / "RELEASING.md").read_text(encoding="utf-8")
+    pages = [*ROOT.glob("*.md"), *ROOT.glob("d*/**/*.md")]
+    found = [
+        address
+        for page in pages
+        for address in re.findall(r"https://github\.com/[\w-]+/shapegan", page.read_text("utf-8"))
+    ]
+    assert set(found) == {home}
 
 
 def test_the_citation_is_of_format_1_2_and_names_both_papers():
