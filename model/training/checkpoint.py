@@ -77,8 +77,8 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint, keep: bool = False) ->
     # In memory first: torch's own writer of files has no plain error for a full disk.
     encoded = io.BytesIO()
     torch.save(content, encoded)
-    with replacing(path) as temporary:
-        temporary.write_bytes(encoded.getbuffer())
+    with replacing(path) as temporary, encoded.getbuffer() as view:
+        temporary.write_bytes(view)
     if keep:
         with replacing(folder / f"stage-{checkpoint.position.stage}.pt") as temporary:
             temporary.hardlink_to(path)
