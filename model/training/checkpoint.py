@@ -77,8 +77,9 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint, keep: bool = False) ->
     # In memory first: torch's own writer of files has no plain error for a full disk.
     encoded = io.BytesIO()
     torch.save(content, encoded)
-    with replacing(path) as temporary, encoded.getbuffer() as view:
-        temporary.write_bytes(view)
+    with replacing(path) as temporary:
+        # Not getbuffer(): if writing fails, the traceback keeps the view, and Python 3.13 warns.
+        temporary.write_bytes(encoded.getvalue())
     if keep:
         with replacing(folder / f"stage-{checkpoint.position.stage}.pt") as temporary:
             temporary.hardlink_to(path)
