@@ -12,8 +12,10 @@ import warp as wp
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
+from shapegan.pipeline.pictures.camera import Camera
 from shapegan.pipeline.pictures.field_slice import draw_slice
-from shapegan.pipeline.pictures.render import Camera, Color, render
+from shapegan.pipeline.pictures.render import render
+from shapegan.pipeline.pictures.shading import Color
 from shapegan.pipeline.schema import grid_axis
 
 PANEL = 320

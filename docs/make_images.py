@@ -33,8 +33,9 @@ from shapegan.pipeline.inputs.discover import discover
 from shapegan.pipeline.isosurface import extract_surface
 from shapegan.pipeline.meshes.clean import clean
 from shapegan.pipeline.meshes.triangle_mesh import TriangleMesh, frame_of
-from shapegan.pipeline.pictures.contact_sheet import SheetSettings, write_sheet
-from shapegan.pipeline.pictures.render import CLAY, Camera, Color
+from shapegan.pipeline.pictures.camera import Camera
+from shapegan.pipeline.pictures.contact_sheet import ContactSheetSettings, write_contact_sheet
+from shapegan.pipeline.pictures.shading import CLAY, Color
 from shapegan.pipeline.queries.winding import WindingField
 from shapegan.pipeline.run.plan import RunSettings
 from shapegan.pipeline.run.preprocess import preprocess
@@ -89,7 +90,9 @@ def sheet() -> None:
         jobs = [job for job in discover(meshes, (), None, ()).jobs if job.id in ids]
         with PreprocessProgress(len(jobs), Console(stderr=True)) as meter:
             preprocess(meshes, jobs, config, out, RunSettings(workers=0), meter)
-        write_sheet(file, Dataset(out), Choice(ids=ids), None, SheetSettings(panel=240))
+        write_contact_sheet(
+            file, Dataset(out), Choice(ids=ids), None, ContactSheetSettings(panel=240)
+        )
         compress(Image.open(file).convert("RGB"), IMAGES / "sheet.png")
 
 

@@ -15,7 +15,7 @@ from shapegan.model.shapes.mesh import Mesh, fit_to_ball
 from shapegan.model.shapes.surface import Surface
 from shapegan.pipeline.dataset.reader import Dataset
 from shapegan.pipeline.pictures.panel import Picture
-from shapegan.pipeline.pictures.render import CLAY
+from shapegan.pipeline.pictures.shading import CLAY
 
 HEADS = (
     "shapes", "level", "n", "filled %", "watertight %", "1 part %", "COV CD %", "MMD CD x 1000",

@@ -10,8 +10,10 @@ from numpy.typing import NDArray
 from shapegan.model.shapes.image_grid import write_png
 from shapegan.model.shapes.mesh import Mesh, fit_to_ball
 from shapegan.pipeline.files import writing
+from shapegan.pipeline.pictures.camera import Camera
 from shapegan.pipeline.pictures.panel import Picture
-from shapegan.pipeline.pictures.render import WHITE, Camera, render
+from shapegan.pipeline.pictures.render import render
+from shapegan.pipeline.pictures.shading import WHITE
 
 VIEW_SIZE = 299
 """Height and width of a view, pixels: the input size of Inception v3."""

@@ -10,8 +10,10 @@ from PIL import Image
 
 from shapegan.model.shapes.mesh import Mesh
 from shapegan.pipeline.files import replacing
+from shapegan.pipeline.pictures.camera import Camera
 from shapegan.pipeline.pictures.panel import Picture, draw_note
-from shapegan.pipeline.pictures.render import Camera, Color, render
+from shapegan.pipeline.pictures.render import render
+from shapegan.pipeline.pictures.shading import Color
 
 GENERATED_COLOR: Color = (0.47, 0.63, 0.82)
 """Colour of generated shapes, RGB in [0, 1]."""

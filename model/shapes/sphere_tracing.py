@@ -14,8 +14,9 @@ from torch import Tensor
 
 from shapegan.model.shapes.image_grid import GENERATED_COLOR
 from shapegan.model.shapes.surface import CHUNK, DistanceField
+from shapegan.pipeline.pictures.camera import Camera
 from shapegan.pipeline.pictures.panel import Picture
-from shapegan.pipeline.pictures.render import Camera, Color, lamp_direction, shade_samples
+from shapegan.pipeline.pictures.shading import Color, lamp_direction, shade_samples
 
 _MAX_STEPS = 400
 _MIN_STEP = 4e-3

@@ -15,7 +15,7 @@ from shapegan.model.viewer.dataset_browser import (
 )
 from shapegan.model.viewer.live_page import LivePage
 from shapegan.model.viewer.page import Page, set_control
-from shapegan.pipeline.pictures.render import CLAY
+from shapegan.pipeline.pictures.shading import CLAY
 
 _COUNTS = (1024, 4096, 16384, 65536)
 _DEFAULT_COUNT = 16384

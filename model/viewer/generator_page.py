@@ -12,7 +12,7 @@ from shapegan.model.viewer.generated_shapes import Controls, GeneratedShapes
 from shapegan.model.viewer.live_page import LivePage
 from shapegan.model.viewer.page import Page, set_control
 from shapegan.model.viewer.training_shapes import TrainingShape, TrainingShapes
-from shapegan.pipeline.pictures.render import CLAY
+from shapegan.pipeline.pictures.shading import CLAY
 
 RESOLUTIONS = (16, 32, 48, 64, 96, 128, 192, 256)
 

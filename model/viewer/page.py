@@ -13,7 +13,7 @@ import viser
 from numpy.typing import NDArray
 
 from shapegan.pipeline.errors import PlainError
-from shapegan.pipeline.pictures.render import Color
+from shapegan.pipeline.pictures.shading import Color
 
 COLUMN = 2.5
 """Distance between the centres of two columns, frame units; a cube frame is 2 wide."""

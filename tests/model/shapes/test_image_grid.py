@@ -15,7 +15,8 @@ from shapegan.model.shapes.image_grid import (
     write_png,
 )
 from shapegan.pipeline.files import OutputError
-from shapegan.pipeline.pictures.render import Camera, render
+from shapegan.pipeline.pictures.camera import Camera
+from shapegan.pipeline.pictures.render import render
 
 GAP = 4
 

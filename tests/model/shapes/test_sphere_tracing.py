@@ -12,7 +12,8 @@ from shapegan.cli import main
 from shapegan.model.shapes.image_grid import GENERATED_COLOR
 from shapegan.model.shapes.sphere_tracing import sphere_trace
 from shapegan.model.shapes.surface import extract
-from shapegan.pipeline.pictures.render import Camera, render
+from shapegan.pipeline.pictures.camera import Camera
+from shapegan.pipeline.pictures.render import render
 
 CAMERA = Camera(azimuth=215)
 SCENE = union(ball([0.0, 0.2, 0.0], 0.35), rod([-0.5, -0.5, 0.3], [0.5, -0.4, -0.3], 0.06))
