@@ -16,17 +16,12 @@ import warp as wp
 from drawing import compress
 from PIL import Image
 
-from shapegan.model.generation.films import (
-    draw_film,
-    draw_levels,
-    draw_upscale,
-    strip_of,
-    write_film,
-)
+from shapegan.model.generation.figures import draw_levels, draw_upscale
+from shapegan.model.generation.films import draw_film, film_strip, write_film
 from shapegan.model.generation.paths import path_through
 from shapegan.model.generation.source import Source, open_source
 from shapegan.model.shapes.image_grid import arrange, camera_of, draw_shapes
-from shapegan.model.shapes.sphere_tracing import draw_direct
+from shapegan.model.shapes.sphere_tracing import sphere_trace
 from shapegan.model.shapes.surface import extract
 
 IMAGES = Path(__file__).parent / "images"
@@ -63,13 +58,13 @@ def film(source: Source) -> None:
     """A closed loop, and a strip of it."""
     path = path_through(source.latents(FILMED), SECONDS * RATE, closed=True)
     level = level_of(source)
-    pictures = draw_film(source, path, FILM_RESOLUTION, level, FILM_PANEL, lambda: None)
+    pictures = draw_film(source, path, FILM_RESOLUTION, level, FILM_PANEL)
     write_film(IMAGES / f"{source.name}.mp4", pictures, RATE)
     small = [
         np.asarray(Image.fromarray(picture).resize((PANEL, PANEL), Image.Resampling.LANCZOS))
         for picture in pictures
     ]
-    save(strip_of(small), f"{source.name}-film")
+    save(film_strip(small), f"{source.name}-film")
 
 
 def upscale(source: Source) -> None:
@@ -90,7 +85,7 @@ def direct(source: Source) -> None:
     camera = camera_of(meshes)
     pictures = []
     for latent, mesh in zip(latents, meshes, strict=True):
-        pictures.append(draw_direct(source.generator, latent, level, camera, PANEL))
+        pictures.append(sphere_trace(source.generator, latent, level, camera, PANEL))
         pictures.append(draw_shapes([mesh], 1, PANEL, camera))
     save(arrange(pictures, len(pictures)), "direct")
 

@@ -2,6 +2,7 @@
 
 import re
 import shlex
+from collections.abc import Iterator
 from pathlib import Path
 
 import click
@@ -31,6 +32,20 @@ def commands(text: str) -> list[list[str]]:
     shell = "\n".join(blocks(text, "sh")).replace("\\\n", " ")
     lines = [shlex.split(line, comments=True) for line in shell.splitlines()]
     return [words[1:] for words in lines if words[:1] == ["shapegan"]]
+
+
+def resolve(words: list[str]) -> tuple[click.Command, list[str]]:
+    """The command that these words name, within its group if it has one, and its arguments."""
+    command, arguments = main.commands[words[0]], words[1:]
+    while isinstance(command, click.Group):
+        command, arguments = command.commands[arguments[0]], arguments[1:]
+    return command, arguments
+
+
+def all_commands(group: click.Group) -> Iterator[click.Command]:
+    """All commands of a group, those of its subgroups too."""
+    for command in group.commands.values():
+        yield from all_commands(command) if isinstance(command, click.Group) else [command]
 
 
 def links(text: str) -> list[str]:
@@ -82,9 +97,9 @@ def test_python_blocks_run_one_after_the_other(page, workplace, monkeypatch, cap
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
 def test_commands_in_blocks_exist_with_these_flags_and_values(page):
-    for name, *arguments in commands(page.read_text(encoding="utf-8")):
-        command = main.commands[name]
-        context = click.Context(command, info_name=name)
+    for words in commands(page.read_text(encoding="utf-8")):
+        command, arguments = resolve(words)
+        context = click.Context(command, info_name=command.name)
         values, _, _ = command.make_parser(context).parse_args(arguments)
         for parameter in command.params:
             # The reader's folders are not here.
@@ -117,7 +132,7 @@ def test_flags_named_in_the_text_exist():
         "--shm-size",
     }
     known |= {"--stop-timeout", "--user", "--fresh", "--url", "--no-install-recommends"}
-    for command in main.commands.values():
+    for command in all_commands(main):
         known |= {option for parameter in command.params for option in parameter.opts}
     for page in PAGES:
         named = set(re.findall(r"`[^`\n]*?(--[a-z][a-z-]+)", page.read_text(encoding="utf-8")))
