@@ -161,7 +161,7 @@ def preprocess(root: Path, out: Path, dry_run: bool, **options: Any) -> None:
         from shapegan.pipeline.inputs.discover import discover
         from shapegan.pipeline.run.forecast import forecast
         from shapegan.pipeline.run.preprocess import preprocess as run
-        from shapegan.pipeline.run.progress import PreprocessProgress, summarise
+        from shapegan.pipeline.run.progress import PreprocessProgress, print_summary
 
         config = PreprocessConfig(
             **{field.name: options[field.name] for field in dataclasses.fields(PreprocessConfig)}
@@ -177,7 +177,7 @@ def preprocess(root: Path, out: Path, dry_run: bool, **options: Any) -> None:
             return
         with PreprocessProgress(len(jobs), console) as meter:
             result = run(root.resolve(), jobs, config, out.resolve(), _run_settings(options), meter)
-        summarise(out, *result, console)
+        print_summary(out, *result, console)
 
 
 def _check_machine(method: str, options: dict[str, Any]) -> None:

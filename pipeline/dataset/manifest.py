@@ -7,7 +7,6 @@ resumes; its shards appear in it when a run ends or is interrupted.
 import contextlib
 import csv
 import dataclasses
-import fcntl
 import hashlib
 import json
 import re
@@ -24,6 +23,7 @@ from shapegan.pipeline.dataset.staging import PART_FOLDER, read_record
 from shapegan.pipeline.dataset.tables import read_table, table_text, write_table
 from shapegan.pipeline.errors import PlainError
 from shapegan.pipeline.files import OutputError, read_text, sweep, write_text
+from shapegan.pipeline.folder_lock import folder_lock
 from shapegan.pipeline.schema import Job, MeshReport
 
 JOBS_NAME = "jobs.csv"
@@ -216,7 +216,9 @@ def opened_output(
             another configuration or other meshes.
         DatasetError: where it holds something that is no dataset of this format.
     """
-    with _locked(out):
+    _make_folder(out)
+    held = f"another run is writing to {out}: wait for it, or choose another --out"
+    with folder_lock(out, held):
         wanted = Manifest(config, str(root), len(jobs), fingerprint(jobs))
         try:
             manifest = read_manifest(out)
@@ -233,23 +235,6 @@ def opened_output(
         finally:
             for folder in folders:
                 sweep(folder)
-
-
-@contextlib.contextmanager
-def _locked(out: Path) -> Iterator[None]:
-    _make_folder(out)
-    try:
-        file = (out / ".lock").open("w")
-    except OSError as error:
-        raise OutputError(f"cannot write to {out}: {error.strerror}") from error
-    with file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise OutputError(
-                f"another run is writing to {out}: wait for it, or choose another --out"
-            ) from error
-        yield
 
 
 def _make_folder(folder: Path) -> None:

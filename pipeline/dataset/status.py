@@ -1,6 +1,5 @@
 """Where a dataset in the making stands, as its files tell: who makes it need not be asked."""
 
-import fcntl
 import time
 from collections import Counter
 from collections.abc import Sequence
@@ -15,9 +14,9 @@ from shapegan.pipeline.dataset.manifest import (
     read_manifest,
 )
 from shapegan.pipeline.dataset.staging import read_record, read_report, report_path
+from shapegan.pipeline.folder_lock import LOCK_NAME, is_locked
 from shapegan.pipeline.schema import MeshReport
 
-LOCK_NAME = ".lock"
 _WINDOW = 900.0
 """Seconds that the speed is taken over: some shards, so that one that is joined makes no jump."""
 
@@ -119,20 +118,3 @@ def _speed(path: Path, moments: Sequence[tuple[float, int]]) -> float | None:
 def age(moment: float | None) -> float | None:
     """Seconds since then; clocks of file servers may be ahead."""
     return None if moment is None else max(0.0, time.time() - moment)
-
-
-def is_locked(folder: Path) -> bool | None:
-    """Whether a run holds the lock of its folder; None where locks are not to be had.
-
-    The look takes a shared lock for an instant.
-    """
-    try:
-        with (folder / LOCK_NAME).open() as file:
-            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except FileNotFoundError:
-        return False
-    except BlockingIOError:
-        return True
-    except OSError:
-        return None
-    return False

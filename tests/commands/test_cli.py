@@ -59,7 +59,7 @@ def test_makes_a_dataset_and_says_what_was_turned_away(meshes: Path, tmp_path: P
     result = preprocess(meshes, "--out", tmp_path / "datasets", *QUICK)
     assert result.exit_code == 0, result.output
     assert len(Dataset(tmp_path / "datasets")) == 2
-    for words in ("Turned away", "looks bad", "ZeroDivisionError", "mesh1", "meshes.csv"):
+    for words in ("Rejected", "looks bad", "ZeroDivisionError", "mesh1", "meshes.csv"):
         assert words in result.stderr
     again = preprocess(meshes, "--out", tmp_path / "datasets", *QUICK)
     assert again.exit_code == 0

@@ -17,7 +17,7 @@ from shapegan.model.training import trainer
 from shapegan.model.training.status import run_status
 from shapegan.pipeline.dataset.manifest import opened_output
 from shapegan.pipeline.dataset.staging import finish_shard, write_part
-from shapegan.pipeline.dataset.status import dataset_status, is_locked
+from shapegan.pipeline.dataset.status import dataset_status
 
 
 def status(*arguments: object) -> Result:
@@ -90,14 +90,6 @@ def test_a_finished_dataset(tmp_path: Path) -> None:
         {"status": "rejected", "reason": "looks bad", "count": 1, "example": "mesh001"}
     ]
     assert status(out).stdout.splitlines()[0] == f"dataset {out}: complete"
-
-
-def test_a_look_leaves_the_lock_to_others(tmp_path: Path) -> None:
-    assert is_locked(tmp_path) is False
-    with (tmp_path / ".lock").open("w") as file:
-        assert is_locked(tmp_path) is False
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        assert is_locked(tmp_path) is True
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from support.fakes import TARGET, digests
+from support.fakes import TARGET, digests, python_path
 
 from shapegan.pipeline.dataset.reader import Dataset
 
@@ -22,7 +22,7 @@ CONFIG = ["--resolutions", "4,8", "--points", "20000", "--shard-size", "3"]
 
 @pytest.fixture(autouse=True)
 def children_find_the_fakes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[1]))
+    monkeypatch.setenv("PYTHONPATH", python_path())
 
 
 def write_meshes(folder: Path, behaviours: list[str]) -> Path:
@@ -47,7 +47,7 @@ def finish(meshes: Path, out: Path, *options: str) -> subprocess.CompletedProces
 def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     folder = tmp_path_factory.mktemp("undisturbed")
     meshes = write_meshes(folder / "meshes", ["ok"] * MESHES)
-    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])}
+    environment = os.environ | {"PYTHONPATH": python_path()}
     subprocess.run(
         command(meshes, folder / "out", "--workers", "0"), check=True, env=environment, timeout=60
     )

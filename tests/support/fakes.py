@@ -23,6 +23,12 @@ SMALL = PreprocessConfig(resolutions=(4, 8), points=100, shard_size=3)
 TARGET = "support.fakes:process"
 
 
+def python_path() -> str:
+    """PYTHONPATH with which child processes find these fakes, and the same shapegan."""
+    paths = [str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH", "")]
+    return os.pathsep.join(filter(None, paths))
+
+
 def make_shape(name: str, config: PreprocessConfig, category: str = "chairs") -> Shape:
     """A shape of random numbers that depend on its name alone."""
     generator = np.random.default_rng(zlib.crc32(name.encode()))

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from support.fakes import SMALL, TARGET, make_jobs
+from support.fakes import SMALL, TARGET, make_jobs, python_path
 
 from shapegan.pipeline.dataset.staging import part_path, read_report
 from shapegan.pipeline.run.child_process import (
@@ -25,7 +25,7 @@ from shapegan.pipeline.schema import MeshReport
 
 @pytest.fixture(autouse=True)
 def children_find_the_fakes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[2]))
+    monkeypatch.setenv("PYTHONPATH", python_path())
 
 
 @pytest.fixture

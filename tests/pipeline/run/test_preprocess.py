@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import psutil
 import pytest
 from distributed import LocalCluster
-from support.fakes import SMALL, TARGET, digests, make_jobs
+from support.fakes import SMALL, TARGET, digests, make_jobs, python_path
 
 from shapegan.pipeline.config import PreprocessConfig
 from shapegan.pipeline.dataset.manifest import DatasetError, Manifest, Rejections, opened_output
@@ -29,7 +29,7 @@ LIMITS = Limits(seconds=1.5)
 
 @pytest.fixture(autouse=True)
 def children_find_the_fakes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[2]))
+    monkeypatch.setenv("PYTHONPATH", python_path())
 
 
 class Count:

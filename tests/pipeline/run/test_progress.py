@@ -8,7 +8,7 @@ from support.fakes import SMALL, make_jobs
 from shapegan.pipeline.config import PreprocessConfig
 from shapegan.pipeline.dataset.manifest import Manifest, Rejections, ShardRow
 from shapegan.pipeline.run.forecast import forecast, shape_bytes
-from shapegan.pipeline.run.progress import PreprocessProgress, summarise
+from shapegan.pipeline.run.progress import PreprocessProgress, print_summary
 from shapegan.pipeline.schema import MeshReport
 from shapegan.pipeline.wording import duration
 
@@ -64,7 +64,7 @@ def test_summary_names_reasons_examples_and_the_report() -> None:
         SMALL, "/in", 1010, "", shards=(ShardRow(0, "shards/00000.h5", 3, 10**9, ""),)
     )
     away = [Rejections("rejected", "only [half] a mesh", 1000, "bad-one")]
-    summarise(Path("/out"), manifest, away, console)
+    print_summary(Path("/out"), manifest, away, console)
     for expected in ("1,000", "rejected", "only [half] a mesh", "bad-one", "/out/meshes.csv"):
         assert expected in text.getvalue()
     assert "0 of 1,010 meshes are in 1 shard, 1 GB" in text.getvalue()
