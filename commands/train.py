@@ -68,22 +68,13 @@ def recipe_options(function: Any) -> Any:
                 help="Change any setting by its dotted name, such as critic.width=0.5"
                 " stages.0.batch=16; --dry-run prints all names. Applied last.",
             ),
-            click.argument(
-                "more_settings",
-                nargs=-1,
-                callback=key_values,
-                metavar="",
-            ),
+            click.argument("more_settings", nargs=-1, callback=key_values, metavar=""),
         ],
     )
 
 
-def key_values(
-    context: click.Context, parameter: click.Parameter, values: tuple[str, ...]
-) -> dict[str, str]:
+def key_values(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> dict[str, str]:
     """Read KEY=VALUE pairs; those that follow the first of --set arrive as arguments."""
-    if parameter.name == "more_settings" and values and not context.params.get("settings"):
-        raise click.UsageError(f"got an unexpected argument {values[0]}; settings follow --set")
     pairs = {}
     for word in values:
         key, equals, value = word.partition("=")
@@ -187,9 +178,9 @@ def training_options(function: Any) -> Any:
 )
 @click.pass_context
 def train(
-    context: click.Context, data: Path | None, run: Path | None, dry_run: bool, **options: Any
+    context: click.Context, /, data: Path | None, run: Path | None, dry_run: bool, **options: Any
 ) -> None:
-    """Train a generator of shapes on a dataset.
+    r"""Train a generator of shapes on a dataset.
 
     The run's folder receives checkpoints, previews, metrics.csv and TensorBoard events. The same
     command again resumes the run; Ctrl-C and SIGTERM finish the step, save, and exit. Several GPUs:
@@ -227,6 +218,9 @@ def _config_of(context: click.Context, options: dict[str, Any]) -> "TrainConfig"
     from shapegan.model.config_file import load_config
     from shapegan.model.presets import Overrides, override, preset
 
+    if options["more_settings"] and not options["settings"]:
+        unexpected = next(iter(options["more_settings"]))
+        raise click.UsageError(f"unexpected argument {unexpected}=...: settings follow --set")
     changes = Overrides(
         options["stages"],
         options["batch_size"],

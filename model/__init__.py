@@ -1,11 +1,11 @@
-"""Shards -> generators -> shapes, with torch.
+"""Generators from shards, with torch.
 
-- `config`, `presets`, `choices`: what is trained. `schedule`, `ranks`: when, and on which devices.
+- `config`, `presets`, `config_file`: what is trained. `schedule`, `distributed`: when, and where.
 - `networks`: generators and critics. `streaming`: shards -> batches.
-- `recipes`: what a step of training is. `training`: the loop around it.
-- `shapes`: generators -> surfaces, pictures and metrics.
-- `generation`: what a trained generator is for.
+- `recipes`: losses and the training step. `training`: the loop around it.
+- `shapes`: generators -> surfaces and pictures. `metrics`: scores of shapes.
+- `generation`, `viewer`: uses of a trained generator.
 
-Takes of the pipeline the shard contract, the reader of datasets, whole files, and pictures.
+From the pipeline, it uses the shard contract, the reader of datasets, file output and pictures.
 Letters in shapes: B shapes, N points, R resolution, Z latent.
 """

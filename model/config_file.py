@@ -14,7 +14,8 @@ from shapegan.pipeline.files import read_text
 
 def config_text(config: TrainConfig) -> str:
     """Write a config as YAML, every setting of it; `load_config` reads it back."""
-    return yaml.dump(config.to_dict(), Dumper=_Dumper, sort_keys=False, allow_unicode=True)
+    text: str = yaml.dump(config.to_dict(), Dumper=_Dumper, sort_keys=False, allow_unicode=True)
+    return text
 
 
 def load_config(

@@ -49,11 +49,10 @@ def stream_config(config: TrainConfig, stage: Stage) -> StreamConfig:
     seed, split = config.seed, config.split
     if config.recipe == "voxel":
         return StreamConfig("voxels", stage.size, stage.batch, seed, split)
+    balanced, sets = False, ("uniform",) if not stage.refine else ("uniform", "surface")
     if config.recipe == "autodecoder":
-        sets = ("surface", "uniform")
-        return StreamConfig("points", stage.size, stage.batch, seed, split, sets, balanced=True)
-    sets = ("uniform", "surface") if stage.refine else ("uniform",)
-    return StreamConfig("points", stage.size, stage.batch, seed, split, sets)
+        balanced, sets = True, ("surface", "uniform")
+    return StreamConfig("points", stage.size, stage.batch, seed, split, sets, balanced)
 
 
 def build_recipe(

@@ -1,8 +1,8 @@
 """The losses of critic and generator as modules.
 
 A `CriticTask` decides what the critic sees: voxels (`voxel.py`) or points (`point.py`). The two
-objectives are modules, because DistributedDataParallel averages the gradients of what happens inside
-the forward pass of a module. The gradient penalty is computed there too.
+objectives are modules, because DistributedDataParallel averages the gradients of a module's forward
+pass. The gradient penalty is computed there too.
 """
 
 from dataclasses import dataclass

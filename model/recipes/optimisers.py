@@ -1,7 +1,6 @@
 """Optimisers by name, and the schedule of their learning rates."""
 
 import math
-
 from collections.abc import Iterable
 
 import torch

@@ -39,11 +39,15 @@ class StepRandom:
 
     def normal(self, kind: int, rows: int, *shape: int) -> Tensor:
         """Draw standard normal numbers: (rows, *shape), this rank's slice of `rows * world`."""
-        return self._slice(torch.randn((rows * self._world, *shape), generator=self._generator(kind)))
+        return self._slice(
+            torch.randn((rows * self._world, *shape), generator=self._generator(kind))
+        )
 
     def uniform(self, kind: int, rows: int, *shape: int) -> Tensor:
         """Draw uniform numbers in [0, 1): (rows, *shape), this rank's slice of `rows * world`."""
-        return self._slice(torch.rand((rows * self._world, *shape), generator=self._generator(kind)))
+        return self._slice(
+            torch.rand((rows * self._world, *shape), generator=self._generator(kind))
+        )
 
     def _generator(self, kind: int) -> torch.Generator:
         return torch.Generator().manual_seed(_mixed(*self._key, kind))

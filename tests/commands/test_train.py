@@ -12,7 +12,16 @@ from typing import Any
 import pytest
 import torch
 from click.testing import CliRunner, Result
-from support.training import CONFIGS, VOXEL, Alone, assert_same_run, make_solids, quick, rows, run
+from support.training import (
+    CONFIGS,
+    VOXEL,
+    UndisturbedRuns,
+    assert_same_run,
+    make_solids,
+    quick,
+    rows,
+    run,
+)
 
 from shapegan.cli import main
 from shapegan.model import presets
@@ -43,10 +52,12 @@ def one_thread() -> Iterator[None]:
 
 
 @pytest.fixture(scope="module")
-def alone(data: Path, one_thread: None, tmp_path_factory: pytest.TempPathFactory) -> Alone:
+def alone(
+    data: Path, one_thread: None, tmp_path_factory: pytest.TempPathFactory
+) -> UndisturbedRuns:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(trainer, "EVERY", 5)
-        found = Alone(data, tmp_path_factory.mktemp("alone"))
+        patch.setattr(trainer, "STEPS_PER_ROW", 5)
+        found = UndisturbedRuns(data, tmp_path_factory.mktemp("alone"))
         found["voxel"]
     return found
 
@@ -129,7 +140,7 @@ def test_every_option_arrives(asked: dict[str, Any], tmp_path: Path) -> None:
         budget=Budget(None, 5400.0),
         save_seconds=90.0,
         preview_seconds=120.0,
-        previews=3,
+        preview_shapes=3,
     )
 
 
@@ -277,13 +288,13 @@ def wait_for(run: Path, pattern: str, process: subprocess.Popen[str]) -> None:
 def go_on(data: Path, folder: Path) -> None:
     """The rest of the run, in this process."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(trainer, "EVERY", 5)
+        patch.setattr(trainer, "STEPS_PER_ROW", 5)
         run(VOXEL, quick(data, folder))
 
 
 @pytest.mark.parametrize("name", ["SIGTERM", "SIGINT"])
 def test_a_signal_ends_it_after_the_step_and_the_same_command_goes_on(
-    data: Path, alone: Alone, tmp_path: Path, name: str
+    data: Path, alone: UndisturbedRuns, tmp_path: Path, name: str
 ) -> None:
     process = start(data, tmp_path / "run", "--save-every", "0.001s")
     wait_for(tmp_path / "run", "checkpoints/step-00000003.pt", process)
@@ -296,7 +307,7 @@ def test_a_signal_ends_it_after_the_step_and_the_same_command_goes_on(
 
 
 def test_a_killed_run_goes_on_from_its_last_checkpoint(
-    data: Path, alone: Alone, tmp_path: Path
+    data: Path, alone: UndisturbedRuns, tmp_path: Path
 ) -> None:
     """Also where it is killed while it writes one."""
     folder = tmp_path / "run"

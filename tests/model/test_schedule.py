@@ -106,7 +106,7 @@ def test_a_smaller_budget_ends_a_stage_that_is_past_it() -> None:
 def test_a_moment_is_what_the_next_step_depends_on() -> None:
     schedule = Schedule(STAGES, PER_EPOCH, Budget())
     position = Position(stage=1, step=6, total=36)
-    moment = schedule.moment(position)
+    moment = schedule.step_progress(position)
     assert (moment.step, moment.fade, moment.overall) == (6, 0.4, 36 / 150)
 
 

@@ -8,7 +8,7 @@ from support.training import POINT, REFINED, VOXEL
 from shapegan.model.config import TrainConfig
 from shapegan.model.schedule import Position
 from shapegan.model.training.forecast import StageForecast
-from shapegan.model.training.progress import TrainingProgress, tell_forecast
+from shapegan.model.training.progress import TrainingProgress, print_forecast
 from shapegan.pipeline.wording import duration, readable_size
 
 ROW: dict[str, float] = {
@@ -103,7 +103,7 @@ def test_a_forecast_has_the_config_and_a_line_for_each_stage() -> None:
         StageForecast(stage, {"generator": 12345, "critic": 678}, 3 * 10**9, steps, 256, 10**6)
         for stage, steps in zip(VOXEL.stages, (1000, None), strict=True)
     ]
-    tell_forecast(VOXEL, found, Console(file=text, width=80))
+    print_forecast(VOXEL, found, Console(file=text, width=80))
     said = text.getvalue()
     end = said.index("\n}\n") + 2
     assert TrainConfig.from_dict(json.loads(said[:end])) == VOXEL
