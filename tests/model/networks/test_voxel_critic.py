@@ -131,16 +131,17 @@ def test_penalty_reaches_every_weight(variant):
 @each_variant
 def test_autocast_gives_float32_near_the_exact_scores(variant):
     critic = made(16, **variant).eval()
+    critic.set_fade(0.5)
     sdf = balls(16, [0.3, 0.6], torch.float32).clamp(-0.1, 0.1)
-    exact = critic(sdf, 0.5)
+    exact = critic(sdf)
     with torch.autocast("cpu", torch.bfloat16):
-        rough = critic(sdf, 0.5)
-        penalty = zero_centred_penalty(lambda x: critic(x, 0.5), sdf)
+        rough = critic(sdf)
+        penalty = zero_centred_penalty(critic, sdf)
         (rough.sum() + penalty).backward()
     assert rough.dtype == penalty.dtype == torch.float32
     assert 0 < (rough - exact).abs().max() < 0.05
     torch.testing.assert_close(
-        penalty, zero_centred_penalty(lambda x: critic(x, 0.5), sdf), rtol=0.1, atol=0
+        penalty, zero_centred_penalty(critic, sdf), rtol=0.1, atol=0
     )
     assert all(parameter.grad.dtype == torch.float32 for parameter in critic.parameters())
 
@@ -167,8 +168,10 @@ def test_width_multiplies_the_features():
 
 
 def test_scale_divides_the_distances():
-    sdf = grids(16)
-    torch.testing.assert_close(made(scale=0.1)(sdf, 0.5), made()(sdf / 0.1, 0.5))
+    scaled, plain, sdf = made(scale=0.1), made(), grids(16)
+    for critic in (scaled, plain):
+        critic.set_fade(0.5)
+    torch.testing.assert_close(scaled(sdf), plain(sdf / 0.1))
 
 
 def test_sees_the_slope_of_the_field():
