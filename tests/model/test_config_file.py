@@ -91,7 +91,7 @@ def test_unusable_files_are_refused_in_a_line(
 
 
 def test_a_missing_file_and_bad_json_are_a_line(tmp_path: Path) -> None:
-    with pytest.raises(TrainConfigError, match="cannot read .*: No such file"):
+    with pytest.raises(TrainConfigError, match=r"cannot read .*: No such file"):
         load_config(tmp_path / "nowhere.yaml")
     with pytest.raises(TrainConfigError, match="is neither YAML nor JSON"):
         load_config(written(tmp_path, "{", "bad.json"))

@@ -140,9 +140,7 @@ def test_autocast_gives_float32_near_the_exact_scores(variant):
         (rough.sum() + penalty).backward()
     assert rough.dtype == penalty.dtype == torch.float32
     assert 0 < (rough - exact).abs().max() < 0.05
-    torch.testing.assert_close(
-        penalty, zero_centred_penalty(critic, sdf), rtol=0.1, atol=0
-    )
+    torch.testing.assert_close(penalty, zero_centred_penalty(critic, sdf), rtol=0.1, atol=0)
     assert all(parameter.grad.dtype == torch.float32 for parameter in critic.parameters())
 
 

@@ -13,6 +13,7 @@ from shapegan.model.schedule import Position
 from shapegan.model.training.checkpoint import Checkpoint, CheckpointError, save_checkpoint
 from shapegan.model.training.run_folder import RunFolder, RunFolderError
 from shapegan.pipeline.files import OutputError
+from shapegan.pipeline.folder_lock import FolderLockError
 
 OTHER = dataclasses.replace(VOXEL, seed=3)
 
@@ -105,7 +106,7 @@ def test_a_config_of_something_else_is_refused(tmp_path: Path, text: str) -> Non
 
 def test_a_second_training_is_kept_out(folder: RunFolder) -> None:
     again = RunFolder(folder.path)
-    with folder.locked(), pytest.raises(RunFolderError, match="another training runs in it"):
+    with folder.locked(), pytest.raises(FolderLockError, match="another training runs in it"):
         again.locked().__enter__()
     with again.locked():
         pass
@@ -122,7 +123,7 @@ def test_another_process_is_kept_out_and_a_dead_one_is_not_remembered(folder: Ru
     )
     assert other.stdout is not None
     assert other.stdout.readline() == b"locked\n"
-    with pytest.raises(RunFolderError, match="another training"):
+    with pytest.raises(FolderLockError, match="another training"):
         folder.locked().__enter__()
     other.kill()
     other.communicate()
