@@ -13,12 +13,12 @@ from pathlib import Path
 
 import click
 import torch
-from training import Judged, Length, held_out, judge, oracle, table, trained_for
+from support.training import CriticInput, Length, held_out, judge, oracle, table, trained_for
 
-from shapegan.model.choices import Overrides, choose_config
 from shapegan.model.config import Objective, Optimiser, TrainConfig
+from shapegan.model.metrics.scores import Reference
 from shapegan.model.networks.voxel_critic import VoxelCriticConfig
-from shapegan.model.shapes.scores import Reference
+from shapegan.model.presets import Overrides, resolve_config
 from shapegan.model.training.trainer import TrainSettings
 
 Change = Callable[[TrainConfig], TrainConfig]
@@ -73,7 +73,7 @@ VARIANTS: dict[str, Change] = {
     "R1 at each fourth step": setting(objective=r1(0.03, every=4)),
     "relativistic, R1 + R2": setting(objective=RELATIVISTIC),
     "clip at 0.1 throughout": setting(clip_voxels=0.0),
-    "hard clip": setting(squash="hard"),
+    "hard clip": setting(clip_mode="hard"),
     "no running average": setting(ema_halflife=0.0),
     "generator of width 256": generating(width=256),
     "critic of full width": judging(width=1.0),
@@ -96,10 +96,10 @@ class Variant:
     settings: TrainSettings
     reference: Reference
 
-    def judged(self) -> list[Judged]:
+    def judged(self) -> list[CriticInput]:
         """Trains it in this process, on one thread."""
         torch.set_num_threads(1)
-        config = VARIANTS[self.name](choose_config("voxel", "fast", Overrides(stages=self.stages)))
+        config = VARIANTS[self.name](resolve_config("voxel", "fast", Overrides(stages=self.stages)))
         generator, *done = trained_for(self.length, config, self.settings)
         work = self.settings.run.parent
         return list(judge(self.name, generator, self.reference, work, *done, levels=(0.0,)))

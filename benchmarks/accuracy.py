@@ -15,12 +15,12 @@ from pathlib import Path
 
 import click
 import numpy as np
+from markdown_table import markdown
 from numpy.typing import NDArray
 from peers import METHODS, Distances
-from tables import markdown
 from truth import CACHE, GRID, ON_SURFACE, Case, analytic_cases, closed_cases
 
-from shapegan.pipeline.mesh import TriangleMesh
+from shapegan.pipeline.meshes.triangle_mesh import TriangleMesh
 
 CLEAR = 1e-4
 """A sign that is wrong no farther away than this is a matter of rounding."""

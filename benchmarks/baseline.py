@@ -17,14 +17,14 @@ from rich.console import Console
 from shapegan.model.generation.evaluation import EvaluationSettings, draw_nearest, evaluate
 from shapegan.model.generation.report import as_json, cells, table
 from shapegan.model.generation.source import open_source
-from shapegan.model.shapes.sheets import write_png
+from shapegan.model.shapes.image_grid import write_png
 from shapegan.pipeline.config import PreprocessConfig
-from shapegan.pipeline.dataset import Dataset
-from shapegan.pipeline.discover import discover
+from shapegan.pipeline.dataset.reader import Dataset
 from shapegan.pipeline.files import write_text
-from shapegan.pipeline.plan import RunSettings
-from shapegan.pipeline.progress import Meter
-from shapegan.pipeline.run import preprocess
+from shapegan.pipeline.inputs.discover import discover
+from shapegan.pipeline.run.plan import RunSettings
+from shapegan.pipeline.run.preprocess import preprocess
+from shapegan.pipeline.run.progress import PreprocessProgress
 
 DEFAULT_WEIGHTS = Path(__file__).resolve().parents[2] / "shared" / "data" / "weights"
 SPLITS = ("train=0.5,test=0.5",)
@@ -100,7 +100,7 @@ def prepared(kind: str, work: Path, limit: int, workers: int) -> Dataset:
     chosen = np.linspace(0, len(jobs) - 1, min(limit, len(jobs))).round().astype(int)
     jobs = [jobs[number] for number in chosen]
     config = PreprocessConfig(resolutions=(64,), points=0)
-    with Meter(len(jobs), Console(stderr=True)) as meter:
+    with PreprocessProgress(len(jobs), Console(stderr=True)) as meter:
         preprocess(
             meshes.resolve(), jobs, config, out.resolve(), RunSettings(workers=workers), meter
         )

@@ -11,14 +11,14 @@ from pathlib import Path
 
 import click
 import numpy as np
-from tables import markdown
+from markdown_table import markdown
 
 from shapegan.pipeline.config import PreprocessConfig
-from shapegan.pipeline.dataset import Dataset
-from shapegan.pipeline.discover import discover
-from shapegan.pipeline.plan import RunSettings
-from shapegan.pipeline.progress import Meter
-from shapegan.pipeline.run import preprocess
+from shapegan.pipeline.dataset.reader import Dataset
+from shapegan.pipeline.inputs.discover import discover
+from shapegan.pipeline.run.plan import RunSettings
+from shapegan.pipeline.run.preprocess import preprocess
+from shapegan.pipeline.run.progress import PreprocessProgress
 from shapegan.pipeline.schema import MeshReport
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -43,7 +43,7 @@ def reports_of(folder: Path, out: Path, workers: int, every: int) -> list[MeshRe
 
     jobs = discover(folder).jobs[::every]
     config = PreprocessConfig(resolutions=(32, 64), points=0)
-    with Meter(len(jobs), Console(stderr=True)) as meter:
+    with PreprocessProgress(len(jobs), Console(stderr=True)) as meter:
         preprocess(folder, jobs, config, out, RunSettings(workers=workers), meter)
     return Dataset(out).reports
 

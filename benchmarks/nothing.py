@@ -1,8 +1,7 @@
 """A mesh's process that does nothing: what is left is the cost of handing meshes out."""
 
 from shapegan.pipeline.config import PreprocessConfig
-from shapegan.pipeline.discover import Job
-from shapegan.pipeline.schema import MeshReport, Outcome
+from shapegan.pipeline.schema import Job, MeshReport, Outcome
 
 
 def process(job: Job, config: PreprocessConfig, device: str = "cpu") -> Outcome:  # noqa: ARG001

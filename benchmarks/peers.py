@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import map_coordinates
 
-from shapegan.pipeline.mesh import TriangleMesh
+from shapegan.pipeline.meshes.triangle_mesh import TriangleMesh
 
 Points = NDArray[np.float32]
 Distances = dict[str, NDArray[np.floating]]

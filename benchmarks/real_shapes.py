@@ -14,7 +14,8 @@ import numpy as np
 from catalogue import FURNITURE, pieces
 from numpy.typing import NDArray
 
-from shapegan.pipeline.mesh import TriangleMesh, load
+from shapegan.pipeline.meshes.load import load
+from shapegan.pipeline.meshes.triangle_mesh import TriangleMesh
 
 AIRCRAFT = Path("/usr/share/games/flightgear/AI/Aircraft")
 

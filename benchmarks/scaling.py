@@ -17,16 +17,16 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import click
-from tables import markdown
+from markdown_table import markdown
 
 from shapegan.pipeline.config import PreprocessConfig
-from shapegan.pipeline.discover import Job, discover
-from shapegan.pipeline.manifest import JOBS_NAME
-from shapegan.pipeline.parts import ShardRecord
-from shapegan.pipeline.plan import RunSettings
+from shapegan.pipeline.dataset.manifest import JOBS_NAME
+from shapegan.pipeline.dataset.staging import ShardRecord
+from shapegan.pipeline.inputs.discover import discover
+from shapegan.pipeline.run.plan import RunSettings
+from shapegan.pipeline.run.tasks import TARGET
 from shapegan.pipeline.samples.kinds import KINDS
-from shapegan.pipeline.schema import REPORT_NAME, SHARD_FOLDER, MeshReport, shard_name
-from shapegan.pipeline.worker import TARGET
+from shapegan.pipeline.schema import REPORT_NAME, SHARD_FOLDER, Job, MeshReport, shard_name
 
 NOTHING = "nothing:process"
 SUMS = {"ShapeNet": 51_300, "a million": 1_000_000}
@@ -73,7 +73,7 @@ class Run:
 
 def run(jobs: list[Job], workers: int, target: str = TARGET) -> Run:
     """Makes a dataset in a folder that is thrown away; called in a fresh process."""
-    from shapegan.pipeline.run import preprocess
+    from shapegan.pipeline.run.preprocess import preprocess
 
     os.environ["PYTHONPATH"] = str(Path(__file__).parent)
     with tempfile.TemporaryDirectory(prefix="shapegan-scaling-") as folder:
@@ -101,8 +101,8 @@ class Driver:
 
 def resume(count: int) -> Driver:
     """Resumes a finished dataset: all lists are read and written, no mesh is done."""
-    from shapegan.pipeline.manifest import opened_output
-    from shapegan.pipeline.run import preprocess
+    from shapegan.pipeline.dataset.manifest import opened_output
+    from shapegan.pipeline.run.preprocess import preprocess
 
     config, settings = PreprocessConfig(), RunSettings(workers=1, target=NOTHING)
     with tempfile.TemporaryDirectory(prefix="shapegan-scaling-") as folder:
@@ -130,7 +130,7 @@ def _report(job: Job) -> MeshReport:
 
 def alone(jobs: list[Job]) -> float:
     """Wall seconds of nothing but the meshes' processing, in this process."""
-    from shapegan.pipeline.process import process
+    from shapegan.pipeline.run.process_mesh import process
 
     process(jobs[0], PreprocessConfig())  # loads the kernels
     started = time.monotonic()

@@ -42,7 +42,7 @@ class Cost:
 
 def import_ours() -> None:
     """Imports what `ours` needs, as a worker does."""
-    from shapegan.pipeline.worker import prepare
+    from shapegan.pipeline.run.tasks import prepare
 
     prepare()
 
@@ -50,9 +50,9 @@ def import_ours() -> None:
 def ours(path: Path, out: Path) -> tuple[str, int, NDArray[np.floating]]:
     """Shapegan with its default configuration, written as a shard of one."""
     from shapegan.pipeline.config import PreprocessConfig
-    from shapegan.pipeline.discover import Job
-    from shapegan.pipeline.process import process
-    from shapegan.pipeline.shards import write_shard
+    from shapegan.pipeline.dataset.shards import write_shard
+    from shapegan.pipeline.run.process_mesh import process
+    from shapegan.pipeline.schema import Job
 
     config = PreprocessConfig(resolutions=RESOLUTIONS, points=POINTS)
     outcome = process(Job("mesh", "", path, path.name), config)

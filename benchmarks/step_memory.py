@@ -13,11 +13,11 @@ import time
 
 import click
 import torch
+from markdown_table import markdown
 from published_step import PublishedStep
-from tables import markdown
 from train_step import CASES, CRITIC_STEPS, Shapes
 
-from shapegan.model.ranks import Ranks
+from shapegan.model.distributed import Ranks
 from shapegan.model.recipes.adversarial import Adversarial
 from shapegan.model.recipes.objectives import Execution
 from shapegan.model.schedule import Moment

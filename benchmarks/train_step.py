@@ -15,16 +15,16 @@ from dataclasses import dataclass, field
 
 import click
 import torch
+from markdown_table import markdown
 from published_step import CRITIC_STEPS, Batch, PublishedStep
-from tables import markdown
 from torch import Tensor
 
 from shapegan.model.config import Stage, TrainConfig
+from shapegan.model.distributed import Ranks
 from shapegan.model.presets import preset
-from shapegan.model.ranks import Ranks
 from shapegan.model.recipes.adversarial import Adversarial
-from shapegan.model.recipes.draws import Draws
 from shapegan.model.recipes.objectives import Execution, draw_latents, draw_mix
+from shapegan.model.recipes.step_random import StepRandom
 from shapegan.model.schedule import Moment
 from shapegan.model.streaming.stream import PointBatch, VoxelBatch
 from shapegan.pipeline.schema import grid_points
@@ -106,7 +106,7 @@ class Shapes:
 
     def batch(self, step: int) -> tuple[VoxelBatch | PointBatch, Batch]:
         """A step's batch, as ours takes it and as the published step does."""
-        case, draws = self._case, Draws(1, step, device=self._case.device)
+        case, draws = self._case, StepRandom(1, step, device=self._case.device)
         shapes = torch.arange(case.batch)
         points = self._points(draws)
         radii = 0.3 + 0.5 * draws.uniform(0, case.batch)
@@ -118,7 +118,7 @@ class Shapes:
         sdf = sdf.reshape(-1, case.size, case.size, case.size)
         return VoxelBatch(shapes, sdf), Batch(sdf, points.contiguous(), latents, mix)
 
-    def _points(self, draws: Draws) -> Tensor:
+    def _points(self, draws: StepRandom) -> Tensor:
         if self._grid is not None:
             return self._grid.expand(self._case.batch, -1, -1)
         places = draws.normal(1, self._case.batch, self._case.size, 3)
@@ -129,7 +129,7 @@ class Shapes:
         """Latents of both steps, and the mix: what `Adversarial` draws."""
         config, count = self._case.config, self._case.batch
         first, second = (
-            Draws(config.seed, 0, step, which, device=self._case.device) for which in (0, 1)
+            StepRandom(config.seed, 0, step, which, device=self._case.device) for which in (0, 1)
         )
         size = config.generator.latent
         latents = draw_latents(first, count, size), draw_latents(second, count, size)

@@ -20,7 +20,7 @@ from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 from solids import Array, merged, solids
 
-from shapegan.pipeline.mesh import TriangleMesh
+from shapegan.pipeline.meshes.triangle_mesh import TriangleMesh
 from shapegan.pipeline.schema import grid_points
 
 GRID = 64

@@ -10,7 +10,7 @@ from shapegan.commands.options import device_option, level_option, source_argume
 
 if TYPE_CHECKING:
     from shapegan.model.generation.evaluation import Evaluation
-    from shapegan.pipeline.dataset import Dataset
+    from shapegan.pipeline.dataset.reader import Dataset
 
 _SWEEP = "-0.02,0,0.02,0.04,0.06"
 
@@ -89,10 +89,10 @@ def evaluate(source: Path, data: Path, **options: Any) -> None:
     with interruptible("nothing is half-written"), plain_errors():
         from rich.console import Console
 
+        from shapegan.model.distributed import pick_device
         from shapegan.model.generation import evaluation, report
         from shapegan.model.generation.source import open_source
-        from shapegan.model.ranks import pick_device
-        from shapegan.pipeline.dataset import Dataset
+        from shapegan.pipeline.dataset.reader import Dataset
 
         names = ("split", "count", "seed", "resolution", "level", "levels", "earth_points")
         settings = evaluation.EvaluationSettings(**{name: options[name] for name in names})
@@ -111,7 +111,7 @@ def evaluate(source: Path, data: Path, **options: Any) -> None:
 
 def _write(found: "Evaluation", dataset: "Dataset", out: Path) -> None:
     from shapegan.model.generation import evaluation, report
-    from shapegan.model.shapes.sheets import write_png
+    from shapegan.model.shapes.image_grid import write_png
     from shapegan.pipeline.files import write_text, writing
 
     with writing(out):
@@ -124,7 +124,7 @@ def _write(found: "Evaluation", dataset: "Dataset", out: Path) -> None:
 
 def _write_views(found: "Evaluation", folder: Path) -> None:
     from shapegan.model.generation.evaluation import names_of
-    from shapegan.model.shapes.views import VIEW, write_views
+    from shapegan.model.shapes.fid_views import VIEW, write_views
 
     write_views(folder / "generated", list(names_of(found)), found.surfaces, VIEW)
     write_views(folder / "real", found.real_ids, found.reals, VIEW)

@@ -70,9 +70,9 @@ def generate(context: click.Context, /, source: Path, out: Path, **options: Any)
         from rich.console import Console
         from rich.progress import track
 
+        from shapegan.model.distributed import pick_device
         from shapegan.model.generation import meshes
         from shapegan.model.generation.source import load_latents, open_source
-        from shapegan.model.ranks import pick_device
 
         opened = open_source(source, pick_device(options["device"]))
         if options["latents"]:

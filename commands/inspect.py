@@ -88,8 +88,8 @@ def inspect(context: click.Context, /, path: Path, verify: bool, **options: Any)
     with plain_errors():
         from rich.console import Console
 
-        from shapegan.pipeline.dataset import Dataset
-        from shapegan.pipeline.inspection import show, summarise
+        from shapegan.pipeline.dataset.inspection import show, summarise
+        from shapegan.pipeline.dataset.reader import Dataset
 
         show(summarise(path), Console())
         if verify:
@@ -119,8 +119,8 @@ def _check_sheet_options(context: click.Context) -> None:
 def _draw_sheet(path: Path, options: dict[str, Any]) -> None:
     from rich.console import Console
 
-    from shapegan.pipeline.dataset import Dataset
-    from shapegan.pipeline.pictures.choice import Choice
+    from shapegan.pipeline.dataset.reader import Dataset
+    from shapegan.pipeline.dataset.selection import Choice
     from shapegan.pipeline.pictures.contact_sheet import SheetSettings, write_sheet
     from shapegan.pipeline.pictures.render import Camera
 

@@ -94,9 +94,9 @@ def interpolate(context: click.Context, /, source: Path, out: Path, **options: A
     """
     _check(context, options)
     with interruptible("nothing half-written is left"), plain_errors():
+        from shapegan.model.distributed import pick_device
         from shapegan.model.generation.source import open_source
-        from shapegan.model.ranks import pick_device
-        from shapegan.model.shapes.sheets import write_png
+        from shapegan.model.shapes.image_grid import write_png
         from shapegan.pipeline.files import writing
 
         opened = open_source(source, pick_device(options["device"]))

@@ -10,7 +10,7 @@ from shapegan.commands.errors import interruptible, plain_errors
 from shapegan.commands.options import decorate, numbers, words
 
 if TYPE_CHECKING:
-    from shapegan.pipeline.plan import RunSettings
+    from shapegan.pipeline.run.plan import RunSettings
 
 
 def config_options(function: Any) -> Any:
@@ -128,7 +128,10 @@ def worker_options(function: Any) -> Any:
                 help="Gigabytes that a mesh may take.",
             ),
             click.option(
-                "--process", "target", hidden=True, default="shapegan.pipeline.process:process"
+                "--process",
+                "target",
+                hidden=True,
+                default="shapegan.pipeline.run.process_mesh:process",
             ),
         ],
     )
@@ -155,9 +158,10 @@ def preprocess(root: Path, out: Path, dry_run: bool, **options: Any) -> None:
         from rich.console import Console
 
         from shapegan.pipeline.config import PreprocessConfig
-        from shapegan.pipeline.discover import discover
-        from shapegan.pipeline.progress import Meter, forecast, summarise
-        from shapegan.pipeline.run import preprocess as run
+        from shapegan.pipeline.inputs.discover import discover
+        from shapegan.pipeline.run.forecast import forecast
+        from shapegan.pipeline.run.preprocess import preprocess as run
+        from shapegan.pipeline.run.progress import PreprocessProgress, summarise
 
         config = PreprocessConfig(
             **{field.name: options[field.name] for field in dataclasses.fields(PreprocessConfig)}
@@ -171,7 +175,7 @@ def preprocess(root: Path, out: Path, dry_run: bool, **options: Any) -> None:
         if dry_run:
             forecast(out, jobs, config, console)
             return
-        with Meter(len(jobs), console) as meter:
+        with PreprocessProgress(len(jobs), console) as meter:
             result = run(root.resolve(), jobs, config, out.resolve(), _run_settings(options), meter)
         summarise(out, *result, console)
 
@@ -181,8 +185,8 @@ def _check_machine(method: str, options: dict[str, Any]) -> None:
 
     On a cluster, other machines do the work: they are asked once they are there.
     """
-    from shapegan.pipeline.devices import check_device
-    from shapegan.pipeline.scan import check_opengl
+    from shapegan.pipeline.sdf.scan import check_opengl
+    from shapegan.pipeline.warp_runtime import check_device
 
     if options["scheduler"] or options["cluster"]:
         return
@@ -192,9 +196,9 @@ def _check_machine(method: str, options: dict[str, Any]) -> None:
 
 
 def _run_settings(options: dict[str, Any]) -> "RunSettings":
-    from shapegan.pipeline.plan import RunSettings
-    from shapegan.pipeline.run import default_workers
-    from shapegan.pipeline.worker import Limits
+    from shapegan.pipeline.run.child_process import Limits
+    from shapegan.pipeline.run.dask_pool import default_workers
+    from shapegan.pipeline.run.plan import RunSettings
 
     workers, note = options["workers"], ""
     if workers is None:

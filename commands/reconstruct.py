@@ -45,9 +45,9 @@ def reconstruct(mesh: Path, source: Path, out: Path, **options: Any) -> None:
     with interruptible("nothing is half-written"), plain_errors():
         from rich.console import Console
 
+        from shapegan.model.distributed import pick_device
         from shapegan.model.generation import reconstruction
         from shapegan.model.generation.source import open_source
-        from shapegan.model.ranks import pick_device
 
         names = ("steps", "resolution", "level", "seed")
         settings = reconstruction.ReconstructionSettings(**{name: options[name] for name in names})

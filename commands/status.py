@@ -8,8 +8,8 @@ import click
 from shapegan.commands.errors import plain_errors
 
 if TYPE_CHECKING:
-    from shapegan.model.training.standing import RunStanding
-    from shapegan.pipeline.standing import DatasetStanding
+    from shapegan.model.training.status import RunStatus
+    from shapegan.pipeline.dataset.status import DatasetStatus
 
 _REASONS = 10
 
@@ -31,34 +31,34 @@ def status(path: Path, as_json: bool) -> None:
         import dataclasses
         import json
 
+        from shapegan.pipeline.dataset.status import DatasetStatus, dataset_status
         from shapegan.pipeline.errors import PlainError
         from shapegan.pipeline.schema import MANIFEST_NAME
-        from shapegan.pipeline.standing import DatasetStanding, dataset_standing
 
-        found: DatasetStanding | RunStanding
+        found: DatasetStatus | RunStatus
         if (path / MANIFEST_NAME).exists():
-            found = dataset_standing(path)
+            found = dataset_status(path)
         elif (path / "config.json").exists():
-            from shapegan.model.training.standing import run_standing
+            from shapegan.model.training.status import run_status
 
-            found = run_standing(path)
+            found = run_status(path)
         else:
             raise PlainError(
                 f"{path} holds neither a dataset ({MANIFEST_NAME}) nor a training (config.json):"
                 " name the folder that --out or --run had"
             )
         if as_json:
-            kind = "dataset" if isinstance(found, DatasetStanding) else "training"
+            kind = "dataset" if isinstance(found, DatasetStatus) else "training"
             click.echo(json.dumps({"kind": kind, **dataclasses.asdict(found)}, indent=1))
-        elif isinstance(found, DatasetStanding):
+        elif isinstance(found, DatasetStatus):
             _tell_dataset(found)
         else:
             _tell_run(found)
 
 
-def _tell_dataset(found: "DatasetStanding") -> None:
+def _tell_dataset(found: "DatasetStatus") -> None:
     from shapegan.pipeline import schema
-    from shapegan.pipeline.progress import counted, readable_size
+    from shapegan.pipeline.wording import counted, readable_size
 
     counts = ", ".join(f"{found.counts.get(one, 0):,} {one}" for one in schema.STATUSES)
     share = found.done / found.meshes if found.meshes else 1.0
@@ -70,15 +70,15 @@ def _tell_dataset(found: "DatasetStanding") -> None:
     )
     if found.meshes_per_second:
         click.echo(f"speed: {found.meshes_per_second:.3g} meshes/s{_left(found.seconds_left)}")
-    for one in found.turned_away[:_REASONS]:
+    for one in found.find_rejections[:_REASONS]:
         click.echo(
             f"{one.status}: {counted(one.count, 'time')}: {one.reason} (such as {one.example})"
         )
-    if (more := len(found.turned_away) - _REASONS) > 0:
+    if (more := len(found.find_rejections) - _REASONS) > 0:
         click.echo(f"and {counted(more, 'more reason')}")
 
 
-def _tell_run(found: "RunStanding") -> None:
+def _tell_run(found: "RunStatus") -> None:
     click.echo(f"training {found.path}, recipe {found.recipe}: {_state(found)}")
     if found.total_steps is None:
         click.echo("steps: no row of metrics.csv yet")
@@ -99,7 +99,7 @@ def _tell_run(found: "RunStanding") -> None:
     click.echo(f"checkpoint: {saved}{_ago(', written', found.checkpoint_age)}")
 
 
-def _state(found: "DatasetStanding | RunStanding") -> str:
+def _state(found: "DatasetStatus | RunStatus") -> str:
     if found.running:
         return "running"
     if found.complete:
@@ -110,12 +110,12 @@ def _state(found: "DatasetStanding | RunStanding") -> str:
 
 
 def _ago(what: str, seconds: float | None) -> str:
-    from shapegan.pipeline.progress import duration
+    from shapegan.pipeline.wording import duration
 
     return "" if seconds is None else f"{what} {duration(seconds)} ago"
 
 
 def _left(seconds: float | None) -> str:
-    from shapegan.pipeline.progress import duration
+    from shapegan.pipeline.wording import duration
 
     return "" if seconds is None else f", about {duration(seconds)} left"

@@ -149,22 +149,23 @@ def train(data: Path | None, run: Path | None, dry_run: bool, **options: Any) ->
     with plain_errors():
         from rich.console import Console
 
-        from shapegan.model.choices import Overrides, choose_config, choose_data
+        from shapegan.model.default_data import resolve_data
+        from shapegan.model.presets import Overrides, resolve_config
         from shapegan.model.schedule import Budget
         from shapegan.model.training.forecast import forecast
+        from shapegan.model.training.progress import TrainingProgress, tell_forecast
         from shapegan.model.training.trainer import TrainSettings
         from shapegan.model.training.trainer import train as run_training
-        from shapegan.model.training.watching import Meter, tell_forecast
 
         if options["steps"] and options["seconds"]:
             raise click.UsageError("--steps and --time exclude each other")
         overrides = Overrides(
             options["stages"], options["batch_size"], options["split"], options["seed"]
         )
-        config = choose_config(options["recipe"], options["preset"], overrides)
+        config = resolve_config(options["recipe"], options["preset"], overrides)
         names = ("device", "precision", "compiled", "chunk", "workers", "pin", "previews")
         settings = TrainSettings(
-            data=choose_data(data),
+            data=resolve_data(data),
             run=run or Path("runs") / f"{options['recipe']}-{options['preset']}",
             budget=Budget(options["steps"], options["seconds"]),
             save_seconds=options["save_every"],
@@ -175,5 +176,5 @@ def train(data: Path | None, run: Path | None, dry_run: bool, **options: Any) ->
         if dry_run:
             tell_forecast(config, forecast(config, settings), console)
             return
-        with Meter(config, console) as meter:
+        with TrainingProgress(config, console) as meter:
             run_training(config, settings, meter)

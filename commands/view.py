@@ -72,10 +72,10 @@ def view(
 
 
 def _view_dataset(path: Path, host: str, port: int, mesh_root: Path | None) -> None:
-    from shapegan.model.viewer.browsing import Shelf
+    from shapegan.model.viewer.dataset_browser import Shelf
     from shapegan.model.viewer.dataset_page import DatasetPage
     from shapegan.model.viewer.page import Page
-    from shapegan.pipeline.dataset import Dataset
+    from shapegan.pipeline.dataset.reader import Dataset
 
     shelf = Shelf(Dataset(path), mesh_root)
     page = Page(host, port, path.resolve().name)
@@ -83,8 +83,8 @@ def _view_dataset(path: Path, host: str, port: int, mesh_root: Path | None) -> N
 
 
 def _view_generator(path: Path, host: str, port: int, device: str, data: Path | None) -> None:
+    from shapegan.model.distributed import pick_device
     from shapegan.model.generation.source import open_source
-    from shapegan.model.ranks import pick_device
     from shapegan.model.viewer.generated import Controls, Shapes
     from shapegan.model.viewer.generator_page import GeneratorPage
     from shapegan.model.viewer.page import Page
@@ -99,7 +99,7 @@ def _nearest(data: Path, split: str) -> "Nearest":
     from rich.console import Console
 
     from shapegan.model.viewer.nearest import Nearest
-    from shapegan.pipeline.dataset import Dataset
+    from shapegan.pipeline.dataset.reader import Dataset
 
     with Console(stderr=True).status("reading the training shapes"):
         return Nearest(Dataset(data), split)

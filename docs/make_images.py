@@ -26,25 +26,25 @@ from numpy.typing import NDArray
 from PIL import Image
 from rich.console import Console
 
-from shapegan.pipeline.clean import clean
 from shapegan.pipeline.config import PreprocessConfig
-from shapegan.pipeline.dataset import Dataset
-from shapegan.pipeline.discover import discover
-from shapegan.pipeline.flood import FloodedDistance
-from shapegan.pipeline.mesh import TriangleMesh, frame_of
-from shapegan.pipeline.pictures.choice import Choice
+from shapegan.pipeline.dataset.reader import Dataset
+from shapegan.pipeline.dataset.selection import Choice
+from shapegan.pipeline.inputs.discover import discover
+from shapegan.pipeline.isosurface import extract_surface
+from shapegan.pipeline.meshes.clean import clean
+from shapegan.pipeline.meshes.triangle_mesh import TriangleMesh, frame_of
 from shapegan.pipeline.pictures.contact_sheet import SheetSettings, write_sheet
-from shapegan.pipeline.pictures.isosurface import extract_surface
 from shapegan.pipeline.pictures.render import CLAY, Camera, Color
-from shapegan.pipeline.plan import RunSettings
-from shapegan.pipeline.progress import Meter
-from shapegan.pipeline.run import preprocess
+from shapegan.pipeline.queries.winding import WindingField
+from shapegan.pipeline.run.plan import RunSettings
+from shapegan.pipeline.run.preprocess import preprocess
+from shapegan.pipeline.run.progress import PreprocessProgress
 from shapegan.pipeline.samples.sample import make_sample, write_samples
 from shapegan.pipeline.samples.spoil import delete_area, flip_faces, polygon_soup
-from shapegan.pipeline.sampling import Field
-from shapegan.pipeline.sdf import SignedDistance
-from shapegan.pipeline.shell import Shell, build_shell
-from shapegan.pipeline.winding import WindingField
+from shapegan.pipeline.sdf.flood_fill import FloodedDistance
+from shapegan.pipeline.sdf.sampling import Field
+from shapegan.pipeline.sdf.signed_distance import SignedDistance
+from shapegan.pipeline.shell.build import Shell, build_shell
 
 IMAGES = Path(__file__).parent / "images"
 THICKNESS = PreprocessConfig().sheet_thickness
@@ -87,7 +87,7 @@ def dataset() -> None:
         list(write_samples(("chairs", "tables", "sofas", "planes"), 4, 0, meshes))
         config = PreprocessConfig(points=0)
         jobs = [job for job in discover(meshes, (), None, ()).jobs if job.id in ids]
-        with Meter(len(jobs), Console(stderr=True)) as meter:
+        with PreprocessProgress(len(jobs), Console(stderr=True)) as meter:
             preprocess(meshes, jobs, config, out, RunSettings(workers=0), meter)
         write_sheet(file, Dataset(out), Choice(ids=ids), None, SheetSettings(panel=240))
         compress(Image.open(file).convert("RGB"), IMAGES / "dataset.png")

@@ -25,8 +25,8 @@ from shapegan.model.generation.films import (
 )
 from shapegan.model.generation.paths import path_through
 from shapegan.model.generation.source import Source, open_source
-from shapegan.model.shapes.direct import draw_direct
-from shapegan.model.shapes.sheets import arrange, camera_of, draw_shapes
+from shapegan.model.shapes.image_grid import arrange, camera_of, draw_shapes
+from shapegan.model.shapes.sphere_tracing import draw_direct
 from shapegan.model.shapes.surface import extract
 
 IMAGES = Path(__file__).parent / "images"

@@ -15,7 +15,7 @@ RECIPES = ("voxel", "point", "autodecoder")
 LOSSES = ("wasserstein", "logistic", "relativistic")
 PENALTIES = ("gradient", "r1", "r1+r2")
 OPTIMISERS = ("rmsprop", "adam")
-SQUASHES = ("hard", "soft", "none")
+CLIP_MODES = ("hard", "soft", "none")
 
 _CRITICS: dict[str, type[VoxelCriticConfig | PointCriticConfig]] = {
     "voxel": VoxelCriticConfig,
@@ -119,7 +119,7 @@ class TrainConfig:
     """Distances beyond are not told apart, frame units."""
     clip_voxels: float = 0.0
     """The clip is at least so many voxels of the stage: 0.1 leaves little but signs of 8^3."""
-    squash: str = "hard"
+    clip_mode: str = "hard"
     """`hard`: real distances are clipped, generated ones are as they are. `soft`: the critic sees
     tanh(sdf / clip) of both, so that the generator may give unclipped distances. `none`: it sees
     all distances as they are."""
@@ -144,7 +144,7 @@ class TrainConfig:
         _check(bool(self.stages), "stages", "none", "at least one")
         _check(self.clip > 0, "clip", self.clip, "more than 0")
         _check(self.clip_voxels >= 0, "clip_voxels", self.clip_voxels, "0 or more")
-        _check(self.squash in SQUASHES, "squash", self.squash, " or ".join(SQUASHES))
+        _check(self.clip_mode in CLIP_MODES, "clip_mode", self.clip_mode, " or ".join(CLIP_MODES))
         _check(self.ema_halflife >= 0, "ema_halflife", self.ema_halflife, "0 or more")
         _check(0 <= self.seed < 2**63, "seed", self.seed, "0 to 2^63 - 1")
         sizes = [stage.size for stage in self.stages]

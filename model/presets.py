@@ -4,12 +4,14 @@
 has the measurements); `demo` a toy that is done in minutes.
 """
 
+import dataclasses
 from collections.abc import Callable
+from dataclasses import dataclass
 
-from shapegan.model.config import Objective, Optimiser, Stage, TrainConfig
+from shapegan.model.config import Objective, Optimiser, Stage, TrainConfig, TrainConfigError
 from shapegan.model.networks.generator import GeneratorConfig
 from shapegan.model.networks.point_critic import PointCriticConfig
-from shapegan.model.networks.voxel_critic import VoxelCriticConfig
+from shapegan.model.networks.voxel_critic import RESOLUTIONS, VoxelCriticConfig
 
 PRESETS = ("paper", "fast", "demo")
 
@@ -43,7 +45,7 @@ def _paper_point() -> TrainConfig:
         ),
         generator=GeneratorConfig(norm=True, bounded=False, frame="sphere"),
         critic=PointCriticConfig(),
-        squash="none",
+        clip_mode="none",
     )
 
 
@@ -76,7 +78,7 @@ def _fast_voxel() -> TrainConfig:
         objective=_R1,
         optimiser=_ADAM,
         clip_voxels=1.5,
-        squash="soft",
+        clip_mode="soft",
         ema_halflife=200,
     )
 
@@ -101,7 +103,7 @@ def _fast_point() -> TrainConfig:
         objective=_R1,
         optimiser=_ADAM,
         clip=0.1,
-        squash="soft",
+        clip_mode="soft",
         ema_halflife=200,
     )
 
@@ -129,7 +131,7 @@ def _demo_voxel() -> TrainConfig:
         objective=_R1,
         optimiser=_ADAM,
         clip_voxels=1.5,
-        squash="soft",
+        clip_mode="soft",
         ema_halflife=50,
     )
 
@@ -149,7 +151,7 @@ def _demo_point() -> TrainConfig:
         critic=PointCriticConfig(features=(64, 128, 256), head=(128,)),
         objective=_R1,
         optimiser=_ADAM,
-        squash="soft",
+        clip_mode="soft",
         ema_halflife=50,
     )
 
@@ -186,3 +188,48 @@ _TABLE: dict[tuple[str, str], Callable[[], TrainConfig]] = {
 def preset(recipe: str, name: str) -> TrainConfig:
     """The config of a recipe of `config.RECIPES` and a preset of `PRESETS`."""
     return _TABLE[recipe, name]()
+
+
+@dataclass(frozen=True)
+class Overrides:
+    """What is asked for beside a preset."""
+
+    stages: tuple[int, ...] | None = None
+    """Sizes; None: the preset's."""
+    batch: int | None = None
+    """Shapes to a step; None: the preset's."""
+    split: str = "train"
+    seed: int = 0
+
+
+def resolve_config(recipe: str, name: str, overrides: Overrides) -> TrainConfig:
+    """A preset with what the user wants otherwise.
+
+    Raises:
+        TrainConfigError: with one line.
+    """
+    config = preset(recipe, name)
+    stages = config.stages
+    if overrides.stages is not None:
+        stages = _chosen_stages(recipe, stages, overrides.stages)
+    if overrides.batch is not None:
+        stages = tuple(dataclasses.replace(stage, batch=overrides.batch) for stage in stages)
+    return dataclasses.replace(config, stages=stages, split=overrides.split, seed=overrides.seed)
+
+
+def _chosen_stages(
+    recipe: str, stages: tuple[Stage, ...], sizes: tuple[int, ...]
+) -> tuple[Stage, ...]:
+    """The preset's stages of these sizes; one that it lacks is trained as its last stage is.
+
+    The last that does not refine: a shape is refined once there is one.
+    """
+    if recipe == "voxel" and (wrong := [size for size in sizes if size not in RESOLUTIONS]):
+        listed = ", ".join(str(size) for size in RESOLUTIONS)
+        raise TrainConfigError(f"--stages: got {wrong[0]}, takes some of {listed}")
+    last = [stage for stage in stages if not stage.refine][-1]
+    chosen: list[Stage] = []
+    for size in sizes:
+        there = [stage for stage in stages if stage.size == size]
+        chosen += there or [dataclasses.replace(last, size=size)]
+    return tuple(chosen)

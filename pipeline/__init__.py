@@ -7,14 +7,15 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from shapegan.pipeline.dataset import Dataset
-    from shapegan.pipeline.mesh import BadMeshError, Frame, TriangleMesh, load
+    from shapegan.pipeline.dataset.reader import Dataset
     from shapegan.pipeline.mesh_sdf import (
         MeshSDF,
         mesh_to_sdf,
         mesh_to_voxels,
         sample_sdf_near_surface,
     )
+    from shapegan.pipeline.meshes.load import load
+    from shapegan.pipeline.meshes.triangle_mesh import BadMeshError, Frame, TriangleMesh
 
 __all__ = [
     "BadMeshError",
@@ -29,9 +30,10 @@ __all__ = [
 ]
 
 _MODULES = {
-    "dataset": ("Dataset",),
-    "mesh": ("BadMeshError", "Frame", "TriangleMesh", "load"),
+    "dataset.reader": ("Dataset",),
     "mesh_sdf": ("MeshSDF", "mesh_to_sdf", "mesh_to_voxels", "sample_sdf_near_surface"),
+    "meshes.load": ("load",),
+    "meshes.triangle_mesh": ("BadMeshError", "Frame", "TriangleMesh"),
 }
 
 

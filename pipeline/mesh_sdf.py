@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from shapegan.pipeline.config import PreprocessConfig
-from shapegan.pipeline.fields import make_field
-from shapegan.pipeline.mesh import BadMeshError, TriangleMesh, usable
-from shapegan.pipeline.sampling import SphereField, deepsdf_mix
+from shapegan.pipeline.meshes.triangle_mesh import BadMeshError, TriangleMesh, usable
+from shapegan.pipeline.sdf.mesh_field import make_field
+from shapegan.pipeline.sdf.sampling import SphereField, deepsdf_mix
 
 FrameName: TypeAlias = Literal["mesh", "cube", "sphere"]
 """The mesh's own coordinates, or a frame of `shapegan.pipeline.schema`."""
@@ -39,8 +39,8 @@ class MeshSDF:
         frame: where the cube and the sphere frame lie in the mesh's coordinates.
         method: how signs were found, and what was thickened or closed
             (`shapegan.pipeline.schema.MeshReport`).
-        quality: how well the field agrees with the mesh (`shapegan.pipeline.quality.Quality`);
-            its `refusal()` says why the field should not be trusted, or nothing.
+        quality: how well the field agrees with the mesh (`shapegan.pipeline.sdf.quality.Quality`);
+            its `rejection_reason()` says why the field should not be trusted, or nothing.
     """
 
     def __init__(
@@ -210,7 +210,7 @@ def mesh_to_voxels(
     if voxel_resolution < 2:
         raise ValueError(f"voxel_resolution: got {voxel_resolution}, takes 2 or more")
     made = MeshSDF(mesh)
-    if check_result and (reason := made.quality.refusal()):
+    if check_result and (reason := made.quality.rejection_reason()):
         raise BadMeshError(reason)
     if not pad and not return_gradients:
         return made.voxels(voxel_resolution)

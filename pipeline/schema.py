@@ -11,6 +11,7 @@ A dataset is a folder: `dataset.json` (manifest), `meshes.csv` (a row per input 
 """
 
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -112,6 +113,20 @@ class Shape:
     """Mesh units in a unit of the cube frame."""
     scale_sphere: float
     """Mesh units in a unit of the sphere frame."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """One mesh to do."""
+
+    id: str
+    """Unique in the dataset."""
+    category: str
+    path: Path
+    """Absolute."""
+    relative: str
+    """The path below the input folder, with forward slashes."""
+    split: str = ""
 
 
 @dataclass(frozen=True)

@@ -8,14 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shapegan.model.generation.source import Source
-from shapegan.model.shapes.clouds import Cloud, chamfer_matrix
-from shapegan.model.shapes.scores import Health, Reference, Scores, clouds_of, health
-from shapegan.model.shapes.sheets import GENERATED, Mesh, arrange, camera_of, draw_shapes
+from shapegan.model.metrics.point_clouds import Cloud, chamfer_matrix
+from shapegan.model.metrics.scores import Health, Reference, Scores, clouds_of, health
+from shapegan.model.shapes.fid_views import in_ball
+from shapegan.model.shapes.image_grid import GENERATED, Mesh, arrange, camera_of, draw_shapes
 from shapegan.model.shapes.surface import Surface, extract_levels
-from shapegan.model.shapes.views import in_ball
-from shapegan.pipeline.dataset import Dataset
+from shapegan.pipeline.dataset.reader import Dataset
 from shapegan.pipeline.errors import PlainError
-from shapegan.pipeline.pictures.isosurface import extract_surface
+from shapegan.pipeline.isosurface import extract_surface
 from shapegan.pipeline.pictures.panel import Picture
 from shapegan.pipeline.pictures.render import CLAY
 

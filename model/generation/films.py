@@ -11,10 +11,10 @@ from scipy.ndimage import zoom
 from torch import Tensor
 
 from shapegan.model.generation.source import Source
-from shapegan.model.shapes.sheets import arrange, camera_of, draw_shapes
+from shapegan.model.shapes.image_grid import arrange, camera_of, draw_shapes
 from shapegan.model.shapes.surface import Surface, extract, extract_levels, sample
 from shapegan.pipeline.files import OutputError, replacing
-from shapegan.pipeline.pictures.isosurface import extract_surface
+from shapegan.pipeline.isosurface import extract_surface
 from shapegan.pipeline.pictures.panel import GREY, Picture, font
 
 RESOLUTIONS = (16, 32, 64, 128)

@@ -10,8 +10,8 @@ import trimesh
 from torch import Tensor
 
 from shapegan.model.generation.source import Source
-from shapegan.model.shapes.direct import draw_direct
-from shapegan.model.shapes.sheets import arrange, camera_of, draw_shapes, write_png
+from shapegan.model.shapes.image_grid import arrange, camera_of, draw_shapes, write_png
+from shapegan.model.shapes.sphere_tracing import draw_direct
 from shapegan.model.shapes.surface import Surface, extract
 from shapegan.pipeline.files import replacing, writing
 

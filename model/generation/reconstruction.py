@@ -12,14 +12,15 @@ from numpy.typing import NDArray
 
 from shapegan.model.generation.meshes import as_trimesh, write_mesh
 from shapegan.model.generation.source import Source
+from shapegan.model.metrics.point_clouds import chamfer_matrix, sample_surface
 from shapegan.model.recipes.autodecoder import reconstruct
-from shapegan.model.shapes.clouds import chamfer_matrix, sample_surface
 from shapegan.model.shapes.surface import Surface, extract
 from shapegan.pipeline.errors import PlainError
 from shapegan.pipeline.files import replacing, write_text, writing
-from shapegan.pipeline.mesh import BadMeshError, load
+from shapegan.pipeline.isosurface import extract_surface
 from shapegan.pipeline.mesh_sdf import MeshSDF
-from shapegan.pipeline.pictures.isosurface import extract_surface
+from shapegan.pipeline.meshes.load import load
+from shapegan.pipeline.meshes.triangle_mesh import BadMeshError
 
 POINTS = 131_072
 """Of DeepSDF's mix, whose distances the latent is sought by."""
@@ -148,6 +149,6 @@ def _field(path: Path) -> MeshSDF:
         made = MeshSDF(load(path))
     except BadMeshError as error:
         raise ReconstructionError(f"{path}: {error}; name another mesh") from error
-    if reason := made.quality.refusal():
+    if reason := made.quality.rejection_reason():
         raise ReconstructionError(f"{path} has no field to be trusted: {reason}")
     return made

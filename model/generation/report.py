@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from shapegan.model.generation.evaluation import NORMALISATION, Evaluation, Row
-from shapegan.model.shapes.clouds import CLOUD
-from shapegan.model.shapes.scores import Matched
+from shapegan.model.metrics.point_clouds import CLOUD
+from shapegan.model.metrics.scores import Matched
 
 HEADS = (
     "shapes", "level", "n", "filled %", "watertight %", "1 part %", "COV CD %", "MMD CD x 1000",

@@ -12,14 +12,14 @@ from torch import Tensor
 
 from shapegan.model.networks.generator import Generator
 from shapegan.model.networks.published import is_published, load_published
-from shapegan.model.recipes.draws import PICTURES, Draws
+from shapegan.model.recipes.step_random import PICTURES, StepRandom
 from shapegan.model.training.checkpoint import (
     Checkpoint,
     generator_of,
     latest_checkpoint,
     load_checkpoint,
 )
-from shapegan.pipeline.dataset import Dataset
+from shapegan.pipeline.dataset.reader import Dataset
 from shapegan.pipeline.errors import PlainError
 from shapegan.pipeline.schema import MeshReport
 
@@ -72,7 +72,7 @@ class Source:
             seed: 0 or more.
             truncation: Shrinks latents towards their mean: below 1, shapes are more usual ones.
         """
-        drawn = truncation * Draws(seed).normal(PICTURES, 1, self.generator.config.latent)[0]
+        drawn = truncation * StepRandom(seed).normal(PICTURES, 1, self.generator.config.latent)[0]
         if self.learned is not None:
             mean, root = self._fitted
             drawn = (mean + root @ drawn.double()).float()

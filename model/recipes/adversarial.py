@@ -8,23 +8,23 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from shapegan.model.config import Stage, TrainConfig, TrainConfigError
+from shapegan.model.distributed import Ranks
 from shapegan.model.networks.point_critic import PointCritic, PointCriticConfig
 from shapegan.model.networks.voxel_critic import VoxelCritic, VoxelCriticConfig
-from shapegan.model.ranks import Ranks
 from shapegan.model.recipes.base import GeneratorRecipe
-from shapegan.model.recipes.draws import PICTURES, WEIGHTS, Draws, seeded
 from shapegan.model.recipes.objectives import (
     Batch,
     CriticObjective,
+    CriticTask,
     Execution,
-    Game,
     GeneratorObjective,
     draw_latents,
     draw_mix,
 )
 from shapegan.model.recipes.optimisers import build_optimiser, set_rate
-from shapegan.model.recipes.point import PointGame, RefinementGame
-from shapegan.model.recipes.voxel import VoxelGame
+from shapegan.model.recipes.point import PointTask, RefinementTask
+from shapegan.model.recipes.step_random import PICTURES, WEIGHTS, StepRandom, seeded
+from shapegan.model.recipes.voxel import VoxelTask
 from shapegan.model.schedule import Moment
 from shapegan.model.streaming.stream import StreamConfig
 from shapegan.pipeline.schema import voxel_spacing
@@ -71,13 +71,13 @@ class Adversarial(GeneratorRecipe):
                 build_optimiser(name, network.parameters(), betas)
                 for network in (self.generator, self._critic)
             ]
-        game = self._game(stage)
+        game = self._task(stage)
         objective = self._config.objective
         self._critic.requires_grad_(True)
         parts = (game, objective, self._execution)
         self._objectives = [
-            self._ranks.share(GeneratorObjective(self.generator, self._critic, *parts)),
-            self._ranks.share(CriticObjective(self._critic, *parts)),
+            self._ranks.wrap_ddp(GeneratorObjective(self.generator, self._critic, *parts)),
+            self._ranks.wrap_ddp(CriticObjective(self._critic, *parts)),
         ]
         self._game_here, self._stage = game, number
 
@@ -102,7 +102,7 @@ class Adversarial(GeneratorRecipe):
 
     def preview(self, count: int) -> Tensor:
         """Latents whose shapes are drawn again and again: (count, Z)."""
-        draws = Draws(self._config.seed, device=self._execution.device)
+        draws = StepRandom(self._config.seed, device=self._execution.device)
         return draws.normal(PICTURES, count, self._config.generator.latent)
 
     def close(self) -> None:
@@ -112,7 +112,7 @@ class Adversarial(GeneratorRecipe):
     def _critic_step(self, batch: Batch, step: int, fade: Tensor, rate: float) -> dict[str, Tensor]:
         assert self._critic is not None
         draws = self._draws(step, 0)
-        count = len(batch.shapes)
+        count = len(batch.indices)
         self._critic.requires_grad_(True)
         # The critic's step needs generated shapes, not the way back through their generator.
         with torch.no_grad(), self._execution.autocast():
@@ -128,7 +128,7 @@ class Adversarial(GeneratorRecipe):
         assert self._critic is not None
         draws = self._draws(step, 1)
         self._critic.requires_grad_(False)
-        latents = draw_latents(draws, len(batch.shapes), self._config.generator.latent)
+        latents = draw_latents(draws, len(batch.indices), self._config.generator.latent)
         loss: Tensor = self._objectives[0](latents, batch, draws, fade)
         self._descend(self._optimisers[0], loss, rate)
         self._average.update(self.generator)
@@ -140,9 +140,9 @@ class Adversarial(GeneratorRecipe):
         loss.backward()  # type: ignore[no-untyped-call]
         optimiser.step()
 
-    def _draws(self, step: int, which: int) -> Draws:
+    def _draws(self, step: int, which: int) -> StepRandom:
         ranks = self._ranks
-        return Draws(
+        return StepRandom(
             self._config.seed,
             self._stage,
             step,
@@ -165,10 +165,10 @@ class Adversarial(GeneratorRecipe):
                 return self._critic if same else self._critic.grown(stage.size)
             return VoxelCritic(dataclasses.replace(config, resolution=stage.size))
 
-    def _game(self, stage: Stage) -> Game:
+    def _task(self, stage: Stage) -> CriticTask:
         config, execution = self._config, self._execution
         if config.recipe == "voxel":
             clip = max(config.clip, config.clip_voxels * voxel_spacing(stage.size))
-            return VoxelGame(stage.size, clip, config.squash, execution.chunk, execution.device)
-        kind = RefinementGame if stage.refine else PointGame
-        return kind(config.clip, config.squash, execution.chunk)
+            return VoxelTask(stage.size, clip, config.clip_mode, execution.chunk, execution.device)
+        kind = RefinementTask if stage.refine else PointTask
+        return kind(config.clip, config.clip_mode, execution.chunk)

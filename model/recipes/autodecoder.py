@@ -6,13 +6,13 @@ import torch
 from torch import Tensor, nn
 
 from shapegan.model.config import Stage, TrainConfig
+from shapegan.model.distributed import Ranks
 from shapegan.model.networks.generator import Generator
-from shapegan.model.ranks import Ranks
 from shapegan.model.recipes.base import GeneratorRecipe
-from shapegan.model.recipes.draws import PICTURES, WEIGHTS, Draws, seeded
 from shapegan.model.recipes.losses import autodecoder_loss
 from shapegan.model.recipes.objectives import Execution
 from shapegan.model.recipes.optimisers import build_optimiser, set_rate
+from shapegan.model.recipes.step_random import PICTURES, WEIGHTS, StepRandom, seeded
 from shapegan.model.schedule import Moment
 from shapegan.model.streaming.stream import BALANCED, PointBatch, StreamConfig
 
@@ -80,7 +80,7 @@ class Autodecoder(GeneratorRecipe):
                 for network in (self.generator, self.latents)
             ]
         objective = AutodecoderObjective(self.generator, self.latents, config.clip, self._execution)
-        self._objective: nn.Module = self._ranks.share(objective)
+        self._objective: nn.Module = self._ranks.wrap_ddp(objective)
 
     def step(self, batch: PointBatch, moment: Moment) -> dict[str, Tensor]:
         """One step of generator and latents; see `Adversarial.step`."""
@@ -92,7 +92,7 @@ class Autodecoder(GeneratorRecipe):
         weight = self._config.latent_weight * min(1.0, moment.overall * self._epochs / _RAMP)
         for optimiser in self._optimisers:
             optimiser.zero_grad(set_to_none=True)
-        loss: Tensor = self._objective(batch.shapes, points, sdf, weight)
+        loss: Tensor = self._objective(batch.indices, points, sdf, weight)
         loss.backward()  # type: ignore[no-untyped-call]
         for optimiser in self._optimisers:
             optimiser.step()
@@ -107,7 +107,7 @@ class Autodecoder(GeneratorRecipe):
         assert self.latents is not None
         weights = self.latents.weight.detach()
         known = weights[: min(len(weights), count // 2)]
-        draws = Draws(self._config.seed, device=self._execution.device)
+        draws = StepRandom(self._config.seed, device=self._execution.device)
         normal = draws.normal(PICTURES, count - len(known), weights.shape[1])
         return torch.cat([known, weights.mean(dim=0) + weights.std(dim=0) * normal])
 

@@ -7,11 +7,11 @@ from torch import nn
 from torch.optim import Optimizer
 
 from shapegan.model.config import TrainConfig
+from shapegan.model.distributed import Ranks
 from shapegan.model.networks.average import Average
 from shapegan.model.networks.generator import Generator
-from shapegan.model.ranks import Ranks
-from shapegan.model.recipes.draws import WEIGHTS, seeded
 from shapegan.model.recipes.objectives import Execution
+from shapegan.model.recipes.step_random import WEIGHTS, seeded
 
 
 class GeneratorRecipe(ABC):

@@ -1,6 +1,6 @@
 """Critic against generator: their losses as modules, and one step of both.
 
-What is judged differs between voxels and points; that is a `Game` (`voxel.py`, `point.py`). The two
+A `CriticTask` says what the critic judges: voxels (`voxel.py`) or points (`point.py`). The two
 objectives are modules because DistributedDataParallel averages the gradients of what happens inside
 a module's forward; the gradient penalty happens there too.
 """
@@ -15,14 +15,14 @@ from torch import Tensor, nn
 from shapegan.model.config import Objective
 from shapegan.model.networks.generator import Generator
 from shapegan.model.recipes import losses
-from shapegan.model.recipes.draws import LATENTS, MIXING, Draws
+from shapegan.model.recipes.step_random import LATENTS, MIXING, StepRandom
 from shapegan.model.streaming.stream import PointBatch, VoxelBatch
 
 Batch = VoxelBatch | PointBatch
 
 
 @dataclass(frozen=True)
-class Judged:
+class CriticInput:
     """What a critic sees of B shapes."""
 
     sdf: Tensor
@@ -31,32 +31,34 @@ class Judged:
     """(B, N, 3), where `sdf` holds."""
     mask: Tensor | None = None
     """(B, N) bool: the points that count; None: all."""
-    plain: "Judged | None" = None
+    plain: "CriticInput | None" = None
     """The part that the gradient penalty looks at; None: all of it."""
 
 
-class Game(Protocol):
+class CriticTask(Protocol):
     """What is judged at a stage, and by which critic."""
 
-    def real(self, batch: Any, draws: Draws, /) -> Judged:
+    def real(self, batch: Any, draws: StepRandom, /) -> CriticInput:
         """Shapes of the dataset."""
 
-    def fake(self, generator: Generator, latents: Tensor, batch: Any, draws: Draws, /) -> Judged:
+    def fake(
+        self, generator: Generator, latents: Tensor, batch: Any, draws: StepRandom, /
+    ) -> CriticInput:
         """Generated shapes at the places of the batch, for the critic's step: without gradients."""
 
-    def fooled(
+    def generator_scores(
         self,
         generator: Generator,
         critic: nn.Module,
         latents: Tensor,
         batch: Any,
-        draws: Draws,
+        draws: StepRandom,
         fade: Tensor,
         /,
     ) -> Tensor:
         """The critic's score of generated shapes, for the generator's step: (B,) float32."""
 
-    def scores(self, critic: nn.Module, judged: Judged, fade: Tensor, /) -> Tensor:
+    def scores(self, critic: nn.Module, judged: CriticInput, fade: Tensor, /) -> Tensor:
         """The critic's score of each shape: (B,) float32."""
 
 
@@ -95,17 +97,17 @@ class CriticObjective(nn.Module):
     """The critic's loss: tells real from generated, with a penalty on its gradients."""
 
     def __init__(
-        self, critic: nn.Module, game: Game, objective: Objective, execution: Execution
+        self, critic: nn.Module, game: CriticTask, objective: Objective, execution: Execution
     ) -> None:
         super().__init__()
         self.critic = critic
         # Compiled modules cannot be differentiated twice, so the penalty keeps to the plain one.
         # A tuple hides the second name of the same weights from `parameters()`.
         self._fast = (execution.compile(critic),)
-        self._game, self._objective, self._execution = game, objective, execution
+        self._task, self._objective, self._execution = game, objective, execution
 
     def forward(
-        self, real: Judged, fake: Judged, mix: Tensor, fade: Tensor, penalise: bool
+        self, real: CriticInput, fake: CriticInput, mix: Tensor, fade: Tensor, penalise: bool
     ) -> dict[str, Tensor]:
         """The critic's loss and what it is made of, scalars.
 
@@ -117,8 +119,8 @@ class CriticObjective(nn.Module):
             penalise: whether the penalty is taken at this step.
         """
         with self._execution.autocast():
-            real_scores = self._game.scores(self._fast[0], real, fade)
-            fake_scores = self._game.scores(self._fast[0], fake, fade)
+            real_scores = self._task.scores(self._fast[0], real, fade)
+            fake_scores = self._task.scores(self._fast[0], fake, fade)
         loss = losses.critic_loss(self._objective.loss, real_scores, fake_scores)
         distance = real_scores.detach().mean() - fake_scores.detach().mean()
         values = {"critic_loss": loss, "distance": distance}
@@ -129,12 +131,12 @@ class CriticObjective(nn.Module):
             values["penalty"] = penalty.detach()
         return values
 
-    def _penalty(self, real: Judged, fake: Judged, mix: Tensor, fade: Tensor) -> Tensor:
+    def _penalty(self, real: CriticInput, fake: CriticInput, mix: Tensor, fade: Tensor) -> Tensor:
         def scores(sdf: Tensor) -> Tensor:
-            return self._game.scores(self.critic, Judged(sdf, real.points, real.mask), fade)
+            return self._task.scores(self.critic, CriticInput(sdf, real.points, real.mask), fade)
 
         def fake_scores(sdf: Tensor) -> Tensor:
-            return self._game.scores(self.critic, Judged(sdf, fake.points, fake.mask), fade)
+            return self._task.scores(self.critic, CriticInput(sdf, fake.points, fake.mask), fade)
 
         if self._objective.penalty == "gradient":
             return losses.gradient_penalty(scores, real.sdf, fake.sdf, mix)
@@ -151,32 +153,34 @@ class GeneratorObjective(nn.Module):
         self,
         generator: Generator,
         critic: nn.Module,
-        game: Game,
+        game: CriticTask,
         objective: Objective,
         execution: Execution,
     ) -> None:
         super().__init__()
         self.generator = generator
         self._critic = (execution.compile(critic),)
-        self._game, self._objective, self._execution = game, objective, execution
+        self._task, self._objective, self._execution = game, objective, execution
 
-    def forward(self, latents: Tensor, batch: Batch, draws: Draws, fade: Tensor) -> Tensor:
+    def forward(self, latents: Tensor, batch: Batch, draws: StepRandom, fade: Tensor) -> Tensor:
         """The generator's loss, a scalar, for latents (B, Z) at the places of a batch."""
         with self._execution.autocast():
             critic = self._critic[0]
-            fake_scores = self._game.fooled(self.generator, critic, latents, batch, draws, fade)
+            fake_scores = self._task.generator_scores(
+                self.generator, critic, latents, batch, draws, fade
+            )
             real_scores = None
             if self._objective.loss == "relativistic":
-                real = self._game.real(batch, draws)
-                real_scores = self._game.scores(critic, real, fade)
+                real = self._task.real(batch, draws)
+                real_scores = self._task.scores(critic, real, fade)
         return losses.generator_loss(self._objective.loss, fake_scores, real_scores)
 
 
-def draw_latents(draws: Draws, count: int, size: int) -> Tensor:
+def draw_latents(draws: StepRandom, count: int, size: int) -> Tensor:
     """Latents of `count` shapes: (count, size), standard normal."""
     return draws.normal(LATENTS, count, size)
 
 
-def draw_mix(draws: Draws, count: int) -> Tensor:
+def draw_mix(draws: StepRandom, count: int) -> Tensor:
     """Where between real and generated shapes WGAN-GP looks: (count,)."""
     return draws.uniform(MIXING, count)

@@ -5,9 +5,9 @@ from torch import Tensor, nn
 
 from shapegan.model.networks.generator import Generator
 from shapegan.model.networks.point_critic import gather_points
-from shapegan.model.recipes.draws import CHOICE, NOISE, Draws
-from shapegan.model.recipes.objectives import Judged
-from shapegan.model.recipes.voxel import squash
+from shapegan.model.recipes.objectives import CriticInput
+from shapegan.model.recipes.step_random import CHOICE, NOISE, StepRandom
+from shapegan.model.recipes.voxel import clip_distances
 from shapegan.model.streaming.stream import PointBatch
 
 NEAR = 0.1
@@ -18,37 +18,37 @@ SURFACE_NOISE = 0.0025
 """Standard deviation of what is added to moved points: that of the dataset's surface points."""
 
 
-class PointGame:
+class PointTask:
     """Points of the unit ball.
 
     Args:
         clip: Distances beyond are not told apart, frame units.
-        way: How, one of `config.SQUASHES`.
+        way: How, one of `config.CLIP_MODES`.
         chunk: Points whose activations the generator holds at once.
     """
 
     def __init__(self, clip: float, way: str, chunk: int) -> None:
         self._clip, self._way, self._chunk = clip, way, chunk
 
-    def real(self, batch: PointBatch, _draws: Draws) -> Judged:
+    def real(self, batch: PointBatch, _draws: StepRandom) -> CriticInput:
         """Points of the dataset with their distances."""
         points, sdf = batch.points["uniform"]
-        return Judged(self._seen(sdf), points)
+        return CriticInput(self._seen(sdf), points)
 
     def fake(
-        self, generator: Generator, latents: Tensor, batch: PointBatch, _draws: Draws
-    ) -> Judged:
+        self, generator: Generator, latents: Tensor, batch: PointBatch, _draws: StepRandom
+    ) -> CriticInput:
         """Generated distances at the points of the batch."""
         points, _ = batch.points["uniform"]
-        return Judged(self._seen(generator(points, latents, self._chunk)), points)
+        return CriticInput(self._seen(generator(points, latents, self._chunk)), points)
 
-    def fooled(
+    def generator_scores(
         self,
         generator: Generator,
         critic: nn.Module,
         latents: Tensor,
         batch: PointBatch,
-        draws: Draws,
+        draws: StepRandom,
         fade: Tensor,
     ) -> Tensor:
         """The critic's score of generated shapes, with gradients: (B,).
@@ -62,36 +62,36 @@ class PointGame:
         deciding = critic.deciding(fake.points, fake.sdf)  # type: ignore[operator]
         points = gather_points(fake.points, deciding)
         sdf = self._seen(generator(points, latents, self._chunk))
-        return self.scores(critic, Judged(sdf, points), fade)
+        return self.scores(critic, CriticInput(sdf, points), fade)
 
-    def scores(self, critic: nn.Module, judged: Judged, _fade: Tensor) -> Tensor:
+    def scores(self, critic: nn.Module, judged: CriticInput, _fade: Tensor) -> Tensor:
         """The critic's score of each shape: (B,)."""
         scores: Tensor = critic(judged.points, judged.sdf, judged.mask)
         return scores
 
     def _seen(self, sdf: Tensor) -> Tensor:
-        return squash(sdf, self._clip, self._way)
+        return clip_distances(sdf, self._clip, self._way)
 
 
-class RefinementGame(PointGame):
+class RefinementTask(PointTask):
     """Points of the ball, most of them near the surface, together with points on the surface.
 
     Of generated shapes, the points on the surface come from moving near ones along the SDF's
     gradient: p - f(p) * grad f(p), the gradient taken as constant.
     """
 
-    def real(self, batch: PointBatch, draws: Draws) -> Judged:
+    def real(self, batch: PointBatch, draws: StepRandom) -> CriticInput:
         """The dataset's uniform and surface points, those that count."""
         points, sdf = batch.points["uniform"]
         near = sdf.abs() < NEAR
         kept = near | self._others(draws, sdf)
         uniform = _pack(kept, points, sdf)
         surface = _pack(near, *batch.points["surface"])
-        return self._joined(uniform, surface, Judged(self._seen(sdf), points))
+        return self._joined(uniform, surface, CriticInput(self._seen(sdf), points))
 
     def fake(
-        self, generator: Generator, latents: Tensor, batch: PointBatch, draws: Draws
-    ) -> Judged:
+        self, generator: Generator, latents: Tensor, batch: PointBatch, draws: StepRandom
+    ) -> CriticInput:
         """Generated distances at uniform points, and at those moved onto the surface."""
         points, _ = batch.points["uniform"]
         # 1. Which points count: only those are worth a gradient.
@@ -107,15 +107,17 @@ class RefinementGame(PointGame):
         noise = noise[:, : places.shape[1]]
         moved_mask, moved = _pack(near, places - sdf.unsqueeze(-1) * direction + noise)
         surface = (moved_mask, moved, generator(moved, latents, self._chunk))
-        return self._joined((mask, places, sdf), surface, Judged(self._seen(everywhere), points))
+        return self._joined(
+            (mask, places, sdf), surface, CriticInput(self._seen(everywhere), points)
+        )
 
-    def fooled(
+    def generator_scores(
         self,
         generator: Generator,
         critic: nn.Module,
         latents: Tensor,
         batch: PointBatch,
-        draws: Draws,
+        draws: StepRandom,
         fade: Tensor,
     ) -> Tensor:
         """The critic's score of generated shapes, with gradients: (B,)."""
@@ -132,17 +134,17 @@ class RefinementGame(PointGame):
             (direction,) = torch.autograd.grad(sdf.sum(), places, retain_graph=wanted)
         return sdf if wanted else sdf.detach(), direction
 
-    def _others(self, draws: Draws, like: Tensor) -> Tensor:
+    def _others(self, draws: StepRandom, like: Tensor) -> Tensor:
         return draws.uniform(CHOICE, *like.shape) < KEPT
 
     def _joined(
         self,
         uniform: tuple[Tensor, ...],
         surface: tuple[Tensor, ...],
-        plain: Judged,
-    ) -> Judged:
+        plain: CriticInput,
+    ) -> CriticInput:
         mask, points, sdf = (torch.cat(pair, dim=1) for pair in zip(uniform, surface, strict=True))
-        return Judged(self._seen(sdf), points, mask, plain)
+        return CriticInput(self._seen(sdf), points, mask, plain)
 
 
 def _pack(mask: Tensor, *values: Tensor) -> tuple[Tensor, ...]:

@@ -18,7 +18,7 @@ from scipy.ndimage import maximum_filter
 from torch import Tensor
 
 from shapegan.model.networks.generator import Frame
-from shapegan.pipeline.pictures.isosurface import extract_surface
+from shapegan.pipeline.isosurface import extract_surface
 from shapegan.pipeline.schema import grid_axis
 
 CHUNK = 16_384

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from shapegan.pipeline.manifest import DatasetError
+from shapegan.pipeline.dataset.manifest import DatasetError
 from shapegan.pipeline.schema import POINT_SETS
 
 KINDS = ("voxels", "points")
@@ -64,7 +64,7 @@ class StreamConfig:
 class VoxelBatch:
     """Shapes on a grid."""
 
-    shapes: Tensor
+    indices: Tensor
     """(B,) int64, positions in the split."""
     voxels: Tensor
     """(B, R, R, R) float32, signed distances, cube frame, index order x, y, z."""
@@ -74,7 +74,7 @@ class VoxelBatch:
 class PointBatch:
     """Shapes at points."""
 
-    shapes: Tensor
+    indices: Tensor
     """(B,) int64, positions in the split."""
     points: dict[str, tuple[Tensor, Tensor]]
     """Point set -> positions (B, N, 3) and signed distances (B, N), float32, sphere frame. Row i

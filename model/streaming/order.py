@@ -25,7 +25,7 @@ Numbers = NDArray[np.int64]
 class Plan:
     """What one rank reads for one step."""
 
-    shapes: Numbers
+    indices: Numbers
     """(b,) positions in the split."""
     starts: Numbers
     """(b,) first rows of the windows of points."""
@@ -39,7 +39,7 @@ class Order:
 
     Args:
         config: Of the stream.
-        shapes: Shapes in the split.
+        shape_count: Shapes in the split.
         stored: Rows of points that the dataset has of each shape.
         rank: This process, of `world` that share each batch.
         world: Processes.
@@ -49,7 +49,7 @@ class Order:
     """
 
     config: StreamConfig
-    shapes: int
+    shape_count: int
     stored: int
     rank: int = 0
     world: int = 1
@@ -64,9 +64,9 @@ class Order:
                 f"a batch of {batch} cannot be shared by {self.world} processes:"
                 f" take a multiple of {self.world}"
             )
-        if self.shapes < batch:
+        if self.shape_count < batch:
             raise StreamError(
-                f"too few shapes: {self.shapes} in split {self.config.split or 'of all'},"
+                f"too few shapes: {self.shape_count} in split {self.config.split or 'of all'},"
                 f" {batch} in a batch: take smaller batches"
             )
         if self.config.kind == "points" and size > self.stored:
@@ -78,7 +78,7 @@ class Order:
     @property
     def steps_per_epoch(self) -> int:
         """Whole batches in a pass over the shapes; the ragged rest sits out, another each time."""
-        return self.shapes // self.config.batch
+        return self.shape_count // self.config.batch
 
     @property
     def rows(self) -> int:
@@ -90,7 +90,7 @@ class Order:
         """What this rank reads for a step: its slice of the global batch."""
         config = self.config
         epoch, place = divmod(step, self.steps_per_epoch)
-        shapes = _permutation(config.seed, epoch, self.shapes)[place * config.batch :]
+        shapes = _permutation(config.seed, epoch, self.shape_count)[place * config.batch :]
         starts = turns = np.zeros(config.batch, np.int64)
         if config.kind == "points":
             source = np.random.default_rng([config.seed, _WINDOWS, step])

@@ -10,13 +10,13 @@ from torch import Tensor
 
 from shapegan.model.streaming.batches import BALANCED, StreamConfig
 from shapegan.model.streaming.order import Numbers, Order
-from shapegan.pipeline.dataset import Dataset
-from shapegan.pipeline.manifest import DatasetError
+from shapegan.pipeline.dataset.manifest import DatasetError
+from shapegan.pipeline.dataset.reader import Dataset
 from shapegan.pipeline.schema import position_name, sdf_name, voxel_name
 
 Encoded = dict[str, Tensor]
-"""A batch as it is stored: field -> (b, ...), and `shapes` (b,) int64."""
-SHAPES = "shapes"
+"""A batch as it is stored: field -> (b, ...), and `indices` (b,) int64."""
+INDICES = "indices"
 
 
 class Source(Protocol):
@@ -98,18 +98,18 @@ class Steps:
 
     def _read(self, step: int) -> Encoded:
         plan = self.order.plan(step)
-        shapes = torch.from_numpy(plan.shapes.copy())
+        shapes = torch.from_numpy(plan.indices.copy())
         if self.config.kind == "voxels":
             name = voxel_name(self.config.size)
-            grids = self.source.take(name, plan.shapes, plan.starts, self.config.size)
-            return {SHAPES: shapes, name: grids}
+            grids = self.source.take(name, plan.indices, plan.starts, self.config.size)
+            return {INDICES: shapes, name: grids}
         fields = {
-            name: self.source.take(name, plan.shapes, plan.starts, self.order.rows)
+            name: self.source.take(name, plan.indices, plan.starts, self.order.rows)
             for name in field_names(self.config)
         }
         if self.config.balanced:
             fields = _balanced(fields, self.config, torch.from_numpy(plan.turns.copy()))
-        return {SHAPES: shapes} | fields
+        return {INDICES: shapes} | fields
 
 
 def field_names(config: StreamConfig) -> list[str]:

@@ -32,7 +32,7 @@ from shapegan.model.streaming.batches import (
 from shapegan.model.streaming.memory import placement, stored_bytes
 from shapegan.model.streaming.order import Order
 from shapegan.model.streaming.sources import (
-    SHAPES,
+    INDICES,
     Disk,
     Encoded,
     Failure,
@@ -41,8 +41,8 @@ from shapegan.model.streaming.sources import (
     Steps,
     field_names,
 )
-from shapegan.pipeline.dataset import Dataset
-from shapegan.pipeline.manifest import DatasetError
+from shapegan.pipeline.dataset.manifest import DatasetError
+from shapegan.pipeline.dataset.reader import Dataset
 from shapegan.pipeline.schema import POSITION_STEPS, position_name, sdf_name, voxel_name
 
 __all__ = ["BALANCED", "PointBatch", "Stream", "StreamConfig", "StreamError", "VoxelBatch"]
@@ -93,13 +93,13 @@ class Stream:
         self._disk = _opened(Path(path), config)
         stored = self._disk.dataset.config.points
         self._order = Order(config, len(self._disk.numbers), stored, rank, world)
-        self.bytes = stored_bytes(config, self.shapes, stored)
+        self.bytes = stored_bytes(config, self.shape_count, stored)
         self.placement = placement(pin, self.bytes, self._device, world)
         # A tensor, not a number: GPUs multiply by the inverse of a number, and round otherwise.
         self._steps = torch.full((), POSITION_STEPS, dtype=torch.float32, device=self._device)
 
     @property
-    def shapes(self) -> int:
+    def shape_count(self) -> int:
         """Shapes in the split."""
         return len(self._disk.numbers)
 
@@ -160,7 +160,7 @@ class Stream:
         return values.pin_memory().to(self._device, non_blocking=True)
 
     def _decode(self, encoded: Encoded) -> VoxelBatch | PointBatch:
-        config, shapes = self.config, encoded[SHAPES]
+        config, shapes = self.config, encoded[INDICES]
         if config.kind == "voxels":
             return VoxelBatch(shapes, encoded[voxel_name(config.size)].float())
         sets = (BALANCED,) if config.balanced else config.sets

@@ -34,7 +34,7 @@ class Checkpoint:
     position: Position
     recipe: dict[str, Any]
     """State of networks, optimisers and running average, as `Adversarial.state` gives it."""
-    ledger: dict[str, Any]
+    logger: dict[str, Any]
     """What was measured since the last row of metrics.csv."""
     shapes: int
     """Training shapes."""
@@ -69,7 +69,7 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint, keep: bool = False) ->
         "config": checkpoint.config.to_dict(),
         "position": dataclasses.asdict(checkpoint.position),
         "recipe": checkpoint.recipe,
-        "ledger": checkpoint.ledger,
+        "logger": checkpoint.logger,
         "shapes": checkpoint.shapes,
         "data": checkpoint.data,
         "keep": keep,
@@ -105,7 +105,7 @@ def load_checkpoint(path: Path, device: torch.device | str = "cpu") -> Checkpoin
             config=TrainConfig.from_dict(content["config"]),
             position=Position(**content["position"]),
             recipe=content["recipe"],
-            ledger=content["ledger"],
+            logger=content["logger"],
             shapes=content["shapes"],
             data=content.get("data", ""),
             code_version=content["code_version"],

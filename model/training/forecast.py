@@ -7,8 +7,8 @@ import torch
 from torch import Tensor, nn
 
 from shapegan.model.config import Stage, TrainConfig
+from shapegan.model.distributed import Ranks, pick_device
 from shapegan.model.networks.point_critic import PointCriticConfig
-from shapegan.model.ranks import Ranks, pick_device
 from shapegan.model.recipes.objectives import Execution
 from shapegan.model.schedule import Schedule
 from shapegan.model.streaming.stream import Stream
@@ -50,7 +50,7 @@ def forecast(config: TrainConfig, settings: TrainSettings) -> list[StageForecast
     )
     found = []
     for number, (stage, stream) in enumerate(zip(config.stages, streams, strict=True)):
-        recipe.begin(number, stream.shapes)
+        recipe.begin(number, stream.shape_count)
         networks = recipe.networks
         counts = {
             name: sum(weights.numel() for weights in network.parameters())
@@ -62,7 +62,7 @@ def forecast(config: TrainConfig, settings: TrainSettings) -> list[StageForecast
         if "critic" in networks:
             # Real, generated and penalised shapes; the penalty is differentiated twice.
             held = max(4 * _critic_bytes(networks["critic"], config, stage), held)
-        steps, shapes = schedule.steps(number), stream.shapes
+        steps, shapes = schedule.steps(number), stream.shape_count
         found.append(StageForecast(stage, counts, fixed + held, steps, shapes, stored=stream.bytes))
     return found
 

@@ -7,9 +7,9 @@ from torch import Tensor
 
 from shapegan.model.networks.generator import Generator
 from shapegan.model.schedule import Position
-from shapegan.model.shapes.sheets import draw_shapes, write_png
+from shapegan.model.shapes.image_grid import draw_shapes, write_png
 from shapegan.model.shapes.surface import extract
-from shapegan.model.training.ledger import Ledger
+from shapegan.model.training.logger import MetricsLogger
 
 _COLUMNS = 4
 _PANEL = 160
@@ -22,7 +22,7 @@ def draw_previews(
     resolution: int,
     folder: Path,
     position: Position,
-    ledger: Ledger,
+    logger: MetricsLogger,
 ) -> Path:
     """Draws the shapes of latents (S, Z) to a sheet in a folder and for TensorBoard."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -30,8 +30,8 @@ def draw_previews(
     picture = draw_shapes(surfaces, columns=_COLUMNS, panel=_PANEL)
     path = folder / f"step-{position.total:08d}.png"
     write_png(path, picture)
-    ledger.picture("samples", np.asarray(picture), position)
+    logger.picture("samples", np.asarray(picture), position)
     drawn = [surface for surface in surfaces if len(surface.faces)][:_MESHES]
     for number, surface in enumerate(drawn):
-        ledger.mesh(f"mesh-{number}", surface.vertices, surface.faces, position)
+        logger.mesh(f"mesh-{number}", surface.vertices, surface.faces, position)
     return path

@@ -12,8 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from shapegan.model.config import Stage, TrainConfig
+from shapegan.model.distributed import Ranks, join
 from shapegan.model.networks.generator import Generator
-from shapegan.model.ranks import Ranks, join
 from shapegan.model.recipes.adversarial import Adversarial
 from shapegan.model.recipes.autodecoder import Autodecoder
 from shapegan.model.recipes.objectives import Execution
@@ -28,7 +28,7 @@ from shapegan.model.training.checkpoint import (
     save_checkpoint,
 )
 from shapegan.model.training.interruption import Interruption
-from shapegan.model.training.ledger import EVERY, Ledger
+from shapegan.model.training.logger import EVERY, MetricsLogger
 from shapegan.model.training.previews import draw_previews
 from shapegan.model.training.run_folder import RunFolder
 from shapegan.pipeline.errors import PlainError
@@ -96,8 +96,8 @@ class Recipe(Protocol):
         """Lets go of what is shared with other processes."""
 
 
-class Watch(Protocol):
-    """What a run tells of itself; see `watching.Meter`."""
+class Reporter(Protocol):
+    """What a run tells of itself; see `watching.TrainingProgress`."""
 
     def stage(self, stage: Stage, position: Position, steps: int | None, /) -> None:
         """A stage begins, or is gone on with; it has so many steps, or a share of the time."""
@@ -109,7 +109,7 @@ class Watch(Protocol):
         """Something that the user should know, in a line."""
 
 
-class _Nobody:
+class NullReporter:
     """Whom all processes but the leading one tell."""
 
     def stage(self, *_: object) -> None:
@@ -129,13 +129,13 @@ def build_recipe(config: TrainConfig, ranks: Ranks, execution: Execution) -> Rec
     return Adversarial(config, ranks, execution)
 
 
-def train(config: TrainConfig, settings: TrainSettings, watch: Watch) -> Position:
+def train(config: TrainConfig, settings: TrainSettings, reporter: Reporter) -> Position:
     """Trains a run to its end, or until it is interrupted; the same call goes on with it.
 
     Args:
         config: What is trained.
         settings: How.
-        watch: Who is told; of several processes only by the leading one.
+        reporter: Who is told; of several processes only by the leading one.
 
     Returns:
         Where the run stands; its `stage` is the number of stages if it is done.
@@ -149,11 +149,11 @@ def train(config: TrainConfig, settings: TrainSettings, watch: Watch) -> Positio
         ranks = stack.enter_context(join(settings.device))
         folder, interruption = RunFolder(settings.run), Interruption()
         # What is wrong with the dataset is said before there is a folder.
-        training = _Training(config, settings, ranks, folder, watch, interruption)
-        if ranks.leads:
+        training = _Training(config, settings, ranks, folder, reporter, interruption)
+        if ranks.is_main:
             stack.enter_context(folder.locked())
             folder.open(config)
-        ranks.any(False)  # the others wait until the folder is there
+        ranks.any_rank(False)  # the others wait until the folder is there
         stack.enter_context(interruption)
         return training.run()
 
@@ -167,12 +167,12 @@ class _Training:
         settings: TrainSettings,
         ranks: Ranks,
         folder: RunFolder,
-        watch: Watch,
+        reporter: Reporter,
         interruption: Interruption,
     ) -> None:
         self._config, self._settings, self._ranks = config, settings, ranks
         self._folder, self._interruption = folder, interruption
-        self._watch = watch if ranks.leads else _Nobody()
+        self._reporter = reporter if ranks.is_main else NullReporter()
         self._execution = Execution(
             ranks.device, settings.precision, settings.compiled, settings.chunk
         )
@@ -180,7 +180,7 @@ class _Training:
         self._recipe = build_recipe(config, ranks, self._execution)
         # All stages' streams are opened first: what is missing is said before hours of training.
         self._streams = [self._open_stream(stage) for stage in config.stages]
-        self._shapes = self._streams[0].shapes
+        self._shapes = self._streams[0].shape_count
         steps = [stream.steps_per_epoch for stream in self._streams]
         self._schedule = Schedule(config.stages, steps, settings.budget)
         self._position = Position()
@@ -193,7 +193,7 @@ class _Training:
             self._position = checkpoint.position.copy()
             if self._schedule.longer(self._position):
                 self._position.reopen()
-        self._ledger = self._open_ledger(checkpoint)
+        self._logger = self._open_logger(checkpoint)
         try:
             while self._position.stage < len(self._config.stages):
                 with _memory_errors(self._config.stages[self._position.stage]):
@@ -206,13 +206,13 @@ class _Training:
                     self._end_stage()
         finally:
             self._recipe.close()
-            if self._ledger:
-                self._ledger.close()
+            if self._logger:
+                self._logger.close()
         self._say("done")
         return self._position
 
     def _say(self, what: str) -> None:
-        self._watch.note(f"{what}: {self._position.total:,} steps, in {self._folder.path}")
+        self._reporter.note(f"{what}: {self._position.total:,} steps, in {self._folder.path}")
 
     def _open_stream(self, stage: Stage) -> Stream:
         settings, ranks = self._settings, self._ranks
@@ -226,11 +226,11 @@ class _Training:
             device=ranks.device,
         )
 
-    def _open_ledger(self, checkpoint: Checkpoint | None) -> Ledger | None:
-        if not self._ranks.leads:
+    def _open_logger(self, checkpoint: Checkpoint | None) -> MetricsLogger | None:
+        if not self._ranks.is_main:
             return None
-        state = checkpoint.ledger if checkpoint else None
-        return Ledger(self._folder.metrics, self._folder.path, self._position, state)
+        state = checkpoint.logger if checkpoint else None
+        return MetricsLogger(self._folder.metrics, self._folder.path, self._position, state)
 
     def _begin_stage(self, checkpoint: Checkpoint | None) -> None:
         number = self._position.stage
@@ -243,8 +243,10 @@ class _Training:
                 )
             with fitting(checkpoint_path(self._folder.checkpoints, self._position.total)):
                 self._recipe.load(checkpoint.recipe)
-            self._watch.note(f"going on after step {self._position.total:,}")
-        self._watch.stage(self._config.stages[number], self._position, self._schedule.steps(number))
+            self._reporter.note(f"going on after step {self._position.total:,}")
+        self._reporter.stage(
+            self._config.stages[number], self._position, self._schedule.steps(number)
+        )
 
     def _train_stage(self) -> bool:
         """Trains to the end of the stage; False if the run was interrupted before."""
@@ -252,7 +254,7 @@ class _Training:
         batches = self._streams[position.stage].batches(position.step)
         try:
             while not schedule.done(position):
-                if any(self._ranks.any(self._interruption.asked)):
+                if any(self._ranks.any_rank(self._interruption.asked)):
                     return False
                 self._train_step(batches)
                 self._after_step()
@@ -261,7 +263,7 @@ class _Training:
         return True
 
     def _train_step(self, batches: Iterator[Any]) -> None:
-        """One step, and its place in the ledger."""
+        """One step, and its place in the logger."""
         position, schedule = self._position, self._schedule
         # 1. Data, and how long it was waited for
         began, start = self._settings.clock(), time.perf_counter()
@@ -272,18 +274,18 @@ class _Training:
         values = self._recipe.step(batch, moment)
         seconds = time.perf_counter() - start
         # 3. All processes take the leading one's clock, or stages would end at different steps
-        position.advance(self._ranks.lead(self._settings.clock() - began))
+        position.advance(self._ranks.broadcast(self._settings.clock() - began))
         values = {name: self._ranks.mean(value) for name, value in values.items()}
-        if self._ledger:
-            shapes = len(batch.shapes) * self._ranks.world
-            self._ledger.add(values, seconds, waited, shapes)
+        if self._logger:
+            shapes = len(batch.indices) * self._ranks.world
+            self._logger.add(values, seconds, waited, shapes)
             if position.total % EVERY == 0:
                 self._write_row(moment.fade)
 
     def _write_row(self, fade: float) -> None:
-        assert self._ledger is not None
+        assert self._logger is not None
         overall = self._schedule.overall(self._position)
-        row = self._ledger.row(self._position, fade, overall)
+        row = self._logger.row(self._position, fade, overall)
         bad = [name for name, value in row.items() if not math.isfinite(value)]
         if bad:
             latest = latest_checkpoint(self._folder.checkpoints)
@@ -292,11 +294,11 @@ class _Training:
                 f"{bad[0]} is {row[bad[0]]} by step {self._position.total}: {good};"
                 " a lower learning rate or fp32 may help"
             )
-        self._watch.row(row, overall)
+        self._reporter.row(row, overall)
 
     def _after_step(self) -> None:
         """Checkpoint and picture, where it is time for them."""
-        if not self._ranks.leads:
+        if not self._ranks.is_main:
             return
         now = time.monotonic()
         if now - self._last_saved >= self._settings.save_seconds:
@@ -316,7 +318,7 @@ class _Training:
 
     def _save(self, keep: bool = False) -> None:
         """Writes a checkpoint, if the networks hold numbers."""
-        if not (self._ranks.leads and self._ledger):
+        if not (self._ranks.is_main and self._logger):
             return
         if not all(_finite(network) for network in self._recipe.networks.values()):
             latest = latest_checkpoint(self._folder.checkpoints)
@@ -328,7 +330,7 @@ class _Training:
             self._config,
             self._position,
             self._recipe.state(),
-            self._ledger.state(),
+            self._logger.state(),
             self._shapes,
             str(self._settings.data.resolve()),
         )
@@ -336,7 +338,7 @@ class _Training:
         self._last_saved = time.monotonic()
 
     def _draw(self) -> None:
-        if self._ledger and self._settings.previews:
+        if self._logger and self._settings.previews:
             latents = self._recipe.preview(self._settings.previews)
             size = self._config.stages[self._position.stage].size
             voxel = self._config.recipe == "voxel"
@@ -346,7 +348,7 @@ class _Training:
                 64 if not voxel else max(32, min(64, 2 * size)),
                 self._folder.samples,
                 self._position,
-                self._ledger,
+                self._logger,
             )
         self._last_drawn = time.monotonic()
 

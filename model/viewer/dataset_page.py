@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from shapegan.model.shapes.sheets import GENERATED
-from shapegan.model.viewer.browsing import (
+from shapegan.model.shapes.image_grid import GENERATED
+from shapegan.model.viewer.dataset_browser import (
     ALL,
     Row,
     Shelf,
@@ -12,7 +12,7 @@ from shapegan.model.viewer.browsing import (
     slice_at,
     told,
 )
-from shapegan.model.viewer.latest import Latest
+from shapegan.model.viewer.latest_only import Latest
 from shapegan.model.viewer.page import Page, turn
 from shapegan.pipeline.pictures.render import CLAY
 

@@ -4,10 +4,10 @@ import threading
 import time
 from typing import Any
 
-from shapegan.model.shapes.sheets import GENERATED
+from shapegan.model.shapes.image_grid import GENERATED
 from shapegan.model.shapes.surface import Surface
 from shapegan.model.viewer.generated import FORMATS, Controls, Shapes, encoded
-from shapegan.model.viewer.latest import Latest
+from shapegan.model.viewer.latest_only import Latest
 from shapegan.model.viewer.nearest import Found, Nearest
 from shapegan.model.viewer.page import Page, turn
 from shapegan.pipeline.pictures.render import CLAY

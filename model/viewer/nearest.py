@@ -8,11 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
-from shapegan.model.shapes.clouds import Cloud, normalise, sample_surface
+from shapegan.model.metrics.point_clouds import Cloud, normalise, sample_surface
 from shapegan.model.shapes.surface import Surface
-from shapegan.pipeline.dataset import Dataset
-from shapegan.pipeline.manifest import DatasetError
-from shapegan.pipeline.pictures.isosurface import extract_surface
+from shapegan.pipeline.dataset.manifest import DatasetError
+from shapegan.pipeline.dataset.reader import Dataset
+from shapegan.pipeline.isosurface import extract_surface
 
 POINTS = 1024
 """Points of a shape's cloud: more hardly change which shape is nearest."""
@@ -28,7 +28,7 @@ class Found:
     """Its number in the dataset."""
     id: str
     chamfer: float
-    """Distance of the two clouds, see `shapegan.model.shapes.clouds`."""
+    """Distance of the two clouds, see `shapegan.model.metrics.point_clouds`."""
     surface: Surface
     """From its finest voxels, cube frame."""
 

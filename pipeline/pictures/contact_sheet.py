@@ -11,12 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from shapegan.pipeline.dataset import Dataset
+from shapegan.pipeline.dataset.original_mesh import read_original
+from shapegan.pipeline.dataset.reader import Dataset
+from shapegan.pipeline.dataset.selection import Choice
 from shapegan.pipeline.files import replacing
-from shapegan.pipeline.pictures.choice import Choice
+from shapegan.pipeline.isosurface import extract_surface
 from shapegan.pipeline.pictures.field_slice import draw_slice, richest_slice, slice_position
-from shapegan.pipeline.pictures.isosurface import extract_surface
-from shapegan.pipeline.pictures.original import read_original
 from shapegan.pipeline.pictures.panel import GREY, Picture, draw_note, font, printable
 from shapegan.pipeline.pictures.render import CLAY, Camera, Color, render
 from shapegan.pipeline.schema import MeshReport

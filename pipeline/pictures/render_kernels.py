@@ -1,13 +1,15 @@
 """The device code of `shapegan.pipeline.pictures.render`: Warp kernels that cast rays at triangles.
 
-As in `shapegan.pipeline.kernels`, Warp reads the annotations itself, and its language is not quite
-Python's, so type checker and linter leave this file alone.
+`shapegan.pipeline.queries` explains how kernel files are written.
 """
+
+# mypy: ignore-errors
+# ruff: noqa: C901, D101, D103, UP018
 
 import warp as wp
 
-from shapegan.pipeline.ray_kernels import GOLDEN, tilted
-from shapegan.pipeline.silence import start_warp
+from shapegan.pipeline.queries.ray_kernels import GOLDEN, tilted
+from shapegan.pipeline.warp_runtime import start_warp
 
 # Nobody asks a picture for gradients, and the code for them takes as long again to compile.
 wp.set_module_options({"enable_backward": False})

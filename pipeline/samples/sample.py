@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from shapegan.pipeline.files import OutputError, write_text
-from shapegan.pipeline.mesh import TriangleMesh
+from shapegan.pipeline.meshes.triangle_mesh import TriangleMesh
 from shapegan.pipeline.samples.bricks import Parts
 from shapegan.pipeline.samples.chairs import chair
 from shapegan.pipeline.samples.kinds import KINDS

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from shapegan.pipeline.files import read_text
-from shapegan.pipeline.mesh import TriangleMesh
+from shapegan.pipeline.meshes.triangle_mesh import TriangleMesh
 from shapegan.pipeline.samples.primitives import Array, Pose, Primitive, Prism, Rod, Turned
 from shapegan.pipeline.samples.spoil import join
 from shapegan.pipeline.samples.tessellate import tessellate

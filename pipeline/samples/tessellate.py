@@ -7,7 +7,7 @@ vertices lie on the primitive; flat sides stay few triangles.
 import numpy as np
 from numpy.typing import NDArray
 
-from shapegan.pipeline.mesh import TriangleMesh
+from shapegan.pipeline.meshes.triangle_mesh import TriangleMesh
 from shapegan.pipeline.samples.primitives import Array, Primitive, Prism, Rod, Turned
 
 _SAME = 1e-9

@@ -8,13 +8,12 @@ import time
 from pathlib import Path
 
 from shapegan.pipeline.config import PreprocessConfig
-from shapegan.pipeline.discover import Job
-from shapegan.pipeline.process import process as process_mesh
-from shapegan.pipeline.schema import Outcome
+from shapegan.pipeline.run.process_mesh import process as process_mesh
+from shapegan.pipeline.schema import Job, Outcome
 
 
 def process(job: Job, config: PreprocessConfig, device: str = "cpu") -> Outcome:
-    """As `shapegan.pipeline.process.process`, but for the waiting."""
+    """As `shapegan.pipeline.run.process_mesh.process`, but for the waiting."""
     outcome = process_mesh(job, config, device)
     while Path(os.environ["GATE"]).exists():
         time.sleep(0.05)

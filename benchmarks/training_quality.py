@@ -1,0 +1,210 @@
+"""How good do shapes get in a given time? Trains, samples, and judges by held-out shapes.
+
+Prints a Markdown table; sheets of what each run makes go to the work folder. See the README.
+"""
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import click
+import torch
+from markdown_table import markdown
+
+from shapegan.model.config import TrainConfig
+from shapegan.model.generation.evaluation import real_shapes, split_of
+from shapegan.model.metrics.scores import Health, Reference, Scores, clouds_of, health
+from shapegan.model.networks.generator import Generator
+from shapegan.model.presets import Overrides, resolve_config
+from shapegan.model.recipes.step_random import PICTURES, StepRandom, seeded
+from shapegan.model.schedule import Budget
+from shapegan.model.shapes.image_grid import draw_shapes, write_png
+from shapegan.model.shapes.surface import Surface, extract
+from shapegan.model.training.checkpoint import latest_checkpoint, load_checkpoint, load_generator
+from shapegan.model.training.trainer import TrainSettings, train
+from shapegan.pipeline.dataset.reader import Dataset
+
+RESOLUTION = 64
+LEVELS = (0.0, 0.04)
+SHAPES = 64
+DRAWN = 24
+HEADS = (
+    "shapes", "steps", "minutes", "level", "empty %", "1 part %", "COV %", "MMD x 1000", "1-NNA %",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Length:
+    """How long each is trained; one of the three."""
+
+    minutes: float | None = None
+    cpu_minutes: float | None = None
+    """Of the process, all threads."""
+    steps: int | None = None
+
+
+@dataclass(frozen=True)
+class CriticInput:
+    """What a set of shapes is worth."""
+
+    name: str
+    steps: int
+    minutes: float
+    level: float
+    health: Health
+    scores: Scores
+
+
+class Quiet:
+    """A training that only says where it is."""
+
+    def stage(self, stage: object, _position: object, _steps: int | None) -> None:
+        """A stage begins."""
+        click.echo(f"  {stage}", err=True)
+
+    def row(self, row: dict[str, float], overall: float) -> None:
+        """Nothing: metrics.csv has it."""
+
+    def note(self, text: str) -> None:
+        """What the user should know."""
+        click.echo(f"  {text}", err=True)
+
+
+@click.command(help=__doc__)
+@click.option("--data", type=click.Path(exists=True, path_type=Path), required=True)
+@click.option("--work", type=click.Path(path_type=Path), default=Path("work"), show_default=True)
+@click.option("--minutes", type=float, help="Wall-clock time of each.")
+@click.option("--cpu-minutes", type=float, help="CPU time of this process, all threads.")
+@click.option("--steps", type=int)
+@click.option("--recipe", default="voxel", show_default=True)
+@click.option("--presets", default="paper,fast", show_default=True)
+@click.option("--stages", help="As of `shapegan train`.")
+@click.option("--threads", default=0, help="0: as many as torch takes.")
+@click.option("--device", default="cpu", show_default=True)
+@click.option("--precision", default="fp32", show_default=True)
+@click.option("--seed", default=0, show_default=True)
+def main(
+    data: Path,
+    work: Path,
+    minutes: float | None,
+    cpu_minutes: float | None,
+    steps: int | None,
+    recipe: str,
+    presets: str,
+    stages: str | None,
+    threads: int,
+    device: str,
+    precision: str,
+    seed: int,
+) -> None:
+    """Trains, judges, prints."""
+    if threads:
+        torch.set_num_threads(threads)
+    length = Length(minutes, cpu_minutes, steps)
+    if [minutes, cpu_minutes, steps].count(None) != 2:
+        raise click.UsageError("expected one of --minutes, --cpu-minutes and --steps")
+    reference = held_out(data)
+    rows = [oracle(data, reference)]
+    sizes = tuple(int(size) for size in stages.split(",")) if stages else None
+    for name in presets.split(","):
+        config = resolve_config(recipe, name, Overrides(stages=sizes, seed=seed))
+        with seeded(seed):
+            generator = Generator(config.generator).to(device)
+        rows += judge(f"{name}, untrained", generator, reference, work)
+        run = TrainSettings(data, work / f"{recipe}-{name}", device, precision)
+        generator, *done = trained_for(length, config, run)
+        rows += judge(name, generator, reference, work, *done)
+    click.echo(table(rows))
+
+
+def trained_for(
+    length: Length, config: TrainConfig, settings: TrainSettings
+) -> tuple[Generator, int, float]:
+    """What a run of this length gives, its steps, and the minutes that they took."""
+    clock = time.perf_counter if length.cpu_minutes is None else time.process_time
+    minutes = length.cpu_minutes or length.minutes
+    budget = Budget(length.steps, None if minutes is None else 60 * minutes)
+    start = clock()
+    train(config, replace(settings, budget=budget, clock=clock), Quiet())
+    spent = (clock() - start) / 60
+    click.echo(f"{settings.run}: {spent:.1f} minutes with pictures and checkpoints", err=True)
+    path = latest_checkpoint(settings.run / "checkpoints")
+    assert path is not None
+    position = load_checkpoint(path).position
+    generator = load_generator(path).to(settings.device)
+    return generator, position.total, position.seconds / 60
+
+
+def held_out(data: Path) -> Reference:
+    """The test split's shapes, to compare with."""
+    dataset = Dataset(data)
+    return Reference(clouds_of(real_shapes(dataset, split_of(dataset, "test")).surfaces, 1))
+
+
+def oracle(data: Path, reference: Reference) -> CriticInput:
+    """Training shapes in the place of generated ones: what a perfect memory would get."""
+    dataset = Dataset(data)
+    known = real_shapes(dataset, dataset.splits["train"][:SHAPES]).surfaces
+    return row("training shapes", known, reference)
+
+
+def judge(
+    name: str,
+    generator: Generator,
+    reference: Reference,
+    work: Path,
+    steps: int = 0,
+    minutes: float = 0.0,
+    levels: Sequence[float] = LEVELS,
+) -> Iterator[CriticInput]:
+    """A row for each level; draws the shapes at level 0."""
+    device = generator.latent_first.weight.device
+    latents = StepRandom(1, device=device).normal(PICTURES, SHAPES, generator.config.latent)
+    for level in levels:
+        surfaces = [
+            extract(generator, latent, resolution=RESOLUTION, level=level) for latent in latents
+        ]
+        if level == 0.0:
+            work.mkdir(parents=True, exist_ok=True)
+            picture = draw_shapes(surfaces[:DRAWN], columns=8, panel=160)
+            write_png(work / f"{name.replace(', ', '-').replace(' ', '-')}.png", picture)
+        yield row(name, surfaces, reference, steps, minutes, level)
+
+
+def row(
+    name: str,
+    surfaces: Sequence[Surface],
+    reference: Reference,
+    steps: int = 0,
+    minutes: float = 0.0,
+    level: float = 0.0,
+) -> CriticInput:
+    """What a set of surfaces is worth, by chamfer distance."""
+    clouds = clouds_of(surfaces, 0)
+    scores = reference.scores(clouds, len(surfaces) - len(clouds), earth=False)
+    return CriticInput(name, steps, minutes, level, health(surfaces), scores)
+
+
+def table(rows: Sequence[CriticInput]) -> str:
+    """As Markdown."""
+    return markdown(HEADS, [_cells(judged) for judged in rows])
+
+
+def _cells(judged: CriticInput) -> tuple[str, ...]:
+    chamfer = judged.scores.chamfer
+    return (
+        judged.name,
+        f"{judged.steps:,}",
+        f"{judged.minutes:.1f}",
+        f"{judged.level:g}",
+        f"{100 * (1 - judged.health.filled):.0f}",
+        f"{100 * judged.health.single:.0f}",
+        f"{100 * chamfer.coverage:.1f}",
+        "-" if chamfer.matching is None else f"{1000 * chamfer.matching:.2f}",
+        f"{100 * chamfer.accuracy:.1f}",
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Metrics: distances between sets of shapes."""

@@ -1,0 +1,1 @@
+"""The dataset on disk: shards, manifest, reader, status, inspection."""

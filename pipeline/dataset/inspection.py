@@ -1,0 +1,230 @@
+"""What a dataset holds: counts, sizes, how good its shapes are, and why meshes are missing.
+
+summary = summarise(Path("datasets/chairs"))
+show(summary, Console())
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from rich import box
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from shapegan.pipeline import schema
+from shapegan.pipeline.dataset.manifest import (
+    DatasetError,
+    Manifest,
+    find_rejections,
+    read_manifest,
+    read_reports,
+)
+from shapegan.pipeline.schema import MeshReport
+from shapegan.pipeline.taxonomy import describe
+from shapegan.pipeline.wording import counted, duration, readable_size
+
+INSIDE_EDGES = (0.0, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
+RECALL_EDGES = (0.0, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995, 1.0)
+"""Most shapes lie close to 1, and what matters is how close. Edges are the same for all datasets,
+so that their histograms can be compared."""
+
+_BAR = 40
+_REASONS = 20
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What is known of a dataset without opening a shard."""
+
+    path: Path
+    manifest: Manifest
+    reports: list[MeshReport]
+    """The rows of `meshes.csv`."""
+
+    @property
+    def accepted(self) -> list[MeshReport]:
+        """Of the shapes that are in the dataset."""
+        return [report for report in self.reports if report.status == "ok"]
+
+    @property
+    def bytes(self) -> int:
+        """Of all shards on disk."""
+        return sum(shard.bytes for shard in self.manifest.shards)
+
+    def counts(self) -> dict[str, Counter[str]]:
+        """Category -> status -> meshes; categories in order."""
+        found: dict[str, Counter[str]] = {}
+        for report in sorted(self.reports, key=lambda report: report.category):
+            found.setdefault(report.category, Counter())[report.status] += 1
+        return found
+
+    def methods(self) -> Counter[str]:
+        """Way to the sign -> shapes."""
+        return Counter(report.method for report in self.accepted)
+
+
+def summarise(path: Path) -> Summary:
+    """Reads what `show` tells of a dataset; an unfinished one will do if it has whole shards.
+
+    Raises:
+        DatasetError: where there is no dataset, none of this format, or not a whole shard yet.
+    """
+    try:
+        manifest = read_manifest(path)
+    except OSError as error:
+        raise DatasetError(
+            f"{path} is no dataset: cannot read {schema.MANIFEST_NAME}: {error.strerror}"
+        ) from error
+    if not manifest.shards:
+        raise DatasetError(
+            f"{path} is half made, without a whole shard yet: the same `shapegan preprocess`"
+            " resumes it"
+        )
+    return Summary(path, manifest, read_reports(path / schema.REPORT_NAME))
+
+
+def histogram(values: Iterable[float], edges: Sequence[float]) -> NDArray[np.intp]:
+    """Counts values between neighbouring edges; each bin holds its lower edge, the last both."""
+    counts, _ = np.histogram(np.fromiter(values, dtype=np.float64), edges)
+    return counts
+
+
+# --- telling -------------------------------------------------------------------------------------
+
+
+def show(summary: Summary, console: Console) -> None:
+    """Prints all that there is to say of a dataset: tables, or plain columns without a terminal."""
+    for line in _headline(summary):
+        console.print(line, highlight=False, markup=False, soft_wrap=True)
+    _show_counts(summary, console)
+    _show_reasons(summary, console)
+    if not summary.accepted:
+        return
+    _show_methods(summary, console)
+    _show_histogram(
+        summary,
+        console,
+        "Inside fraction (share of the cube's voxels)",
+        INSIDE_EDGES,
+        lambda report: report.inside_fraction,
+    )
+    _show_histogram(
+        summary,
+        console,
+        "Surface recall (share of the visible surface that the voxels keep)",
+        RECALL_EDGES,
+        lambda report: report.surface_recall,
+    )
+    _show_seconds(summary, console)
+
+
+def _headline(summary: Summary) -> list[str]:
+    manifest, shapes = summary.manifest, len(summary.accepted)
+    config = manifest.config
+    files = sum(1 for shard in manifest.shards if shard.file)
+    each = f", {readable_size(summary.bytes / shapes)} a shape" if shapes else ""
+    voxels = ", ".join(f"{r}^3" for r in config.resolutions)
+    points = f"2 x {config.points:,} points" if config.points else "no points"
+    cloud = f" and a cloud of {config.points:,}" if config.cloud else ""
+    lines = [
+        f"{summary.path}: {shapes:,} shapes of {manifest.meshes:,} meshes below {manifest.input}",
+        f"{readable_size(summary.bytes)} in {counted(files, 'shard')}{each}",
+        f"voxels {voxels}; {points}{cloud}; method {config.method}; seed {config.seed};"
+        f" shapegan {manifest.code_version}",
+    ]
+    if manifest.splits:
+        sizes = ", ".join(f"{name} {len(ids):,}" for name, ids in manifest.splits.items())
+        lines.append(f"splits: {sizes}")
+    if not manifest.complete:
+        lines.append(
+            f"NOT COMPLETE: {len(manifest.shards):,} of {manifest.shard_count:,} shards are whole;"
+            " the same `shapegan preprocess` does the rest"
+        )
+    return lines
+
+
+def _show_counts(summary: Summary, console: Console) -> None:
+    table = _table(console, "Meshes", "category", *schema.STATUSES, "all")
+    counts = summary.counts()
+    rows = [(describe(category) or "no category", counts[category]) for category in counts]
+    if len(rows) > 1:
+        rows.append(("all", sum(counts.values(), Counter())))
+    for name, found in rows:
+        numbers = [found[status] for status in schema.STATUSES] + [found.total()]
+        table.add_row(escape(name), *(f"{number:,}" for number in numbers))
+    console.print(table)
+
+
+def _show_reasons(summary: Summary, console: Console) -> None:
+    away = find_rejections(summary.reports)
+    if not away:
+        return
+    table = _table(console, "Turned away", "reason", "meshes", "status", "such as")
+    for one in away[:_REASONS]:
+        table.add_row(escape(one.reason), f"{one.count:,}", one.status, escape(one.example))
+    console.print(table)
+    if len(away) > _REASONS:
+        console.print(f"... and {len(away) - _REASONS} more reasons, see {schema.REPORT_NAME}")
+
+
+def _show_methods(summary: Summary, console: Console) -> None:
+    table = _table(console, "Methods", "method", "shapes", "share")
+    for method, count in summary.methods().most_common():
+        table.add_row(
+            method or "not recorded", f"{count:,}", f"{count / len(summary.accepted):.1%}"
+        )
+    console.print(table)
+
+
+def _show_histogram(
+    summary: Summary,
+    console: Console,
+    title: str,
+    edges: Sequence[float],
+    value_of: Callable[[MeshReport], float | None],
+) -> None:
+    values = [value for report in summary.accepted if (value := value_of(report)) is not None]
+    if not values:
+        return
+    counts = histogram(values, edges)
+    table = _table(console, title, "from", "to", "shapes", "")
+    for low, high, count in zip(edges, edges[1:], counts, strict=False):
+        bar = "#" * int(np.ceil(_BAR * count / counts.max()))
+        table.add_row(f"{low:g}", f"{high:g}", f"{count:,}", bar)
+    table.columns[0].justify = "right"
+    console.print(table)
+    low, middle = np.quantile(values, [0.05, 0.5])
+    text = f"lowest {min(values):.4f}, 5th percentile {low:.4f}, median {middle:.4f}"
+    console.print(f"{text}, highest {max(values):.4f}", highlight=False)
+
+
+def _show_seconds(summary: Summary, console: Console) -> None:
+    seconds = [report.seconds for report in summary.reports if report.seconds is not None]
+    if not seconds:
+        return
+    slowest = max(summary.reports, key=lambda report: report.seconds or 0.0)
+    console.print(
+        f"\nCPU seconds for each mesh: median {np.median(seconds):.2f},"
+        f" mean {np.mean(seconds):.2f}, most {max(seconds):.2f} ({slowest.id});"
+        f" {duration(sum(seconds))} in all",
+        highlight=False,
+        markup=False,
+        soft_wrap=True,
+    )
+
+
+def _table(console: Console, title: str, *columns: str) -> Table:
+    """An empty table under its title: words in the first column, numbers or short words after."""
+    console.print(f"\n[bold]{title}[/bold]", highlight=False)
+    look = box.SIMPLE_HEAD if console.is_terminal else None
+    table = Table(box=look, pad_edge=False)
+    table.add_column(columns[0], overflow="fold")
+    for name in columns[1:]:
+        words = name in ("status", "such as", "")
+        table.add_column(name, justify="left" if words else "right", overflow="fold")
+    return table

@@ -1,0 +1,220 @@
+"""The shard file: shapes to HDF5 and back, in the layout of `shapegan.pipeline.schema`.
+
+The same shapes give the same bytes: the format version is fixed, nothing carries a time, texts
+have a fixed width, and rows are written in order.
+"""
+
+import contextlib
+import io
+import itertools
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from shapegan import __version__
+from shapegan.pipeline import schema
+from shapegan.pipeline.config import PreprocessConfig
+from shapegan.pipeline.files import replacing
+from shapegan.pipeline.schema import MeshReport, Points, Shape
+
+_GRID_CHUNK = 64
+_LIBRARY_VERSIONS = ("v110", "v110")
+"""HDF5 1.10's format, whatever library writes it: checksummed metadata and one fixed layout."""
+
+
+@dataclass(frozen=True)
+class H5Field:
+    """One chunked dataset of a shard."""
+
+    name: str
+    shape: tuple[int, ...]
+    """Of one row."""
+    dtype: str
+    chunk: tuple[int, ...]
+    """Of one row; no chunk spans two shapes."""
+    compress: bool
+
+
+def point_sets(config: PreprocessConfig) -> tuple[str, ...]:
+    """The point sets that a dataset of this configuration has."""
+    if config.points == 0:
+        return ()
+    return schema.POINT_SETS if config.cloud else schema.POINT_SETS[:2]
+
+
+def h5_fields(config: PreprocessConfig) -> list[H5Field]:
+    """The chunked datasets of a shard, in the order in which a row of them is written."""
+    found = []
+    for resolution in config.resolutions:
+        grid, chunk = (resolution,) * 3, (min(resolution, _GRID_CHUNK),) * 3
+        found.append(H5Field(schema.voxel_name(resolution), grid, "<f2", chunk, True))
+    rows, run = config.points, min(config.points, schema.POINT_CHUNK)
+    for name in point_sets(config):
+        found.append(H5Field(schema.position_name(name), (rows, 3), "<i2", (run, 3), False))
+        found.append(H5Field(schema.sdf_name(name), (rows,), "<f2", (run,), False))
+    return found
+
+
+def _arrays(shape: Shape) -> dict[str, NDArray[Any]]:
+    arrays: dict[str, NDArray[Any]] = {
+        schema.voxel_name(resolution): grid for resolution, grid in shape.voxels.items()
+    }
+    for name, points in shape.points.items():
+        arrays[schema.position_name(name)] = points.position
+        arrays[schema.sdf_name(name)] = points.sdf
+    return arrays
+
+
+def _check_fits(shape: Shape, layout: list[H5Field]) -> dict[str, NDArray[Any]]:
+    arrays = _arrays(shape)
+    if sorted(arrays) != sorted(field.name for field in layout):
+        raise ValueError(f"{shape.id}: expected {[f.name for f in layout]}, got {list(arrays)}")
+    for field in layout:
+        got = arrays[field.name]
+        if got.shape != field.shape or got.dtype != np.dtype(field.dtype):
+            expected = f"{field.shape} {np.dtype(field.dtype)}"
+            raise ValueError(
+                f"{shape.id}, {field.name}: expected {expected}, got {got.shape} {got.dtype}"
+            )
+    return arrays
+
+
+def _texts(values: Sequence[str]) -> NDArray[Any]:
+    """Texts as fixed-width UTF-8; HDF5 knows no width 0."""
+    encoded = [value.encode() for value in values]
+    width = max(1, *(len(value) for value in encoded))
+    return np.array(encoded, dtype=h5py.string_dtype("utf-8", width))
+
+
+def _create(
+    file: h5py.File,
+    config: PreprocessConfig,
+    ids: Sequence[str],
+    categories: Sequence[str],
+) -> None:
+    """Everything of a shard but the shapes' own numbers."""
+    file.attrs["format_version"] = schema.FORMAT_VERSION
+    file.attrs["code_version"] = __version__
+    file.attrs["config"] = json.dumps(config.to_dict(), sort_keys=True)
+    file.create_dataset("id", data=_texts(ids))
+    file.create_dataset("category", data=_texts(categories))
+    count = len(ids)
+    file.create_dataset("center", (count, 3), "<f4")
+    file.create_dataset("scale_cube", (count,), "<f4")
+    file.create_dataset("scale_sphere", (count,), "<f4")
+    for field in h5_fields(config):
+        packing = {"compression": "gzip", "compression_opts": 4, "shuffle": True}
+        file.create_dataset(
+            field.name,
+            (count, *field.shape),
+            field.dtype,
+            chunks=(1, *field.chunk),
+            fill_time="never",
+            **(packing if field.compress else {}),
+        )
+
+
+def _put(file: h5py.File, row: int, shape: Shape, layout: list[H5Field]) -> None:
+    for name, array in _check_fits(shape, layout).items():
+        file[name][row] = array
+    file["center"][row] = shape.center
+    file["scale_cube"][row] = shape.scale_cube
+    file["scale_sphere"][row] = shape.scale_sphere
+
+
+def _copy(source: h5py.File, file: h5py.File, row: int, layout: list[H5Field]) -> None:
+    """Copies a part's only shape; its chunks go over as they are, compressed once and for all."""
+    for name in ("center", "scale_cube", "scale_sphere"):
+        file[name][row] = source[name][0]
+    for field in layout:
+        read, write = source[field.name].id, file[field.name].id
+        steps = (range(0, size, step) for size, step in zip(field.shape, field.chunk, strict=True))
+        for corner in itertools.product(*steps):
+            skipped_filters, chunk = read.read_direct_chunk((0, *corner))
+            write.write_direct_chunk((row, *corner), chunk, skipped_filters)
+
+
+class _QuietFile(io.FileIO):
+    """A file that says nothing of a failed write until it is asked.
+
+    HDF5 cannot get over a full disk: it keeps trying to write what it holds, also when the file
+    is closed and when the interpreter ends, and crashes. So it never hears of it.
+    """
+
+    error: OSError | None = None
+
+    def truncate(self, size: int | None = None) -> int:
+        try:
+            return super().truncate(size)
+        except OSError as error:
+            self.error = self.error or error
+            return self.tell() if size is None else size
+
+    def write(self, data: Any) -> int:
+        rest = memoryview(data).cast("B")
+        total = len(rest)
+        try:
+            while rest and self.error is None:
+                rest = rest[super().write(rest) :]
+        except OSError as error:
+            self.error = error
+        return total
+
+
+@contextlib.contextmanager
+def _new_file(path: Path) -> Iterator[h5py.File]:
+    """An HDF5 file that appears at `path` when it is whole."""
+    with replacing(path) as temporary, _QuietFile(temporary, "w+") as raw:
+        with h5py.File(raw, "w", libver=_LIBRARY_VERSIONS) as file:
+            yield file
+        if raw.error is not None:
+            raise raw.error
+
+
+def write_shard(path: Path, shapes: Sequence[Shape], config: PreprocessConfig) -> None:
+    """Writes shapes, at least one, as a shard.
+
+    Raises:
+        ValueError: where a shape does not fit the configuration.
+        OutputError: where `path` cannot be written.
+    """
+    layout = h5_fields(config)
+    with _new_file(path) as file:
+        _create(file, config, [s.id for s in shapes], [s.category for s in shapes])
+        for row, shape in enumerate(shapes):
+            _put(file, row, shape, layout)
+
+
+def join_shards(
+    path: Path, parts: Sequence[Path], reports: Sequence[MeshReport], config: PreprocessConfig
+) -> None:
+    """Writes a shard out of shards of one shape each, and of those shapes' reports."""
+    layout = h5_fields(config)
+    with _new_file(path) as file:
+        _create(file, config, [r.id for r in reports], [r.category for r in reports])
+        for row, part in enumerate(parts):
+            with h5py.File(part) as source:
+                _copy(source, file, row, layout)
+
+
+def read_shape(file: h5py.File, row: int) -> Shape:
+    """Reads one shape of an open shard, all of it."""
+    names = [name for name in schema.POINT_SETS if name in file]
+    return Shape(
+        id=file["id"].asstr()[row],
+        category=file["category"].asstr()[row],
+        voxels={int(r): file["voxels"][r][row] for r in sorted(file["voxels"], key=int)},
+        points={
+            name: Points(file[schema.position_name(name)][row], file[schema.sdf_name(name)][row])
+            for name in names
+        },
+        center=file["center"][row],
+        scale_cube=float(file["scale_cube"][row]),
+        scale_sphere=float(file["scale_sphere"][row]),
+    )

@@ -1,0 +1,82 @@
+"""Triangle meshes: read from files, and the frame that normalises them."""
+
+import stat
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from shapegan.pipeline.meshes.formats.obj import read_obj
+from shapegan.pipeline.meshes.formats.off import read_off
+from shapegan.pipeline.meshes.formats.ply import read_ply
+from shapegan.pipeline.meshes.formats.text import FormatError
+from shapegan.pipeline.meshes.triangle_mesh import BadMeshError, TriangleMesh, usable
+
+SUFFIXES = (".obj", ".ply", ".stl", ".off", ".glb", ".gltf")
+"""File names' ends that `load` knows, in lower case."""
+
+_READERS = {".obj": read_obj, ".ply": read_ply, ".off": read_off}
+
+_OTHERS = {
+    b"version https://git-lfs": "a pointer of Git LFS, not the mesh: fetch it by git lfs pull",
+    b"\x1f\x8b": "compressed by gzip: unpack it first",
+    b"PK\x03\x04": "a zip archive: unpack it first",
+    b"\xff\xfe": "text in UTF-16: save it as UTF-8",
+    b"\xfe\xff": "text in UTF-16: save it as UTF-8",
+}
+"""How files begin that often lie where a mesh should be, and what to do about them."""
+
+
+def load(path: Path) -> TriangleMesh:
+    """Reads a mesh's file; materials and textures are left alone.
+
+    Polygons are cut into triangles, a scene's meshes are put in their places and joined. Faces
+    with vertices that are not finite are left out, and so are vertices that no face uses.
+    Degenerate and repeated faces stay.
+
+    Returns:
+        At least one face has an area, and all vertices are finite.
+
+    Raises:
+        BadMeshError: there is no usable mesh; the message is one line saying why.
+    """
+    kind = path.suffix.lower()
+    if kind not in SUFFIXES:
+        raise BadMeshError(f"unknown kind of file {kind[:20]!a}, expected {' '.join(SUFFIXES)}")
+    data = _contents(path)
+    try:
+        vertices, faces = _READERS[kind](data) if kind in _READERS else _read_other(data, path)
+    except FormatError as error:
+        raise BadMeshError(str(error)) from error
+    return usable(vertices, faces)
+
+
+def _contents(path: Path) -> bytes:
+    try:
+        mode = path.stat().st_mode
+        if not stat.S_ISREG(mode):  # reading a pipe would wait for ever
+            raise BadMeshError(
+                "a folder, not a file" if stat.S_ISDIR(mode) else "not a regular file"
+            )
+        data = path.read_bytes()
+    except OSError as error:
+        raise BadMeshError(f"cannot be read: {error.strerror}") from error
+    if not data or data.isspace():
+        raise BadMeshError("empty file")
+    for beginning, what in _OTHERS.items():
+        if data.startswith(beginning):
+            raise BadMeshError(what)
+    return data
+
+
+def _read_other(data: bytes, path: Path) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    from shapegan.pipeline.meshes.formats import gltf_stl  # imports trimesh, which takes a second
+
+    try:
+        return gltf_stl.read_scene(data, path)
+    except FormatError:
+        raise
+    except Exception as error:  # trimesh raises all sorts at files that are broken
+        reason = " ".join(f"{type(error).__name__}: {error}".split())
+        line = f"not a readable {path.suffix.lower()} file: {reason}"
+        raise BadMeshError(line.encode("ascii", "backslashreplace").decode()[:160]) from error

@@ -1,0 +1,1 @@
+"""Runs: jobs, processes, Dask, progress and reports."""

@@ -1,0 +1,76 @@
+"""One mesh file -> one shape: the unit of work that is handed out."""
+
+import time
+from dataclasses import replace
+
+import numpy as np
+
+from shapegan.pipeline.config import PreprocessConfig
+from shapegan.pipeline.meshes.load import load
+from shapegan.pipeline.meshes.triangle_mesh import BadMeshError
+from shapegan.pipeline.schema import Job, MeshReport, Outcome, Shape
+from shapegan.pipeline.sdf.mesh_field import MeshField, make_field
+from shapegan.pipeline.sdf.sampling import generator, sample_points
+from shapegan.pipeline.sdf.scan import points_rejection, voxels_rejection
+
+
+def process(job: Job, config: PreprocessConfig, device: str = "cpu") -> Outcome:
+    """Makes one mesh's record; a mesh that cannot be used gives a report with the reason.
+
+    Bugs raise; the caller records them as `failed`.
+    """
+    started = time.process_time()
+    report = MeshReport(job.id, job.category, job.relative, "failed", split=job.split)
+    try:
+        # 1. Read it, and find its field.
+        mesh = load(job.path)
+        report = replace(report, faces=len(mesh.faces))
+        made = make_field(mesh, config.sheet_thickness, config.method, device)
+    except BadMeshError as error:
+        return Outcome(replace(report, reason=str(error)))
+    report = replace(
+        report,
+        method=made.method,
+        inside_fraction=made.quality.inside_fraction,
+        surface_recall=made.quality.surface_recall,
+    )
+
+    # 2. Ask it everywhere, unless it is no good.
+    shape = None
+    reason = "" if config.method == "scan" else made.quality.rejection_reason()
+    if not reason:
+        shape = _ask(made, job, config)
+        reason = _scan_rejection(shape) if config.method == "scan" else ""
+    report = replace(
+        report,
+        status="rejected" if reason else "ok",
+        reason=reason,
+        seconds=time.process_time() - started,
+    )
+    return Outcome(report, None if reason else shape)
+
+
+def _ask(made: MeshField, job: Job, config: PreprocessConfig) -> Shape:
+    frame = made.frame
+    voxels = {r: made.field.voxels(r).astype(np.float16) for r in config.resolutions}
+    points = {}
+    if config.points:
+        rng = generator(config.seed, job.id)
+        points = sample_points(made.ball_field, frame, config.points, config.cloud, rng)
+    return Shape(
+        job.id,
+        job.category,
+        voxels,
+        points,
+        frame.center.astype(np.float32),
+        frame.scale_cube,
+        frame.scale_sphere,
+    )
+
+
+def _scan_rejection(shape: Shape) -> str:
+    """The paper's own checks."""
+    reasons = [voxels_rejection(grid.astype(np.float32)) for grid in shape.voxels.values()]
+    if "uniform" in shape.points:
+        reasons.append(points_rejection(shape.points["uniform"].sdf.astype(np.float32)))
+    return next(filter(None, reasons), "")

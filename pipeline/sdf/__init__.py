@@ -1,0 +1,1 @@
+"""Signed distances of a shell: distance, sign, caps, sampling, quality, scans."""

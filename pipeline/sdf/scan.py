@@ -1,0 +1,202 @@
+"""The paper's way to signed distances, kept for reproduction: `--method scan`.
+
+Fifty virtual scans look at the mesh from all sides. A point's distance is that to the nearest
+scanned point, and it is outside if any camera sees it: its depth is less than the depth buffer's
+(mesh-to-sdf, as used by Kleineberg, Fey and Weichert 2020). What that way gets wrong stays: scans
+are projected back half a pixel off, holes let the cameras in, and hidden rooms are solid.
+
+This is the one file that touches OpenGL, and only inside functions: those who never scan have to
+load neither it nor trimesh. The scanning is mesh-to-sdf's own, but for its renderer: that library
+opens a context for every scan and fails to free it, as its shader cache has no `clear`. Here one
+context serves all scans of a mesh, and is then freed.
+"""
+
+import ctypes
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from shapegan.pipeline.errors import PlainError
+from shapegan.pipeline.schema import grid_points, voxel_spacing
+
+if TYPE_CHECKING:
+    import trimesh
+
+SCANS = 50
+"""Virtual cameras around a mesh (the paper's code)."""
+
+PIXELS = 1024
+"""Width and height of a scan (the paper's code)."""
+
+CUBE_RADIUS = 3**0.5
+"""Radius, cube frame, of the ball that the paper scans for voxels: the cube's corners touch it.
+For points it is the sphere frame's unit ball: `scale_sphere / scale_cube` in the cube frame."""
+
+MIN_INSIDE = 0.01
+"""Share of the uniform points that has to lie inside (the paper's code)."""
+
+BATCH = 1_000_000
+"""Points that are looked up at once."""
+
+
+class NoOpenGLError(PlainError, RuntimeError):
+    """This machine cannot open an OpenGL context; the message is one line with what to do."""
+
+
+def check_opengl() -> None:
+    """Opens an OpenGL context and frees it: better told before the work than mesh by mesh.
+
+    Raises:
+        NoOpenGLError: if there is none; the message is one line with what to do.
+    """
+    _import_library()
+    _open_renderer(16).delete()
+
+
+class ScannedSurface:
+    """A mesh as its scans see it: a field like `SignedDistance`."""
+
+    def __init__(
+        self,
+        vertices: NDArray[np.floating],
+        faces: NDArray[np.int32],
+        radius: float,
+        scans: int = SCANS,
+        pixels: int = PIXELS,
+    ) -> None:
+        """Scans a mesh; takes about 2 GB with the paper's settings.
+
+        Args:
+            vertices: (V, 3), cube frame.
+            faces: (F, 3).
+            radius: of the ball around 0 that the cameras frame, cube frame; holds all vertices.
+            scans: number of cameras.
+            pixels: width and height of a scan.
+
+        Raises:
+            NoOpenGLError: if there is no OpenGL.
+        """
+        import trimesh
+
+        library = _import_library()
+        mesh = trimesh.Trimesh(vertices, faces, process=False)
+        with _one_context(mesh, pixels):
+            self._cloud = library.get_surface_point_cloud(
+                mesh,
+                bounding_radius=radius,
+                scan_count=scans,
+                scan_resolution=pixels,
+                calculate_normals=False,
+            )
+
+    def signed_distances(
+        self, points: NDArray[np.float32]
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Signed distances (N,) at points (N, 3), and the nearest scanned points (N, 3)."""
+        sdf = np.empty(len(points), np.float32)
+        closest = np.empty((len(points), 3), np.float32)
+        for start in range(0, len(points), BATCH):
+            batch = slice(start, start + BATCH)
+            distance, index = self._cloud.kd_tree.query(points[batch])
+            outside = self._cloud.is_outside(points[batch])
+            sdf[batch] = np.where(outside, distance[:, 0], -distance[:, 0])
+            closest[batch] = self._cloud.points[index[:, 0]]
+        return sdf, closest
+
+    def voxels(self, resolution: int) -> NDArray[np.float32]:
+        """Signed distances (R, R, R) at the grid of `shapegan.pipeline.schema.grid_points`."""
+        sdf, _ = self.signed_distances(grid_points(resolution))
+        return sdf.reshape((resolution,) * 3)
+
+    def surface_points(self, count: int, rng: np.random.Generator) -> NDArray[np.float32]:
+        """Scanned points (count, 3); where more cameras look, there are more of them."""
+        scanned: NDArray[np.float64] = self._cloud.points
+        return scanned[rng.integers(len(scanned), size=count)].astype(np.float32)
+
+
+def voxels_rejection(voxels: NDArray[np.floating]) -> str:
+    """The paper's check of a voxel grid (R, R, R): why it cannot be used, empty if it can.
+
+    No distance may fall by more than 1.1 times a cell's diagonal from one voxel to the next. As
+    in mesh-to-sdf's `check_voxels`, a cell is 2 / R wide and a rise of any size will do.
+    """
+    block = voxels[:-1, :-1, :-1]
+    neighbours = voxels[1:, :-1, :-1], voxels[:-1, 1:, :-1], voxels[:-1, :-1, 1:]
+    fall = max(float((block - neighbour).max()) for neighbour in neighbours)
+    resolution = len(voxels)
+    if fall < 2.0 / resolution * 3**0.5 * 1.1:
+        return ""
+    voxel = fall / voxel_spacing(resolution)
+    return f"jumps: {resolution}^3 distances fall by {voxel:.1f} voxels from one voxel to the next"
+
+
+def points_rejection(sdf: NDArray[np.floating]) -> str:
+    """The paper's check of the uniform points' distances (N,): why not, empty if good."""
+    share = float((sdf < 0).mean())
+    return "" if share >= MIN_INSIDE else f"too little inside: {share:.2%} of the uniform points"
+
+
+def _import_library() -> Any:
+    """Imports mesh-to-sdf, which has to come before any other use of OpenGL."""
+    platform = os.environ.setdefault("PYOPENGL_PLATFORM", "egl")
+    try:
+        if platform == "egl":
+            # Asked first: after a failed import of OpenGL, a second one says something else. And
+            # without libGL the import fails over an attribute of nothing.
+            for library in ("libEGL.so.1", "libGL.so.1"):
+                ctypes.CDLL(library)
+            # pyrender imports a window that it never opens: without this, X11's libraries too.
+            os.environ.setdefault("PYGLET_HEADLESS", "1")
+        import mesh_to_sdf
+    except (ImportError, OSError) as error:
+        raise NoOpenGLError(
+            f"the method `scan` needs OpenGL: install libegl1 and libgl1 ({error})"
+        ) from error
+    return mesh_to_sdf
+
+
+@contextmanager
+def _one_context(mesh: "trimesh.Trimesh", pixels: int) -> Iterator[None]:
+    """While it lasts, mesh-to-sdf's scans of the mesh all use one renderer."""
+    import pyrender
+    from mesh_to_sdf import pyrender_wrapper, scan
+
+    renderer = _open_renderer(pixels)
+    renderer._renderer._program_cache = shaders = pyrender_wrapper.CustomShaderCache()
+    shaders.clear = lambda: shaders.program and shaders.program.delete()
+    scene = pyrender.Scene()
+    scene.add(pyrender.Mesh.from_trimesh(mesh, smooth=False))
+
+    def render(_mesh: Any, camera: Any, pose: NDArray[np.float64], _resolution: int) -> Any:
+        node = scene.add(camera, pose=pose)
+        try:
+            return renderer.render(scene, flags=pyrender.RenderFlags.SKIP_CULL_FACES)
+        finally:
+            scene.remove_node(node)
+
+    original = scan.render_normal_and_depth_buffers
+    scan.render_normal_and_depth_buffers = render
+    pyrender_wrapper.suppress_multisampling = True
+    try:
+        yield
+    finally:
+        pyrender_wrapper.suppress_multisampling = False
+        scan.render_normal_and_depth_buffers = original
+        renderer.delete()
+
+
+def _open_renderer(pixels: int) -> Any:
+    import OpenGL.error
+    import pyrender
+
+    try:
+        return pyrender.OffscreenRenderer(pixels, pixels)
+    except (AssertionError, ValueError, OpenGL.error.Error) as error:
+        raise NoOpenGLError(
+            "the method `scan` needs an OpenGL 4.1 context, and this machine gives none: install "
+            f"libegl1 and libgl1-mesa-dri ({type(error).__name__} {error})".rstrip()
+        ) from error

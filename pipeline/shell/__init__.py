@@ -1,0 +1,1 @@
+"""The shell: which faces lie outside, how they are oriented, holes, intersections, thickness."""

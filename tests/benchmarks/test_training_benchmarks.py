@@ -1,0 +1,103 @@
+"""The scripts that measure training: what they choose and change, not what they measure."""
+
+import dataclasses
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+FOLDER = Path(__file__).parents[2] / "benchmarks"
+MODULES = (
+    *("ablation", "catalogue", "furniture", "step_memory"),
+    *("markdown_table", "train_step", "training_quality"),
+)
+CATALOGUE = """
+id=Some models
+name=All furniture
+id#1=oak
+name#1=Oak Armchair
+model#1=/shop/oak/oak.obj
+id#12=sofa
+name#12 = Sofa
+model#12=/shop/sofa/chair.obj
+name#2=Office chair
+icon#2=/shop/office.png
+model#2 = /shop/office/office.obj
+"""
+
+
+@pytest.fixture(autouse=True)
+def _importable(monkeypatch):
+    monkeypatch.syspath_prepend(FOLDER)
+    yield
+    for name in MODULES:
+        sys.modules.pop(name, None)
+
+
+def test_models_are_taken_by_their_names_in_the_catalogue(tmp_path):
+    from catalogue import CATALOGUE as NAME
+    from furniture import main
+
+    for shop in ("first", "second"):
+        with zipfile.ZipFile(tmp_path / f"{shop}.sh3f", "w") as file:
+            file.writestr(NAME, CATALOGUE)
+            for path in ("oak/oak", "sofa/chair", "office/office"):
+                file.writestr(f"shop/{path}.obj", f"# {shop}/{path}")
+    out = tmp_path / "out"
+    done = CliRunner().invoke(main, ["--furniture", str(tmp_path), "--out", str(out)])
+    assert done.output == f"4 meshes in {out}\n"
+    assert {path.name: path.read_text() for path in out.iterdir()} == {
+        f"{shop}-{name}.obj": f"# {shop}/{name}/{name}"
+        for shop in ("first", "second")
+        for name in ("oak", "office")
+    }
+
+
+def test_each_variant_changes_one_thing_of_the_preset():
+    from ablation import VARIANTS
+
+    from shapegan.model.presets import preset
+
+    parts_of = {"fast": 0, "WGAN-GP, RMSprop at 1e-4": 2, "the same, another seed": 2}
+    fast = preset("voxel", "fast")
+    for name, change in VARIANTS.items():
+        parts = {line.split(":")[0].split(".")[0] for line in fast.difference(change(fast))}
+        assert len(parts) == parts_of.get(name, 1), name
+
+
+def test_memory_is_measured_in_a_process_of_its_own():
+    from step_memory import measure_apart
+
+    words = measure_apart("8^3 x 4", "256", "cpu", "fp32")
+    peak, seconds = (float(word) for word in words)
+    assert 0.05 < peak < 4
+    assert seconds > 0
+
+
+def test_another_clock_is_another_budget(tmp_path, monkeypatch):
+    """CPU minutes are those of this process, the others those of the wall."""
+    import time
+
+    import training_quality as script
+
+    from shapegan.model.training.trainer import TrainSettings
+
+    seen = {}
+
+    def train(_config, settings, _reporter):
+        seen.update(dataclasses.asdict(settings))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(script, "train", train)
+    settings = TrainSettings(tmp_path, tmp_path / "run")
+    for length, clock, seconds in (
+        (script.Length(cpu_minutes=2), time.process_time, 120),
+        (script.Length(minutes=2), time.perf_counter, 120),
+        (script.Length(steps=7), time.perf_counter, None),
+    ):
+        with pytest.raises(KeyboardInterrupt):
+            script.trained_for(length, None, settings)
+        assert seen["clock"] is clock
+        assert seen["budget"] == {"steps": length.steps, "seconds": seconds}

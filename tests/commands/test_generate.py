@@ -1,0 +1,135 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+import trimesh
+from click.testing import CliRunner, Result
+from PIL import Image
+from support.toys import toy_run
+
+from shapegan.cli import main
+from shapegan.model.generation.meshes import as_trimesh, largest_component
+from shapegan.model.generation.source import open_source
+from shapegan.model.shapes.surface import Surface, extract
+
+
+@pytest.fixture(scope="module")
+def toy(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return toy_run(tmp_path_factory.mktemp("run"))
+
+
+def generate(*arguments: object) -> Result:
+    return CliRunner().invoke(main, ["generate", *map(str, arguments), "--device", "cpu"])
+
+
+def check_one_line(result: Result, *expected: str) -> None:
+    assert result.exit_code == 2, result.output
+    assert isinstance(result.exception, SystemExit)
+    assert "Traceback" not in result.output
+    for words in expected:
+        assert words in result.output
+
+
+@pytest.mark.parametrize("suffix", ["obj", "ply", "stl", "glb"])
+def test_writes_closed_meshes_wound_outwards(toy, tmp_path, suffix):
+    result = generate(toy, "--out", tmp_path, "--count", 2, "--resolution", 24, "--format", suffix)
+    assert result.exit_code == 0, result.output
+    names = sorted(path.name for path in tmp_path.iterdir())
+    assert names == [f"seed-000000.{suffix}", f"seed-000001.{suffix}", "sheet.png"]
+    source = open_source(toy)
+    for seed in (0, 1):
+        mesh = trimesh.load(tmp_path / f"seed-{seed:06d}.{suffix}", force="mesh")
+        expected = as_trimesh(extract(source.generator, source.latent(seed), 24))
+        assert mesh.is_watertight
+        assert mesh.is_winding_consistent
+        assert mesh.volume == pytest.approx(expected.volume, rel=1e-4)
+        assert mesh.volume > 0.01
+        np.testing.assert_allclose(mesh.bounds, expected.bounds, atol=1e-5)
+    with Image.open(tmp_path / "sheet.png") as sheet:
+        assert sheet.size == (516, 256)
+        assert np.asarray(sheet).std() > 10
+
+
+def test_a_seed_is_the_same_shape_at_any_count(toy, tmp_path):
+    generate(toy, "--out", tmp_path / "many", "--count", 3, "--resolution", 16)
+    generate(toy, "--out", tmp_path / "one", "--count", 1, "--seed", 2, "--resolution", 16)
+    name = "seed-000002.obj"
+    assert (tmp_path / "many" / name).read_bytes() == (tmp_path / "one" / name).read_bytes()
+    other = tmp_path / "many" / "seed-000001.obj"
+    assert other.read_bytes() != (tmp_path / "many" / name).read_bytes()
+
+
+def test_level_and_truncation_do_what_they_say(toy, tmp_path):
+    volumes = {}
+    for name, flags in {
+        "as it is": (),
+        "thick": ("--level", 0.1),
+        "mean": ("--truncation", 0),
+    }.items():
+        out = tmp_path / name
+        result = generate(toy, "--out", out, "--count", 2, "--resolution", 24, *flags)
+        assert result.exit_code == 0, result.output
+        volumes[name] = [trimesh.load(path).volume for path in sorted(out.glob("*.obj"))]
+    assert volumes["thick"][0] > 1.2 * volumes["as it is"][0]
+    assert volumes["mean"][0] == volumes["mean"][1]
+    assert volumes["as it is"][0] != volumes["as it is"][1]
+
+
+def test_latents_of_a_file(toy, tmp_path):
+    latents = np.stack([open_source(toy).latent(seed).numpy() for seed in (5, 6)])
+    np.save(tmp_path / "z.npy", latents)
+    generate(toy, "--out", tmp_path, "--latents", tmp_path / "z.npy", "--resolution", 16)
+    generate(toy, "--out", tmp_path, "--seed", 5, "--count", 2, "--resolution", 16)
+    for row, seed in enumerate((5, 6)):
+        by_row = (tmp_path / f"latent-{row:06d}.obj").read_bytes()
+        assert by_row == (tmp_path / f"seed-{seed:06d}.obj").read_bytes()
+
+
+def test_empty_shapes_are_told_and_have_no_file(toy, tmp_path):
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "seed-000000.obj").write_text("of an earlier call")
+    result = generate(toy, "--out", out, "--count", 2, "--resolution", 16, "--level", -0.9)
+    check_one_line(result, "all 2 shapes are empty at level -0.9: train for longer, or try another")
+    assert [path.name for path in out.iterdir()] == ["sheet.png"]
+
+
+def test_the_largest_component_is_what_has_the_most_surface():
+    parts = [trimesh.creation.icosphere(2, radius) for radius in (0.1, 0.4, 0.2)]
+    for number, part in enumerate(parts):
+        part.apply_translation([number - 1.0, 0, 0])
+    mesh = trimesh.util.concatenate(parts)
+    surface = Surface(mesh.vertices.astype(np.float32), mesh.faces.astype(np.int32))
+    kept = largest_component(surface)
+    assert as_trimesh(kept).is_watertight
+    np.testing.assert_allclose(kept.vertices, parts[1].vertices, atol=1e-6)
+    nothing = Surface(np.zeros((0, 3), np.float32), np.zeros((0, 3), np.int32))
+    assert largest_component(nothing) is nothing
+
+
+@pytest.mark.parametrize(
+    ("flags", "expected"),
+    [
+        (("--count", 0), "--count"),
+        (("--resolution", 1), "--resolution"),
+        (("--level", "nan"), "--level"),
+        (("--format", "off"), "--format"),
+        (("--latents", "gone.npy"), "gone.npy"),
+        (("--latents", __file__, "--seed", 1), "--seed has no effect with --latents"),
+        (("--latents", __file__), "is no array, or is torn"),
+        (("--device", "tpu"), "--device"),
+    ],
+)
+def test_bad_flags_are_one_line(toy, tmp_path, flags, expected):
+    out = tmp_path / "out"
+    arguments = ["generate", str(toy), "--out", str(out), *map(str, flags)]
+    result = CliRunner().invoke(main, arguments)
+    check_one_line(result, expected)
+    assert not out.exists()
+
+
+def test_bad_places_are_one_line(toy, tmp_path):
+    check_one_line(generate(tmp_path / "gone", "--out", tmp_path), "there is no", "gone")
+    (tmp_path / "file").touch()
+    result = generate(toy, "--out", tmp_path / "file", "--count", 1, "--resolution", 8)
+    check_one_line(result, f"cannot write {tmp_path / 'file'}")

@@ -1,0 +1,229 @@
+import pytest
+import torch
+from support import twins
+from torch import Tensor
+
+from shapegan.model.networks.voxel_critic import PatchCritic, VoxelCritic, VoxelCriticConfig, look
+from shapegan.model.recipes.losses import gradient_penalty, zero_centred_penalty
+
+SMALL = {"features": (6, 5, 4, 1), "final": 8, "hidden": 7}
+VARIANTS = {
+    "published": {},
+    "gradients": {"gradients": True},
+    "spectral": {"spectral": True},
+    "patches": {"patches": (5, 6), "gradients": True},
+}
+each_variant = pytest.mark.parametrize("variant", VARIANTS.values(), ids=VARIANTS.keys())
+
+
+def made(resolution: int = 16, **options) -> VoxelCritic:
+    torch.manual_seed(0)
+    return VoxelCritic(VoxelCriticConfig(resolution=resolution, **(SMALL | options)))
+
+
+def grids(resolution: int, count: int = 3, dtype=torch.float32) -> Tensor:
+    torch.manual_seed(1)
+    return torch.rand(count, resolution, resolution, resolution, dtype=dtype) * 0.2 - 0.1
+
+
+def balls(resolution: int, radii: list[float], dtype=torch.float64) -> Tensor:
+    axis = torch.linspace(-1, 1, resolution, dtype=dtype)
+    points = torch.stack(torch.meshgrid(axis, axis, axis, indexing="ij"))
+    return points.norm(dim=0) - torch.tensor(radii, dtype=dtype)[:, None, None, None]
+
+
+def twin_of(critic: VoxelCritic) -> twins.PaddedCritic:
+    blocks = {int(size): block for size, block in critic.blocks.items()}
+    return twins.PaddedCritic(blocks, critic.hidden, critic.score)
+
+
+@pytest.mark.parametrize("fade", [0.0, 0.3, 1.0])
+@pytest.mark.parametrize("resolution", [8, 16, 32])
+def test_gives_the_scores_of_a_padded_critic_and_its_gradients(resolution, fade):
+    fade = fade if resolution > 8 else 1.0
+    critic = made(resolution).double()
+    twin = twin_of(critic)
+    sdf = grids(resolution, dtype=torch.float64).requires_grad_()
+
+    def found(net) -> list[Tensor]:
+        scores = net(sdf, fade)
+        penalty = zero_centred_penalty(lambda x: net(x, fade), sdf)
+        loss = scores.square().sum() + 3 * penalty
+        parameters = [*critic.parameters()]
+        grads = torch.autograd.grad(loss, [sdf, *parameters], materialize_grads=True)
+        return [scores, penalty, *grads]
+
+    for ours, expected in zip(found(critic), found(twin), strict=True):
+        torch.testing.assert_close(ours, expected, rtol=1e-9, atol=1e-12)
+
+
+def test_default_is_the_published_critic():
+    critic = VoxelCritic(VoxelCriticConfig(resolution=64))
+    shapes = {size: tuple(block.weight.shape[:2]) for size, block in critic.blocks.items()}
+    assert shapes == {"8": (256, 128), "16": (128, 64), "32": (64, 32), "64": (32, 1)}
+    assert critic.hidden.weight.shape == (128, 64 * 256)
+    assert critic(grids(64, 1)).shape == (1,)
+
+
+def test_fade_may_be_a_tensor():
+    critic = made()
+    sdf = grids(16)
+    for fade in (0.0, 0.4, 1.0):
+        torch.testing.assert_close(critic(sdf, torch.tensor(fade)), critic(sdf, fade))
+    assert not torch.equal(critic(sdf, 0.4), critic(sdf, 1.0))
+
+
+@each_variant
+def test_grown_with_the_new_block_faded_out_judges_as_before(variant):
+    critic = made(8, **variant).double().eval()
+    grown = critic.grown(16).double().eval()
+    fine = balls(16, [0.3, 0.5, 0.7])
+    coarse = twins.coarser(fine)
+    local = (grown.patches(fine), critic.patches(coarse)) if critic.patches else (0, 0)
+    torch.testing.assert_close(grown(fine, 0.0) - local[0], critic(coarse) - local[1])
+
+
+@each_variant
+def test_grown_keeps_the_old_weights_and_draws_new_blocks(variant):
+    critic = made(8, **variant)
+    grown = critic.grown(32)
+    assert grown.config.resolution == 32
+    old, new = critic.state_dict(), grown.state_dict()
+    assert all(torch.equal(new[name], value) for name, value in old.items())
+    assert set(new) - set(old)
+    assert all(name.startswith(("blocks.16.", "blocks.32.")) for name in set(new) - set(old))
+    with torch.no_grad():
+        grown.score.bias.add_(1.0)
+    assert not torch.equal(grown.score.bias, critic.score.bias)
+
+
+def test_does_not_grow_downwards():
+    with pytest.raises(ValueError, match="above 16, got 16"):
+        made(16).grown(16)
+
+
+@each_variant
+def test_penalty_reaches_every_weight(variant):
+    critic = made(16, **variant)
+    sdf = balls(16, [0.3, 0.6], torch.float32).clamp(-0.1, 0.1)
+    gradient_penalty(lambda x: critic(x, 0.5), sdf, grids(16, 2), torch.rand(2)).backward()
+    weights = {name: p.grad for name, p in critic.named_parameters() if "bias" not in name}
+    assert all(grad is not None and grad.abs().max() > 0 for grad in weights.values())
+
+
+@each_variant
+def test_autocast_gives_float32_near_the_exact_scores(variant):
+    critic = made(16, **variant).eval()
+    sdf = balls(16, [0.3, 0.6], torch.float32).clamp(-0.1, 0.1)
+    exact = critic(sdf, 0.5)
+    with torch.autocast("cpu", torch.bfloat16):
+        rough = critic(sdf, 0.5)
+        penalty = zero_centred_penalty(lambda x: critic(x, 0.5), sdf)
+        (rough.sum() + penalty).backward()
+    assert rough.dtype == penalty.dtype == torch.float32
+    assert 0 < (rough - exact).abs().max() < 0.05
+    torch.testing.assert_close(
+        penalty, zero_centred_penalty(lambda x: critic(x, 0.5), sdf), rtol=0.1, atol=0
+    )
+    assert all(parameter.grad.dtype == torch.float32 for parameter in critic.parameters())
+
+
+def test_spectral_norm_bounds_every_layer():
+    critic = made(16, spectral=True)
+    with torch.no_grad():
+        for layer in critic.modules():
+            if hasattr(layer, "parametrizations"):
+                layer.parametrizations.weight.original.mul_(7)
+    for _ in range(50):
+        critic(grids(16))
+    critic.eval()
+    for layer in (*critic.blocks.values(), critic.hidden, critic.score):
+        norm = torch.linalg.matrix_norm(layer.weight.flatten(1), 2)
+        assert norm.item() == pytest.approx(1, abs=0.02)
+
+
+def test_width_multiplies_the_features():
+    critic = VoxelCritic(VoxelCriticConfig(resolution=16, width=0.25))
+    assert critic.blocks["8"].weight.shape[:2] == (64, 32)
+    assert critic.blocks["16"].weight.shape[:2] == (32, 16)
+    assert critic.hidden.weight.shape == (32, 64 * 64)
+
+
+def test_scale_divides_the_distances():
+    sdf = grids(16)
+    torch.testing.assert_close(made(scale=0.1)(sdf, 0.5), made()(sdf / 0.1, 0.5))
+
+
+def test_sees_the_slope_of_the_field():
+    axis = torch.linspace(-1, 1, 16, dtype=torch.float64)
+    x, y, z = torch.meshgrid(axis, axis, axis, indexing="ij")
+    field = 0.5 * x - 0.25 * y + 2 * z + 0.1
+    seen = look(field[None, None], VoxelCriticConfig(gradients=True, scale=0.5))
+    torch.testing.assert_close(seen[0, 0], field / 0.5)
+    for channel, slope in enumerate((0.5, -0.25, 2.0), start=1):
+        torch.testing.assert_close(seen[0, channel], torch.full_like(field, slope))
+
+
+def test_slope_of_a_distance_has_length_one():
+    seen = look(balls(32, [0.5])[:, None], VoxelCriticConfig(gradients=True))
+    lengths = seen[:, 1:].norm(dim=1)
+    away = balls(32, [0.0]) > 0.4
+    inner = (slice(None), *[slice(1, -1)] * 3)
+    assert (lengths[inner][away[inner]] - 1).abs().max() < 0.02
+
+
+def patch_critic(dtype=torch.float64) -> PatchCritic:
+    torch.manual_seed(0)
+    return PatchCritic(VoxelCriticConfig(resolution=16, patches=(5, 6))).to(dtype)
+
+
+def test_patches_are_judged_one_by_one_and_weighed_by_their_surface():
+    critic = patch_critic()
+    sdf = balls(32, [0.3, 0.7])[:, :16, :16, :16]  # balls around a corner
+    scores, weights = [], []
+    for i, j, k in torch.cartesian_prod(*[torch.arange(0, 9, 2)] * 3):
+        patch = sdf[:, i : i + 8, j : j + 8, k : k + 8]
+        features = patch[:, None]
+        for layer in critic.layers:
+            features = torch.nn.functional.leaky_relu(layer(features), 0.2)
+        assert features.shape[2:] == (1, 1, 1)
+        scores.append(critic.score(features).flatten())
+        weights.append((patch.abs() <= 2 / 15).double().mean((1, 2, 3)) + 1e-6)
+    score, weight = torch.stack(scores), torch.stack(weights)
+    assert critic.config.patch == 8
+    assert weight.min() < 1e-5 < weight.max()
+    torch.testing.assert_close(critic(sdf), (score * weight).sum(0) / weight.sum(0))
+
+
+def test_patches_without_any_surface_count_alike():
+    assert patch_critic()(torch.ones(2, 16, 16, 16, dtype=torch.float64)).isfinite().all()
+
+
+def test_patches_add_to_the_score():
+    critic = made(16, patches=(5, 6))
+    sdf = grids(16)
+    local = critic.patches(sdf)
+    critic.patches = None
+    assert local.abs().min() > 0
+    assert not torch.allclose(critic(sdf), critic(sdf) + local)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "expected"),
+    [
+        ({"resolution": 12}, "got 12"),
+        ({"features": (1, 2)}, r"got \(1, 2\)"),
+        ({"width": 0.0}, "width and a scale above 0"),
+        ({"scale": -1.0}, "width and a scale above 0"),
+        ({"patches": (4, 4, 4)}, "patches of 12 voxels do not fit"),
+    ],
+)
+def test_refuses_a_config_that_cannot_be(wrong, expected):
+    with pytest.raises(ValueError, match=expected):
+        VoxelCriticConfig(**wrong)
+
+
+@pytest.mark.parametrize("shape", [(2, 8, 8, 8), (2, 1, 16, 16, 16), (16, 16, 16)])
+def test_refuses_grids_that_do_not_fit(shape):
+    with pytest.raises(ValueError, match=r"expected grids \(B, 16, 16, 16\)"):
+        made(16)(torch.zeros(shape))

@@ -1,0 +1,323 @@
+import copy
+import dataclasses
+from typing import Any
+
+import pytest
+import torch
+from support.training import POINT, R1, R1_R2, REFINED, VOXEL, WGAN_GP, flat
+from torch import Tensor
+
+from shapegan.model.config import Objective, Optimiser, TrainConfig
+from shapegan.model.distributed import Ranks
+from shapegan.model.networks.voxel_critic import VoxelCritic
+from shapegan.model.recipes.adversarial import Adversarial
+from shapegan.model.recipes.objectives import (
+    CriticObjective,
+    Execution,
+    GeneratorObjective,
+    draw_latents,
+    draw_mix,
+)
+from shapegan.model.recipes.step_random import StepRandom
+from shapegan.model.schedule import Moment
+from shapegan.model.streaming.stream import PointBatch, StreamConfig, VoxelBatch
+
+CPU = torch.device("cpu")
+CONFIGS = {"voxel": VOXEL, "point": POINT, "refined": REFINED}
+each_game = pytest.mark.parametrize("name", CONFIGS)
+
+
+def batch_of(config: TrainConfig, stage: int = 0) -> Any:
+    """Spheres of four radii."""
+    torch.manual_seed(0)
+    radii, size = torch.tensor([0.3, 0.4, 0.5, 0.6]), config.stages[stage].size
+    shapes = torch.arange(4)
+    if config.recipe == "voxel":
+        axis = torch.linspace(-1, 1, size)
+        grid = torch.stack(torch.meshgrid(axis, axis, axis, indexing="ij")).norm(dim=0)
+        return VoxelBatch(shapes, grid - radii.view(4, 1, 1, 1))
+    points = torch.rand(4, size, 3) * 1.2 - 0.6
+    sdf = points.norm(dim=-1) - radii.view(4, 1)
+    surface = points - sdf[..., None] * points / points.norm(dim=-1, keepdim=True)
+    return PointBatch(shapes, {"uniform": (points, sdf), "surface": (surface, 0 * sdf)})
+
+
+def begun(config: TrainConfig, stage: int = 0, **execution: Any) -> Adversarial:
+    recipe = Adversarial(config, Ranks(), Execution(CPU, **execution))
+    for number in range(stage + 1):
+        recipe.begin(number, 8)
+    return recipe
+
+
+def weights(recipe: Adversarial, name: str) -> dict[str, Tensor]:
+    return {key: value.clone() for key, value in recipe.networks[name].state_dict().items()}
+
+
+def changed(recipe: Adversarial, name: str, before: dict[str, Tensor]) -> bool:
+    after = recipe.networks[name].state_dict()
+    return any(not torch.equal(after[key], value) for key, value in before.items())
+
+
+def with_objective(config: TrainConfig, **changes: Any) -> TrainConfig:
+    return dataclasses.replace(config, objective=dataclasses.replace(config.objective, **changes))
+
+
+@each_game
+@pytest.mark.parametrize("critic_steps", [1, 3])
+def test_the_generator_moves_after_so_many_steps_of_the_critic(
+    name: str, critic_steps: int
+) -> None:
+    config = with_objective(CONFIGS[name], critic_steps=critic_steps)
+    recipe, batch = begun(config, stage=1), batch_of(config, stage=1)
+    for step in range(2 * critic_steps):
+        before = {key: weights(recipe, key) for key in ("generator", "critic")}
+        values = recipe.step(batch, Moment(step, 1.0, 0.1))
+        moves = step % critic_steps == critic_steps - 1
+        assert changed(recipe, "critic", before["critic"])
+        assert changed(recipe, "generator", before["generator"]) == moves
+        assert ("generator_loss" in values) == moves
+        assert {"critic_loss", "distance"} <= values.keys()
+        assert all(value.shape == () and not value.requires_grad for value in values.values())
+
+
+@each_game
+def test_each_step_leaves_the_other_network_alone(name: str) -> None:
+    config = CONFIGS[name]
+    recipe, batch = begun(config, stage=1), batch_of(config, stage=1)
+    networks = recipe.networks
+
+    def gradients(key: str) -> list[Tensor | None]:
+        return [parameter.grad for parameter in networks[key].parameters()]
+
+    fade = torch.tensor(1.0)
+    recipe._critic_step(batch, 0, fade, 1e-3)
+    assert all(one is None for one in gradients("generator"))
+    assert all(one is not None for one in gradients("critic"))
+    for parameter in networks["critic"].parameters():
+        parameter.grad = None
+    before = weights(recipe, "critic")
+    recipe._generator_step(batch, 0, fade, 1e-3)
+    assert not changed(recipe, "critic", before)
+    assert all(one is None for one in gradients("critic"))
+    assert all(one is not None for one in gradients("generator"))
+
+
+@each_game
+@pytest.mark.parametrize("objective", [WGAN_GP, R1, R1_R2], ids=["wgan-gp", "r1", "r1-r2"])
+def test_the_penalty_changes_the_critic(name: str, objective: Objective) -> None:
+    """torch.compile has dropped its gradient without a word; this would show it."""
+    found = []
+    for weight in (0.0, 10.0):
+        config = dataclasses.replace(
+            CONFIGS[name], objective=dataclasses.replace(objective, penalty_weight=weight)
+        )
+        recipe = begun(config, stage=1)
+        values = recipe.step(batch_of(config, stage=1), Moment(0, 1.0, 0.0))
+        found.append((recipe, values))
+    (without, its), (having, values) = found
+    assert changed(having, "critic", weights(without, "critic"))
+    assert torch.equal(its["penalty"], values["penalty"])
+    assert values["penalty"] > 0
+    every = objective.penalty_every
+    expected = its["critic_loss"] + 10 * every * values["penalty"]
+    torch.testing.assert_close(values["critic_loss"], expected)
+
+
+def test_the_critics_gradients_are_those_of_its_loss_written_plainly() -> None:
+    config = with_objective(VOXEL, penalty_weight=10.0)
+    recipe, batch = begun(config), batch_of(config)
+    critic, draws = recipe.networks["critic"], StepRandom(0)
+    game, objective = recipe._game_here, recipe._objectives[1]
+    with torch.no_grad():
+        fake = game.fake(recipe.generator, torch.randn(4, 4), batch, draws)
+    real, mix = game.real(batch, draws), draw_mix(draws, 4)
+    values = objective(real, fake, mix, torch.tensor(1.0), True)
+    found = torch.autograd.grad(values["critic_loss"], [*critic.parameters()])
+
+    loss = critic(fake.sdf).mean() - critic(batch.voxels.clamp(-0.1, 0.1)).mean()
+    for number in range(4):
+        share = mix[number]
+        between = share * real.sdf[number] + (1 - share) * fake.sdf[number]
+        between = between[None].detach().requires_grad_()
+        (slope,) = torch.autograd.grad(critic(between)[0], between, create_graph=True)
+        loss = loss + 10 * (slope.norm() - 1) ** 2 / 4
+    expected = torch.autograd.grad(loss, [*critic.parameters()])
+    for mine, plain in zip(found, expected, strict=True):
+        torch.testing.assert_close(mine, plain, rtol=1e-4, atol=1e-5)
+
+
+def test_a_lazy_penalty_is_taken_now_and_then_and_weighs_more() -> None:
+    config = with_objective(VOXEL, penalty_every=3, penalty_weight=2.0)
+    recipe, batch = begun(config), batch_of(config)
+    taken = ["penalty" in recipe.step(batch, Moment(step, 1.0, 0.0)) for step in range(7)]
+    assert taken == [True, False, False, True, False, False, True]
+
+
+@pytest.mark.parametrize(
+    ("overall", "share"), [(0.0, 1.0), (0.49, 1.0), (0.5, 0.5), (0.99, 0.5), (1.0, 0.25)]
+)
+def test_rates_are_halved_at_even_distances(overall: float, share: float) -> None:
+    config = dataclasses.replace(POINT, optimiser=Optimiser("adam", 0.01, 0.02, halvings=2))
+    recipe = begun(config)
+    recipe.step(batch_of(config), Moment(0, 1.0, overall))
+    rates = [one.param_groups[0]["lr"] for one in recipe._optimisers]
+    assert rates == [0.01 * share, 0.02 * share]
+
+
+@pytest.mark.parametrize("halflife", [1.0, 5.0])
+def test_the_average_follows_the_generator(halflife: float) -> None:
+    config = dataclasses.replace(POINT, ema_halflife=halflife)
+    recipe, batch = begun(config), batch_of(config)
+    mean = weights(recipe, "generator")
+    assert all(map(torch.equal, mean.values(), recipe.result.state_dict().values()))
+    for step in range(12):
+        recipe.step(batch, Moment(step, 1.0, 0.0))
+        kept = min(0.5 ** (1 / halflife), (2 + step) / (11 + step))
+        for key, now in weights(recipe, "generator").items():
+            mean[key] = kept * mean[key] + (1 - kept) * now
+    for key, value in recipe.result.state_dict().items():
+        torch.testing.assert_close(value, mean[key], rtol=1e-5, atol=1e-6)
+    assert changed(recipe, "generator", recipe.result.state_dict())
+
+
+def test_without_an_average_the_result_is_the_generator_itself() -> None:
+    recipe = begun(dataclasses.replace(VOXEL, ema_halflife=0))
+    assert recipe.result is recipe.networks["generator"]
+
+
+def test_the_critic_grows_and_keeps_its_weights() -> None:
+    recipe = begun(VOXEL)
+    before, generator = weights(recipe, "critic"), recipe.networks["generator"]
+    recipe.begin(1, 8)
+    critic = recipe.networks["critic"]
+    assert isinstance(critic, VoxelCritic)
+    assert critic.config.resolution == 16
+    assert not changed(recipe, "critic", before)
+    assert recipe.networks["generator"] is generator
+    again = weights(recipe, "critic")
+    recipe.begin(1, 8)
+    assert recipe.networks["critic"] is critic
+    assert not changed(recipe, "critic", again)
+
+
+def test_the_point_critic_and_its_optimiser_stay() -> None:
+    recipe = begun(POINT)
+    recipe.step(batch_of(POINT), Moment(0, 1.0, 0.0))
+    before = flat(recipe.state()["optimisers"])
+    critic = recipe.networks["critic"]
+    recipe.begin(1, 8)
+    assert recipe.networks["critic"] is critic
+    assert flat(recipe.state()["optimisers"]).keys() == before.keys()
+
+
+def test_weights_begin_as_the_seed_says() -> None:
+    one, same, other = (
+        begun(dataclasses.replace(VOXEL, seed=seed)).state()["networks"] for seed in (1, 1, 2)
+    )
+    for key, value in flat(one).items():
+        assert torch.equal(value, flat(same)[key])
+    assert not torch.equal(
+        one["generator"]["layers.0.weight"], other["generator"]["layers.0.weight"]
+    )
+    assert not torch.equal(one["critic"]["hidden.weight"], other["critic"]["hidden.weight"])
+
+
+@each_game
+def test_a_step_is_a_function_of_state_batch_and_moment(name: str) -> None:
+    config = CONFIGS[name]
+    recipes = [begun(config, stage=1) for _ in range(2)]
+    for step in range(2):
+        recipes[0].step(batch_of(config, 1), Moment(step, 0.5, 0.0))
+    recipes[1].load(copy.deepcopy(recipes[0].state()))
+    torch.manual_seed(123)
+    values = [one.step(batch_of(config, 1), Moment(2, 0.5, 0.0)) for one in recipes]
+    assert values[0] == values[1]
+
+
+def test_every_step_of_every_stage_draws_its_own_latents() -> None:
+    recipe, drawn = begun(VOXEL), []
+    for stage in range(2):
+        recipe.begin(stage, 8)
+        for step in range(3):
+            drawn += [draw_latents(recipe._draws(step, which), 2, 4) for which in range(2)]
+    assert len({tuple(row.tolist()) for latents in drawn for row in latents}) == 24
+
+
+def test_preview_latents_are_the_same_at_every_time() -> None:
+    recipe = begun(VOXEL)
+    first = recipe.preview(5)
+    recipe.step(batch_of(VOXEL), Moment(0, 1.0, 0.0))
+    assert torch.equal(recipe.preview(5), first)
+    assert first.shape == (5, 4)
+    assert not torch.equal(begun(dataclasses.replace(VOXEL, seed=1)).preview(5), first)
+
+
+@pytest.mark.parametrize(
+    ("config", "stage", "expected"),
+    [
+        (VOXEL, 1, StreamConfig("voxels", 16, 4)),
+        (POINT, 0, StreamConfig("points", 256, 4)),
+        (REFINED, 1, StreamConfig("points", 512, 4, sets=("uniform", "surface"))),
+    ],
+)
+def test_a_stage_reads_what_it_needs(
+    config: TrainConfig, stage: int, expected: StreamConfig
+) -> None:
+    assert begun(config).stream(config.stages[stage]) == expected
+
+
+def generator_gradients(config: TrainConfig, **execution: Any) -> tuple[Tensor, list[Tensor]]:
+    recipe = begun(config, 1, **execution)
+    objective: GeneratorObjective = recipe._objectives[0]
+    torch.manual_seed(1)
+    loss = objective(torch.randn(4, 4), batch_of(config, 1), StepRandom(0), torch.tensor(0.5))
+    assert loss.dtype == torch.float32
+    return loss, [*torch.autograd.grad(loss, [*recipe.generator.parameters()])]
+
+
+@each_game
+def test_the_generators_gradients_do_not_depend_on_the_chunk(name: str) -> None:
+    loss, expected = generator_gradients(CONFIGS[name])
+    for chunk in (333, 10**6):
+        found = generator_gradients(CONFIGS[name], chunk=chunk)
+        torch.testing.assert_close(found[0], loss, rtol=1e-6, atol=1e-7)
+        for mine, theirs in zip(found[1], expected, strict=True):
+            torch.testing.assert_close(mine, theirs, rtol=1e-4, atol=1e-6)
+
+
+def about_the_same(found: list[Tensor], expected: list[Tensor], least: float) -> None:
+    for mine, theirs in zip(found, expected, strict=True):
+        assert mine.dtype == torch.float32
+        assert torch.cosine_similarity(mine.flatten(), theirs.flatten(), dim=0) > least
+
+
+@each_game
+def test_bf16_gives_every_weight_of_the_generator_its_gradient(name: str) -> None:
+    """Autocast keeps what it has cast; what it cast without gradients must not be used with."""
+    loss, expected = generator_gradients(CONFIGS[name])
+    found = generator_gradients(CONFIGS[name], precision="bf16")
+    torch.testing.assert_close(found[0], loss, rtol=0.02, atol=0.02)
+    if name == "voxel":
+        about_the_same(found[1], expected, least=0.98)
+    # Rounding lets other points decide, but none of the layers goes without.
+    for mine, theirs in zip(found[1], expected, strict=True):
+        assert theirs.norm() / 4 < mine.norm() < theirs.norm() * 4
+
+
+@each_game
+def test_bf16_gives_every_weight_of_the_critic_its_gradient(name: str) -> None:
+    found = []
+    for precision in ("fp32", "bf16"):
+        recipe, batch = begun(CONFIGS[name], 1, precision=precision), batch_of(CONFIGS[name], 1)
+        objective: CriticObjective = recipe._objectives[1]
+        draws, game = StepRandom(0), recipe._game_here
+        with torch.no_grad():
+            fake = game.fake(recipe.generator, torch.ones(4, 4), batch, draws)
+        mix = draw_mix(draws, 4)
+        values = objective(game.real(batch, draws), fake, mix, torch.tensor(0.5), True)
+        parameters = [*recipe.networks["critic"].parameters()]
+        found.append([*torch.autograd.grad(values["critic_loss"], parameters, allow_unused=True)])
+    pairs = [pair for pair in zip(*found, strict=True) if pair[0] is not None]
+    assert len(pairs) == len(found[0])
+    weighty = [(mine, theirs) for theirs, mine in pairs if theirs.norm() > 1e-3]
+    about_the_same(*map(list, zip(*weighty, strict=True)), least=0.98)

@@ -1,0 +1,228 @@
+import dataclasses
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from shapegan.model.networks.generator import Generator, GeneratorConfig
+from shapegan.model.networks.point_critic import PointCritic, PointCriticConfig
+from shapegan.model.recipes import point
+from shapegan.model.recipes.point import KEPT, NEAR, SURFACE_NOISE, PointTask, RefinementTask
+from shapegan.model.recipes.step_random import CHOICE, NOISE, StepRandom
+from shapegan.model.recipes.voxel import clip_distances
+from shapegan.model.streaming.stream import PointBatch
+
+COUNT = 300
+FADE = torch.tensor(1.0)
+
+
+class Spheres(nn.Module):
+    """An exact generator: a latent is a radius."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.more = nn.Parameter(torch.zeros(()))
+
+    def forward(
+        self, points: Tensor, latents: Tensor, chunk: int | None = None, *, eager: bool = False
+    ) -> Tensor:
+        return points.norm(dim=-1) - latents - self.more
+
+
+RADII = torch.tensor([[0.3], [0.4], [0.5]])
+
+
+@pytest.fixture
+def batch() -> PointBatch:
+    torch.manual_seed(0)
+    points = torch.rand(3, COUNT, 3) * 1.2 - 0.6
+    sdf = points.norm(dim=-1) - torch.tensor([[0.45], [0.35], [0.2]])
+    surface = points - sdf[..., None] * points / points.norm(dim=-1, keepdim=True)
+    return PointBatch(torch.arange(3), {"uniform": (points, sdf), "surface": (surface, sdf * 0.01)})
+
+
+def made(norm: bool = False) -> tuple[Generator, PointCritic, Tensor]:
+    torch.manual_seed(1)
+    start = "published" if norm else "sphere"
+    config = GeneratorConfig(4, 16, 4, norm, False, frame="sphere", initialisation=start)
+    critic = PointCritic(PointCriticConfig(features=(8, 16), head=(8,)))
+    return Generator(config), critic, torch.randn(3, 4)
+
+
+@pytest.mark.parametrize("norm", [False, True])
+@pytest.mark.parametrize("way", ["soft", "none", "hard"])
+@pytest.mark.parametrize("chunk", [100, 10**6])
+def test_gradients_are_those_of_all_points(
+    batch: PointBatch, norm: bool, way: str, chunk: int
+) -> None:
+    generator, critic, latents = made(norm)
+    critic.requires_grad_(False)
+    game = PointTask(0.1, way, chunk)
+    scores = game.generator_scores(generator, critic, latents, batch, StepRandom(0), FADE)
+    found = torch.autograd.grad(scores.square().sum(), [*generator.parameters()])
+
+    points, _ = batch.points["uniform"]
+    plain = critic(points, clip_distances(generator(points, latents), 0.1, way))
+    torch.testing.assert_close(scores, plain)
+    expected = torch.autograd.grad(plain.square().sum(), [*generator.parameters()])
+    assert any(bool(one.any()) for one in expected)
+    for mine, theirs in zip(found, expected, strict=True):
+        torch.testing.assert_close(mine, theirs, rtol=1e-4, atol=1e-7)
+
+
+def test_real_and_fake_are_judged_at_the_same_points_and_clip(batch: PointBatch) -> None:
+    game = PointTask(0.1, "hard", 1000)
+    real = game.real(batch, StepRandom(0))
+    fake = game.fake(Spheres(), RADII, batch, StepRandom(0))
+    points, sdf = batch.points["uniform"]
+    assert real.points is points
+    assert fake.points is points
+    assert real.mask is None
+    assert torch.equal(real.sdf, sdf.clamp(-0.1, 0.1))
+    assert torch.equal(fake.sdf, (points.norm(dim=-1) - RADII).clamp(-0.1, 0.1))
+
+
+def twin(points: Tensor, sdf: Tensor, radius: float, row: int, draws: StepRandom) -> Tensor:
+    """The points that count of one generated sphere, one after the other: (n, 4)."""
+    others = draws.uniform(CHOICE, 3, COUNT)[row]
+    noise = SURFACE_NOISE * draws.normal(NOISE, 3, COUNT, 3)[row]
+    kept, moved = [], []
+    for place, distance, other in zip(points, sdf, others, strict=True):
+        if abs(distance) < NEAR or other < KEPT:
+            if abs(distance) < NEAR:
+                target = place - distance * place / place.norm() + noise[len(kept)]
+                moved.append(torch.cat([target, (target.norm() - radius)[None]]))
+            kept.append(torch.cat([place, distance[None]]))
+    return torch.stack(kept + moved)
+
+
+def seen(judged: Any, row: int) -> Tensor:
+    """The points that count of one shape: (n, 4)."""
+    mask = judged.mask[row]
+    return torch.cat([judged.points[row][mask], judged.sdf[row][mask][:, None]], dim=1)
+
+
+@pytest.mark.parametrize("chunk", [77, 10**6])
+def test_refinement_judges_what_a_plain_loop_finds(batch: PointBatch, chunk: int) -> None:
+    game, draws = RefinementTask(0.1, "none", chunk), StepRandom(5)
+    fake = game.fake(Spheres(), RADII, batch, draws)
+    points, _ = batch.points["uniform"]
+    counts = set()
+    for row, radius in enumerate(RADII[:, 0].tolist()):
+        sdf = points[row].norm(dim=-1) - radius
+        expected = twin(points[row], sdf, radius, row, draws)
+        torch.testing.assert_close(seen(fake, row), expected.detach(), rtol=1e-5, atol=1e-6)
+        counts.add(len(expected))
+    assert len(counts) == 3  # so that masks matter
+    assert fake.mask is not None
+    assert fake.mask.shape == fake.sdf.shape == fake.points.shape[:2]
+
+
+def test_moved_points_lie_on_the_surface(
+    batch: PointBatch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    game = RefinementTask(0.1, "none", 1000)
+
+    def distances() -> list[Tensor]:
+        fake = game.fake(Spheres(), RADII, batch, StepRandom(5))
+        found = []
+        for row in range(3):
+            near = batch.points["uniform"][0][row].norm(dim=-1) - RADII[row]
+            found.append(seen(fake, row)[-int((near.abs() < NEAR).sum()) :, 3])
+        return found
+
+    noisy = torch.cat(distances())
+    assert 0.7 * SURFACE_NOISE < noisy.std() < 1.3 * SURFACE_NOISE
+    monkeypatch.setattr(point, "SURFACE_NOISE", 0.0)
+    assert torch.cat(distances()).abs().max() < 1e-6
+
+
+def test_refinement_keeps_real_points_by_the_same_rule(batch: PointBatch) -> None:
+    draws = StepRandom(5)
+    real = RefinementTask(0.1, "none", 1000).real(batch, draws)
+    (points, sdf), (surface, its) = batch.points["uniform"], batch.points["surface"]
+    others = draws.uniform(CHOICE, 3, COUNT)
+    for row in range(3):
+        near = sdf[row].abs() < NEAR
+        kept = near | (others[row] < KEPT)
+        assert 0.05 < (kept & ~near).sum() / (~near).sum() < 0.25
+        expected = torch.cat(
+            [
+                torch.cat([points[row][kept], sdf[row][kept][:, None]], dim=1),
+                torch.cat([surface[row][near], its[row][near][:, None]], dim=1),
+            ]
+        )
+        assert torch.equal(seen(real, row), expected)
+    assert real.plain is not None
+    assert torch.equal(real.plain.sdf, sdf)
+    assert real.plain.mask is None
+
+
+def test_the_penalty_looks_at_uniform_points_alone(batch: PointBatch) -> None:
+    fake = RefinementTask(0.1, "soft", 1000).fake(Spheres(), RADII, batch, StepRandom(5))
+    assert fake.plain is not None
+    points = batch.points["uniform"][0]
+    assert fake.plain.points is points
+    assert torch.equal(fake.plain.sdf, torch.tanh((points.norm(dim=-1) - RADII) / 0.1))
+
+
+def test_gradients_of_refinement_are_those_of_a_plain_loop(batch: PointBatch) -> None:
+    """The slope of the move is constant, its length is not."""
+    generator, critic, latents = made()
+    game, draws = RefinementTask(0.1, "soft", 100), StepRandom(5)
+    scores = game.generator_scores(
+        generator, critic.requires_grad_(False), latents, batch, draws, FADE
+    )
+    found = torch.autograd.grad(scores.sum(), [*generator.parameters()])
+
+    points, _ = batch.points["uniform"]
+    others, total = draws.uniform(CHOICE, 3, COUNT), torch.zeros(())
+    noise = SURFACE_NOISE * draws.normal(NOISE, 3, COUNT, 3)
+    for row in range(3):
+        latent, places = latents[row : row + 1], points[row].clone().requires_grad_()
+        sdf = generator(places, latent)[0]
+        (slope,) = torch.autograd.grad(sdf.sum(), places, retain_graph=True)
+        near = sdf.abs() < NEAR
+        kept = near | (others[row] < KEPT)
+        its_noise = torch.zeros(COUNT, 3)
+        its_noise[kept] = noise[row, : int(kept.sum())]
+        moved = (points[row] - sdf[:, None] * slope + its_noise)[near]
+        everything = torch.cat([points[row][kept], moved])
+        distances = torch.cat([sdf[kept], generator(moved, latent)[0]])
+        total = total + critic(everything[None], torch.tanh(distances / 0.1)[None])[0]
+    torch.testing.assert_close(scores.sum(), total)
+    expected = torch.autograd.grad(total, [*generator.parameters()])
+    for mine, theirs in zip(found, expected, strict=True):
+        torch.testing.assert_close(mine, theirs, rtol=1e-3, atol=1e-6)
+
+
+def test_the_critics_step_needs_no_way_back(batch: PointBatch) -> None:
+    generator, _, latents = made()
+    with torch.no_grad():
+        fake = RefinementTask(0.1, "soft", 100).fake(generator, latents, batch, StepRandom(5))
+    for one in (fake.sdf, fake.points, fake.plain and fake.plain.sdf):
+        assert one is not None
+        assert not one.requires_grad
+    assert all(weights.grad is None for weights in generator.parameters())
+
+
+def test_shapes_far_from_all_points_can_be_judged(batch: PointBatch) -> None:
+    """Nothing is near their surface, so no point is moved."""
+    _, critic, _ = made()
+    game = RefinementTask(0.1, "soft", 1000)
+    for radius in (-5.0, 5.0):
+        fake = game.fake(Spheres(), torch.full((3, 1), radius), batch, StepRandom(5))
+        assert torch.isfinite(game.scores(critic, fake, FADE)).all()
+        assert fake.mask is not None
+        assert fake.mask.sum() == (StepRandom(5).uniform(CHOICE, 3, COUNT) < KEPT).sum()
+
+
+def test_masked_points_do_not_count(batch: PointBatch) -> None:
+    _, critic, _ = made()
+    game = RefinementTask(0.1, "soft", 1000)
+    fake = game.fake(Spheres(), RADII, batch, StepRandom(5))
+    assert fake.points is not None
+    assert fake.mask is not None
+    torn = dataclasses.replace(fake, points=torch.where(fake.mask[..., None], fake.points, 1e3))
+    assert torch.equal(game.scores(critic, fake, FADE), game.scores(critic, torn, FADE))

@@ -1,0 +1,192 @@
+import dataclasses
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from support.training import AUTODECODER, CONFIGS, POINT, VOXEL
+
+from shapegan.model.config import (
+    CLIP_MODES,
+    LOSSES,
+    OPTIMISERS,
+    PENALTIES,
+    Objective,
+    Optimiser,
+    Stage,
+    TrainConfig,
+    TrainConfigError,
+)
+from shapegan.model.networks.generator import GeneratorConfig
+from shapegan.model.networks.point_critic import PointCriticConfig
+from shapegan.model.networks.voxel_critic import VoxelCriticConfig
+
+above_zero = st.floats(1e-9, 1e9)
+counts = st.integers(1, 1000)
+flags = st.booleans()
+
+
+def stages(sizes: list[int]) -> st.SearchStrategy[tuple[Stage, ...]]:
+    def stage(size: int) -> st.SearchStrategy[Stage]:
+        fade_in = st.floats(0, 1)
+        share = st.none() | above_zero
+        return st.builds(Stage, st.just(size), counts, st.floats(1, 1e4), fade_in, flags, share)
+
+    return st.tuples(*map(stage, sizes))
+
+
+generators = st.builds(
+    GeneratorConfig,
+    latent=counts,
+    width=counts,
+    depth=st.sampled_from([4, 6, 8]),
+    norm=st.just(False),
+    bounded=flags,
+    scale=above_zero,
+    frequencies=st.integers(0, 8),
+    frame=st.sampled_from(["cube", "sphere"]),
+    initialisation=st.sampled_from(["published", "he", "sphere"]),
+)
+objectives = st.builds(
+    Objective,
+    st.sampled_from(LOSSES),
+    st.sampled_from(PENALTIES),
+    st.floats(0, 100),
+    counts,
+    counts,
+)
+optimisers = st.builds(
+    Optimiser,
+    st.sampled_from(OPTIMISERS),
+    above_zero,
+    above_zero,
+    st.tuples(st.floats(0, 0.999), st.floats(0, 0.999)),
+    st.integers(0, 9),
+)
+critics = {
+    "voxel": st.builds(
+        VoxelCriticConfig,
+        features=st.tuples(counts, counts, counts, counts),
+        width=above_zero,
+        scale=above_zero,
+        gradients=flags,
+        spectral=flags,
+        patches=st.sampled_from([(), (8,), (8, 16)]),
+    ),
+    "point": st.builds(
+        PointCriticConfig,
+        features=st.lists(counts, min_size=2, max_size=4).map(tuple),
+        head=st.lists(counts, min_size=1, max_size=3).map(tuple),
+        scale=above_zero,
+    ),
+    "autodecoder": st.none(),
+}
+sizes = {
+    "voxel": st.lists(st.sampled_from([8, 16, 32, 64]), min_size=1).map(sorted),
+    "point": st.lists(st.integers(2, 2**20), min_size=1),
+    "autodecoder": st.lists(st.integers(2, 2**20), min_size=1),
+}
+
+
+@st.composite
+def configs(draw: Any) -> TrainConfig:
+    recipe = draw(st.sampled_from(["voxel", "point", "autodecoder"]))
+    return TrainConfig(
+        recipe,
+        draw(stages(draw(sizes[recipe]))),
+        draw(generators),
+        draw(critics[recipe]),
+        draw(objectives),
+        draw(optimisers),
+        clip=draw(above_zero),
+        clip_voxels=draw(st.floats(0, 9)),
+        clip_mode=draw(st.sampled_from(CLIP_MODES)),
+        ema_halflife=draw(st.floats(0, 1e6)),
+        latent_weight=draw(st.floats(0, 1)),
+        latent_spread=draw(above_zero),
+        split=draw(st.text(max_size=5)),
+        seed=draw(st.integers(0, 2**63 - 1)),
+    )
+
+
+@given(configs())
+@settings(max_examples=50, deadline=None)
+def test_comes_back_from_json(config: TrainConfig) -> None:
+    again = TrainConfig.from_dict(json.loads(json.dumps(config.to_dict())))
+    assert again == config
+    assert hash(again) == hash(config)
+    assert config.difference(again) == []
+
+
+@given(configs(), configs())
+@settings(max_examples=20, deadline=None)
+def test_configs_without_difference_are_equal(one: TrainConfig, other: TrainConfig) -> None:
+    assert (one.difference(other) == []) == (one == other)
+    assert len(one.difference(other)) == len(other.difference(one))
+
+
+def test_a_difference_is_a_line_for_each_setting() -> None:
+    other = dataclasses.replace(
+        VOXEL,
+        seed=3,
+        generator=dataclasses.replace(VOXEL.generator, width=32),
+        stages=(VOXEL.stages[0], dataclasses.replace(VOXEL.stages[1], batch=2), Stage(32, 2, 1)),
+    )
+    found = VOXEL.difference(other)
+    assert found[:3] == ["stages.1.batch: 4 -> 2", "generator.width: 16 -> 32", "seed: 0 -> 3"]
+    assert "stages.2.size: None -> 32" in found
+    assert len(found) == 3 + len(dataclasses.fields(Stage)) - 1  # one field of a stage is None
+
+
+def test_a_difference_of_recipes_names_the_recipe() -> None:
+    assert VOXEL.difference(POINT)[0] == "recipe: voxel -> point"
+    assert any(line.startswith("critic") for line in VOXEL.difference(AUTODECODER))
+
+
+@pytest.mark.parametrize(
+    ("values", "says"),
+    [
+        ({"seed": -1}, "seed: got -1, takes 0 to 2^63 - 1"),
+        ({"recipe": "mesh"}, "recipe: got mesh, takes voxel or point or autodecoder"),
+        ({"stages": []}, "stages: got none, takes at least one"),
+        ({"stages": [{"size": 12, "batch": 1, "epochs": 1}]}, "stages: got [12], takes"),
+        ({"stages": [{"size": 128, "batch": 1, "epochs": 1}]}, "stages: got [128], takes"),
+        ({"stages": [{"size": 8, "batch": 0, "epochs": 1}]}, "batch size: got 0, takes 1 or more"),
+        ({"stages": [{"size": 8, "epochs": 1}]}, "batch"),
+        ({"clip_mode": "flat"}, "clip_mode: got flat, takes hard or soft or none"),
+        ({"clip": 0}, "clip: got 0, takes more than 0"),
+        ({"sead": 1}, "unknown settings: sead"),
+        ({"generator": {"wide": 1}}, "unknown settings: wide"),
+        ({"generator": {"depth": 7}}, "even depth"),
+        ({"critic": None}, "critic: got None, takes a VoxelCriticConfig"),
+        ({"critic": {"width": 0}}, "width"),
+        ({"recipe": "autodecoder"}, "critic: got"),
+        ({"objective": {"loss": "hinge"}}, "loss: got hinge, takes"),
+        ({"objective": {"critic_steps": 0}}, "critic_steps: got 0"),
+        ({"optimiser": {"name": "sgd"}}, "optimiser: got sgd"),
+        ({"optimiser": {"rate": 0}}, "rate: got 0"),
+        ({"optimiser": {"betas": [0.9]}}, "betas"),
+        ({"seed": "one"}, "unusable settings"),
+    ],
+)
+def test_what_cannot_work_is_refused_in_a_line(values: dict[str, Any], says: str) -> None:
+    with pytest.raises(TrainConfigError) as caught:
+        TrainConfig.from_dict(VOXEL.to_dict() | values)
+    assert says in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_voxel_stages_ascend_and_points_need_not() -> None:
+    with pytest.raises(TrainConfigError, match="ascending"):
+        dataclasses.replace(VOXEL, stages=VOXEL.stages[::-1])
+    dataclasses.replace(POINT, stages=POINT.stages[::-1])
+
+
+@pytest.mark.parametrize("config", CONFIGS.values(), ids=CONFIGS.keys())
+def test_lists_of_json_become_tuples(config: TrainConfig) -> None:
+    again = TrainConfig.from_dict(config.to_dict())
+    assert isinstance(again.stages, tuple)
+    assert isinstance(again.optimiser.betas, tuple)
+    if again.critic is not None:
+        assert isinstance(again.critic.features, tuple)

@@ -1,0 +1,106 @@
+import dataclasses
+from pathlib import Path
+
+import pytest
+
+from shapegan.model.config import RECIPES, TrainConfigError
+from shapegan.model.default_data import resolve_data
+from shapegan.model.presets import PRESETS, Overrides, preset, resolve_config
+from shapegan.pipeline.dataset.manifest import DatasetError
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+@pytest.mark.parametrize("name", PRESETS)
+def test_without_overrides_it_is_the_preset(recipe: str, name: str) -> None:
+    assert resolve_config(recipe, name, Overrides()) == preset(recipe, name)
+
+
+def test_batch_split_and_seed_are_taken() -> None:
+    config = resolve_config("voxel", "paper", Overrides(batch=3, split="val", seed=9))
+    assert {stage.batch for stage in config.stages} == {3}
+    assert (config.split, config.seed) == ("val", 9)
+    wanted = preset("voxel", "paper")
+    stages = tuple(dataclasses.replace(stage, batch=3) for stage in wanted.stages)
+    assert config == dataclasses.replace(wanted, stages=stages, split="val", seed=9)
+
+
+def test_chosen_stages_are_the_presets() -> None:
+    its = preset("voxel", "paper").stages
+    assert resolve_config("voxel", "paper", Overrides((16, 64))).stages == (its[1], its[3])
+
+
+def test_a_size_is_taken_with_all_its_stages() -> None:
+    """8,192 points are a stage of the paper's GAN, and one of its refinement."""
+    its = preset("point", "paper").stages
+    chosen = resolve_config("point", "paper", Overrides((1024, 8192))).stages
+    assert chosen == (its[0], its[3], its[6])
+    assert [stage.refine for stage in chosen] == [False, False, True]
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+@pytest.mark.parametrize("name", PRESETS)
+def test_other_sizes_are_trained_as_the_last_that_does_not_refine(recipe: str, name: str) -> None:
+    """A shape is refined once there is one."""
+    its = preset(recipe, name).stages
+    size = 64 if recipe == "voxel" else 777
+    (chosen,) = resolve_config(recipe, name, Overrides((size,))).stages
+    last = [stage for stage in its if not stage.refine][-1]
+    assert chosen == dataclasses.replace(last, size=size)
+
+
+@pytest.mark.parametrize(
+    ("recipe", "sizes", "says"),
+    [
+        ("voxel", (8, 12), "--stages: got 12, takes some of 8, 16, 32, 64"),
+        ("voxel", (128,), "--stages: got 128, takes some of 8, 16, 32, 64"),
+        ("voxel", (16, 8), "ascending"),
+        ("point", (1,), "got 1, takes sizes from 2"),
+    ],
+)
+def test_sizes_that_cannot_be_are_refused(recipe: str, sizes: tuple[int, ...], says: str) -> None:
+    with pytest.raises(TrainConfigError, match=says):
+        resolve_config(recipe, "fast", Overrides(sizes))
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def put(folder: str) -> Path:
+    path = Path(folder)
+    path.mkdir(parents=True, exist_ok=True)
+    (path / "dataset.json").touch()
+    return path
+
+
+def test_data_that_is_named_is_taken(here: Path) -> None:
+    put("datasets/chairs")
+    assert resolve_data(Path("elsewhere")) == Path("elsewhere")
+
+
+def test_the_only_dataset_is_found(here: Path) -> None:
+    chairs = put("datasets/chairs")
+    Path("datasets/README.md").touch()
+    Path("datasets/unfinished").mkdir()
+    assert resolve_data(None) == chairs
+    assert resolve_data(None) == chairs
+    whole = put("datasets")
+    assert resolve_data(None) == whole
+
+
+def test_several_datasets_must_be_told_apart(here: Path) -> None:
+    put("datasets/sofas")
+    put("datasets/chairs")
+    with pytest.raises(DatasetError) as caught:
+        resolve_data(None)
+    assert "name one with --data: datasets/chairs, datasets/sofas" in str(caught.value)
+
+
+@pytest.mark.parametrize("made", [True, False])
+def test_no_dataset_says_how_to_make_one(here: Path, made: bool) -> None:
+    if made:
+        Path("datasets").mkdir()
+    with pytest.raises(DatasetError, match="shapegan preprocess"):
+        resolve_data(None)

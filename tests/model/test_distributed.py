@@ -1,0 +1,155 @@
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from support.pair import SAME, STEPS, STOP, run_pair, trained
+from support.training import SHAPES, TIMES, assert_same_state, flat, make_solids, rows
+
+from shapegan.model.distributed import DeviceError, Ranks, join, pick_device
+from shapegan.model.recipes.objectives import Execution
+from shapegan.model.training.trainer import build_recipe
+
+Results = dict[str, list[dict[str, Any]]]
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_solids(tmp_path_factory.mktemp("solids"))
+
+
+@pytest.fixture(scope="module")
+def out(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What two processes did."""
+    out = tmp_path_factory.mktemp("pair")
+    run_pair(data, out)
+    return out
+
+
+def result(out: Path, name: str) -> list[dict[str, Any]]:
+    """Of both ranks."""
+    return [torch.load(out / name / f"{rank}.pt", weights_only=True) for rank in range(2)]
+
+
+@pytest.mark.parametrize("name", SAME)
+def test_both_processes_have_the_same_weights(out: Path, name: str) -> None:
+    left, right = result(out, name)
+    assert left["total"] == right["total"] == STEPS
+    assert_same_state(left["state"], right["state"])
+
+
+@pytest.mark.parametrize("name", SAME)
+def test_two_processes_do_what_one_does_with_the_whole_batch(
+    data: Path, out: Path, tmp_path: Path, name: str
+) -> None:
+    alone = trained(SAME[name], data, tmp_path / "run")
+    together = result(out, name)[0]
+    assert_same_state(together["state"], alone["state"], tolerance=2e-6)
+    for mine, theirs in zip(rows(out / name / "run"), rows(tmp_path / "run"), strict=True):
+        assert mine.keys() == theirs.keys()
+        for column in mine.keys() - set(TIMES):
+            numbers = [float(row[column] or 0) for row in (mine, theirs)]
+            assert numbers[0] == pytest.approx(numbers[1], rel=1e-5, abs=1e-5), column
+
+
+@pytest.mark.parametrize("name", SAME)
+def test_much_was_learned(out: Path, name: str) -> None:
+    """Or weights that are the same to 2e-6 would say little."""
+    fresh = build_recipe(SAME[name], Ranks(), Execution(torch.device("cpu")))
+    for number in range(2):
+        fresh.begin(number, SHAPES)
+    before, after = flat(fresh.state()["networks"]), result(out, name)[0]["state"]["networks"]
+    moved: dict[str, float] = {}
+    for key, weights in flat(after).items():
+        network = key.split("/")[1]
+        change = float((weights - before[key]).abs().max())
+        moved[network] = max(change, moved.get(network, 0))
+    assert len(moved) == 2
+    assert min(moved.values()) > 1e-3
+
+
+def test_the_interruption_of_one_stops_both_after_the_same_step(out: Path) -> None:
+    left, right = result(out, "stopped")
+    assert left["total"] == right["total"] == STOP
+    assert_same_state(left["state"], right["state"])
+
+
+def test_a_stopped_run_goes_on_as_if_it_had_not_been(out: Path) -> None:
+    for found, expected in zip(result(out, "gone-on"), result(out, "voxel-wgan-gp"), strict=True):
+        assert found["total"] == STEPS
+        assert_same_state(found["state"], expected["state"])
+    assert rows(out / "stopped/run") == rows(out / "voxel-wgan-gp/run")
+
+
+def test_the_leading_process_alone_tells(out: Path) -> None:
+    left, right = result(out, "gone-on")
+    assert left["notes"] == [
+        f"going on after step {STOP}",
+        f"done: {STEPS} steps, in {out / 'stopped/run'}",
+    ]
+    assert right["notes"] == []
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("refused", "RunFolderError: "),
+        ("failed", "TrainingError: out of memory"),
+    ],
+)
+def test_where_one_gives_up_the_other_does_not_wait(out: Path, name: str, says: str) -> None:
+    left, right = result(out, name)
+    assert left["error"].startswith(says)
+    assert right["error"] == (
+        "DeviceError: process 1 of 2 stops: another one has ended, and says why"
+    )
+
+
+def test_one_process_shares_nothing() -> None:
+    module = torch.nn.Linear(2, 2)
+    with join("cpu", {}) as ranks:
+        assert ranks == Ranks(0, 1, torch.device("cpu"))
+        assert ranks.is_main
+        assert ranks.wrap_ddp(module) is module
+        assert ranks.any_rank(True, False) == [True, False]
+        assert ranks.broadcast(0.1) == 0.1
+        assert torch.equal(ranks.mean(torch.ones(2)), torch.ones(2))
+    assert not torch.distributed.is_initialized()
+
+
+def test_other_errors_come_through() -> None:
+    with pytest.raises(RuntimeError, match="a defect"), join("cpu", {}):
+        raise RuntimeError("a defect")
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("cuda:99", "--device cuda:99: there"),
+        ("tpu", "takes auto, cpu, cuda or cuda:N"),
+        ("meta", "--device meta: there is none here"),
+        ("", "takes auto, cpu, cuda or cuda:N"),
+    ],
+)
+def test_a_device_that_is_not_there_is_a_line(name: str, says: str) -> None:
+    with pytest.raises(DeviceError) as caught:
+        pick_device(name)
+    assert says in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_auto_takes_what_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert pick_device("auto") == torch.device("cpu")
+    with pytest.raises(DeviceError, match="--device cuda: there is none here; --device cpu works"):
+        pick_device("cuda")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 4)
+    chosen: list[torch.device] = []
+    monkeypatch.setattr(torch.cuda, "set_device", chosen.append)
+    assert pick_device("auto") == torch.device("cuda:0")
+    assert pick_device("cuda", 3) == torch.device("cuda:3")
+    assert pick_device("cuda:1", 3) == torch.device("cuda:1")
+    assert chosen == [torch.device(f"cuda:{number}") for number in (0, 3, 1)]
+    with pytest.raises(DeviceError, match="--device cuda:4: there are 4"):
+        pick_device("cuda:4")

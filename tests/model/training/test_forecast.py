@@ -1,0 +1,86 @@
+import dataclasses
+from pathlib import Path
+
+import pytest
+import torch
+from support.training import AUTODECODER, CONFIGS, POINT, SHAPES, VOXEL, make_solids, quick
+
+from shapegan.model.config import Stage, TrainConfig
+from shapegan.model.distributed import DeviceError
+from shapegan.model.schedule import Budget
+from shapegan.model.streaming.stream import StreamError
+from shapegan.model.training.forecast import forecast
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_solids(tmp_path_factory.mktemp("solids"))
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_says_what_each_stage_takes(data: Path, tmp_path: Path, name: str) -> None:
+    config = CONFIGS[name]
+    before = torch.get_rng_state()
+    found = forecast(config, quick(data, tmp_path / "run"))
+    assert torch.equal(torch.get_rng_state(), before)
+    assert [one.stage for one in found] == list(config.stages)
+    assert [(one.steps, one.shapes) for one in found] == [(10, SHAPES)] * 2
+    for one in found:
+        assert one.parameters["generator"] == 4 * 16 + 17 * 16 * 2 + 17 + 3 * 16 + 2 * 4 * 16
+        assert 1000 < one.bytes < 1e9
+    assert found[1].bytes > found[0].bytes
+    assert not (tmp_path / "run").exists()
+
+
+def test_the_critic_grows(data: Path, tmp_path: Path) -> None:
+    counts = [one.parameters["critic"] for one in forecast(VOXEL, quick(data, tmp_path))]
+    assert counts[1] > counts[0]
+    found = forecast(AUTODECODER, quick(data, tmp_path))
+    assert found[0].parameters.keys() == {"generator", "latents"}
+    assert found[0].parameters["latents"] == SHAPES * 4
+
+
+def test_what_is_stored_is_told(data: Path, tmp_path: Path) -> None:
+    assert [one.stored for one in forecast(VOXEL, quick(data, tmp_path))] == [
+        SHAPES * size**3 * 2 for size in (8, 16)
+    ]
+
+
+def test_time_gives_no_steps(data: Path, tmp_path: Path) -> None:
+    settings = dataclasses.replace(quick(data, tmp_path), budget=Budget(seconds=60))
+    assert [one.steps for one in forecast(POINT, settings)] == [None, None]
+
+
+def sized(config: TrainConfig, stage: Stage) -> TrainConfig:
+    return dataclasses.replace(config, stages=(stage,))
+
+
+def test_memory_grows_with_the_batch_and_is_bounded_by_the_chunk(
+    data: Path, tmp_path: Path
+) -> None:
+    wide = dataclasses.replace(VOXEL.generator, width=128)
+    config = dataclasses.replace(VOXEL, generator=wide)
+
+    def found(batch: int, chunk: int) -> int:
+        stage = Stage(16, batch, 1)
+        return forecast(sized(config, stage), quick(data, tmp_path, chunk=chunk))[0].bytes
+
+    assert found(8, 10**7) > 1.5 * found(4, 10**7)
+    assert found(8, 10**7) > 3 * found(8, 2000)
+
+
+@pytest.mark.parametrize(
+    ("changes", "error"),
+    [
+        ({"stages": (Stage(32, 4, 1),)}, StreamError),
+        ({"stages": (Stage(8, 40, 1),)}, StreamError),
+    ],
+)
+def test_what_the_run_would_refuse_is_refused(
+    data: Path, tmp_path: Path, changes: dict[str, object], error: type[Exception]
+) -> None:
+    with pytest.raises(error):
+        forecast(dataclasses.replace(VOXEL, **changes), quick(data, tmp_path))
+    settings = dataclasses.replace(quick(data, tmp_path), device="cuda:99")
+    with pytest.raises(DeviceError):
+        forecast(VOXEL, settings)

@@ -1,0 +1,256 @@
+import dataclasses
+import itertools
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from support.training import (
+    AUTODECODER,
+    CONFIGS,
+    POINT,
+    VOXEL,
+    Alone,
+    Told,
+    assert_same_run,
+    assert_same_state,
+    each_step,
+    interrupt,
+    last,
+    make_solids,
+    quick,
+    rows,
+    run,
+)
+
+from shapegan.model.schedule import Budget
+from shapegan.model.training import trainer
+from shapegan.model.training.checkpoint import checkpoint_path, load_checkpoint, load_generator
+from shapegan.model.training.status import run_status
+from shapegan.model.training.trainer import train
+
+STEPS = 20
+each_recipe = pytest.mark.parametrize("name", CONFIGS)
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_solids(tmp_path_factory.mktemp("solids"))
+
+
+@pytest.fixture(autouse=True)
+def frequent_rows(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Rows at steps that are no multiples of a stage's; one thread, for the same sums."""
+    monkeypatch.setattr(trainer, "EVERY", 3)
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="module")
+def alone(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Alone:
+    return Alone(data, tmp_path_factory.mktemp("alone"))
+
+
+@each_recipe
+@pytest.mark.parametrize("every", [7, 10])
+def test_a_run_stopped_again_and_again_is_the_one_left_alone(
+    data: Path,
+    alone: Alone,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+    every: int,
+) -> None:
+    """Ten steps are a stage: it is then stopped between two of them."""
+    expected = alone[name]
+    each_step(monkeypatch, lambda step: interrupt() if step % every == 0 else None)
+    settings, starts = quick(data, tmp_path / "run"), 0
+    while (position := train(CONFIGS[name], settings, Told())).stage < 2:
+        assert position.total == min(STEPS, (starts + 1) * every)
+        starts += 1
+    assert starts == STEPS // every - (STEPS % every == 0)
+    assert_same_run(settings.run, expected)
+    assert [row["total"] for row in rows(settings.run)] == [str(n) for n in range(3, 21, 3)]
+
+
+@pytest.mark.parametrize("steps", [2, 7, 30])
+def test_the_budget_of_steps_is_kept(data: Path, tmp_path: Path, steps: int) -> None:
+    told = Told()
+    position = train(AUTODECODER, quick(data, tmp_path / "run", steps), told)
+    assert (position.stage, position.total) == (2, steps)
+    lengths = [length or 0 for _, _, length in told.stages]
+    assert sum(lengths) == steps
+    assert abs(lengths[0] - lengths[1]) <= 1
+    assert told.notes == [f"done: {steps} steps, in {tmp_path / 'run'}"]
+
+
+def test_a_run_that_is_done_stays_as_it_is(data: Path, alone: Alone) -> None:
+    folder = alone["autodecoder"]
+    before = {path: path.stat().st_mtime_ns for path in (folder / "checkpoints").iterdir()}
+    told = Told()
+    position = train(AUTODECODER, quick(data, folder), told)
+    assert position.stage == 2
+    assert (told.stages, told.rows) == ([], [])
+    assert before == {p: p.stat().st_mtime_ns for p in (folder / "checkpoints").iterdir()}
+    assert len(rows(folder)) == 6
+
+
+@each_recipe
+def test_a_run_that_is_done_goes_on_when_it_is_made_longer(
+    data: Path, tmp_path: Path, name: str
+) -> None:
+    """By steps or by epochs; its last stage is, and a shorter run changes nothing."""
+    config, folder = CONFIGS[name], tmp_path / "run"
+    assert train(config, quick(data, folder, 6), Told()).total == 6
+    told = Told()
+    position = train(config, quick(data, folder, 14), told)
+    assert (position.stage, position.total) == (2, 10)  # 3 of the first stage, 7 of 14's second
+    assert [step for _, step, _ in told.stages] == [3]
+    assert run_status(folder).complete
+    assert train(config, quick(data, folder, 12), Told()).total == 10
+    assert train(config, quick(data, folder), Told()).total == 13
+
+
+def test_a_run_made_longer_can_be_stopped(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "run"
+    train(VOXEL, quick(data, folder, 6), Told())
+    train(VOXEL, quick(data, tmp_path / "alone", 6), Told())
+    each_step(monkeypatch, lambda step: interrupt() if step == 2 else None)
+    assert train(VOXEL, quick(data, folder), Told()).total == 8
+    assert not run_status(folder).complete
+    assert train(VOXEL, quick(data, folder), Told()).total == 13
+    monkeypatch.undo()
+    train(VOXEL, quick(data, tmp_path / "alone"), Told())
+    assert_same_state(last(folder).recipe, last(tmp_path / "alone").recipe)
+
+
+def test_time_is_kept_and_counted_on(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ticks = itertools.count(step=2)
+    settings = dataclasses.replace(
+        quick(data, tmp_path / "run"),
+        budget=Budget(seconds=40),
+        clock=lambda: float(next(ticks)),
+    )
+    each_step(monkeypatch, lambda step: interrupt() if step == 4 else None)
+    position = train(AUTODECODER, settings, Told())
+    assert (position.stage, position.total, position.seconds) == (0, 4, 8.0)
+    position = train(AUTODECODER, settings, Told())
+    assert (position.stage, position.total, position.seconds) == (2, 20, 40.0)
+
+
+def test_checkpoints_and_pictures_are_made_by_the_clock(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn: list[tuple[int, int]] = []
+    now = [0.0]
+
+    def draw(generator: Any, latents: Any, *others: Any) -> Path:
+        drawn.append((others[-2].total, len(latents)))
+        return Path()
+
+    monkeypatch.setattr(trainer.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(trainer, "draw_previews", draw)
+    saved: list[int] = []
+    save = trainer.save_checkpoint
+    monkeypatch.setattr(
+        trainer,
+        "save_checkpoint",
+        lambda folder, checkpoint, keep: (
+            saved.append(checkpoint.position.total) or save(folder, checkpoint, keep)
+        ),
+    )
+    each_step(monkeypatch, lambda step: now.__setitem__(0, now[0] + 1))
+    settings = dataclasses.replace(
+        quick(data, tmp_path / "run", save_seconds=4.0, preview_seconds=3.0), previews=5
+    )
+    train(AUTODECODER, settings, Told())
+    assert saved == [4, 8, 10, 14, 18, 20]
+    assert drawn == [(n, 5) for n in (3, 6, 9, 10, 13, 16, 19, 20)]
+
+
+def test_pictures_are_of_the_average_and_of_the_same_latents(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[torch.Tensor] = []
+
+    def draw(generator: Any, latents: torch.Tensor, *_: Any) -> Path:
+        seen.append(latents)
+        assert not any(weights.requires_grad for weights in generator.parameters())
+        return Path()
+
+    monkeypatch.setattr(trainer, "draw_previews", draw)
+    train(VOXEL, dataclasses.replace(quick(data, tmp_path / "run"), previews=3), Told())
+    assert len(seen) == 2
+    assert torch.equal(*seen)
+
+
+@pytest.mark.parametrize("name", ["voxel", "refined"])
+def test_a_run_in_chunks_is_the_same(data: Path, alone: Alone, tmp_path: Path, name: str) -> None:
+    run(CONFIGS[name], quick(data, tmp_path / "run", chunk=1000))
+    compare_losses(rows(tmp_path / "run"), rows(alone[name]), 1e-3)
+
+
+@each_recipe
+def test_bf16_trains_to_about_the_same_losses(
+    data: Path, alone: Alone, tmp_path: Path, name: str
+) -> None:
+    run(CONFIGS[name], quick(data, tmp_path / "run", precision="bf16"))
+    compare_losses(rows(tmp_path / "run"), rows(alone[name]), 0.05)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["voxel", "refined"])
+@pytest.mark.filterwarnings("ignore::Warning")
+def test_compiled_it_trains_to_about_the_same_losses(data: Path, tmp_path: Path, name: str) -> None:
+    config = dataclasses.replace(CONFIGS[name], stages=CONFIGS[name].stages[-1:])
+    for compiled in (False, True):
+        run(config, quick(data, tmp_path / str(compiled), 6, compiled=compiled))
+    compare_losses(rows(tmp_path / "True"), rows(tmp_path / "False"), 1e-3)
+
+
+def compare_losses(
+    found: list[dict[str, str]], expected: list[dict[str, str]], tolerance: float
+) -> None:
+    assert len(found) == len(expected)
+    for mine, theirs in zip(found, expected, strict=True):
+        for name, value in theirs.items():
+            if value:
+                assert float(mine[name]) == pytest.approx(
+                    float(value), rel=tolerance, abs=tolerance
+                ), name
+
+
+@each_recipe
+def test_the_generator_of_a_run_is_its_average(alone: Alone, name: str) -> None:
+    path = checkpoint_path(alone[name] / "checkpoints", STEPS)
+    networks = load_checkpoint(path).recipe["networks"]["generator"]
+    average = load_checkpoint(path).recipe["average"]["weights"]
+    found = load_generator(path).state_dict()
+    assert all(torch.equal(found[key], average[key]) for key in found)
+    assert not all(torch.equal(found[key], networks[key]) for key in found)
+
+
+def test_loader_workers_change_nothing(data: Path, alone: Alone, tmp_path: Path) -> None:
+    settings = quick(data, tmp_path / "run", pin="none", workers=1)
+    run(POINT, settings)
+    assert_same_run(settings.run, alone["point"])
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")  # of torch's own, while it compiles
+@each_recipe
+def test_a_compiled_run_has_the_same_losses(
+    data: Path, alone: Alone, tmp_path: Path, name: str
+) -> None:
+    run(CONFIGS[name], quick(data, tmp_path / "run", compiled=True))
+    for mine, theirs in zip(rows(tmp_path / "run"), rows(alone[name]), strict=True):
+        for column, value in theirs.items():
+            expected = pytest.approx(float(value), rel=1e-2, abs=1e-3) if value else None
+            assert (float(mine[column]) if mine[column] else None) == expected, column

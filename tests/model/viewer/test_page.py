@@ -1,0 +1,214 @@
+"""The pages without a browser: what a browser would do, their controls are told to."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from scipy.spatial.transform import Rotation
+from support.balls import Balls
+from support.gallery import make_gallery
+from support.training import make_solids
+
+from shapegan.cli import main
+from shapegan.model.viewer.dataset_browser import Shelf
+from shapegan.model.viewer.dataset_page import DatasetPage
+from shapegan.model.viewer.generated import Controls, Shapes
+from shapegan.model.viewer.generator_page import GeneratorPage
+from shapegan.model.viewer.nearest import Nearest
+from shapegan.model.viewer.page import STANDING, Page, PageError, turn
+from shapegan.pipeline.dataset.reader import Dataset
+
+
+@pytest.fixture
+def page():
+    page = Page("127.0.0.1", 0, "test")
+    yield page
+    page.close()
+
+
+@pytest.fixture(scope="module")
+def gallery(tmp_path_factory):
+    return make_gallery(tmp_path_factory.mktemp("gallery"))
+
+
+@pytest.fixture(scope="module")
+def solids(tmp_path_factory):
+    return Dataset(make_solids(tmp_path_factory.mktemp("solids")))
+
+
+def scene(page):
+    names = ("generated", "nearest", "mesh", "voxels", "field", "points")
+    kinds = ("mesh", "slice", "points")
+    paths = [f"/{name}/{kind}" for name in names for kind in kinds]
+    return {path for path in paths if page.server.scene.get_handle_by_name(path) is not None}
+
+
+def test_the_page_is_there_and_on_this_machine_only(page):
+    assert page.address.startswith("http://127.0.0.1:")
+    with urllib.request.urlopen(page.address, timeout=20) as answer:
+        assert b"<html" in answer.read(10_000).lower()
+
+
+def test_a_slice_stands_with_z_to_the_right_and_y_up():
+    turned = Rotation.from_quat(STANDING, scalar_first=True)
+    np.testing.assert_allclose(turned.apply([1, 0, 0]), [0, 0, 1], atol=1e-12)
+    np.testing.assert_allclose(turned.apply([0, 1, 0]), [0, -1, 0], atol=1e-12)
+
+
+def test_no_client_can_have_the_page_shared_with_the_world(page):
+    assert page.server.request_share_url() is None
+    assert page.server._share_tunnel is None
+
+
+def test_a_port_in_use_is_said(page):
+    port = page.server.get_port()
+    with pytest.raises(PageError, match=f"port {port} of 127.0.0.1 is in use"):
+        Page("127.0.0.1", port, "test")
+
+
+def test_an_address_of_another_machine_is_refused():
+    with pytest.raises(PageError, match=r"cannot listen at 192\.0\.2\.1"):
+        Page("192.0.2.1", 0, "test")
+
+
+def test_sliders_change_the_mesh(page):
+    shown = GeneratorPage(page, Shapes(Balls()), Controls(resolution=16))
+    assert shown.drawn(60)
+    before = shown.surface
+    assert scene(page) == {"/generated/mesh"}
+    for control, value in (
+        (shown.blend, 0.5),
+        (shown.directions[0], 2.0),
+        (shown.level, 0.05),
+        (shown.resolution, "32"),
+        (shown.truncation, 0.5),
+        (shown.seed, 9),
+    ):
+        turn(control, value)
+        wait_until(lambda before=before: shown.surface is not before)
+        assert shown.drawn(60)
+        assert shown.surface.vertices.shape != before.vertices.shape or (
+            (shown.surface.vertices != before.vertices).any()
+        )
+        before = shown.surface
+    shown.close()
+
+
+def test_a_level_without_a_surface_is_said_and_nothing_is_shown(page):
+    shown = GeneratorPage(page, Shapes(Balls()), Controls(resolution=16, level=-1.0))
+    assert shown.drawn(60)
+    assert scene(page) == set()
+    assert "Empty at level -1" in shown.told.content
+    shown.close()
+
+
+def test_a_walk_moves_the_sliders(page):
+    shown = GeneratorPage(page, Shapes(Balls()), Controls(resolution=8))
+    turn(shown.speed, 1.0)
+    turn(shown.play, True)
+    wait_until(lambda: shown.seed.value >= 1)
+    turn(shown.play, False)
+    assert shown.drawn(60)
+    assert shown.other.value == shown.seed.value + 1
+    shown.close()
+
+
+def test_the_nearest_training_shape_stands_beside(page, solids):
+    shown = GeneratorPage(page, Shapes(Balls()), Controls(resolution=16), Nearest(solids))
+    assert shown.drawn(60)
+    assert scene(page) == {"/generated/mesh", "/nearest/mesh"}
+    assert shown.found.id == solids.ids[shown.found.index]
+    assert f"`{shown.found.id}`" in shown.told.content
+    shown.close()
+
+
+def test_a_dataset_is_leafed_through(page, gallery):
+    shown = DatasetPage(page, Shelf(Dataset(gallery)))
+    assert shown.drawn(60)
+    everything = {"/mesh/mesh", "/voxels/mesh", "/field/mesh", "/field/slice"}
+    assert scene(page) == everything
+    assert "ball0" in shown.told.content
+    turn(shown.id, "ball7")
+    wait_until(lambda: shown.view.row.report.id == "ball7")
+    assert scene(page) == {"/mesh/mesh"}
+    assert "empty file" in shown.told.content
+    turn(shown.status, "ok")
+    wait_until(lambda: shown.view.row.report.id == "ball0")
+    assert scene(page) == everything
+    turn(shown.category, "lamps")
+    turn(shown.status, "failed")
+    wait_until(lambda: shown.view.row is None)
+    assert scene(page) == set()
+    shown.close()
+
+
+def test_resolution_and_level_change_the_reconstruction(page, solids):
+    shown = DatasetPage(page, Shelf(solids))
+    assert shown.drawn(60)
+    assert "/points/points" in scene(page)
+    faces = shown.faces
+    turn(shown.resolution, "8")
+    wait_until(lambda: shown.view.resolution == 8)
+    assert 0 < shown.faces < faces
+    turn(shown.level, 0.1)
+    wait_until(lambda: shown.view.level == 0.1)
+    turn(shown.x, 0.5)
+    wait_until(lambda: shown.view.x == 0.5)
+    shown.close()
+
+
+def wait_until(holds, seconds=60):
+    end = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < end
+        time.sleep(0.02)
+
+
+# --- the command ---------------------------------------------------------------------------------
+
+
+def refused(*arguments):
+    result = CliRunner().invoke(main, ["view", *map(str, arguments)])
+    assert result.exit_code == 2, result.output
+    return result.output.strip().splitlines()[-1]
+
+
+def test_what_is_neither_is_said_in_a_line(tmp_path, gallery):
+    assert "there is no" in refused(tmp_path / "gone")
+    (tmp_path / "empty").mkdir()
+    assert "Error:" in refused(tmp_path / "empty")
+    (tmp_path / "words.txt").write_text("no weights")
+    assert "Error:" in refused(tmp_path / "words.txt")
+    assert "--data goes with a generator" in refused(gallery, "--data", gallery)
+    assert "--mesh-root goes with a dataset" in refused(tmp_path / "empty", "--mesh-root", tmp_path)
+
+
+def test_a_port_in_use_is_a_line_and_exit_code_2(gallery):
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        line = refused(gallery, "--port", other.getsockname()[1])
+    assert "is in use: give another one with --port" in line
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_signals_end_it_cleanly(gallery, number):
+    words = [sys.executable, "-m", "shapegan.cli", "view", str(gallery), "--port", "0"]
+    with subprocess.Popen(
+        words,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"PYTHONUNBUFFERED": "1"},
+    ) as process:
+        line = process.stdout.readline()
+        assert line.startswith("http://127.0.0.1:"), (line, process.stderr.read())
+        process.send_signal(number)
+        rest = process.communicate(timeout=60)
+    assert process.returncode == 0
+    assert rest == ("", "")

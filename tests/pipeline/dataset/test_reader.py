@@ -1,0 +1,264 @@
+import json
+import multiprocessing
+import os
+import pickle
+import shutil
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+from support.fakes import first_value, make_dataset, make_shape
+
+from shapegan.pipeline import schema
+from shapegan.pipeline.config import PreprocessConfig
+from shapegan.pipeline.dataset import reader as dataset_module
+from shapegan.pipeline.dataset.manifest import DatasetError
+from shapegan.pipeline.dataset.reader import Dataset
+
+CONFIG = PreprocessConfig(resolutions=(4, 8), points=10_000, shard_size=3)
+BEHAVIOURS = ["ok", "reject", "ok", "reject", "reject", "reject", "ok", "ok"]
+IDS = ["mesh000", "mesh002", "mesh006", "mesh007"]
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_dataset(tmp_path_factory.mktemp("made"), BEHAVIOURS, CONFIG)
+
+
+@pytest.fixture
+def copied(made: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(made, tmp_path / "copy"))
+
+
+def test_knows_its_shapes(made: Path) -> None:
+    dataset = Dataset(made)
+    assert len(dataset) == 4
+    assert dataset.ids == IDS
+    assert dataset.categories == ["chairs"] * 4
+    assert dataset.splits == {"train": [0, 1, 2], "val": [3]}
+    assert dataset.manifest.splits == {"train": IDS[:3], "val": IDS[3:]}
+    assert dataset.manifest.counts == {"ok": 4, "rejected": 4}
+    assert dataset.manifest.complete
+    assert [report.reason for report in dataset.reports] == [
+        "" if what == "ok" else "looks bad" for what in BEHAVIOURS
+    ]
+    assert [(r.shard, r.row) for r in dataset.accepted] == [(0, 0), (0, 1), (2, 0), (2, 1)]
+    assert dataset.config == CONFIG
+    assert dataset.resolutions == (4, 8)
+    assert dataset.point_sets == ("uniform", "surface")
+
+
+@pytest.mark.parametrize("index", [0, 1, 2, 3, -1])
+def test_gives_each_shape_its_own_numbers(made: Path, index: int) -> None:
+    dataset = Dataset(made)
+    expected = make_shape(IDS[index], CONFIG)
+    assert dataset.shape(index).id == IDS[index]
+    grid = dataset.voxels(index, 8)
+    assert grid.dtype == np.float32
+    np.testing.assert_array_equal(grid, expected.voxels[8].astype(np.float32))
+    for name in ("uniform", "surface"):
+        positions, sdf = dataset.points(index, name)
+        assert positions.dtype == sdf.dtype == np.float32
+        np.testing.assert_array_equal(
+            positions, schema.decode_positions(expected.points[name].position)
+        )
+        np.testing.assert_array_equal(sdf, expected.points[name].sdf.astype(np.float32))
+    frame = dataset.frame(index)
+    np.testing.assert_array_equal(frame.center, expected.center)
+    assert (frame.scale_cube, frame.scale_sphere) == (expected.scale_cube, expected.scale_sphere)
+
+
+@pytest.mark.parametrize(("start", "count"), [(0, 0), (0, 5), (4090, 10), (9999, 1), (5000, None)])
+def test_gives_a_window_of_points(made: Path, start: int, count: int | None) -> None:
+    dataset = Dataset(made)
+    stop = None if count is None else start + count
+    every_position, every_sdf = dataset.points(2, "surface")
+    positions, sdf = dataset.points(2, "surface", start, count)
+    np.testing.assert_array_equal(positions, every_position[start:stop])
+    np.testing.assert_array_equal(sdf, every_sdf[start:stop])
+
+
+@pytest.mark.parametrize(("start", "count"), [(-1, 5), (9999, 2), (10_001, None), (5, -1)])
+def test_a_window_outside_is_refused(made: Path, start: int, count: int | None) -> None:
+    with pytest.raises(IndexError, match="there are 10000"):
+        Dataset(made).points(0, "uniform", start, count)
+
+
+def test_what_is_not_there_is_refused_with_what_is(made: Path) -> None:
+    dataset = Dataset(made)
+    with pytest.raises(ValueError, match=r"no resolution 16 .* there are: 4, 8"):
+        dataset.voxels(0, 16)
+    with pytest.raises(ValueError, match=r"no point set cloud .* there are: uniform, surface"):
+        dataset.points(0, "cloud")
+    for index in (4, -5):
+        with pytest.raises(IndexError, match=f"shape {index} asked for, there are 4"):
+            dataset.voxels(index, 4)
+
+
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+@pytest.mark.parametrize("method", ["fork", "spawn"])
+def test_may_be_used_in_other_processes(made: Path, method: str) -> None:
+    dataset = Dataset(made)
+    expected = [first_value(dataset, index)[1] for index in range(4)]
+    context = multiprocessing.get_context(method)
+    with ProcessPoolExecutor(2, mp_context=context) as pool:
+        got = list(pool.map(first_value, [dataset] * 20, list(range(4)) * 5, timeout=60))
+    assert [value for _, value in got] == expected * 5
+    assert os.getpid() not in {process for process, _ in got}
+
+
+def test_a_fork_opens_the_shards_again(made: Path) -> None:
+    dataset = Dataset(made)
+    dataset.voxels(0, 4)
+    before = dict(dataset._open)
+    dataset._owner = -1  # as a fork would find it
+    dataset.voxels(0, 4)
+    assert before.keys() == dataset._open.keys()
+    assert all(dataset._open[name] is not file for name, file in before.items())
+
+
+def test_pickles_without_open_files(made: Path) -> None:
+    dataset = Dataset(made)
+    dataset.voxels(0, 4)
+    again = pickle.loads(pickle.dumps(dataset))
+    assert not again._open
+    assert again.ids == IDS
+
+
+def test_keeps_few_files_open(made: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dataset_module, "_OPEN_SHARDS", 1)
+    dataset = Dataset(made)
+    for index in (0, 3, 1, 2):
+        dataset.voxels(index, 4)
+        assert len(dataset._open) == 1
+    dataset.close()
+    assert not dataset._open
+
+
+def test_reads_only_the_chunks_of_a_window(made: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[object] = []
+    read = h5py.Dataset.__getitem__
+
+    def spy(self: h5py.Dataset, args: object) -> object:
+        asked.append(args)
+        return read(self, args)
+
+    dataset = Dataset(made)
+    monkeypatch.setattr(h5py.Dataset, "__getitem__", spy)
+    dataset.points(1, "uniform", 4096, 4096)
+    assert asked == [(1, slice(4096, 8192))] * 2
+
+
+def test_a_folder_without_a_dataset(tmp_path: Path) -> None:
+    with pytest.raises(DatasetError, match=r"is no dataset: cannot read dataset\.json"):
+        Dataset(tmp_path)
+    (tmp_path / "dataset.json").write_text("{")
+    with pytest.raises(DatasetError, match="is no manifest"):
+        Dataset(tmp_path)
+
+
+def change_manifest(folder: Path, **changes: object) -> None:
+    path = folder / "dataset.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+
+
+def test_another_format_version_is_refused(copied: Path) -> None:
+    change_manifest(copied, format_version=7)
+    with pytest.raises(DatasetError, match="format version 7, this shapegan reads 1"):
+        Dataset(copied)
+
+
+def test_a_shard_of_another_format_version_is_refused(copied: Path) -> None:
+    with h5py.File(copied / "shards/00000.h5", "r+") as file:
+        file.attrs["format_version"] = 7
+    shards = json.loads((copied / "dataset.json").read_text())["shards"]
+    shards[0]["bytes"] = (copied / "shards/00000.h5").stat().st_size
+    change_manifest(copied, shards=shards)
+    with pytest.raises(DatasetError, match=r"00000\.h5 has format version 7"):
+        Dataset(copied).voxels(0, 4)
+
+
+def test_a_dataset_without_a_shape_says_that_all_were_turned_away(tmp_path: Path) -> None:
+    with pytest.raises(DatasetError, match=r"no shape: every mesh was turned away, meshes.csv"):
+        Dataset(make_dataset(tmp_path, ["reject", "reject"], CONFIG))
+
+
+def test_a_manifest_without_shards_is_refused(copied: Path) -> None:
+    change_manifest(copied, shards=[])
+    with pytest.raises(DatasetError, match="has no shards yet"):
+        Dataset(copied)
+
+
+def test_a_torn_shard_is_refused(copied: Path) -> None:
+    path = copied / "shards/00002.h5"
+    size = path.stat().st_size
+    os.truncate(path, size // 2)
+    dataset = Dataset(copied)
+    dataset.voxels(0, 4)
+    with pytest.raises(DatasetError, match=f"torn: {size // 2} bytes of {size}"):
+        dataset.voxels(3, 4)
+    path.unlink()
+    with pytest.raises(DatasetError, match="No such file"):
+        dataset.voxels(3, 4)
+
+
+@pytest.mark.parametrize(("keep", "message"), [(0.5, "torn"), (None, "No such file")])
+@pytest.mark.parametrize("name", ["uniform/position", "voxels/8"])
+def test_a_shard_that_is_torn_while_it_is_open_is_refused(
+    copied: Path, keep: float | None, message: str, name: str
+) -> None:
+    dataset = Dataset(copied)
+    path = copied / "shards/00002.h5"
+    dataset.stored(3, name)
+    if keep is None:
+        path.unlink()
+    else:
+        os.truncate(path, int(path.stat().st_size * keep))
+    with pytest.raises(DatasetError, match=rf"00002\.h5.* {message}.* again$"):
+        dataset.stored(3, name)
+
+
+def test_a_shard_with_a_broken_chunk_is_refused(copied: Path) -> None:
+    path = copied / "shards/00002.h5"
+    with h5py.File(path) as file:
+        offset, length = (
+            getattr(file["voxels/8"].id.get_chunk_info(1), part) for part in ("byte_offset", "size")
+        )
+    content = bytearray(path.read_bytes())
+    content[offset : offset + length] = bytes(length)
+    path.write_bytes(content)
+    dataset = Dataset(copied)
+    dataset.voxels(2, 8)
+    with pytest.raises(DatasetError, match=r"00002\.h5: cannot read voxels/8 of shape 1, run"):
+        dataset.voxels(3, 8)
+    with pytest.raises(DatasetError, match="cannot read voxels/99 of shape 0"):
+        dataset.stored(2, "voxels/99")
+
+
+def test_gives_what_is_stored(made: Path) -> None:
+    stored = Dataset(made).stored(3, "surface/position", 4090, 4100)
+    assert stored.dtype == np.int16
+    shape = Dataset(made).shape(3)
+    np.testing.assert_array_equal(stored, shape.points["surface"].position[4090:4100])
+
+
+def test_verify_finds_a_single_changed_byte(copied: Path) -> None:
+    Dataset(copied).verify()
+    path = copied / "shards/00002.h5"
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(DatasetError, match=r"00002\.h5 has changed"):
+        Dataset(copied).verify()
+
+
+def test_reports_that_do_not_fit_the_manifest_are_refused(copied: Path) -> None:
+    path = copied / "meshes.csv"
+    path.write_text("\n".join(path.read_text().splitlines()[:-1]) + "\n")
+    with pytest.raises(DatasetError, match="speaks of 3 accepted meshes"):
+        _ = Dataset(copied).ids
+    path.unlink()
+    with pytest.raises(DatasetError, match=r"cannot read .*meshes\.csv"):
+        _ = Dataset(copied).ids

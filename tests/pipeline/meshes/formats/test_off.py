@@ -1,0 +1,95 @@
+import numpy as np
+import pytest
+import trimesh
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shapegan.pipeline.meshes.formats.off import read_off
+from shapegan.pipeline.meshes.formats.text import FormatError
+
+VERTICES = [[0, 0, 0], [1, 0, 0], [1, 1, 0], [0, 1, 0]]
+BODY = "0 0 0\n1 0 0\n1 1 0\n0 1 0\n3 0 1 2\n4 3 2 1 0\n"
+FACES = [[0, 1, 2], [3, 2, 1], [3, 1, 0]]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "OFF\n4 2 0\n" + BODY,
+        "OFF 4 2 0\n" + BODY,
+        "OFF4 2 0\n" + BODY,
+        "OFF\n4 2\n" + BODY,
+        "\n# made by hand\nOFF # really\n\n4 2 0\n# corners\n" + BODY.replace("\n", " # x\n\n"),
+        "OFF\n4 2 0\n" + BODY.replace("\n", "\r\n"),
+        "OFF\n4 2 0\n" + BODY.replace(" ", "\t "),
+        "OFF\n4 2 0\n" + BODY.rstrip(),
+        "OFF\n4 2 0\n" + BODY + "7 7 7\n",
+        "OFF\n4 2 0\n" + BODY.replace("3 0 1 2", "3 0 1 2 255 0.5 0"),
+        "COFF\n4 2 0\n" + BODY.replace(" 0\n1", " 0 255 0 0 255\n1"),
+        "STCNOFF\n4 2 0\n" + BODY.replace(" 0\n1", " 0 0 0 1 0.5 0.5\n1"),
+        "OFF\n4 4 0\n" + BODY.replace("3 0", "2 0 1\n1 0\n3 0"),
+    ],
+)
+def test_files_of_all_sorts(text):
+    vertices, faces = read_off(text.encode())
+    assert vertices.tolist() == VERTICES
+    assert faces.tolist() == FACES
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "not an OFF file: it does not begin with 'OFF'"),
+        ("4 2 0\n" + BODY, "not an OFF file: it does not begin with 'OFF'"),
+        ("OFF BINARY\n", "OFF in binary or with other than three coordinates cannot be read"),
+        ("4OFF\n1 0 0\n", "OFF in binary or with other than three coordinates cannot be read"),
+        ("OFF\n", "the counts of vertices and faces are missing"),
+        ("OFF\n4\n", "the counts of vertices and faces are missing"),
+        (
+            "OFF\n4 3 0\n" + BODY,
+            "truncated: 4 vertices and 3 faces should be there, but 6 lines are",
+        ),
+        (
+            "OFF\n-4 3 0\n" + BODY,
+            "truncated: -4 vertices and 3 faces should be there, but 6 lines are",
+        ),
+        ("OFF\n4.5 3 0\n" + BODY, "a face has '4.5' where an index should be"),
+        ("OFF\n4 2 0\n" + BODY.replace("1 1 0", "1 1"), "a vertex has less than 3 numbers"),
+        ("OFF\n4 2 0\n" + BODY.replace("4 3", "5 3"), "a face has less corners than it says"),
+        ("OFF\n4 2 0\n" + BODY.replace("4 3", "-4 3"), "a face has less corners than it says"),
+        (
+            "OFF\n4 2 0\n" + BODY.replace("0 1 2", "0 1 4"),
+            "face 0 uses vertex 4; there are vertices 0 to 3",
+        ),
+        (
+            "OFF\n4 2 0\n" + BODY.replace("0 1 2", "0 1 x"),
+            "an OFF file has 'x' where a number should be",
+        ),
+        (
+            "OFF\n4 2 0\n" + BODY.replace("0 1 2", "0 1 nan"),
+            "a face has 'nan' where an index should be",
+        ),
+    ],
+)
+def test_what_is_wrong_is_said(text, message):
+    with pytest.raises(FormatError) as error:
+        read_off(text.encode())
+    assert str(error.value) == message
+
+
+def test_what_trimesh_writes_is_read():
+    ball = trimesh.creation.icosphere(subdivisions=2)
+    vertices, faces = read_off(ball.export(file_type="off").encode())
+    np.testing.assert_allclose(vertices, ball.vertices, atol=1e-9)
+    np.testing.assert_array_equal(faces, ball.faces)
+
+
+@given(st.lists(st.tuples(*[st.floats()] * 3), min_size=1, max_size=9), st.data())
+def test_what_is_written_is_read(points, data):
+    corner = st.integers(0, len(points) - 1)
+    faces = data.draw(st.lists(st.lists(corner, max_size=3), max_size=9))
+    rows = [*points, *((len(face), *face) for face in faces)]
+    body = "\n".join(" ".join(map(repr, row)) for row in rows)
+    vertices, found = read_off(f"OFF\n{len(points)} {len(faces)} 0\n{body}".encode())
+    np.testing.assert_array_equal(vertices, points)
+    assert found.tolist() == [face for face in faces if len(face) == 3]

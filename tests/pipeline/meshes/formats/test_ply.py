@@ -1,0 +1,196 @@
+import struct
+
+import numpy as np
+import pytest
+import trimesh
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shapegan.pipeline.meshes.formats.ply import read_ply
+from shapegan.pipeline.meshes.formats.text import FormatError
+
+SQUARE = [(0.0, 0.0, 0.0), (1.0, 0.0, 0.0), (1.0, 1.0, 0.0), (0.0, 1.0, 0.0), (0.5, 0.5, 1.0)]
+MIXED = [(0, 1, 2, 3), (0, 1, 4), (1, 2, 4), (0, 1), (2,), (), (2, 3, 4)]
+CUT = [[0, 1, 2], [0, 2, 3], [0, 1, 4], [1, 2, 4], [2, 3, 4]]
+ENCODINGS = ["ascii", "binary_little_endian", "binary_big_endian"]
+CODES = {
+    **{"char": "b", "uchar": "B", "short": "h", "ushort": "H", "int": "i", "uint": "I"},
+    **{"int8": "b", "uint8": "B", "int16": "h", "uint16": "H", "int32": "i", "uint32": "I"},
+    **{"float": "f", "double": "d", "float32": "f", "float64": "d"},
+}
+
+
+def write(encoding, elements, comment="comment nothing"):
+    """A PLY file of elements (name, properties, rows); a list property is (length, type, name)."""
+    order = ">" if encoding.endswith("big_endian") else "<"
+    header, rows = ["ply", f"format {encoding} 1.0", comment], []
+    for name, properties, values in elements:
+        header.append(f"element {name} {len(values)}")
+        for known in properties:
+            header.append(" ".join(["property", *(["list"] if len(known) == 3 else []), *known]))
+        for row in values:
+            pairs = []
+            for known, value in zip(properties, row, strict=True):
+                if len(known) == 3:
+                    pairs += [(known[0], len(value)), *((known[1], item) for item in value)]
+                else:
+                    pairs.append((known[0], value))
+            if encoding == "ascii":
+                rows.append(" ".join(repr(value) for _, value in pairs).encode() + b"\n")
+            else:
+                rows.append(b"".join(struct.pack(order + CODES[k], value) for k, value in pairs))
+    return "\n".join([*header, "end_header\n"]).encode() + b"".join(rows)
+
+
+def xyz(points=SQUARE, number="float"):
+    return ("vertex", [(number, axis) for axis in "xyz"], points)
+
+
+def indices(faces=MIXED, length="uchar", item="int", name="vertex_indices"):
+    return ("face", [(length, item, name)], [(face,) for face in faces])
+
+
+def assert_square(data, faces=CUT):
+    vertices, found = read_ply(data)
+    assert vertices.dtype == np.float64
+    assert found.dtype == np.int64
+    np.testing.assert_array_equal(vertices, SQUARE)
+    assert found.tolist() == faces
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS)
+@pytest.mark.parametrize("name", ["vertex_indices", "vertex_index"])
+@pytest.mark.parametrize("item", ["char", "uchar", "short", "ushort", "int", "uint", "int32"])
+@pytest.mark.parametrize("faces", [MIXED, CUT])
+def test_faces_of_all_sorts(faces, item, name, encoding):
+    assert_square(write(encoding, [xyz(), indices(faces, "uchar", item, name)]))
+    assert_square(write(encoding, [xyz(number="double"), indices(faces, "uint", item, name)]))
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS)
+def test_all_else_is_skipped(encoding):
+    vertex = (
+        "vertex",
+        [
+            *[("uchar", "red"), ("float", "z"), ("double", "y"), ("uchar", "short", "ring")],
+            *[("float", "x"), ("int", "flags")],
+        ],
+        [(9, z, y, range(k), x, -1) for k, (x, y, z) in enumerate(SQUARE)],
+    )
+    face = (
+        "face",
+        [
+            *[("uchar", "a"), ("uchar", "float", "texcoord"), ("short", "b")],
+            ("uchar", "int", "vertex_indices"),
+        ],
+        [(1, [0.5] * 2 * len(corners), 2, corners) for corners in MIXED],
+    )
+    edges = ("edge", [("int", "vertex1"), ("int", "vertex2")], [(0, 1), (2, 3)])
+    empty = ("nothing", [("uchar", "int", "at_all")], [])
+    hollow = ("hollow", [], [(), ()])
+    lists = (
+        "lists",
+        [("int", "double", "of"), ("uchar", "x")],
+        [([1.0] * k, 0) for k in (2, 0, 3)],
+    )
+    assert_square(write(encoding, [hollow, edges, lists, vertex, empty, face, edges]))
+    assert_square(write(encoding, [indices(), xyz()]))
+
+
+@pytest.mark.parametrize("end", [b"\n", b"\r\n", b"\r"])
+def test_ends_of_lines(end):
+    data = write("binary_little_endian", [xyz(), indices()])
+    head, mark, rows = data.partition(b"end_header\n")
+    assert_square((head + mark).replace(b"\n", end) + rows)
+    assert_square(write("ascii", [xyz(), indices()]).replace(b"\n", end))
+
+
+def test_what_trimesh_writes_is_read():
+    ball = trimesh.creation.icosphere(subdivisions=2)
+    ball.visual.vertex_colors = np.arange(len(ball.vertices) * 4).reshape(-1, 4) % 255
+    for encoding in ("ascii", "binary"):
+        vertices, faces = read_ply(ball.export(file_type="ply", encoding=encoding))
+        np.testing.assert_allclose(vertices, ball.vertices, atol=1e-7)
+        np.testing.assert_array_equal(faces, ball.faces)
+
+
+def test_numbers_that_are_not_finite_are_read_as_such():
+    odd = [*SQUARE, (float("nan"), float("inf"), 0.0)]
+    for encoding in ENCODINGS:
+        np.testing.assert_array_equal(read_ply(write(encoding, [xyz(odd), indices()]))[0], odd)
+    half, signalling = struct.pack("<f", 0.5), b"\x01\x00\x80\x7f"
+    data = write("binary_little_endian", [xyz(), indices()]).replace(half, signalling)
+    assert np.isnan(read_ply(data)[0][4, :2]).all()
+
+
+GOOD = write("ascii", [xyz(), indices()])
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (b"", "not a PLY file: no header from 'ply' to 'end_header'"),
+        (b"ply\nend_head", "not a PLY file: no header from 'ply' to 'end_header'"),
+        (GOOD.replace(b"ascii", b"zip"), "PLY of an unknown format: 'zip'"),
+        (GOOD.replace(b"format ascii 1.0", b""), "PLY of an unknown format: ''"),
+        (GOOD.replace(b"float", b"quad"), "the PLY header makes no sense"),
+        (GOOD.replace(b"vertex 5", b"vertex five"), "the PLY header makes no sense"),
+        (GOOD.replace(b"element vertex 5", b"a"), "the PLY header makes no sense"),
+        (
+            GOOD.replace(b"float x", b"float u"),
+            "no vertices: the header declares none with x, y and z",
+        ),
+        (
+            GOOD.replace(b"indices", b"dices"),
+            "no faces: the header declares none with vertex indices",
+        ),
+        (
+            GOOD.replace(b"vertex 5", b"vertex 999"),
+            "truncated: less rows of 'vertex' than the 999 declared",
+        ),
+        (GOOD.replace(b"face 7", b"face 8"), "truncated: less rows of 'face' than the 8 declared"),
+        (
+            GOOD.replace(b"face 7", b"face -1"),
+            "truncated: less rows of 'face' than the -1 declared",
+        ),
+        (GOOD[:-3], "truncated: less rows of 'face' than the 7 declared"),
+        (GOOD.replace(b"3 2 3 4", b"3 2 3 5"), "face 6 uses vertex 5; there are vertices 0 to 4"),
+        (GOOD.replace(b"3 2 3 4", b"3 2 -3 4"), "face 6 uses vertex -3; there are vertices 0 to 4"),
+        (GOOD.replace(b"3 2 3 4", b"3 2 3 .5"), "a face has '0.5' where an index should be"),
+        (GOOD.replace(b"3 2 3 4", b"3 2 nan 4"), "a face has 'nan' where an index should be"),
+        (GOOD.replace(b"3 2 3 4", b"3 2 x 4"), "a PLY file has 'x' where a number should be"),
+        (
+            GOOD.replace(b"3 2 3 4", b"2.5 2 3 4"),
+            "a list of the PLY element 'face' has a length of 2.5",
+        ),
+        (
+            GOOD.replace(b"3 2 3 4", b"-3 2 3 4"),
+            "a list of the PLY element 'face' has a length of -3",
+        ),
+    ],
+)
+def test_what_is_wrong_is_said(data, message):
+    with pytest.raises(FormatError) as error:
+        read_ply(data)
+    assert str(error.value) == message
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS)
+def test_every_truncation_is_noticed(encoding):
+    data = write(encoding, [xyz(), indices()])
+    for length in range(len(data) - (2 if encoding == "ascii" else 0)):
+        with pytest.raises(FormatError):
+            read_ply(data[:length])
+
+
+@given(
+    st.lists(st.tuples(*[st.floats(width=32)] * 3), min_size=1, max_size=9),
+    st.data(),
+    st.sampled_from(ENCODINGS),
+)
+def test_what_is_written_is_read(points, data, encoding):
+    corner = st.integers(0, len(points) - 1)
+    faces = data.draw(st.lists(st.lists(corner, max_size=3), max_size=9))
+    vertices, found = read_ply(write(encoding, [xyz(points), indices(faces)]))
+    np.testing.assert_array_equal(vertices, points)
+    assert found.tolist() == [face for face in faces if len(face) == 3]

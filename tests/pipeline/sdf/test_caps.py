@@ -1,0 +1,82 @@
+import numpy as np
+import pytest
+from support import shapes
+
+from shapegan.pipeline.arrays import halves
+from shapegan.pipeline.schema import grid_points, voxel_spacing
+from shapegan.pipeline.sdf.caps import find_lids
+
+RESOLUTION = 24
+
+
+def cup(side=1):
+    """A deep box open at one end of z: distances with jumps, and winding numbers, on a grid."""
+    vertices, faces = shapes.open_box((1.2, 1.0, 1.4), subdivisions=0)
+    mesh = vertices * (1, 1, side), faces if side > 0 else faces[:, ::-1]
+    points = grid_points(RESOLUTION)
+    winding = shapes.winding_numbers(points, *mesh)
+    sdf = shapes.distances(points, *mesh) * np.where(winding > 0.5, -1, 1)
+    shape = (RESOLUTION,) * 3
+    return sdf.reshape(shape).astype(np.float32), winding.reshape(shape).astype(np.float32), mesh
+
+
+@pytest.mark.parametrize("side", [1, -1])
+def test_a_lid_lies_where_the_winding_number_is_one_half(side):
+    sdf, winding, mesh = cup(side)
+    vertices, faces = find_lids(sdf, winding)
+    assert vertices.dtype == np.float32
+    assert faces.dtype == np.int32
+    assert len(faces) > 50
+    assert faces.max() < len(vertices)
+    # At the rim the grid is too coarse for numbers that jump there.
+    clear = vertices[shapes.distances(vertices, *mesh) > voxel_spacing(RESOLUTION)]
+    assert len(clear) > 0.6 * len(vertices)
+    np.testing.assert_allclose(shapes.winding_numbers(clear, *mesh), 0.5, atol=0.02)
+    # Across the opening, and of about its size.
+    assert (side * vertices[:, 2] > 0.1).all()
+    assert (np.abs(vertices) < np.array([0.7, 0.6, 0.8])).all()
+    assert 0.6 < shapes.area(vertices, faces) < 2.0
+
+
+def test_lids_part_all_jumps():
+    sdf, winding, _ = cup()
+    spacing = voxel_spacing(RESOLUTION)
+    lids = find_lids(sdf, winding)
+    points = grid_points(RESOLUTION)
+    near = (np.abs(sdf) > spacing).ravel() & (np.abs(points[:, 2]) < 0.95)
+    gap = np.full(len(points), np.inf)
+    gap[near] = shapes.distances(points[near], *lids)
+    gap = np.minimum(gap.reshape(sdf.shape), np.abs(sdf)) * np.sign(sdf)
+    for axis in range(3):
+        one, other = halves(gap, axis)
+        flips = (one < 0) != (other < 0)
+        assert np.abs(one - other)[flips].max() < 1.6 * spacing
+
+
+def test_closed_shapes_need_none():
+    points = grid_points(16)
+    sdf = shapes.box_distance(points, (1.2, 1.0, 0.8)).reshape(16, 16, 16)
+    vertices, faces = find_lids(sdf.astype(np.float32), (sdf < 0).astype(np.float32))
+    assert vertices.shape == faces.shape == (0, 3)
+
+
+def test_all_outside_needs_none():
+    sdf = np.full((8, 8, 8), 0.3, np.float32)
+    vertices, faces = find_lids(sdf, np.zeros_like(sdf))
+    assert len(vertices) == len(faces) == 0
+
+
+def test_numbers_on_the_surface_may_be_missing():
+    sdf, winding, _ = cup()
+    winding[np.abs(sdf) < 0.02] = np.nan
+    vertices, faces = find_lids(sdf, winding)
+    assert len(faces) > 50
+    assert np.isfinite(vertices).all()
+
+
+def test_a_jump_without_a_half_way_gets_none():
+    """Signs that flip although all winding numbers are above one half: nothing to follow."""
+    sdf = np.full((8, 8, 8), 0.9, np.float32)
+    sdf[:4] = -0.9
+    vertices, faces = find_lids(sdf, np.full_like(sdf, 0.8))
+    assert len(vertices) == len(faces) == 0

@@ -1,0 +1,651 @@
+import dataclasses
+import inspect
+import json
+import subprocess
+import sys
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import trimesh
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from support import shapes
+
+import shapegan.pipeline
+from shapegan.pipeline import (
+    BadMeshError,
+    MeshSDF,
+    mesh_to_sdf,
+    mesh_to_voxels,
+    sample_sdf_near_surface,
+)
+from shapegan.pipeline.config import ConfigError
+from shapegan.pipeline.mesh_sdf import ON_SURFACE, SHEET_THICKNESS
+from shapegan.pipeline.schema import grid_points
+from shapegan.pipeline.sdf import scan
+from shapegan.pipeline.sdf.mesh_field import make_field
+from shapegan.pipeline.sdf.quality import Quality
+
+SIZE, CENTER = np.array([4.0, 2.0, 1.0]), np.array([10.0, -3.0, 5.0])
+SPHERE = np.sqrt(21) / 2
+"""Mesh units in a unit of the box's sphere frame; in one of its cube frame there are 2."""
+
+FRAMES = ("mesh", "cube", "sphere")
+
+
+def given_as(mesh):
+    """What has vertices and faces, and is nothing of trimesh's."""
+    return SimpleNamespace(vertices=mesh[0], faces=mesh[1])
+
+
+BOX = given_as(shapes.box(SIZE, CENTER, subdivisions=1))
+
+
+def truth(points):
+    return shapes.box_distance(np.asarray(points) - CENTER, SIZE)
+
+
+def points_in_mesh(count, seed=0):
+    return CENTER + np.random.default_rng(seed).uniform(-3, 3, (count, 3))
+
+
+@pytest.fixture(scope="module")
+def box():
+    return MeshSDF(BOX)
+
+
+@pytest.fixture(scope="module")
+def sheet():
+    return MeshSDF(given_as(shapes.plane((2.0, 1.0))))
+
+
+@pytest.fixture(scope="module")
+def opengl():
+    """Skips where there is no OpenGL, and says why."""
+    try:
+        scan.check_opengl()
+    except scan.NoOpenGLError as error:
+        pytest.skip(str(error))
+
+
+# --- frames --------------------------------------------------------------------------------------
+
+
+def test_scales_are_mesh_units_in_a_unit_of_the_frame(box):
+    assert [box.scale(frame) for frame in FRAMES] == pytest.approx([1.0, 2.0, SPHERE])
+    np.testing.assert_allclose(box.frame.center, CENTER)
+
+
+def apply(matrix, points):
+    return points @ matrix[:3, :3].T + matrix[:3, 3]
+
+
+def test_transforms_put_the_box_where_the_frames_say(box):
+    corners = BOX.vertices
+    in_cube = apply(box.transform("mesh", "cube"), corners)
+    np.testing.assert_allclose(in_cube.min(axis=0), -SIZE / 4, atol=1e-12)
+    np.testing.assert_allclose(in_cube.max(axis=0), SIZE / 4, atol=1e-12)
+    in_sphere = apply(box.transform("mesh", "sphere"), corners)
+    assert np.linalg.norm(in_sphere, axis=1).max() == pytest.approx(1)
+    np.testing.assert_allclose(in_sphere.mean(axis=0), 0, atol=1e-12)
+
+
+@pytest.mark.parametrize("source", FRAMES)
+@pytest.mark.parametrize("target", FRAMES)
+def test_transforms_invert_and_chain(box, source, target):
+    there, back = box.transform(source, target), box.transform(target, source)
+    np.testing.assert_allclose(back @ there, np.eye(4), atol=1e-12)
+    over = box.transform("cube", target) @ box.transform(source, "cube")
+    np.testing.assert_allclose(over, there, atol=1e-12)
+    np.testing.assert_array_equal(there[3], [0, 0, 0, 1])
+
+
+@pytest.mark.parametrize("frame", FRAMES)
+def test_distances_are_exact_in_every_frame(box, frame):
+    points = points_in_mesh(3000)
+    sdf = box.signed_distances(apply(box.transform("mesh", frame), points), frame)
+    np.testing.assert_allclose(sdf * box.scale(frame), truth(points), atol=3e-6)
+    assert (sdf < 0).any()
+    assert (sdf.dtype, sdf.shape) == (np.float32, (3000,))
+
+
+def test_the_frame_is_the_meshs_own_by_default(box):
+    points = points_in_mesh(50)
+    np.testing.assert_array_equal(
+        box.signed_distances(points), box.signed_distances(points, "mesh")
+    )
+    for default, named in zip(
+        box.signed_distances_and_gradients(points),
+        box.signed_distances_and_gradients(points, "mesh"),
+        strict=True,
+    ):
+        np.testing.assert_array_equal(default, named)
+
+
+@given(
+    scale=st.floats(1e-3, 1e4),
+    shift=st.tuples(*[st.floats(-3, 3)] * 3),
+    sides=st.tuples(*[st.floats(0.2, 1.0)] * 3),
+)
+@settings(max_examples=8, deadline=None)
+def test_boxes_of_any_size_at_any_place(scale, shift, sides):
+    size, center = scale * np.array(sides), scale * np.array(shift)
+    made = MeshSDF(given_as(shapes.box(size, center)))
+    points = center + np.random.default_rng(0).uniform(-1, 1, (300, 3)) * scale
+    expected = shapes.box_distance(points - center, size)
+    np.testing.assert_allclose(made.signed_distances(points), expected, atol=2e-6 * scale)
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda box: box.scale("ball"),
+        lambda box: box.transform("ball", "mesh"),
+        lambda box: box.transform("mesh", "ball"),
+        lambda box: box.signed_distances(np.zeros((1, 3)), "ball"),
+        lambda box: box.signed_distances_and_gradients(np.zeros((1, 3)), "ball"),
+        lambda box: box.near_surface(10, "ball"),
+    ],
+)
+def test_an_unknown_frame_is_named(box, ask):
+    with pytest.raises(ValueError, match="frame: got 'ball', takes mesh, cube or sphere"):
+        ask(box)
+
+
+# --- gradients -----------------------------------------------------------------------------------
+
+
+def box_gradient(points):
+    """Where the distance to `BOX` rises; and whether it does so in a single direction there."""
+    relative = points - CENTER
+    beyond = np.abs(relative) - SIZE / 2
+    inside = (beyond < 0).all(axis=1)
+    out = np.maximum(beyond, 0) * np.sign(relative)
+    nearest = np.sign(relative) * (beyond == beyond.max(axis=1, keepdims=True))
+    gradient = np.where(inside[:, None], nearest, out)
+    second, first = np.sort(beyond, axis=1)[:, 1:].T
+    clear = ~inside | ((first - second > 1e-3) & (np.abs(relative).min(axis=1) > 1e-3))
+    return gradient / np.linalg.norm(gradient, axis=1, keepdims=True), clear
+
+
+@pytest.mark.parametrize("frame", FRAMES)
+def test_gradients_of_a_box(box, frame):
+    points = points_in_mesh(3000)
+    asked = apply(box.transform("mesh", frame), points)
+    sdf, gradients = box.signed_distances_and_gradients(asked, frame)
+    np.testing.assert_array_equal(sdf, box.signed_distances(asked, frame))
+    expected, clear = box_gradient(points)
+    far = np.abs(truth(points)) > 1e-2
+    assert clear.mean() > 0.9
+    np.testing.assert_allclose(gradients[clear & far], expected[clear & far], atol=5e-4)
+    assert (gradients.dtype, gradients.shape) == (np.float32, (3000, 3))
+
+
+def test_gradients_are_of_length_one_everywhere(box, sheet):
+    for made in (box, sheet):
+        near, _ = made.near_surface(500, "cube")
+        points = np.concatenate([near, shapes.points_around(1000), grid_points(9)])
+        _, gradients = made.signed_distances_and_gradients(points, "cube")
+        np.testing.assert_allclose(np.linalg.norm(gradients, axis=1), 1, atol=1e-5)
+
+
+def test_gradients_are_finite_differences():
+    ball = MeshSDF(given_as(shapes.icosphere(0.9, 3, center=(1, 2, 3))))
+    points = shapes.points_around(400) + np.array([1, 2, 3])
+    points = points[np.linalg.norm(points - (1, 2, 3), axis=1) > 0.1]
+    sdf, gradients = ball.signed_distances_and_gradients(points)
+    assert (sdf < 0).sum() > 50
+    step = 1e-3
+    differences = np.stack(
+        [
+            ball.signed_distances(points + step * axis)
+            - ball.signed_distances(points - step * axis)
+            for axis in np.eye(3)
+        ],
+        axis=1,
+    )
+    # The inside of a faceted ball has the medial axis of its facets.
+    smooth = np.abs(np.linalg.norm(differences / 2 / step, axis=1) - 1) < 1e-3
+    assert smooth.mean() > 0.8
+    np.testing.assert_allclose(gradients[smooth], differences[smooth] / 2 / step, atol=0.05)
+
+
+@pytest.mark.parametrize("off", [0.0, 0.3, -0.3, 0.9, -0.9, 3.0, -3.0])
+def test_gradients_on_the_surface_are_its_normals(box, off):
+    gap = off * ON_SURFACE * box.scale("cube")
+    for axis in range(3):
+        for side in (-1, 1):
+            points = CENTER + np.random.default_rng(axis).uniform(-0.4, 0.4, (20, 3)) * SIZE
+            points[:, axis] = CENTER[axis] + side * (SIZE[axis] / 2 + gap)
+            _, gradients = box.signed_distances_and_gradients(points)
+            np.testing.assert_allclose(
+                gradients, side * np.tile(np.eye(3)[axis], (20, 1)), atol=1e-2
+            )
+
+
+def test_gradients_at_edges_and_corners_lead_away(box):
+    points = CENTER + np.array([[2, 1, 0.5], [2, 1, 0.1], [-2, -1, -0.5]])
+    _, gradients = box.signed_distances_and_gradients(points)
+    expected = np.array([[1, 1, 1], [1, 1, 0], [-1, -1, -1]])
+    expected = expected / np.linalg.norm(expected, axis=1, keepdims=True)
+    np.testing.assert_allclose(gradients, expected, atol=1e-3)
+
+
+def test_gradients_of_a_sheet_lead_out_of_it_on_both_sides(sheet):
+    half = SHEET_THICKNESS * sheet.scale("cube")
+    heights = np.array([0.1, 1.5, 1.0, 0.5, -0.5, -1.0, -1.5, -0.1 / half]) * half
+    points = np.stack([0.3 * np.ones(8), 0.2 * np.ones(8), heights], axis=1)
+    sdf, gradients = sheet.signed_distances_and_gradients(points)
+    np.testing.assert_allclose(sdf, np.abs(heights) - half, atol=1e-6)
+    np.testing.assert_allclose(gradients, np.sign(heights)[:, None] * [[0, 0, 1]], atol=1e-3)
+
+
+# --- grids and samples ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("resolution", [2, 9, 64])
+def test_voxels_are_answers_at_grid_points(box, resolution):
+    voxels = box.voxels(resolution)
+    assert (voxels.shape, voxels.dtype) == ((resolution,) * 3, np.float32)
+    at = box.signed_distances(grid_points(resolution), "cube")
+    np.testing.assert_allclose(voxels.ravel(), at, atol=1e-6)
+    mesh = apply(box.transform("cube", "mesh"), grid_points(resolution).astype(float))
+    np.testing.assert_allclose(voxels.ravel() * 2, truth(mesh), atol=3e-6)
+
+
+def test_voxels_are_64_by_default(box):
+    np.testing.assert_array_equal(box.voxels(), box.voxels(64))
+
+
+def test_shares_and_distances_of_near_points(box):
+    points, sdf = box.near_surface(50_000)
+    assert (points.shape, sdf.shape) == ((50_000, 3), (50_000,))
+    assert points.dtype == sdf.dtype == np.float32
+    np.testing.assert_allclose(sdf, box.signed_distances(points, "sphere"), atol=1e-6)
+
+    # 3 of 50 fill the ball evenly; hardly any of them lies near the surface by chance.
+    gap = np.abs(sdf)
+    even = points[gap > 5 * 0.0025]
+    assert len(even) == pytest.approx(3000, rel=0.08)
+    cubed = np.sort(np.linalg.norm(even, axis=1) ** 3)
+    assert cubed[-1] <= 1 + 1e-6
+    np.testing.assert_allclose(cubed, np.linspace(0, 1, len(cubed)), atol=0.08)
+
+    # The distances of the others are normal, with two deviations: 68 % lie within one, and so on.
+    near = gap[gap < 5 * 0.0025]
+    for bound, share in ((0.00025, 0.5 * (0.683 + 0.080)), (0.0025, 0.5 * (1 + 0.683))):
+        assert (near < bound).mean() == pytest.approx(share, abs=0.02)
+    assert 0.4 < (sdf < 0).mean() < 0.55
+
+
+def test_near_points_are_in_random_order(box):
+    _, sdf = box.near_surface(20_000)
+    far = np.abs(sdf) > 0.0125
+    halves = far[:10_000].mean(), far[10_000:].mean()
+    assert halves[0] == pytest.approx(halves[1], abs=0.015)
+    assert np.abs(np.corrcoef(far[:-1], far[1:])[0, 1]) < 0.05
+
+
+def test_near_points_follow_the_seed(box):
+    for ask in (box.near_surface, lambda count, **kind: MeshSDF(BOX).near_surface(count, **kind)):
+        np.testing.assert_array_equal(ask(100)[0], box.near_surface(100, seed=0)[0])
+    assert (box.near_surface(100, seed=1)[0] != box.near_surface(100)[0]).all()
+
+
+@pytest.mark.parametrize("frame", FRAMES)
+def test_near_points_in_every_frame(box, frame):
+    points, sdf = box.near_surface(2000, frame, seed=3)
+    sphere, _ = box.near_surface(2000, seed=3)
+    np.testing.assert_allclose(points, apply(box.transform("sphere", frame), sphere), atol=2e-6)
+    np.testing.assert_allclose(sdf, box.signed_distances(points, frame), atol=3e-6)
+
+
+def test_method_and_quality_are_told(box, sheet):
+    assert (box.method, sheet.method) == ("winding", "winding+sheets")
+    assert box.quality.rejection_reason() == ""
+    assert box.quality.inside_fraction == pytest.approx(1 / 8, abs=0.01)
+
+
+def test_sheets_are_as_thick_as_asked():
+    made = MeshSDF(given_as(shapes.plane((2.0, 1.0))), sheet_thickness=0.1)
+    assert made.signed_distances([[0, 0, 0]])[0] == pytest.approx(-0.1)
+    left_out = MeshSDF(given_as(shapes.plane((2.0, 1.0))), sheet_thickness=0)
+    assert left_out.method == "winding"
+    assert (left_out.voxels(8) > 0).all()
+    assert left_out.quality.rejection_reason().startswith("nothing inside")
+
+
+# --- what meshes may be --------------------------------------------------------------------------
+
+
+def test_scenes_are_put_together_in_their_places():
+    scene = trimesh.Scene()
+    for x in (0.0, 3.0):
+        scene.add_geometry(
+            trimesh.creation.box((1, 1, 1)),
+            transform=trimesh.transformations.translation_matrix([x, 0, 0]),
+        )
+    made = MeshSDF(scene)
+    points = np.random.default_rng(0).uniform((-1, -1, -1), (4, 1, 1), (500, 3))
+    expected = np.minimum(*(shapes.box_distance(points - [x, 0, 0]) for x in (0, 3)))
+    np.testing.assert_allclose(made.signed_distances(points), expected, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "mesh",
+    [
+        trimesh.Trimesh(BOX.vertices, BOX.faces),
+        SimpleNamespace(vertices=BOX.vertices.tolist(), faces=BOX.faces.tolist()),
+        SimpleNamespace(
+            vertices=BOX.vertices.astype(np.float32), faces=BOX.faces.astype(np.uint64)
+        ),
+        given_as(shapes.flip_half(shapes.soup((BOX.vertices, BOX.faces)))),
+    ],
+    ids=["trimesh", "lists", "other types", "soup"],
+)
+def test_meshes_of_any_kind(box, mesh):
+    np.testing.assert_allclose(MeshSDF(mesh).voxels(16), box.voxels(16), atol=1e-6)
+
+
+def test_meshes_are_left_as_they_were():
+    vertices, faces = BOX.vertices.copy(), BOX.faces.copy()
+    MeshSDF(BOX)
+    np.testing.assert_array_equal(BOX.vertices, vertices)
+    np.testing.assert_array_equal(BOX.faces, faces)
+
+
+def test_a_vertex_that_is_not_finite_costs_its_faces_alone(box):
+    vertices = np.concatenate([BOX.vertices, [[np.nan, 0, 0], [np.inf, 0, 0]]])
+    faces = np.concatenate([BOX.faces, [[0, 1, len(vertices) - 2], [0, 1, len(vertices) - 1]]])
+    made = MeshSDF(SimpleNamespace(vertices=vertices, faces=faces))
+    np.testing.assert_array_equal(made.voxels(8), box.voxels(8))
+
+
+NONE = np.zeros((0, 3))
+BAD = {
+    "nothing": (NONE, NONE, "no vertices"),
+    "no faces": (BOX.vertices, NONE, "no faces"),
+    "nan": (BOX.vertices * np.nan, BOX.faces, "NaN or infinite"),
+    "beyond": (BOX.vertices, BOX.faces + 1, "none of the 26"),
+    "negative": (BOX.vertices, BOX.faces - 1, "none of the 26"),
+    "one place": (np.ones((3, 3)), [[0, 1, 2]], "zero size"),
+    "a line": (np.outer([0, 1, 2], np.ones(3)), [[0, 1, 2]], "degenerate"),
+    "huge": (BOX.vertices * 1e30, BOX.faces, "huge coordinates"),
+    "quads": (BOX.vertices, np.arange(24).reshape(6, 4), r"faces: got shape \(6, 4\)"),
+    "flat": (BOX.vertices[:24, :2], BOX.faces % 24, r"vertices: got shape \(24, 2\)"),
+    "in a row": (BOX.vertices, BOX.faces.ravel(), r"faces: got shape \(144,\)"),
+    "fractions": (BOX.vertices, BOX.faces / 2, "faces: got float64, takes whole numbers"),
+}
+
+
+@pytest.mark.parametrize(("vertices", "faces", "words"), BAD.values(), ids=BAD)
+def test_bad_meshes_are_named(vertices, faces, words):
+    mesh = SimpleNamespace(vertices=vertices, faces=faces)
+    for ask in (
+        MeshSDF,
+        lambda mesh: mesh_to_sdf(mesh, np.zeros((1, 3))),
+        mesh_to_voxels,
+        sample_sdf_near_surface,
+    ):
+        with pytest.raises(BadMeshError, match=words) as caught:
+            ask(mesh)
+        assert "\n" not in str(caught.value)
+
+
+def test_an_empty_scene_is_a_bad_mesh():
+    with pytest.raises(BadMeshError, match="no vertices"):
+        MeshSDF(trimesh.Scene())
+
+
+@pytest.mark.parametrize("mesh", [None, (BOX.vertices, BOX.faces), "chair.obj"])
+def test_what_is_no_mesh_is_a_type_error(mesh):
+    with pytest.raises(TypeError, match=f"mesh: got {type(mesh).__name__}, takes"):
+        MeshSDF(mesh)
+
+
+@pytest.mark.parametrize("shape", [(3,), (2, 2), (1, 2, 3), (4, 1), ()])
+def test_points_of_another_shape_are_refused(box, shape):
+    for ask in (box.signed_distances, box.signed_distances_and_gradients):
+        with pytest.raises(ValueError, match=r"points: got shape .*, takes \(N, 3\)"):
+            ask(np.zeros(shape))
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_points_that_are_not_finite_are_refused(box, value):
+    points = np.zeros((5, 3))
+    points[3, 1] = value
+    for ask in (box.signed_distances, box.signed_distances_and_gradients):
+        with pytest.raises(ValueError, match="points: got NaN or infinity"):
+            ask(points)
+
+
+def test_no_points_at_all(box):
+    sdf, gradients = box.signed_distances_and_gradients(np.zeros((0, 3)))
+    assert (sdf.shape, gradients.shape) == ((0,), (0, 3))
+    points, sdf = box.near_surface(0)
+    assert (points.shape, sdf.shape) == ((0, 3), (0,))
+
+
+# --- in the place of mesh-to-sdf -----------------------------------------------------------------
+
+QUERY = np.zeros((2, 3))
+STAND_INS = {
+    "mesh_to_sdf": lambda **more: mesh_to_sdf(BOX, QUERY, **more),
+    "mesh_to_voxels": lambda **more: mesh_to_voxels(BOX, 4, **more),
+    "sample_sdf_near_surface": lambda **more: sample_sdf_near_surface(BOX, 10, **more),
+}
+
+
+@pytest.mark.gl
+@pytest.mark.parametrize("name", STAND_INS)
+def test_every_argument_of_the_original_is_taken(opengl, name):
+    import mesh_to_sdf as original
+
+    theirs = inspect.signature(getattr(original, name)).parameters
+    ours = inspect.signature(getattr(shapegan.pipeline, name)).parameters
+    named = [key for key, value in ours.items() if value.kind is not value.VAR_KEYWORD]
+    assert list(theirs)[:2] == named[:2]
+    assert set(named) <= set(theirs)
+    for key in named[1:]:
+        assert ours[key].default == theirs[key].default
+    others = sorted(set(theirs) - set(named))
+    with pytest.warns(UserWarning, match=f"{', '.join(others)}: nothing is scanned here"):
+        STAND_INS[name](**{key: theirs[key].default for key in others})
+
+
+@pytest.mark.parametrize("name", STAND_INS)
+def test_scan_arguments_give_one_warning_where_they_are_named(name):
+    with pytest.warns(UserWarning, match="scan_count, sign_method: nothing is scanned") as caught:
+        STAND_INS[name](sign_method="depth", scan_count=20)
+    assert [warning.filename for warning in caught] == [__file__]
+
+
+@pytest.mark.parametrize("name", STAND_INS)
+def test_unknown_arguments_are_type_errors(name):
+    with pytest.raises(TypeError, match="unexpected argument: padding, scans"):
+        STAND_INS[name](scans=3, padding=True, scan_count=3)
+
+
+def test_distances_in_mesh_units():
+    points = points_in_mesh(500)
+    sdf = mesh_to_sdf(BOX, points)
+    np.testing.assert_allclose(sdf, truth(points), atol=3e-6)
+    assert (sdf.dtype, sdf.shape) == (np.float32, (500,))
+
+
+@pytest.mark.parametrize("resolution", [5, 64])
+def test_voxels_of_a_mesh(box, resolution):
+    voxels = mesh_to_voxels(BOX, resolution)
+    assert voxels.dtype == np.float32
+    np.testing.assert_allclose(voxels, box.voxels(resolution), atol=1e-6)
+
+
+def test_padding_adds_a_layer_that_is_outside(box):
+    plain, padded = mesh_to_voxels(BOX, 9), mesh_to_voxels(BOX, 9, pad=True)
+    assert padded.shape == (11, 11, 11)
+    np.testing.assert_allclose(padded[1:-1, 1:-1, 1:-1], plain, atol=1e-6)
+    layer = np.ones((11, 11, 11), bool)
+    layer[1:-1, 1:-1, 1:-1] = False
+    assert (padded[layer] > 0).all()
+    # One step beyond the corner of the cube:
+    corner = box.signed_distances([[-1.25, -1.25, -1.25]], "cube")[0]
+    assert padded[0, 0, 0] == pytest.approx(corner, abs=1e-6)
+
+
+@pytest.mark.parametrize("pad", [False, True])
+def test_voxels_with_gradients(box, pad):
+    voxels, gradients = mesh_to_voxels(BOX, 6, pad=pad, return_gradients=True)
+    side = 8 if pad else 6
+    assert (voxels.shape, gradients.shape) == ((side,) * 3, (side, side, side, 3))
+    np.testing.assert_array_equal(voxels, mesh_to_voxels(BOX, 6, pad=pad))
+    inner = gradients[1:-1, 1:-1, 1:-1] if pad else gradients
+    _, expected = box.signed_distances_and_gradients(grid_points(6), "cube")
+    np.testing.assert_allclose(inner.reshape(-1, 3), expected, atol=1e-5)
+
+
+def test_results_are_checked_on_request(monkeypatch):
+    def poor(*arguments, **more):
+        return dataclasses.replace(
+            make_field(*arguments, **more), quality=Quality(0.1, 0.7, 0.7, 0.0)
+        )
+
+    mesh_to_voxels(BOX, 4, check_result=True)
+    monkeypatch.setattr("shapegan.pipeline.mesh_sdf.make_field", poor)
+    mesh_to_voxels(BOX, 4)
+    with pytest.raises(BadMeshError, match="lost surface: only 70"):
+        mesh_to_voxels(BOX, 4, check_result=True)
+
+
+def test_samples_of_a_mesh(box):
+    points, sdf = sample_sdf_near_surface(BOX, 500)
+    expected, _ = box.near_surface(500)
+    np.testing.assert_array_equal(points, expected)
+    np.testing.assert_allclose(sdf, box.signed_distances(points, "sphere"), atol=3e-7)
+    *same, gradients = sample_sdf_near_surface(BOX, 500, return_gradients=True)
+    np.testing.assert_array_equal(same[0], points)
+    np.testing.assert_allclose(same[1], sdf, atol=1e-6)
+    assert gradients.shape == (500, 3)
+    np.testing.assert_array_equal(
+        gradients, box.signed_distances_and_gradients(points, "sphere")[1]
+    )
+
+
+def test_small_meshes_are_refused_on_request():
+    filled = SIZE.prod() / (4 / 3 * np.pi * SPHERE**3)
+    sample_sdf_near_surface(BOX, 10, min_size=0.95 * filled)
+    with pytest.raises(BadMeshError, match=r"too small: it fills 15\.\d\d% of its ball") as caught:
+        sample_sdf_near_surface(BOX, 10, min_size=1.05 * filled)
+    assert f"takes {1.05 * filled:.2%}" in str(caught.value)
+
+
+@pytest.mark.gl
+def test_agrees_with_the_original_on_a_closed_mesh(opengl):
+    import mesh_to_sdf as original
+
+    mesh = trimesh.Trimesh(*shapes.moved(shapes.turned(shapes.l_shape(), 0.4), (0.2, 0.1, -0.3)))
+    scans = {"scan_count": 14, "scan_resolution": 150, "sign_method": "depth"}
+    points = np.random.default_rng(0).uniform(-1.5, 1.5, (3000, 3))
+    theirs = original.mesh_to_sdf(mesh, points, **scans)
+    ours = mesh_to_sdf(mesh, points)
+    clear = np.abs(ours) > 0.03
+    np.testing.assert_allclose(ours[clear], theirs[clear], atol=0.02)
+    assert (ours[clear] < 0).any()
+
+    theirs, ours = original.mesh_to_voxels(mesh, 16, **scans), mesh_to_voxels(mesh, 16)
+    clear = np.abs(ours) > 0.03
+    np.testing.assert_allclose(ours[clear], theirs[clear], atol=0.02)
+
+    points, sdf = original.sample_sdf_near_surface(mesh, 3000, **scans)
+    ours = MeshSDF(mesh).signed_distances(points, "sphere")
+    clear = np.abs(ours) > 0.03
+    np.testing.assert_allclose(ours[clear], sdf[clear], atol=0.02)
+    near = [(np.abs(d) < 0.01).mean() for d in (sdf, sample_sdf_near_surface(mesh, 3000)[1])]
+    assert near[0] == pytest.approx(near[1], abs=0.05)
+
+
+# --- imports and memory --------------------------------------------------------------------------
+
+
+def in_a_fresh_interpreter(code):
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return done.stdout.splitlines()[-1]
+
+
+def test_every_exported_name_is_there():
+    names = shapegan.pipeline.__all__
+    assert names == sorted(names)
+    for name in names:
+        assert getattr(shapegan.pipeline, name).__name__ == name
+    with pytest.raises(AttributeError, match="has no attribute 'mesh_to_sdfs'"):
+        shapegan.pipeline.mesh_to_sdfs  # noqa: B018
+
+
+def test_importing_the_package_loads_nothing_heavy():
+    listed = "import json, sys, shapegan.pipeline; print(json.dumps(sorted(sys.modules)))"
+    heavy = {"numpy", "warp", "trimesh", "scipy", "h5py", "torch", "dask"}
+    assert not heavy & set(json.loads(in_a_fresh_interpreter(listed)))
+
+
+def test_the_mesh_api_does_without_trimesh_and_opengl():
+    code = (
+        "import sys; from shapegan.pipeline import *;"
+        "print({'trimesh', 'pyrender', 'OpenGL', 'dask', 'torch'} & set(sys.modules))"
+    )
+    assert in_a_fresh_interpreter(code) == "set()"
+
+
+@pytest.mark.slow
+def test_many_calls_take_no_more_memory():
+    code = """
+import ctypes, gc, numpy as np, psutil, types
+from shapegan.pipeline import mesh_to_sdf, mesh_to_voxels, sample_sdf_near_surface
+trim = ctypes.CDLL(None).malloc_trim  # what is free, but kept for later, is no leak
+corners = np.array(np.meshgrid([0, 1], [0, 1], [0, 1])).reshape(3, -1).T
+faces = [[a, b, c] for a in range(8) for b in range(a) for c in range(b)]
+mesh = types.SimpleNamespace(vertices=corners, faces=faces)
+used = []
+for call in range(150):
+    mesh_to_sdf(mesh, np.zeros((10, 3)))
+    if call % 10 == 0:
+        mesh_to_voxels(mesh, 8, return_gradients=True)
+        sample_sdf_near_surface(mesh, 100)
+    gc.collect()
+    trim(0)
+    used.append(psutil.Process().memory_info().rss / 1e6)
+print(min(used[110:]) - min(used[30:70]))  # the least: between calls, garbage comes and goes
+"""
+    assert float(in_a_fresh_interpreter(code)) < 4
+
+
+def test_a_grid_has_two_voxels_or_more():
+    with pytest.raises(ValueError, match="voxel_resolution: got 1, takes 2 or more"):
+        mesh_to_voxels(trimesh.creation.box(), 1)
+
+
+@pytest.mark.parametrize("thickness", [-1.0, float("nan"), float("inf"), 5.0])
+def test_a_thickness_that_a_dataset_would_not_take_is_refused(thickness):
+    with pytest.raises(ConfigError, match="sheet_thickness: got"):
+        MeshSDF(BOX, sheet_thickness=thickness)
+
+
+def test_far_points_are_answered_or_refused():
+    field = MeshSDF(BOX)
+    far, beyond = ([[distance, 0.0, 0.0], [0.0, 0.0, 0.0]] for distance in (1e9, 1e39))
+    sdf = field.signed_distances(far, "cube")
+    assert sdf[0] == pytest.approx(1e9, rel=1e-6)
+    assert sdf[1] < 0
+    for ask in (field.signed_distances, field.signed_distances_and_gradients):
+        with pytest.raises(ValueError, match="points: got one more than"):
+            ask(beyond)
+
+
+@pytest.mark.parametrize("resolution", [-1, 0, 1])
+def test_a_grid_needs_two_voxels_a_side(resolution):
+    with pytest.raises(ValueError, match=f"resolution: got {resolution}, takes 2 or more"):
+        MeshSDF(BOX).voxels(resolution)
+
+
+def test_a_negative_count_is_refused():
+    with pytest.raises(ValueError, match="count: got -1"):
+        MeshSDF(BOX).near_surface(-1)

@@ -1,0 +1,159 @@
+"""Stand-ins for `shapegan.pipeline.run.process_mesh.process`, as quick as they can be.
+
+A "mesh" is a text file whose first word says what happens to whoever processes it.
+"""
+
+import ctypes
+import os
+import signal
+import subprocess
+import time
+import zlib
+from pathlib import Path
+
+import numpy as np
+
+from shapegan.pipeline import schema
+from shapegan.pipeline.config import PreprocessConfig
+from shapegan.pipeline.dataset.reader import Dataset
+from shapegan.pipeline.dataset.shards import point_sets
+from shapegan.pipeline.schema import Job, MeshReport, Outcome, Points, Shape
+
+SMALL = PreprocessConfig(resolutions=(4, 8), points=100, shard_size=3)
+TARGET = "support.fakes:process"
+
+
+def make_shape(name: str, config: PreprocessConfig, category: str = "chairs") -> Shape:
+    """A shape of random numbers that depend on its name alone."""
+    generator = np.random.default_rng(zlib.crc32(name.encode()))
+
+    def points() -> Points:
+        position = generator.integers(-32767, 32768, (config.points, 3), dtype=np.int16)
+        return Points(position, generator.normal(size=config.points).astype(np.float16))
+
+    return Shape(
+        id=name,
+        category=category,
+        voxels={r: generator.normal(size=(r, r, r)).astype(np.float16) for r in config.resolutions},
+        points={name: points() for name in point_sets(config)},
+        center=generator.normal(size=3).astype(np.float32),
+        scale_cube=float(np.float32(generator.uniform(0.1, 9))),
+        scale_sphere=float(np.float32(generator.uniform(0.1, 9))),
+    )
+
+
+def process(job: Job, config: PreprocessConfig, device: str = "cpu") -> Outcome:
+    """Does what the mesh's file says."""
+    what, *rest = job.path.read_text().split()
+    report = MeshReport(job.id, job.category, job.relative, "ok", split=job.split, seconds=0.1)
+    if what == "reject":
+        return Outcome(MeshReport(job.id, job.category, job.relative, "rejected", "looks bad"))
+    if what != "ok":
+        _BEHAVIOURS[what](*rest)
+    return Outcome(report, make_shape(job.id, config, job.category))
+
+
+def _sleep(seconds: str) -> None:
+    time.sleep(float(seconds))
+
+
+def _hang() -> None:
+    """Never ends and never lets go of the interpreter, as native code may."""
+    ctypes.PyDLL(None).sleep(1000)
+
+
+def _hog() -> None:
+    """Takes 100 MB after 100 MB, and touches it, until stopped."""
+    taken = []
+    while sum(len(block) for block in taken) < 50e9:
+        taken.append(bytearray(os.urandom(1)) * 100_000_000)
+
+
+def _want_more() -> None:
+    raise MemoryError
+
+
+def _spawn(note: str) -> None:
+    """Starts a process of its own, writes down its id and hangs."""
+    process = subprocess.Popen(["sleep", "1000"])
+    Path(note).write_text(str(process.pid))
+    time.sleep(1000)
+
+
+def _die(name: str, once: str = "") -> None:
+    """Dies of a signal; given a file's path, only as long as that file is not there."""
+    if once and Path(once).exists():
+        return
+    if once:
+        Path(once).touch()
+    os.kill(os.getpid(), signal.Signals[name])
+    time.sleep(10)
+
+
+def _segfault() -> None:
+    ctypes.string_at(0)
+
+
+def _leave() -> None:
+    os._exit(3)
+
+
+def _raise() -> None:
+    raise ZeroDivisionError("of the\nmesh")
+
+
+_BEHAVIOURS = {
+    "sleep": _sleep,
+    "hang": _hang,
+    "hog": _hog,
+    "more": _want_more,
+    "spawn": _spawn,
+    "die": _die,
+    "segfault": _segfault,
+    "leave": _leave,
+    "raise": _raise,
+}
+
+
+def make_jobs(folder: Path, behaviours: list[str]) -> list[Job]:
+    """Writes a mesh file for each behaviour and gives the jobs for them."""
+    folder.mkdir(parents=True, exist_ok=True)
+    jobs = []
+    for number, behaviour in enumerate(behaviours):
+        name = f"mesh{number:03d}"
+        path = folder / f"{name}.obj"
+        path.write_text(behaviour)
+        jobs.append(Job(name, "chairs", path, path.name, ("train", "val")[number % 2]))
+    return jobs
+
+
+def digests(out: Path) -> dict[str, str]:
+    """Name -> SHA-256 of a dataset's shards."""
+    from shapegan.pipeline.files import sha256
+
+    return {path.name: sha256(path) for path in sorted((out / schema.SHARD_FOLDER).glob("*.h5"))}
+
+
+def first_value(dataset: Dataset, index: int) -> tuple[int, float]:
+    """For other processes to call: who read, and what."""
+    return os.getpid(), float(dataset.voxels(index, 4)[0, 0, 0])
+
+
+def make_dataset(folder: Path, behaviours: list[str], config: PreprocessConfig = SMALL) -> Path:
+    """Preprocesses fake meshes, in this process and without `shapegan.pipeline.run.dask_pool`."""
+    return dataset_of(make_jobs(folder / "meshes", behaviours), folder, config)
+
+
+def dataset_of(jobs: list[Job], folder: Path, config: PreprocessConfig = SMALL) -> Path:
+    """The same for meshes below `folder / "meshes"` that are there."""
+    from shapegan.pipeline.dataset.manifest import opened_output, publish
+    from shapegan.pipeline.dataset.staging import finish_shard, write_part
+
+    out = folder / "dataset"
+    with opened_output(out, folder / "meshes", jobs, config) as manifest:
+        for number, job in enumerate(jobs):
+            write_part(out, number, process(job, config), config)
+        for index in range(manifest.shard_count):
+            finish_shard(out, index, manifest.shard_jobs(index), config)
+        publish(out, manifest)
+    return out
