@@ -220,7 +220,9 @@ def flood() -> None:
     }
     row = [("30 % of its area deleted", _wound(mesh, camera))]
     row += [(caption, reconstruct(field.voxels(64), camera)) for caption, field in fields.items()]
-    row.append(("a slice of the flooded field", _distances(fields["by flooding"], plane_points(0.0))))
+    row.append(
+        ("a slice of the flooded field", _distances(fields["by flooding"], plane_points(0.0)))
+    )
     save(IMAGES / "flood.png", [row])
 
 
