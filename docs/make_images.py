@@ -42,7 +42,7 @@ from shapegan.pipeline.run.progress import PreprocessProgress
 from shapegan.pipeline.samples.sample import make_sample, write_samples
 from shapegan.pipeline.samples.spoil import delete_area, flip_faces, polygon_soup
 from shapegan.pipeline.sdf.flood_fill import FloodedDistance
-from shapegan.pipeline.sdf.sampling import Field
+from shapegan.pipeline.sdf.sampling import FieldProtocol
 from shapegan.pipeline.sdf.signed_distance import SignedDistance
 from shapegan.pipeline.shell.build import Shell, build_shell
 
@@ -204,7 +204,7 @@ def caps() -> None:
     save(IMAGES / "caps.png", [row])
 
 
-def _distances(field: Field, points: NDArray[np.float32]) -> Picture:
+def _distances(field: FieldProtocol, points: NDArray[np.float32]) -> Picture:
     return draw_field(square(field.signed_distances(points)[0]))
 
 
