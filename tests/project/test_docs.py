@@ -1,6 +1,7 @@
 """The documentation matches the code: its examples run, its commands exist, its links resolve."""
 
 import dataclasses
+import itertools
 import re
 import shlex
 import shutil
@@ -42,6 +43,7 @@ def commands(text: str) -> list[list[str]]:
     """The shapegan commands of a page's blocks, in words; comments and continuations resolved."""
     shell = "\n".join(blocks(text, "sh")).replace("\\\n", " ")
     lines = [shlex.split(line, comments=True) for line in shell.splitlines()]
+    lines = [[*itertools.takewhile(lambda word: word != ">", words)] for words in lines]
     return [words[1:] for words in lines if words[:1] == ["shapegan"]]
 
 
@@ -101,10 +103,12 @@ def test_commands_in_blocks_exist_with_these_flags_and_values(page):
             command = command.commands[name]
         context = click.Context(command, info_name=name)
         values, _, _ = command.make_parser(context).parse_args(arguments)
-        for parameter in command.params:
+        # Options first: an argument's callback may look at them.
+        for parameter in sorted(command.params, key=lambda one: isinstance(one, click.Argument)):
             # The reader's folders are not here.
             if parameter.name in values and not isinstance(parameter.type, click.Path):
-                parameter.process_value(context, values[parameter.name])
+                value = parameter.process_value(context, values[parameter.name])
+                context.params[parameter.name] = value
 
 
 def test_readme_shows_each_command():
