@@ -1,7 +1,7 @@
-"""Shards -> generators -> shapes, with torch.
+"""Generators from shards, with torch.
 
-- `config`, `presets`, `default_data`: what is trained. `schedule`, `distributed`: when, and on
-  which devices.
+- `config`, `presets`, `config_file`, `default_data`: what is trained. `schedule`, `distributed`:
+  when, and on which devices.
 - `networks`: generators and critics. `streaming`: shards -> batches.
 - `recipes`: a step of training. `training`: the loop around it.
 - `shapes`: generators -> surfaces and pictures. `metrics`: scores of sets of shapes.

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import torch
 from support.folders import SHARED, needs_shared
-from support.training import CONFIGS, SHAPES, Alone, last, make_solids
+from support.training import CONFIGS, SHAPES, UndisturbedRuns, last, make_solids
 
 from shapegan.model.generation.source import (
     PUBLISHED_LEVEL,
@@ -29,8 +29,8 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def alone(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Alone:
-    return Alone(data, tmp_path_factory.mktemp("alone"))
+def alone(data: Path, tmp_path_factory: pytest.TempPathFactory) -> UndisturbedRuns:
+    return UndisturbedRuns(data, tmp_path_factory.mktemp("alone"))
 
 
 def latest(run: Path) -> Path:
@@ -143,7 +143,7 @@ def test_names_what_is_not_there(tmp_path):
 
 def test_refuses_other_files(tmp_path, alone):
     (tmp_path / "notes.txt").write_text("no weights")
-    with pytest.raises(WeightsError, match="is no file of weights, or is torn"):
+    with pytest.raises(WeightsError, match="is not a file of weights, or damaged"):
         open_source(tmp_path / "notes.txt")
     torch.save({"other": torch.zeros(1)}, tmp_path / "other.pt")
     with pytest.raises(CheckpointError, match="checkpoint format None"):
@@ -152,7 +152,7 @@ def test_refuses_other_files(tmp_path, alone):
     shutil.copytree(alone["voxel"], run)
     whole = latest(run).read_bytes()
     latest(run).write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(CheckpointError, match="or is torn"):
+    with pytest.raises(CheckpointError, match="or damaged"):
         open_source(run)
 
 
