@@ -13,7 +13,7 @@ from pathlib import Path
 
 import click
 import torch
-from support.training import CriticInput, Length, held_out, judge, oracle, table, trained_for
+from training_quality import Length, ScoredShapes, held_out, judge, oracle, table, trained_for
 
 from shapegan.model.config import Objective, Optimiser, TrainConfig
 from shapegan.model.metrics.scores import Reference
@@ -96,7 +96,7 @@ class Variant:
     settings: TrainSettings
     reference: Reference
 
-    def judged(self) -> list[CriticInput]:
+    def judged(self) -> list[ScoredShapes]:
         """Trains it in this process, on one thread."""
         torch.set_num_threads(1)
         config = VARIANTS[self.name](resolve_config("voxel", "fast", Overrides(stages=self.stages)))

@@ -45,7 +45,7 @@ class Length:
 
 
 @dataclass(frozen=True)
-class CriticInput:
+class ScoredShapes:
     """What a set of shapes is worth."""
 
     name: str
@@ -142,7 +142,7 @@ def held_out(data: Path) -> Reference:
     return Reference(clouds_of(real_shapes(dataset, split_of(dataset, "test")).surfaces, 1))
 
 
-def oracle(data: Path, reference: Reference) -> CriticInput:
+def oracle(data: Path, reference: Reference) -> ScoredShapes:
     """Training shapes in the place of generated ones: what a perfect memory would get."""
     dataset = Dataset(data)
     known = real_shapes(dataset, dataset.splits["train"][:SHAPES]).surfaces
@@ -157,7 +157,7 @@ def judge(
     steps: int = 0,
     minutes: float = 0.0,
     levels: Sequence[float] = LEVELS,
-) -> Iterator[CriticInput]:
+) -> Iterator[ScoredShapes]:
     """A row for each level; draws the shapes at level 0."""
     device = generator.latent_first.weight.device
     latents = StepRandom(1, device=device).normal(PICTURES, SHAPES, generator.config.latent)
@@ -179,19 +179,19 @@ def row(
     steps: int = 0,
     minutes: float = 0.0,
     level: float = 0.0,
-) -> CriticInput:
+) -> ScoredShapes:
     """What a set of surfaces is worth, by chamfer distance."""
     clouds = clouds_of(surfaces, 0)
     scores = reference.scores(clouds, len(surfaces) - len(clouds), earth=False)
-    return CriticInput(name, steps, minutes, level, health(surfaces), scores)
+    return ScoredShapes(name, steps, minutes, level, health(surfaces), scores)
 
 
-def table(rows: Sequence[CriticInput]) -> str:
+def table(rows: Sequence[ScoredShapes]) -> str:
     """As Markdown."""
     return markdown(HEADS, [_cells(judged) for judged in rows])
 
 
-def _cells(judged: CriticInput) -> tuple[str, ...]:
+def _cells(judged: ScoredShapes) -> tuple[str, ...]:
     chamfer = judged.scores.chamfer
     return (
         judged.name,

@@ -1,6 +1,59 @@
+"""What all tests share: Ctrl-C that works, and skips that have to be expected."""
+
+import os
+import re
 import signal
+
+import pytest
+
+SKIPS_ANYWHERE = (
+    "needs a GPU that CUDA can use",
+    "../shared/data is not there",
+    "root may write anywhere",
+    "this user may read everything",
+)
+"""Reasons to skip a test that continuous integration accepts, too."""
+
+SKIPS_AT_HOME = (
+    "there is no chromium: apt-get install chromium",
+    "the method `scan` needs OpenGL",
+    "needs the extra `cluster`",
+    "needs root, for namespaces",
+    "needs [a-z, -]*: apt-get install",
+    "only Linux ends a busy child",
+    "cannot mount a small disk here",
+)
+"""Reasons that a developer's machine may have besides; .ci/run installs what they name."""
 
 
 def pytest_configure():
-    """What runs in the background of a shell may have Ctrl-C switched off; tests send it."""
+    """Restore Ctrl-C, which a shell may switch off for what runs in its background."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def unexpected_skips(reasons, *, strict):
+    """Reasons among `reasons` that neither list names; `strict` leaves out the second list."""
+    allowed = SKIPS_ANYWHERE if strict else SKIPS_ANYWHERE + SKIPS_AT_HOME
+    return sorted(
+        {reason for reason in reasons if not any(re.search(one, reason) for one in allowed)}
+    )
+
+
+def _reason(report):
+    text = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
+    return text.removeprefix("Skipped: ")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session):
+    """Fail a run that skips a test for a reason nobody listed."""
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    reasons = [_reason(report) for report in reporter.stats.get("skipped", [])]
+    found = unexpected_skips(reasons, strict="CI" in os.environ)
+    if found:
+        reporter.write_line("")
+        for reason in found:
+            reporter.write_line(
+                f"unexpected skip, not listed in tests/conftest.py: {reason}", red=True
+            )
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED

@@ -15,7 +15,7 @@ from click.testing import CliRunner, Result
 from support.training import CONFIGS, VOXEL, Alone, assert_same_run, make_solids, quick, rows, run
 
 from shapegan.cli import main
-from shapegan.model import default_data
+from shapegan.model import presets
 from shapegan.model.config import TrainConfig, TrainConfigError
 from shapegan.model.distributed import DeviceError
 from shapegan.model.presets import preset
@@ -208,7 +208,7 @@ def test_without_data_it_says_how_to_make_some(
 
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(default_data, "preset", lambda recipe, _: CONFIGS[recipe])
+    monkeypatch.setattr(presets, "preset", lambda recipe, _: CONFIGS[recipe])
 
 
 @pytest.mark.usefixtures("small")

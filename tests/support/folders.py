@@ -1,10 +1,15 @@
-"""Folders of empty files, and the real meshes that may lie beside the checkout."""
+"""Folders of files for tests to look at."""
 
 from pathlib import Path
 
 import pytest
 
+MESHES = Path(__file__).resolve().parents[1] / "data" / "meshes"
+"""Six real meshes in ShapeNet's layout; tests/data/README.md names their artists."""
+
 SHARED = Path(__file__).resolve().parents[3] / "shared" / "data"
+"""Files that the repository does not hold: the authors' published weights, ShapeNet's taxonomy."""
+
 needs_shared = pytest.mark.skipif(not SHARED.is_dir(), reason="../shared/data is not there")
 
 

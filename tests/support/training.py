@@ -18,7 +18,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from shapegan.model import default_data
+from shapegan.model import presets
 from shapegan.model.config import Objective, Optimiser, Stage, TrainConfig
 from shapegan.model.networks.generator import GeneratorConfig
 from shapegan.model.networks.point_critic import PointCriticConfig
@@ -280,7 +280,7 @@ def main() -> None:
 
     torch.set_num_threads(1)
     trainer.EVERY = 5  # type: ignore[attr-defined]
-    default_data.preset = lambda recipe, _: CONFIGS[recipe]  # type: ignore[assignment]
+    presets.preset = lambda recipe, _: CONFIGS[recipe]  # type: ignore[assignment]
     sys.exit(command())
 
 

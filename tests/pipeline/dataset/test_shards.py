@@ -97,7 +97,7 @@ def test_layout_is_the_documented_one(tmp_path: Path) -> None:
 WRITE_ONE = """
 import sys
 from pathlib import Path
-from fakes import SMALL, make_shape
+from support.fakes import SMALL, make_shape
 from shapegan.pipeline.dataset.shards import write_shard
 write_shard(Path(sys.argv[1]), [make_shape(name, SMALL) for name in "abc"], SMALL)
 """

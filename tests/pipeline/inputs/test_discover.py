@@ -3,7 +3,7 @@ import time
 from pathlib import Path
 
 import pytest
-from support.folders import SHARED, make, needs_shared
+from support.folders import MESHES, make
 
 from shapegan.pipeline.inputs.discover import DiscoverError, Discovery, discover
 from shapegan.pipeline.schema import Job
@@ -214,13 +214,12 @@ def test_a_link_to_a_synset_is_one(shapenet: Path, tmp_path: Path) -> None:
     assert names(discover(tmp_path / "chairs")) == [f"{CHAIR}/a", f"{CHAIR}/b"]
 
 
-@needs_shared
-def test_the_shared_meshes() -> None:
-    found = discover(SHARED / "meshes")
-    assert len(found.jobs) == 35
+def test_real_meshes_in_the_layout_of_shapenet() -> None:
+    found = discover(MESHES)
+    assert len(found.jobs) == 6
     assert {job.category for job in found.jobs} == {CHAIR, SOFA, "04379243"}
     assert all(job.path.is_file() for job in found.jobs)
-    assert names(discover(SHARED / "meshes" / SOFA)) == names(discover(SHARED / "meshes", ["sofa"]))
+    assert names(discover(MESHES / SOFA)) == names(discover(MESHES, ["sofa"]))
 
 
 @pytest.mark.slow

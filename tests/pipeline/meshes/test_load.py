@@ -12,12 +12,12 @@ import pytest
 import trimesh
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from support.folders import MESHES
 
 from shapegan.pipeline.meshes.clean import clean
 from shapegan.pipeline.meshes.load import SUFFIXES, load
 from shapegan.pipeline.meshes.triangle_mesh import BadMeshError, TriangleMesh, frame_of
 
-REAL = Path(__file__).parents[4] / "shared" / "data" / "meshes"
 BOX = trimesh.creation.box((1, 2, 3))
 TRIANGLE = "v 0 0 0\nv 1 0 0\nv 0 1 0\nf 1 2 3\n"
 PLY = (
@@ -146,10 +146,10 @@ def test_size_is_no_matter(scale, tmp_path):
     assert frame.scale_cube == pytest.approx(1.5 * scale)
 
 
-@pytest.mark.parametrize("path", sorted(REAL.glob("*/*/models/*.obj"))[::4] or [None])
+@pytest.mark.parametrize(
+    "path", sorted(MESHES.glob("*/*/models/*.obj")), ids=lambda path: path.parts[-3]
+)
 def test_real_meshes_are_read_as_trimesh_reads_them(path):
-    if path is None:
-        pytest.skip("no real meshes: ../shared/data/meshes is not there")
     ours = load(path)
     check(ours)
     theirs = trimesh.load_mesh(path, process=False, skip_materials=True)
