@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from shapegan.pipeline.samples.bricks import (
+from shapegan.pipeline.samples.parts import (
     Parts,
     beam,
     box,

@@ -24,13 +24,13 @@ class Pose:
     origin: Array
     """(3,)."""
 
-    def to_own(self, points: Array) -> Array:
+    def to_local(self, points: Array) -> Array:
         """Points (N, 3) in the primitive's frame."""
         own: Array = (points - self.origin) @ self.rotation
         return own
 
-    def from_own(self, points: Array) -> Array:
-        """Inverse of `to_own`."""
+    def from_local(self, points: Array) -> Array:
+        """Inverse of `to_local`."""
         shared: Array = points @ self.rotation.T + self.origin
         return shared
 
@@ -50,19 +50,19 @@ class Prism:
     rounding: float = 0.0
 
     @property
-    def thin(self) -> bool:
+    def is_sheet(self) -> bool:
         """Whether it has no inside."""
         return self.height == 0.0 and self.rounding == 0.0
 
     @property
-    def reach(self) -> float:
+    def bounding_radius(self) -> float:
         """Radius of a ball around the origin that holds all of it."""
         corner = np.linalg.norm(self.outline, axis=1).max()
         return float(np.hypot(corner, self.height / 2) + self.rounding)
 
     def distance(self, points: Array) -> Array:
         """Signed distances (N,) at points (N, 3), negative inside."""
-        own = self.pose.to_own(points)
+        own = self.pose.to_local(points)
         across = polygon_distance(own[:, [0, 2]], self.outline)
         along = np.abs(own[:, 1]) - self.height / 2
         outside = np.hypot(np.maximum(across, 0), np.maximum(along, 0))
@@ -84,12 +84,12 @@ class Turned:
     """Of the arc, in radians; half of it to each side of the z axis."""
 
     @property
-    def thin(self) -> bool:
+    def is_sheet(self) -> bool:
         """Whether it has no inside."""
         return len(self.profile) == 2
 
     @property
-    def reach(self) -> float:
+    def bounding_radius(self) -> float:
         """Radius of a ball around the origin that holds all of it."""
         return float(np.linalg.norm(self.profile, axis=1).max())
 
@@ -100,7 +100,7 @@ class Turned:
 
     def distance(self, points: Array) -> Array:
         """Signed distances (N,) at points (N, 3); within an arc, at most as deep as it is."""
-        x, y, z = self.pose.to_own(points).T
+        x, y, z = self.pose.to_local(points).T
         radius = np.hypot(x, z)
         if self.whole:
             return polygon_distance(np.stack([radius, y], axis=1), self.profile, on_axis=False)
@@ -127,18 +127,18 @@ class Rod:
     """Radius of the other."""
 
     @property
-    def thin(self) -> bool:
+    def is_sheet(self) -> bool:
         """Whether it has no inside."""
         return False
 
     @property
-    def reach(self) -> float:
+    def bounding_radius(self) -> float:
         """Radius of a ball around the origin that holds all of it."""
         return max(self.start, self.length + self.end)
 
     def distance(self, points: Array) -> Array:
         """Signed distances (N,) at points (N, 3), negative inside."""
-        x, y, z = self.pose.to_own(points).T
+        x, y, z = self.pose.to_local(points).T
         radius = np.hypot(x, z)
         # The line that touches both balls has the unit normal (across, up) in the (radius, y)
         # plane; what lies before or past the points where it touches belongs to a ball.

@@ -13,19 +13,19 @@ import numpy as np
 
 from shapegan.pipeline.files import OutputError, write_text
 from shapegan.pipeline.meshes.triangle_mesh import TriangleMesh
-from shapegan.pipeline.samples.bricks import Parts
 from shapegan.pipeline.samples.chairs import chair
-from shapegan.pipeline.samples.kinds import KINDS
-from shapegan.pipeline.samples.planes import plane
-from shapegan.pipeline.samples.sofas import sofa
-from shapegan.pipeline.samples.solid import Solid
-from shapegan.pipeline.samples.spoil import (
+from shapegan.pipeline.samples.defects import (
     cut_holes,
     double_walls,
     flip_faces,
     inner_copy,
     tear_seams,
 )
+from shapegan.pipeline.samples.kinds import KINDS
+from shapegan.pipeline.samples.parts import Parts
+from shapegan.pipeline.samples.planes import plane
+from shapegan.pipeline.samples.sofas import sofa
+from shapegan.pipeline.samples.solid import Solid
 from shapegan.pipeline.samples.tables import table
 
 TOLERANCE = 4e-4

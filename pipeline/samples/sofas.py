@@ -4,16 +4,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from shapegan.pipeline.samples.bricks import (
+from shapegan.pipeline.samples.parts import (
     Parts,
     arc,
-    bent,
-    both,
+    both_sides,
     box,
     lathe,
     post,
     rod,
     rotation,
+    rounded_path,
     tube,
 )
 
@@ -109,7 +109,7 @@ def _metal(frame: Frame, seats: int, rng: np.random.Generator) -> Parts:
     """Cushions in a frame of tubes."""
     thick, x, z = rng.uniform(0.018, 0.026), frame.width / 2 + 0.04, frame.depth / 2
     path = [(x, thick, -z), (x, frame.arm_top, -z), (x, frame.arm_top, z), (x, thick, z)]
-    parts = [part for side in both(path) for part in tube(bent(side, 0.08), thick)]
+    parts = [part for side in both_sides(path) for part in tube(rounded_path(side, 0.08), thick)]
     low = frame.seat - 0.2
     parts += [rod((-x, low, j), (x, low, j), thick) for j in (-z, 0.0, z)]
     parts += [rod((i * x, low, -z), (i * x, low, z), thick) for i in (-1, 1)]

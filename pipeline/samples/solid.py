@@ -9,8 +9,8 @@ import numpy as np
 
 from shapegan.pipeline.files import read_text
 from shapegan.pipeline.meshes.triangle_mesh import TriangleMesh
+from shapegan.pipeline.samples.defects import join
 from shapegan.pipeline.samples.primitives import Array, Pose, Primitive, Prism, Rod, Turned
-from shapegan.pipeline.samples.spoil import join
 from shapegan.pipeline.samples.tessellate import tessellate
 
 FORMAT = 1
@@ -61,7 +61,7 @@ class Solid:
         nearest = np.full(len(points), np.inf)
         for primitive in primitives:
             # No primitive is nearer than the ball that holds it.
-            ball = np.linalg.norm(own - primitive.pose.origin, axis=1) - primitive.reach
+            ball = np.linalg.norm(own - primitive.pose.origin, axis=1) - primitive.bounding_radius
             near = ball < nearest
             nearest[near] = np.minimum(nearest[near], primitive.distance(own[near]))
         return nearest * self.scale

@@ -5,11 +5,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from shapegan.pipeline.samples.bricks import (
+from shapegan.pipeline.samples.parts import (
     Parts,
     beam,
-    bent,
-    both,
+    both_sides,
     box,
     disc,
     lathe,
@@ -18,6 +17,7 @@ from shapegan.pipeline.samples.bricks import (
     plate,
     post,
     rod,
+    rounded_path,
     tube,
 )
 from shapegan.pipeline.samples.primitives import Primitive
@@ -137,7 +137,7 @@ def _baluster(top: Top, rng: np.random.Generator) -> Parts:
         way = np.array([np.sin(angle), 0, np.cos(angle)])
         rise = np.array([[0, 0.18, 0], [0, 0.16, 0], [0, 0.025, 0]])
         path = list(rise + np.outer([0, 0.6 * foot, 1.3 * foot], way))
-        parts += tube(bent(path, 0.1), 0.025)
+        parts += tube(rounded_path(path, 0.1), 0.025)
     return parts
 
 
@@ -192,7 +192,7 @@ def _sled(top: Top, rng: np.random.Generator) -> Parts:
     x, z = top.corners(0.08)[-1]
     slant = rng.uniform(0.0, 0.06)
     path = [(x - slant, top.bottom, -z), (x, thick, -z), (x, thick, z), (x - slant, top.bottom, z)]
-    parts = [part for side in both(path) for part in tube(bent(side, 0.07), thick)]
+    parts = [part for side in both_sides(path) for part in tube(rounded_path(side, 0.07), thick)]
     if rng.random() < 0.5:
         parts.append(rod((-x, thick, 0), (x, thick, 0), thick))
     return parts

@@ -28,9 +28,9 @@ def tessellate(primitive: Primitive, tolerance: float) -> TriangleMesh:
     else:
         vertices, faces = _rod(primitive, tolerance)
     vertices, faces = _merged(vertices, faces)
-    if not primitive.thin and _volume(vertices, faces) < 0:
+    if not primitive.is_sheet and _volume(vertices, faces) < 0:
         faces = faces[:, ::-1]
-    return TriangleMesh(primitive.pose.from_own(vertices), faces.astype(np.int32))
+    return TriangleMesh(primitive.pose.from_local(vertices), faces.astype(np.int32))
 
 
 def arc_steps(radius: float, angle: float, tolerance: float) -> int:
@@ -43,7 +43,7 @@ def arc_steps(radius: float, angle: float, tolerance: float) -> int:
 def _prism(prism: Prism, tolerance: float) -> tuple[Array, NDArray[np.intp]]:
     """Rings of directions around the outline's corners, from the bottom up, and two lids."""
     outline = prism.outline
-    if prism.thin:
+    if prism.is_sheet:
         flat = np.insert(outline, 1, 0, axis=1)
         return flat, _fan(np.arange(len(outline)))
     if _shoelace(outline) < 0:
@@ -81,12 +81,12 @@ def _turned(turned: Turned, tolerance: float) -> tuple[Array, NDArray[np.intp]]:
     steps = max(arc_steps(float(turned.profile[:, 0].max()), turned.angle, tolerance), 3)
     number, vertices = _rings(turned.profile, steps, turned.angle, turned.whole)
     ahead = np.roll(number, -1, axis=0)
-    if turned.thin:
+    if turned.is_sheet:
         number, ahead = number[:1], ahead[:1]
     if turned.whole:
         return vertices, _quads(number, np.roll(number, -1, axis=1), ahead)
     sides = _quads(number[:, :-1], number[:, 1:], ahead[:, :-1])
-    if turned.thin:
+    if turned.is_sheet:
         return vertices, sides
     return vertices, np.concatenate([sides, _fan(number[:, 0]), _fan(number[:, -1])[:, ::-1]])
 

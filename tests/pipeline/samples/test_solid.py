@@ -5,7 +5,7 @@ import pytest
 from scipy.spatial import cKDTree
 from support import shapes
 
-from shapegan.pipeline.samples.bricks import arc, box, disc, lathe, plate, rod
+from shapegan.pipeline.samples.parts import arc, box, disc, lathe, plate, rod
 from shapegan.pipeline.samples.solid import Solid, SolidError, load_solid
 
 SOLID = Solid(

@@ -32,7 +32,7 @@ def rotation(x: float = 0.0, y: float = 0.0, z: float = 0.0) -> Array:
     return turned
 
 
-def along(start: Point, end: Point) -> tuple[Pose, float]:
+def frame_along(start: Point, end: Point) -> tuple[Pose, float]:
     """A frame at the start whose y axis points to the end, and how far that is."""
     way = np.subtract(end, start).astype(np.float64)
     length = float(np.linalg.norm(way))
@@ -65,22 +65,22 @@ def plate(
 
 def beam(start: Point, end: Point, width: float, depth: float | None = None) -> Prism:
     """A square or rectangular bar from point to point."""
-    pose, length = along(start, end)
+    pose, length = frame_along(start, end)
     x, z = width / 2, (width if depth is None else depth) / 2
-    center = pose.from_own(np.array([[0, length / 2, 0]]))[0]
+    center = pose.from_local(np.array([[0, length / 2, 0]]))[0]
     return plate([[-x, -z], [x, -z], [x, z], [-x, z]], length, center, turn=pose.rotation)
 
 
 def post(start: Point, end: Point, radius: float, end_radius: float | None = None) -> Turned:
     """A round bar with flat ends, tapered or not."""
-    pose, length = along(start, end)
+    pose, length = frame_along(start, end)
     last = radius if end_radius is None else end_radius
     return Turned(pose, np.array([[0, 0], [radius, 0], [last, length], [0, length]], np.float64))
 
 
 def rod(start: Point, end: Point, radius: float, end_radius: float | None = None) -> Rod:
     """A round bar with round ends, tapered or not."""
-    pose, length = along(start, end)
+    pose, length = frame_along(start, end)
     return Rod(pose, length, float(radius), float(radius if end_radius is None else end_radius))
 
 
@@ -89,7 +89,7 @@ def tube(points: Iterable[Point], radius: float) -> Parts:
     return [rod(a, b, radius) for a, b in pairwise(points)]
 
 
-def bent(points: Sequence[Point], radius: float, steps: int = 3) -> list[Array]:
+def rounded_path(points: Sequence[Point], radius: float, steps: int = 3) -> list[Array]:
     """Rounds the corners of a path off: quadratic curves that begin `radius` before each."""
     path = [np.array(p, np.float64) for p in points]
     found = [path[0]]
@@ -105,7 +105,7 @@ def bent(points: Sequence[Point], radius: float, steps: int = 3) -> list[Array]:
 
 def lathe(profile: Outline, origin: Point, up: Point = (0.0, 1.0, 0.0)) -> Turned:
     """A profile (P, 2) of (radius, height) turned around an axis."""
-    pose, _ = along(origin, np.add(origin, up))
+    pose, _ = frame_along(origin, np.add(origin, up))
     return Turned(pose, np.array(profile, np.float64))
 
 
@@ -148,7 +148,7 @@ def mirrored(first: Iterable[Point]) -> list[tuple[Array, Array]]:
     return [(p * [-1, 1, 1], p) for p in right]
 
 
-def both(points: Sequence[Point]) -> list[list[Array]]:
+def both_sides(points: Sequence[Point]) -> list[list[Array]]:
     """A path, and the same on the other side of x = 0."""
     pairs = mirrored(points)
     return [[left for left, _ in pairs], [right for _, right in pairs]]

@@ -132,22 +132,22 @@ def polygon_soup(mesh: TriangleMesh) -> TriangleMesh:
     )
 
 
-def spoil_all(mesh: TriangleMesh, rng: np.random.Generator) -> TriangleMesh:
+def add_all_defects(mesh: TriangleMesh, rng: np.random.Generator) -> TriangleMesh:
     """Does all of it at once: inner copies, holes, doubled walls, flipped faces, as a soup."""
     for step in (inner_copy, delete_area, double_walls, flip_faces):
         mesh = step(mesh, rng)
     return polygon_soup(mesh)
 
 
-Spoiling: TypeAlias = Callable[[TriangleMesh, np.random.Generator], TriangleMesh]
+Defect: TypeAlias = Callable[[TriangleMesh, np.random.Generator], TriangleMesh]
 
-SPOILINGS: dict[str, Spoiling] = {
+DEFECTS: dict[str, Defect] = {
     "flipped": flip_faces,
     "holes": delete_area,
     "doubled": double_walls,
     "inner": inner_copy,
     "soup": lambda mesh, _: polygon_soup(mesh),
-    "all": spoil_all,
+    "all": add_all_defects,
 }
 """By the names that benchmarks and tests use."""
 
