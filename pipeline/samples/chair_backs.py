@@ -19,7 +19,7 @@ from shapegan.pipeline.samples.parts import (
 
 
 def _vertical(seat: Seat, thick: float) -> Parts:
-    """The two posts of a back."""
+    """Two posts of a back."""
     x = seat.width / 2 - thick
     return [
         beam(seat.on_back(i * x, -0.05), seat.on_back(i * x, seat.back), thick) for i in (-1, 1)
@@ -60,7 +60,7 @@ def _ladder(seat: Seat, rng: np.random.Generator) -> tuple[Parts, Parts]:
 
 
 def _wrapped(seat: Seat, rng: np.random.Generator) -> tuple[Parts, Parts]:
-    """A curved shell around the sitter, held by spindles or down to the seat."""
+    """Curved shell around the sitter, on spindles or down to the seat."""
     radius, thick = seat.width / 2, rng.uniform(0.026, 0.045)
     angle = rng.uniform(130, 230)
     center = np.array([0, seat.top, seat.depth / 2 - radius + 0.01])
@@ -79,7 +79,7 @@ def _wrapped(seat: Seat, rng: np.random.Generator) -> tuple[Parts, Parts]:
 
 
 def _hoop(seat: Seat, rng: np.random.Generator) -> tuple[Parts, Parts]:
-    """A Windsor back: a bow and the spindles below it."""
+    """Windsor back: a bow with spindles below it."""
     half, rise = seat.width / 2 - 0.03, seat.back
     corner = rng.uniform(2.0, 3.5)
     angle = np.linspace(0, np.pi, 19)
@@ -94,7 +94,7 @@ def _hoop(seat: Seat, rng: np.random.Generator) -> tuple[Parts, Parts]:
 
 
 def _medallion(seat: Seat, rng: np.random.Generator) -> tuple[Parts, Parts]:
-    """A round or oval back on two stiles."""
+    """Round back on two stiles."""
     radius = min(seat.width, seat.back) * rng.uniform(0.42, 0.5)
     center = seat.on_back(0, seat.back - radius + 0.05)
     normal = seat.on_back(0, 0, 1) - seat.on_back(0, 0)
@@ -106,7 +106,7 @@ def _medallion(seat: Seat, rng: np.random.Generator) -> tuple[Parts, Parts]:
 
 
 def _padded(seat: Seat, rng: np.random.Generator) -> tuple[Parts, Parts]:
-    """An upholstered back with a head rest, or a low one on a bar."""
+    """Upholstered back: a low one on a bar, or a high one with a head rest."""
     turn = rotation(x=seat.lean)
     thick = rng.uniform(0.06, 0.1)
     if rng.random() < 0.5:

@@ -1,4 +1,4 @@
-"""Seat of a chair: measures that all of its parts share."""
+"""Seat of a chair: the dimensions shared by all of its parts."""
 
 from dataclasses import dataclass
 
@@ -9,7 +9,7 @@ from shapegan.pipeline.samples.primitives import Array
 
 @dataclass(frozen=True)
 class Seat:
-    """Measures that the parts of one chair share, in metres."""
+    """Dimensions shared by the parts of one chair, in metres."""
 
     width: float
     depth: float
@@ -17,9 +17,9 @@ class Seat:
     """Height of the seat's upper side."""
     thickness: float
     back: float
-    """How far the back rises above the seat."""
+    """Length of the back above the seat."""
     lean: float
-    """Of the back, in degrees."""
+    """Backward tilt of the back, in degrees."""
 
     @property
     def bottom(self) -> float:
@@ -27,7 +27,7 @@ class Seat:
         return self.top - self.thickness
 
     def on_back(self, x: float, rise: float, ahead: float = 0.0) -> Array:
-        """A point of the back's middle plane: `rise` along it, `ahead` of it to the front."""
+        """Point (3,) at `rise` along the back's middle plane, `ahead` in front of it."""
         lean = np.radians(self.lean)
         z = self.depth / 2 - 0.03 + rise * np.sin(lean) - ahead * np.cos(lean)
         return np.array([x, self.top + rise * np.cos(lean) + ahead * np.sin(lean), z])

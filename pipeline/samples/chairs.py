@@ -1,4 +1,4 @@
-"""Designs of chairs: a base, a seat, a back and perhaps arms, each of several kinds."""
+"""Designs of chairs: a base, a seat, a back and sometimes arms, each of several kinds."""
 
 from collections.abc import Callable
 
@@ -24,7 +24,7 @@ from shapegan.pipeline.samples.parts import (
 
 
 def chair(rng: np.random.Generator, number: int) -> tuple[Parts, Parts]:
-    """A chair's solid parts and its bare sheets; 40 numbers go through all bases and backs."""
+    """Solid parts and bare sheets of a chair; 40 numbers cover all pairs of base and back."""
     seat = Seat(
         width=rng.uniform(0.42, 0.58),
         depth=rng.uniform(0.42, 0.54),
