@@ -113,7 +113,7 @@ def _read_csv(path: Path, text: str) -> Iterator[SplitEntry]:
 class _Columns(NamedTuple):
     """Positions of the columns of a CSV file."""
 
-    count: int
+    width: int
     mesh: int
     split: int
     category: int | None
@@ -137,8 +137,8 @@ def _columns(header: Sequence[str], path: Path) -> _Columns:
 
 def _csv_entry(row: Sequence[str], columns: _Columns, location: str) -> SplitEntry:
     cells = [cell.strip() for cell in row]
-    if len(cells) != columns.count:
-        raise DiscoverError(f"{location}: expected {columns.count} cells, got {len(cells)}")
+    if len(cells) != columns.width:
+        raise DiscoverError(f"{location}: expected {columns.width} cells, got {len(cells)}")
     mesh = cells[columns.mesh]
     if not mesh:
         raise DiscoverError(f"{location}: the mesh's name is empty")
