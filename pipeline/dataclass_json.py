@@ -1,6 +1,7 @@
 """Conversion of dataclasses from and to plain values, such as those of JSON and YAML files.
 
-Fields may be bool, int, float, str, None, dataclasses, unions, and tuples, lists and dicts of them.
+Fields may be bool, int, float, str, literals, None, dataclasses, unions, and tuples, lists and
+dicts of them.
 """
 
 import dataclasses
@@ -142,7 +143,7 @@ class Reader:
             return self._convert_mapping(hint, value, path)
         if isinstance(value, list | tuple):
             return self._convert_list(hint, value, path)
-        if Any in members or type(value) in members:
+        if Any in members or type(value) in members or value in _literals(members):
             return value
         if float in members and not isinstance(value, bool):
             if isinstance(value, int):
@@ -211,6 +212,12 @@ def members_of(hint: Any) -> tuple[Any, ...]:
     return (hint,)
 
 
+def _literals(members: Iterable[Any]) -> list[Any]:
+    """Values of the literal types among the members."""
+    literal_types = (one for one in members if typing.get_origin(one) is typing.Literal)
+    return [value for one in literal_types for value in typing.get_args(one)]
+
+
 def item_types(member: Any, count: int) -> tuple[Any, ...]:
     """Types of the items of a tuple or list type that holds `count` of them."""
     arguments = typing.get_args(member)
@@ -243,6 +250,8 @@ def unknown_message(unknown: Iterable[str], known: Iterable[str]) -> str:
 def _expected(member: Any) -> str:
     if dataclasses.is_dataclass(member) and isinstance(member, type):
         return f"settings of {member.__name__}"
+    if typing.get_origin(member) is typing.Literal:
+        return " or ".join(str(value) for value in typing.get_args(member))
     return _EXPECTED.get(typing.get_origin(member) or member, str(member))
 
 

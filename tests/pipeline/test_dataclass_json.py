@@ -1,5 +1,6 @@
 import json
 from dataclasses import dataclass, field
+from typing import Literal
 
 import pytest
 from hypothesis import given
@@ -45,6 +46,7 @@ class Settings:
     limit: int | None = None
     label: str | None = None
     quick: bool = False
+    order: Literal["up", "down"] = "up"
     counts: dict[str, int] = field(default_factory=dict)
     names: list[str] = field(default_factory=list)
 
@@ -65,6 +67,7 @@ settings_strategy = st.builds(
     limit=st.none() | st.integers(),
     label=st.none() | st.text(),
     quick=st.booleans(),
+    order=st.sampled_from(["up", "down"]),
     counts=st.dictionaries(st.text(), st.integers(), max_size=3),
     names=st.lists(st.text(), max_size=3),
 )
@@ -91,6 +94,7 @@ def test_fields_left_out_keep_their_defaults():
         ({"name": 3}, "name: got 3, takes text"),
         ({"name": "a", "limit": 1.5}, "limit: got 1.5, takes a whole number or none"),
         ({"name": "a", "limit": True}, "limit: got True, takes a whole number or none"),
+        ({"name": "a", "order": "left"}, "order: got 'left', takes up or down"),
         ({"name": "a", "quick": 1}, "quick: got 1, takes true or false"),
         ({"name": "a", "pair": [1, "x"]}, "pair.1: got 'x', takes a number"),
         ({"name": "a", "pair": [1, None]}, "pair.1: got None, takes a number"),
@@ -125,7 +129,7 @@ def test_unknown_names_without_a_near_one_get_the_list_of_known_ones():
         from_plain(Settings, {"name": "a", "zzz": 1, "quik": 2}, SettingError)
     assert str(error.value) == (
         "unknown settings: quik (did you mean quick?), zzz; there are name, steps, brush, pair,"
-        " limit, label, quick, counts, names"
+        " limit, label, quick, order, counts, names"
     )
 
 

@@ -29,8 +29,8 @@ from shapegan.model.training.checkpoint import Checkpoint, latest_checkpoint, lo
 from shapegan.model.training.trainer import TrainSettings
 from shapegan.pipeline import schema
 from shapegan.pipeline.config import PreprocessConfig
-from shapegan.pipeline.dataset.manifest import opened_output, publish
-from shapegan.pipeline.dataset.staging import finish_shard, write_part
+from shapegan.pipeline.dataset.output import open_output, publish
+from shapegan.pipeline.dataset.staging import finish_shard, write_staged
 from shapegan.pipeline.schema import Job, MeshReport, Outcome, Points, Shape
 
 SHAPES = 8
@@ -109,10 +109,10 @@ def make_solids(folder: Path, shapes: int = SHAPES, config: PreprocessConfig = S
         path.touch()
         split = "train" if number < shapes else "val"
         jobs.append(Job(path.stem, "solids", path, path.name, split))
-    with opened_output(out, meshes, jobs, config) as manifest:
+    with open_output(out, meshes, jobs, config) as manifest:
         for number, job in enumerate(jobs):
             report = MeshReport(job.id, job.category, job.relative, "ok", split=job.split)
-            write_part(out, number, Outcome(report, make_shape(number, config)), config)
+            write_staged(out, number, Outcome(report, make_shape(number, config)), config)
         for index in range(manifest.shard_count):
             finish_shard(out, index, manifest.shard_jobs(index), config)
         publish(out, manifest)
@@ -158,7 +158,7 @@ CONFIGS = {"voxel": VOXEL, "point": POINT, "refined": REFINED, "autodecoder": AU
 
 
 @dataclass
-class Told:
+class RecordingReporter:
     """A reporter that keeps what it is told."""
 
     stages: list[tuple[int, int, int | None]] = field(default_factory=list)
@@ -177,12 +177,12 @@ class Told:
 
 def quick(data: Path, run: Path, steps: int | None = None, **settings: Any) -> TrainSettings:
     """Settings of a run on this CPU without pictures."""
-    return TrainSettings(data, run, "cpu", budget=Budget(steps), previews=0, **settings)
+    return TrainSettings(data, run, "cpu", budget=Budget(steps), preview_shapes=0, **settings)
 
 
 def run(config: TrainConfig, settings: TrainSettings) -> Checkpoint:
     """Trains and gives the last checkpoint."""
-    trainer.train(config, settings, Told())
+    trainer.train(config, settings, RecordingReporter())
     return last(settings.run)
 
 
@@ -225,7 +225,7 @@ def assert_same_state(left: Any, right: Any, tolerance: float = 0.0) -> None:
             assert value == others[name], name
 
 
-class Alone(dict[str, Path]):
+class UndisturbedRuns(dict[str, Path]):
     """Runs of `CONFIGS` that nothing disturbs, by name: made when they are first asked for."""
 
     def __init__(self, data: Path, folder: Path) -> None:
@@ -279,7 +279,7 @@ def main() -> None:
     from shapegan.cli import main as command
 
     torch.set_num_threads(1)
-    trainer.EVERY = 5  # type: ignore[attr-defined]
+    trainer.STEPS_PER_ROW = 5  # type: ignore[attr-defined]
     presets.preset = lambda recipe, _: CONFIGS[recipe]  # type: ignore[assignment]
     sys.exit(command())
 

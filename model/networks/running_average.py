@@ -1,0 +1,46 @@
+"""Running average of a generator's weights, which gives better shapes (Yazici et al. 2018)."""
+
+import copy
+from typing import Any
+
+import torch
+
+from shapegan.model.networks.generator import Generator
+
+
+class RunningAverage:
+    """Exponential moving average of a generator's weights.
+
+    Args:
+        generator: The generator in training.
+        halflife: Updates after which half of the past is forgotten; 0: the average is the
+            generator itself.
+    """
+
+    def __init__(self, generator: Generator, halflife: float) -> None:
+        self.module = generator
+        self._decay = 0.0
+        self._updates = 0
+        if halflife:
+            self.module = copy.deepcopy(generator).requires_grad_(False)
+            self._decay = 0.5 ** (1 / halflife)
+
+    @torch.no_grad()
+    def update(self, generator: Generator) -> None:
+        """Add the generator's present weights to the average."""
+        if self.module is generator:
+            return
+        # The decay grows from 0.18, because the initial weights would last for many half-lives.
+        self._updates += 1
+        decay = min(self._decay, (1 + self._updates) / (10 + self._updates))
+        for mean, now in zip(self.module.parameters(), generator.parameters(), strict=True):
+            mean.lerp_(now, 1 - decay)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Weights of the average, and the number of its updates."""
+        return {"updates": self._updates, "weights": self.module.state_dict()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Restore what `state_dict` gave."""
+        self._updates = state["updates"]
+        self.module.load_state_dict(state["weights"])
