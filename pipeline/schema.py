@@ -146,9 +146,9 @@ class MeshReport:
     shard: int | None = None
     row: int | None = None
     method: str = ""
-    """Method that found the signs: `winding`, `flood` or `scan`. Additions to `winding` are appended, in
-    this order: `+sheets` (sheets got a thickness), `+thin` (thin parts were thickened), `+caps`
-    (wide openings were capped)."""
+    """Method that found the signs: `winding`, `flood` or `scan`. Additions to `winding` are
+    appended, in this order: `+sheets` (sheets got a thickness), `+thin` (thin parts were
+    thickened), `+caps` (wide openings were capped)."""
     faces: int | None = None
     """Triangles as read, before cleaning."""
     inside_fraction: float | None = None

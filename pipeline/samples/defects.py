@@ -13,7 +13,9 @@ from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
+from shapegan.pipeline.arrays import lengths
 from shapegan.pipeline.meshes.triangle_mesh import TriangleMesh
+from shapegan.pipeline.triangles import areas, cross_products
 
 Array: TypeAlias = NDArray[np.float64]
 
@@ -45,7 +47,7 @@ def delete_area(mesh: TriangleMesh, rng: np.random.Generator, share: float = 0.0
     A face larger than what may still be deleted is skipped, so a mesh of few large faces may lose
     nothing. Faces that define the bounding box stay.
     """
-    area = face_areas(mesh)
+    area = areas(mesh.vertices[mesh.faces])
     remaining = share * area.sum()
     outermost = _outermost(mesh)
     keep = np.ones(len(mesh.faces), bool)
@@ -95,7 +97,7 @@ def cut_holes(
     The longest side of a hole is at most `size` times that of the mesh's bounding box, and at most
     half that of its face.
     """
-    area = face_areas(mesh)
+    area = areas(mesh.vertices[mesh.faces])
     count = min(count, int((area > 0).sum()))
     chosen = np.sort(rng.choice(len(area), count, replace=False, p=area / area.sum()))
     outer = mesh.vertices[mesh.faces[chosen]]
@@ -161,13 +163,6 @@ def join(meshes: list[TriangleMesh]) -> TriangleMesh:
         np.concatenate([mesh.vertices for mesh in meshes]),
         np.concatenate(shifted).astype(np.int32),
     )
-
-
-def face_areas(mesh: TriangleMesh) -> Array:
-    """Area of each face: (F,), in the mesh's units squared."""
-    a, b, c = np.moveaxis(mesh.vertices[mesh.faces], 1, 0)
-    areas: Array = np.linalg.norm(np.cross(b - a, c - a), axis=1) / 2
-    return areas
 
 
 def face_components(mesh: TriangleMesh) -> NDArray[np.intp]:
@@ -261,9 +256,8 @@ def _points_inside(triangles: Array, rng: np.random.Generator) -> Array:
 
     Those farthest from the component's corners come first.
     """
-    a, b, c = np.moveaxis(triangles, 1, 0)
-    normal = np.cross(b - a, c - a)
-    length = np.linalg.norm(normal, axis=1)
+    normal = cross_products(triangles)
+    length = lengths(normal)
     if not length.any():
         return np.empty((0, 3))
     chosen = rng.choice(len(triangles), _CENTERS, p=length / length.sum())
