@@ -203,7 +203,7 @@ def test_a_soup_shares_no_vertex(mesh):
     assert len(np.unique(soup.faces)) == 3 * len(mesh.faces) == len(soup.vertices)
 
 
-def test_all_of_it_is_all_of_it():
+def test_all_defects_are_added_at_once():
     mesh = mesh_of("ball")
     spoilt = defects.add_all_defects(mesh, rng())
     assert len(spoilt.vertices) == 3 * len(spoilt.faces)

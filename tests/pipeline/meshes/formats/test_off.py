@@ -71,7 +71,7 @@ def test_files_of_all_sorts(text):
         ),
     ],
 )
-def test_what_is_wrong_is_said(text, message):
+def test_messages_name_the_fault(text, message):
     with pytest.raises(FormatError) as error:
         read_off(text.encode())
     assert str(error.value) == message

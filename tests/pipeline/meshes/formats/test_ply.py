@@ -169,7 +169,7 @@ GOOD = write("ascii", [xyz(), indices()])
         ),
     ],
 )
-def test_what_is_wrong_is_said(data, message):
+def test_messages_name_the_fault(data, message):
     with pytest.raises(FormatError) as error:
         read_ply(data)
     assert str(error.value) == message
