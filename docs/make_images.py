@@ -40,8 +40,8 @@ from shapegan.pipeline.queries.winding import WindingField
 from shapegan.pipeline.run.plan import RunSettings
 from shapegan.pipeline.run.preprocess import preprocess
 from shapegan.pipeline.run.progress import PreprocessProgress
+from shapegan.pipeline.samples.defects import delete_area, flip_faces, polygon_soup
 from shapegan.pipeline.samples.sample import make_sample, write_samples
-from shapegan.pipeline.samples.spoil import delete_area, flip_faces, polygon_soup
 from shapegan.pipeline.sdf.flood_fill import FloodedDistance
 from shapegan.pipeline.sdf.sampling import FieldProtocol
 from shapegan.pipeline.sdf.signed_distance import SignedDistance

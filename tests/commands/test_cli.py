@@ -154,7 +154,7 @@ def test_which_meshes_are_taken(meshes: Path, tmp_path: Path, asked: dict[str, A
         ("Chairs/b", "Chairs", "test"),
         ("lamps/a", "lamps", "train"),
     ]
-    assert "meshes in no split, so left out: 2, such as sofas/a\n" in result.stderr
+    assert "meshes left out because no split lists them: 2, such as sofas/a\n" in result.stderr
     assert "meshes of the split files in other categories: 1, such as couch/a\n" in result.stderr
 
 
@@ -168,7 +168,7 @@ def test_an_input_that_does_not_fit_is_one_line(meshes: Path, tmp_path: Path) ->
     check_one_line(preprocess(meshes, "--out", "x", "--category", "chiar"), "no category 'chiar'")
     check_one_line(preprocess(tmp_path / "shapenet" / "mesh0.obj", "--out", "x"), "is a file")
     make(meshes, "mesh0.stl")
-    check_one_line(preprocess(meshes, "--out", "x"), "mesh0.obj and mesh0.stl", "leave one of them")
+    check_one_line(preprocess(meshes, "--out", "x"), "mesh0.obj and mesh0.stl", "remove or rename")
     check_one_line(preprocess(make(tmp_path / "empty", "a.txt"), "--out", "x"), "no meshes in")
 
 
@@ -190,7 +190,7 @@ def test_workers_fit_cores_and_memory(monkeypatch: pytest.MonkeyPatch) -> None:
         (["/no/such/folder", "--out", "x"], "does not exist"),
         ([__file__, "--out", "x"], "is a file"),
         ([".", "--out", "x", "--limit", "0"], "0 is not in the range"),
-        ([".", "--out", "x", "--splits", "nowhere.csv"], "no such file, nor are these fractions"),
+        ([".", "--out", "x", "--splits", "nowhere.csv"], "neither an existing file nor fractions"),
         ([".", "--out", "x", "--splits", "0.5,0.1,0.1"], "add up to 1, got 0.7"),
         ([".", "--out", "x", "--resolutions", "8,many"], "takes whole numbers with commas"),
         ([".", "--out", "x", "--resolutions", "1"], "resolutions: got (1,), takes 2 to 1024"),
