@@ -1,4 +1,4 @@
-"""The command `shapegan`; what it does is in `commands`, a module for each."""
+"""The command `shapegan`; each of its commands is a module in `shapegan.commands`."""
 
 import click
 
@@ -18,7 +18,7 @@ from shapegan.commands.view import view
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="shapegan")
 def main() -> None:
-    """Meshes to signed distance shards, shards to generators of 3D shapes."""
+    """Turn meshes into signed distances, and train generators of 3D shapes on them."""
 
 
 for _command in (

@@ -9,8 +9,9 @@ from pathlib import Path
 from shapegan.model.config import TrainConfig
 from shapegan.model.training.checkpoint import latest_checkpoint
 from shapegan.model.training.run_folder import CONFIG_NAME, METRICS_NAME, RunFolderError
-from shapegan.pipeline.dataset.status import age, is_locked
+from shapegan.pipeline.dataset.status import age
 from shapegan.pipeline.files import read_text
+from shapegan.pipeline.folder_lock import is_locked
 
 LOSSES = ("distance", "penalty", "critic_loss", "generator_loss", "loss")
 _ROWS = 10

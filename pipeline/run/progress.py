@@ -1,43 +1,48 @@
-"""What a run tells its user: how far it is, what was turned away, what it would do."""
+"""Progress of a preprocessing run on a console, and its summary at the end."""
 
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
+from typing import Self
 
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, Progress, TextColumn
 from rich.table import Table
 
 from shapegan.pipeline import schema
-from shapegan.pipeline.dataset.manifest import Manifest, Rejections
+from shapegan.pipeline.dataset.manifest import Manifest
+from shapegan.pipeline.dataset.reports import Rejections
+from shapegan.pipeline.progress_display import ProgressDisplay, print_line
 from shapegan.pipeline.schema import MeshReport
 from shapegan.pipeline.wording import counted, duration, readable_size
 
-_LINE_SECONDS = 30.0
 _REASONS = 20
 
 
 class PreprocessProgress:
-    """Counts meshes and shows them: as a bar in a terminal, elsewhere as a line now and then."""
+    """Progress of a run: meshes done, speed, time left, and meshes by status.
+
+    Args:
+        total: Meshes of the run, those of earlier runs included.
+        console: Console to draw on.
+        clock: Monotonic clock, in seconds.
+    """
 
     def __init__(
         self, total: int, console: Console, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self._total = total
-        self._console = console
         self._clock = clock
         self._counts: Counter[str] = Counter()
         self._done_here = 0
-        self._started = self._said = clock()
-        columns = (BarColumn(bar_width=None), TextColumn("{task.description}"))
-        self._bar = Progress(*columns, console=console, disable=not console.is_terminal)
-        self._task = self._bar.add_task(self.text(), total=total)
+        self._started = clock()
+        self._display = ProgressDisplay(console, total, clock)
 
-    def __enter__(self) -> "PreprocessProgress":
-        self._bar.start()
+    def __enter__(self) -> Self:
+        self._display.__enter__()
+        self._update()
         return self
 
     def __exit__(
@@ -46,27 +51,26 @@ class PreprocessProgress:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._bar.stop()
-        if not self._console.is_terminal:
-            self._say()
+        self._display.__exit__(kind, error, trace)
+        self._display.finish(self.text())
 
     def resume(self, reports: Sequence[MeshReport]) -> None:
-        """These meshes were done by an earlier run."""
+        """Count meshes that an earlier run has done."""
         self._counts.update(report.status for report in reports)
-        self._show()
+        self._update()
 
     def advance(self, report: MeshReport) -> None:
-        """This mesh is done."""
+        """Count a mesh that this run has done."""
         self._counts[report.status] += 1
         self._done_here += 1
-        self._show()
+        self._update()
 
     def note(self, text: str) -> None:
-        """Something that the user should know, in a line."""
-        self._print(text)
+        """Print a line for the user."""
+        self._display.print(text)
 
     def text(self) -> str:
-        """How far it is, in a line."""
+        """Progress in one line."""
         done = self._counts.total()
         counts = ", ".join(f"{self._counts[status]:,} {status}" for status in schema.STATUSES)
         return f"{done:,} of {self._total:,} meshes{self._speed(done)}; {counts}"
@@ -79,42 +83,32 @@ class PreprocessProgress:
         left = f", {duration((self._total - done) / rate)} left" if done < self._total else ""
         return f", {rate:.3g}/s{left}"
 
-    def _show(self) -> None:
-        if self._console.is_terminal:
-            self._bar.update(self._task, completed=self._counts.total(), description=self.text())
-        elif self._clock() - self._said >= _LINE_SECONDS:
-            self._say()
-
-    def _say(self) -> None:
-        self._said = self._clock()
-        self._print(self.text())
-
-    def _print(self, text: str) -> None:
-        self._console.print(text, highlight=False, markup=False, emoji=False, soft_wrap=True)
+    def _update(self) -> None:
+        self._display.update(self._counts.total(), self.text())
 
 
-def summarise(out: Path, manifest: Manifest, away: Sequence[Rejections], console: Console) -> None:
-    """Says what a run has made, and why meshes are missing."""
-    if away:
-        console.print(_table_of(away[:_REASONS]))
-        if len(away) > _REASONS:
-            console.print(f"... and {len(away) - _REASONS} more reasons")
+def print_summary(
+    out: Path, manifest: Manifest, rejections: Sequence[Rejections], console: Console
+) -> None:
+    """Print what a run has made, and why meshes are missing."""
+    if rejections:
+        console.print(_rejection_table(rejections[:_REASONS]))
+        if len(rejections) > _REASONS:
+            console.print(f"... and {len(rejections) - _REASONS} more reasons")
     size = sum(shard.bytes for shard in manifest.shards)
     accepted, files = manifest.counts.get("ok", 0), sum(1 for s in manifest.shards if s.file)
-    console.print(
+    print_line(
+        console,
         f"{accepted:,} of {manifest.meshes:,} meshes are in {counted(files, 'shard')},"
         f" {readable_size(size)}, below {out}. A row for each mesh: {out / schema.REPORT_NAME}",
-        highlight=False,
-        markup=False,
-        soft_wrap=True,
     )
 
 
-def _table_of(away: Sequence[Rejections]) -> Table:
+def _rejection_table(rejections: Sequence[Rejections]) -> Table:
     table = Table(
-        "meshes", "status", "reason", "such as", title="Turned away", title_justify="left"
+        "meshes", "status", "reason", "such as", title="Rejected or failed", title_justify="left"
     )
     table.columns[0].justify = "right"
-    for one in away:
-        table.add_row(f"{one.count:,}", one.status, escape(one.reason), escape(one.example))
+    for group in rejections:
+        table.add_row(f"{group.count:,}", group.status, escape(group.reason), escape(group.example))
     return table

@@ -125,7 +125,7 @@ def test_writes_json_a_table_a_sheet_and_views(data, tmp_path, monkeypatch):
         (["--split", "test"], ["has no split 'test', there are: train, val"]),
         (["--levels", "a"], ["takes numbers with commas"]),
         (["--levels", "0,7"], ["takes levels from -1 to 1"]),
-        (["--data", "nowhere"], ["nowhere is no dataset"]),
+        (["--data", "nowhere"], ["nowhere is not a dataset"]),
     ],
 )
 def test_bad_input_is_one_line(data, change, words, monkeypatch, tmp_path):

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from support.fakes import SMALL, make_shape
+from support.fakes import SMALL, make_shape, python_path
 
 from shapegan.pipeline import schema
 from shapegan.pipeline.config import PreprocessConfig
@@ -104,7 +104,7 @@ write_shard(Path(sys.argv[1]), [make_shape(name, SMALL) for name in "abc"], SMAL
 
 
 def test_bytes_are_the_same_in_another_process_a_second_later(tmp_path: Path) -> None:
-    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
+    environment = os.environ | {"PYTHONPATH": python_path()}
     for name in ("one.h5", "two.h5"):
         command = [sys.executable, "-c", WRITE_ONE, str(tmp_path / name)]
         subprocess.run(command, check=True, env=environment)
