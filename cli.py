@@ -4,6 +4,7 @@ import click
 
 from shapegan import __version__
 from shapegan.commands.evaluate import evaluate
+from shapegan.commands.figure import figure
 from shapegan.commands.generate import generate
 from shapegan.commands.inspect import inspect
 from shapegan.commands.interpolate import interpolate
@@ -27,6 +28,7 @@ for _command in (
     status,
     generate,
     interpolate,
+    figure,
     evaluate,
     reconstruct,
     inspect,

@@ -116,7 +116,7 @@ class PaddedCritic(nn.Module):
 
     def load(self, critic: VoxelCritic) -> None:
         """Takes the weights of ours."""
-        for block, size in zip(self.blocks[::2], reversed(critic.config.blocks), strict=True):
+        for block, size in zip(self.blocks[::2], reversed(critic.block_sizes), strict=True):
             block.load_state_dict(critic.blocks[str(size)].state_dict())
         self.head[1].load_state_dict(critic.hidden.state_dict())
         self.head[3].load_state_dict(critic.score.state_dict())
@@ -184,7 +184,7 @@ class PublishedStep:
         self._autocast = autocast
         self._on_points = isinstance(critic, PointCritic)
         if isinstance(critic, VoxelCritic):
-            self.critic: nn.Module = PaddedCritic(critic.config.resolution)
+            self.critic: nn.Module = PaddedCritic(critic.resolution)
         else:
             self.critic = PointNet()
         with torch.no_grad():

@@ -19,8 +19,8 @@ from train_step import CASES, CRITIC_STEPS, Shapes
 
 from shapegan.model.distributed import Ranks
 from shapegan.model.recipes.adversarial import Adversarial
-from shapegan.model.recipes.objectives import Execution
-from shapegan.model.schedule import Moment
+from shapegan.model.recipes.execution import Execution
+from shapegan.model.schedule import StepProgress
 
 PUBLISHED = "published"
 
@@ -32,7 +32,7 @@ def measure(name: str, chunk: str, device: str, precision: str) -> tuple[float, 
     execution = Execution(torch.device(device), precision, chunk=points)
     execution.allow_rounding()
     training = Adversarial(case.config, Ranks(), execution)
-    training.begin(0, case.batch)
+    training.begin(0)
     # The generator has its turn at each fifth step.
     number = CRITIC_STEPS - 1
     ours, theirs = Shapes(case).batch(number)
@@ -43,7 +43,7 @@ def measure(name: str, chunk: str, device: str, precision: str) -> tuple[float, 
         critic = training.networks["critic"]
         PublishedStep(training.generator, critic, execution.autocast).step(number, theirs)
     else:
-        training.step(ours, Moment(number, 1.0, 0.0))["critic_loss"].item()
+        training.step(ours, StepProgress(number, 1.0, 0.0))["critic_loss"].item()
     if on_gpu:
         torch.cuda.synchronize()
         return torch.cuda.max_memory_allocated() / 1e9, clock() - start

@@ -23,9 +23,10 @@ from shapegan.model.config import Stage, TrainConfig
 from shapegan.model.distributed import Ranks
 from shapegan.model.presets import preset
 from shapegan.model.recipes.adversarial import Adversarial
-from shapegan.model.recipes.objectives import Execution, draw_latents, draw_mix
+from shapegan.model.recipes.execution import Execution
+from shapegan.model.recipes.objectives import draw_latents, draw_mix
 from shapegan.model.recipes.step_random import StepRandom
-from shapegan.model.schedule import Moment
+from shapegan.model.schedule import StepProgress
 from shapegan.model.streaming.stream import PointBatch, VoxelBatch
 from shapegan.pipeline.schema import grid_points
 
@@ -140,12 +141,12 @@ def prepare(case: Case, way: Way) -> Callable[[int], float]:
     """A function that does a step, by number, and gives the critic's loss."""
     execution = Execution(torch.device(case.device), way.precision, way.compiled, way.chunk)
     training = Adversarial(case.config, Ranks(), execution)
-    training.begin(0, case.batch)
+    training.begin(0)
     shapes = Shapes(case)
 
     def ours(number: int) -> float:
         execution.allow_rounding()
-        return training.step(shapes.batch(number)[0], Moment(number, 1.0, 0.0))[
+        return training.step(shapes.batch(number)[0], StepProgress(number, 1.0, 0.0))[
             "critic_loss"
         ].item()
 

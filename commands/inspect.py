@@ -127,12 +127,12 @@ def _draw_picture(path: Path, options: dict[str, Any]) -> None:
 
     from shapegan.pipeline.dataset.reader import Dataset
     from shapegan.pipeline.dataset.selection import Choice
-    from shapegan.pipeline.pictures.contact_sheet import SheetSettings, write_sheet
-    from shapegan.pipeline.pictures.render import Camera
+    from shapegan.pipeline.pictures.camera import Camera
+    from shapegan.pipeline.pictures.contact_sheet import ContactSheetSettings, write_contact_sheet
 
     choice = Choice(**{field.name: options[field.name] for field in dataclasses.fields(Choice)})
-    settings = SheetSettings(options["panel"], Camera(azimuth=options["azimuth"]))
+    settings = ContactSheetSettings(options["panel"], Camera(azimuth=options["azimuth"]))
     file = options["picture"]
     with Console(stderr=True).status("drawing"):
-        count = write_sheet(file, Dataset(path), choice, options["mesh_root"], settings)
+        count = write_contact_sheet(file, Dataset(path), choice, options["mesh_root"], settings)
     click.echo(f"\n{count:,} shapes, {choice}, are drawn in {file}")

@@ -1,12 +1,17 @@
 """`shapegan train`: a dataset -> a generator."""
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 from shapegan.commands.errors import plain_errors
 from shapegan.commands.options import MOST_DRAWN, decorate, device_option, seconds, some_numbers
+
+if TYPE_CHECKING:
+    from shapegan.model.config import TrainConfig
+    from shapegan.model.training.settings import TrainSettings
 
 
 def recipe_options(function: Any) -> Any:
@@ -19,36 +24,64 @@ def recipe_options(function: Any) -> Any:
                 type=click.Choice(["voxel", "point", "autodecoder"]),
                 default="voxel",
                 show_default=True,
-                help="A GAN on voxels, a GAN on points with refinement, or DeepSDF's own training.",
+                help="A GAN on voxels, a GAN on points with refinement, or DeepSDF's autodecoder.",
             ),
             click.option(
                 "--preset",
                 type=click.Choice(["paper", "fast", "demo"]),
                 default="fast",
                 show_default=True,
-                help="What was published, what gets there sooner, or a toy.",
+                help="Settings to start from: the published ones, faster ones, or a toy's.",
+            ),
+            click.option(
+                "--config",
+                "config_file",
+                type=click.Path(dir_okay=False, path_type=Path),
+                metavar="FILE",
+                help="YAML or JSON: a whole config, such as --dry-run prints or a run's config.json"
+                " holds; or changes to a preset, named in the file or by --preset.",
             ),
             click.option(
                 "--stages",
                 callback=some_numbers,
                 metavar="SIZES",
-                help="Only these: resolutions, or points to a shape.  [default: the preset's]",
+                help="Train these stages only: resolutions, or points per shape."
+                "  [default: the preset's]",
             ),
             click.option(
                 "--batch-size",
                 type=click.IntRange(min=1),
-                help="Shapes to a step, over all devices.  [default: the preset's]",
+                help="Shapes per step, over all devices.  [default: the preset's]",
             ),
-            click.option("--split", default="train", show_default=True, help="Shapes to train on."),
+            click.option("--split", help="Split to train on.  [default: train]"),
             click.option(
                 "--seed",
                 type=click.IntRange(min=0),
-                default=0,
-                show_default=True,
-                help="Of weights, latents and the order of shapes.",
+                help="Seed of weights, latents and the order of shapes.  [default: 0]",
             ),
+            click.option(
+                "--set",
+                "settings",
+                multiple=True,
+                callback=key_values,
+                metavar="KEY=VALUE...",
+                help="Change any setting by its dotted name, such as critic.width=0.5"
+                " stages.0.batch=16; --dry-run prints all names. Applied last.",
+            ),
+            click.argument("more_settings", nargs=-1, callback=key_values, metavar=""),
         ],
     )
+
+
+def key_values(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> dict[str, str]:
+    """Read KEY=VALUE pairs; those that follow the first of --set arrive as arguments."""
+    pairs = {}
+    for word in values:
+        key, equals, value = word.partition("=")
+        if not (key and equals):
+            raise click.UsageError(f"--set: got {word}, takes KEY=VALUE")
+        pairs[key] = value
+    return pairs
 
 
 def training_options(function: Any) -> Any:
@@ -59,14 +92,14 @@ def training_options(function: Any) -> Any:
             click.option(
                 "--steps",
                 type=click.IntRange(min=1),
-                help="Of the whole run, divided among its stages.  [default: the preset's epochs]",
+                help="Steps of the run, divided among its stages.  [default: the preset's epochs]",
             ),
             click.option(
                 "--time",
                 "seconds",
                 callback=seconds,
                 metavar="TIME",
-                help="Of the whole run, such as 30m or 2h, divided among its stages.",
+                help="Time of the run, such as 30m or 2h, divided among its stages.",
             ),
             device_option,
             click.option(
@@ -74,6 +107,7 @@ def training_options(function: Any) -> Any:
                 type=click.Choice(["fp32", "bf16", "tf32"]),
                 default="fp32",
                 show_default=True,
+                help="Arithmetic of the networks; tf32 is for CUDA.",
             ),
             click.option("--compile", "compiled", is_flag=True, help="Use torch.compile."),
             click.option(
@@ -81,21 +115,21 @@ def training_options(function: Any) -> Any:
                 type=click.IntRange(min=1),
                 default=2**17,
                 show_default=True,
-                help="Points that the generator works on at once: less takes less memory.",
+                help="Points that the generator evaluates at once: fewer take less memory.",
             ),
             click.option(
                 "--workers",
                 type=click.IntRange(min=0),
                 default=0,
                 show_default=True,
-                help="Processes that read ahead, where shapes are not kept in memory.",
+                help="Processes that read ahead if the shapes are not kept in memory.",
             ),
             click.option(
                 "--pin",
                 type=click.Choice(["auto", "none", "ram", "device"]),
                 default="auto",
                 show_default=True,
-                help="Where all shapes are kept, if they fit.",
+                help="Memory that keeps all shapes; auto chooses by the free memory.",
             ),
             click.option(
                 "--save-every",
@@ -103,23 +137,22 @@ def training_options(function: Any) -> Any:
                 show_default=True,
                 callback=seconds,
                 metavar="TIME",
-                help="Between checkpoints.",
+                help="Time between checkpoints.",
             ),
             click.option(
-                "--sample-every",
+                "--preview-every",
                 default="3m",
                 show_default=True,
                 callback=seconds,
                 metavar="TIME",
-                help="Between sheets of samples.",
+                help="Time between previews.",
             ),
             click.option(
-                "--samples",
-                "previews",
+                "--preview-shapes",
                 type=click.IntRange(0, MOST_DRAWN),
                 default=16,
                 show_default=True,
-                help="Shapes on such a sheet; 0: no sheets.",
+                help="Shapes in a preview; 0: no previews.",
             ),
         ],
     )
@@ -129,52 +162,99 @@ def training_options(function: Any) -> Any:
 @click.option(
     "--data",
     type=click.Path(path_type=Path),
-    help="Dataset that `preprocess` made.  [default: datasets, or the one in it]",
+    help="Dataset that `preprocess` made.  [default: datasets, or the only one in it]",
 )
 @click.option(
     "--run",
     type=click.Path(file_okay=False, path_type=Path),
-    help="Folder for what the run makes.  [default: runs/RECIPE-PRESET]",
+    help="Folder of the run.  [default: runs/RECIPE-PRESET, or runs/RECIPE-FILE with --config]",
 )
 @recipe_options
 @training_options
-@click.option("--dry-run", is_flag=True, help="Say what would be done, and do nothing.")
-def train(data: Path | None, run: Path | None, dry_run: bool, **options: Any) -> None:
-    """Train a generator of shapes on a dataset.
+@click.option(
+    "--dry-run",
+    is_flag=True,
+    help="Print the whole config as YAML, and the steps and memory of each stage; train nothing.",
+)
+@click.pass_context
+def train(
+    context: click.Context, /, data: Path | None, run: Path | None, dry_run: bool, **options: Any
+) -> None:
+    r"""Train a generator of shapes on a dataset.
 
-    Checkpoints, sheets of samples, metrics.csv and TensorBoard's events go to the run's folder. The
-    same command again goes on with it; Ctrl-C and SIGTERM finish the step, save, and leave. Several
-    GPUs: torchrun --nproc-per-node N -m -- shapegan.cli train ...
+    The run's folder receives checkpoints, previews, metrics.csv and TensorBoard events. The same
+    command again resumes the run; Ctrl-C and SIGTERM finish the step, save, and exit. Several GPUs:
+    torchrun --nproc-per-node N -m -- shapegan.cli train ...
+
+    \b
+    Every setting can be changed:
+      shapegan train --set critic.width=0.5 objective.critic_steps=5
+      shapegan train --dry-run > mine.yaml
+      shapegan train --config mine.yaml
     """
     with plain_errors():
         from rich.console import Console
 
-        from shapegan.model.default_data import resolve_data
-        from shapegan.model.presets import Overrides, resolve_config
-        from shapegan.model.schedule import Budget
-        from shapegan.model.training.forecast import forecast
-        from shapegan.model.training.progress import TrainingProgress, tell_forecast
-        from shapegan.model.training.trainer import TrainSettings
+        from shapegan.model.config_file import config_text
+        from shapegan.model.training.forecast import forecast_training
+        from shapegan.model.training.progress import TrainingProgress, print_forecast
         from shapegan.model.training.trainer import train as run_training
 
         if options["steps"] and options["seconds"]:
             raise click.UsageError("--steps and --time exclude each other")
-        overrides = Overrides(
-            options["stages"], options["batch_size"], options["split"], options["seed"]
-        )
-        config = resolve_config(options["recipe"], options["preset"], overrides)
-        names = ("device", "precision", "compiled", "chunk", "workers", "pin", "previews")
-        settings = TrainSettings(
-            data=resolve_data(data),
-            run=run or Path("runs") / f"{options['recipe']}-{options['preset']}",
-            budget=Budget(options["steps"], options["seconds"]),
-            save_seconds=options["save_every"],
-            preview_seconds=options["sample_every"],
-            **{name: options[name] for name in names},
-        )
+        config = _config_of(context, options)
+        settings = _settings_of(config, data, run, options)
         console = Console(stderr=True)
         if dry_run:
-            tell_forecast(config, forecast(config, settings), console)
+            forecasts = forecast_training(config, settings)
+            click.echo(config_text(config), nl=False)
+            print_forecast(forecasts, console)
             return
-        with TrainingProgress(config, console) as meter:
-            run_training(config, settings, meter)
+        with TrainingProgress(config, console) as progress:
+            run_training(config, settings, progress)
+
+
+def _config_of(context: click.Context, options: dict[str, Any]) -> "TrainConfig":
+    from shapegan.model.config_file import load_config
+    from shapegan.model.presets import Overrides, override, preset
+
+    if options["more_settings"] and not options["settings"]:
+        unexpected = next(iter(options["more_settings"]))
+        raise click.UsageError(f"unexpected argument {unexpected}=...: settings follow --set")
+    changes = Overrides(
+        options["stages"],
+        options["batch_size"],
+        options["split"],
+        options["seed"],
+        options["settings"] | options["more_settings"],
+    )
+    if options["config_file"] is None:
+        return override(preset(options["recipe"], options["preset"]), changes)
+    # The defaults of --recipe and --preset must not overrule the file.
+    typed = {
+        name: options[name]
+        if context.get_parameter_source(name) is ParameterSource.COMMANDLINE
+        else None
+        for name in ("recipe", "preset")
+    }
+    return override(load_config(options["config_file"], typed["recipe"], typed["preset"]), changes)
+
+
+def _settings_of(
+    config: "TrainConfig", data: Path | None, run: Path | None, options: dict[str, Any]
+) -> "TrainSettings":
+    from shapegan.model.default_data import resolve_data
+    from shapegan.model.schedule import Budget
+    from shapegan.model.training.settings import TrainSettings
+
+    file = options["config_file"]
+    name = f"{config.recipe}-{options['preset'] if file is None else file.stem}"
+    names = ("device", "precision", "compiled", "chunk", "workers", "pin", "preview_shapes")
+    return TrainSettings(
+        data=resolve_data(data),
+        run=run or Path("runs") / name,
+        budget=Budget(options["steps"], options["seconds"]),
+        save_seconds=options["save_every"],
+        preview_seconds=options["preview_every"],
+        **{name: options[name] for name in names},
+    )

@@ -86,7 +86,7 @@ def work(buildah: Buildah, config: dict[str, Any]) -> None:
 
     heading("a dataset to a generator, and its shapes")
     train = [*shapegan, "train", "--data", "/data/datasets", "--run", "/data/runs/run"]
-    train += ["--preset", "demo", "--stages", "8", "--batch-size", "4", "--samples", "1"]
+    train += ["--preset", "demo", "--stages", "8", "--batch-size", "4", "--preview-shapes", "1"]
     first, again = (buildah.run([*train, "--steps", "20"]) for _ in range(2))
     expect("stage 1 of 1" in first and "done: 20 steps" in first, "the run is done")
     expect("stage 1 of 1" not in again and "done: 20 steps" in again, "it is not done twice")

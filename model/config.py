@@ -1,14 +1,14 @@
-"""What a run trains and how: frozen dataclasses, saved as the run's `config.json`."""
+"""Settings of a training: frozen dataclasses, saved as the run's `config.json`."""
 
-import dataclasses
-import types
-import typing
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any
 
 from shapegan.model.networks.generator import GeneratorConfig
 from shapegan.model.networks.point_critic import PointCriticConfig
 from shapegan.model.networks.voxel_critic import RESOLUTIONS, VoxelCriticConfig
+from shapegan.pipeline.dataclass_json import differences, from_plain, to_plain
+from shapegan.pipeline.dataclass_paths import replace_by_paths
 from shapegan.pipeline.errors import PlainError
 
 RECIPES = ("voxel", "point", "autodecoder")
@@ -21,56 +21,59 @@ _CRITICS: dict[str, type[VoxelCriticConfig | PointCriticConfig]] = {
     "voxel": VoxelCriticConfig,
     "point": PointCriticConfig,
 }
-"""Recipe -> what configures its critic; recipe `autodecoder` has none."""
-
-Loaded = TypeVar("Loaded")
+"""Recipe -> class of its critic's settings; recipe `autodecoder` has no critic."""
 
 
 class TrainConfigError(PlainError, ValueError):
-    """A setting that cannot be used; the message is one line with what to do."""
+    """An unusable setting; the message is one line that says what to do."""
 
 
 @dataclass(frozen=True)
 class Stage:
-    """One resolution, or one number of points, and how long it is trained."""
+    """One resolution, or one number of points, and the length of its training."""
 
     size: int
-    """Voxels along each side, or points to a shape."""
+    """Voxels along each side, or points per shape."""
     batch: int
-    """Shapes to a step, over all devices together."""
+    """Shapes per step, over all devices together."""
     epochs: float
-    """Passes over the training shapes; with --steps or --time, weights to divide those by."""
+    """Passes over the training shapes. With --steps or --time, the stage's weight when those are
+    divided among the stages."""
     fade_in: float = 0.0
-    """Epochs over which the grown critic's new block is faded in."""
+    """Epochs over which the critic's new block is faded in (recipe `voxel`)."""
     refine: bool = False
-    """Whether points next to the generated surface are judged too (recipe `point`)."""
-    share: float | None = None
-    """Weight of this stage when --steps or --time is divided; None: as its cost in epochs says."""
+    """Show the critic points near the generated surface as well (recipe `point`)."""
+    weight: float | None = None
+    """Weight of the stage when --steps or --time is divided; None: its `epochs`."""
 
     def __post_init__(self) -> None:
-        """Refuses what cannot work."""
+        """Check all settings."""
         _check(2 <= self.size <= 2**20, "stages", self.size, "sizes from 2")
         _check(self.batch >= 1, "batch size", self.batch, "1 or more")
         _check(self.epochs > 0, "epochs", self.epochs, "more than 0")
         _check(0 <= self.fade_in <= self.epochs, "fade_in", self.fade_in, "0 to its epochs")
+        _check(self.weight is None or self.weight > 0, "weight", self.weight, "more than 0")
 
 
 @dataclass(frozen=True)
 class Objective:
-    """What critic and generator play for."""
+    """The adversarial losses of critic and generator."""
 
     loss: str = "wasserstein"
-    """One of `LOSSES`."""
+    """`wasserstein` (Arjovsky et al. 2017), `logistic` (non-saturating, Goodfellow et al. 2014) or
+    `relativistic` (Huang et al. 2024, R3GAN, equation 2)."""
     penalty: str = "gradient"
-    """`gradient`: WGAN-GP. `r1`: zero-centred on real shapes; `r1+r2`: on generated ones too."""
+    """`gradient`: WGAN-GP (Gulrajani et al. 2017, equation 3). `r1`: zero-centred, on real shapes
+    (Mescheder et al. 2018, equation 9). `r1+r2`: on generated shapes as well."""
     penalty_weight: float = 10.0
     penalty_every: int = 1
-    """The penalty is taken at each so-manieth step, with so much more weight (StyleGAN2)."""
+    """Lazy regularisation: apply the penalty every n-th step, scaled by n (Karras et al. 2020,
+    StyleGAN2, section 3.1)."""
     critic_steps: int = 5
-    """Steps of the critic to one of the generator."""
+    """Critic steps per generator step."""
 
     def __post_init__(self) -> None:
-        """Refuses what cannot work."""
+        """Check all settings."""
         _check(self.loss in LOSSES, "loss", self.loss, " or ".join(LOSSES))
         _check(self.penalty in PENALTIES, "penalty", self.penalty, " or ".join(PENALTIES))
         _check(self.penalty_weight >= 0, "penalty_weight", self.penalty_weight, "0 or more")
@@ -80,22 +83,22 @@ class Objective:
 
 @dataclass(frozen=True)
 class Optimiser:
-    """How weights are changed."""
+    """The optimisers of both networks."""
 
     name: str = "rmsprop"
     """One of `OPTIMISERS`."""
     rate: float = 1e-4
     """Learning rate of the generator."""
     critic_rate: float = 1e-4
-    """Learning rate of the critic; of the latents in recipe `autodecoder`."""
+    """Learning rate of the critic, or of the latents in recipe `autodecoder`."""
     betas: tuple[float, float] = (0.9, 0.999)
-    """Adam's."""
+    """Coefficients of Adam."""
     halvings: int = 0
-    """How often both rates are halved, at even distances over the run; the last time at its end,
-    where it has no effect."""
+    """Number of times that both rates are halved, evenly spaced over the run. The last halving
+    falls on the end of the run, where it has no effect."""
 
     def __post_init__(self) -> None:
-        """Refuses what cannot work."""
+        """Check all settings."""
         object.__setattr__(self, "betas", tuple(self.betas))
         _check(self.name in OPTIMISERS, "optimiser", self.name, " or ".join(OPTIMISERS))
         _check(len(self.betas) == 2, "betas", self.betas, "two numbers")
@@ -105,7 +108,10 @@ class Optimiser:
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """All that decides what is trained; devices, workers and precision are no part of it."""
+    """All settings that decide what is trained; devices, workers and precision are not among them.
+
+    `TrainSettings` holds those others.
+    """
 
     recipe: str
     """One of `RECIPES`."""
@@ -116,28 +122,30 @@ class TrainConfig:
     objective: Objective = field(default_factory=Objective)
     optimiser: Optimiser = field(default_factory=Optimiser)
     clip: float = 0.1
-    """Distances beyond are not told apart, frame units."""
+    """Truncation distance, frame units: larger distances look alike."""
     clip_voxels: float = 0.0
-    """The clip is at least so many voxels of the stage: 0.1 leaves little but signs of 8^3."""
+    """Lower bound of the clip, in voxels of the stage: a clip of 0.1 leaves little but signs of an
+    8^3 grid."""
     clip_mode: str = "hard"
-    """`hard`: real distances are clipped, generated ones are as they are. `soft`: the critic sees
-    tanh(sdf / clip) of both, so that the generator may give unclipped distances. `none`: it sees
-    all distances as they are."""
+    """`hard`: real distances are clipped, generated ones are not. `soft`: the critic sees
+    tanh(sdf / clip) of both, so the generator may give unclipped distances. `none`: the critic
+    sees all distances as they are."""
     ema_halflife: float = 0.0
-    """Steps of the generator after which its running average has forgotten half; 0: no average."""
+    """Generator steps after which the running average has forgotten half; 0: no average."""
     latent_weight: float = 1e-4
-    """Of |z|^2 in the loss of recipe `autodecoder`."""
+    """Weight of |z|^2 in the loss of recipe `autodecoder` (Park et al. 2019, equation 9)."""
     latent_spread: float = 0.01
-    """Standard deviation of the latents at the start of recipe `autodecoder`."""
+    """Standard deviation of the initial latents in recipe `autodecoder`."""
     split: str = "train"
-    """Shapes of this split are taken, of all where the dataset has no splits."""
+    """Split whose shapes are used; all shapes if the dataset has no splits."""
     seed: int = 0
+    """Seed of weights, latents and the order of shapes."""
 
     def __post_init__(self) -> None:
-        """Refuses what cannot work.
+        """Check all settings.
 
         Raises:
-            TrainConfigError: with one line saying which setting and what it takes.
+            TrainConfigError: one line that names the setting and the values it takes.
         """
         object.__setattr__(self, "stages", tuple(self.stages))
         _check(self.recipe in RECIPES, "recipe", self.recipe, " or ".join(RECIPES))
@@ -147,84 +155,66 @@ class TrainConfig:
         _check(self.clip_mode in CLIP_MODES, "clip_mode", self.clip_mode, " or ".join(CLIP_MODES))
         _check(self.ema_halflife >= 0, "ema_halflife", self.ema_halflife, "0 or more")
         _check(0 <= self.seed < 2**63, "seed", self.seed, "0 to 2^63 - 1")
-        sizes = [stage.size for stage in self.stages]
-        critic = type(None) if self.recipe == "autodecoder" else _CRITICS[self.recipe]
-        takes = "none" if self.recipe == "autodecoder" else f"a {critic.__name__}"
-        _check(isinstance(self.critic, critic), "critic", self.critic, takes)
+        self._check_critic()
         if self.recipe == "voxel":
+            sizes = [stage.size for stage in self.stages]
             known = " or ".join(str(size) for size in RESOLUTIONS)
             _check(set(sizes) <= set(RESOLUTIONS), "stages", sizes, known)
             _check(sizes == sorted(sizes), "stages", sizes, "ascending resolutions")
+            assert isinstance(self.critic, VoxelCriticConfig)
+            layers, fitting = self.critic.patches, sizes[0] // 4
+            _check(len(layers) <= fitting, "critic.patches", layers, f"at most {fitting} layers")
+
+    def _check_critic(self) -> None:
+        if self.recipe == "autodecoder":
+            _check(self.critic is None, "critic", self.critic, "none in recipe autodecoder")
+        else:
+            expected = _CRITICS[self.recipe]
+            _check(
+                isinstance(self.critic, expected), "critic", self.critic, f"a {expected.__name__}"
+            )
 
     def to_dict(self) -> dict[str, Any]:
-        """As JSON takes it."""
-        return dict(_plain(self))
+        """The settings as JSON has them."""
+        return to_plain(self)
 
     @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> "TrainConfig":
-        """Inverse of `to_dict`.
+    def from_dict(cls, values: Mapping[str, Any]) -> "TrainConfig":
+        """Build the settings from what `to_dict` gives.
 
         Raises:
-            TrainConfigError: for an unknown, missing or unusable setting.
+            TrainConfigError: a setting is unknown, missing, has the wrong type or cannot be used.
         """
         critic = _CRITICS.get(str(values.get("recipe")))
-        values = dict(values)
-        if critic is not None and isinstance(values.get("critic"), dict):
-            values["critic"] = _load(critic, values["critic"])
-        return _load(cls, values)
+        types = {} if critic is None else {"critic": critic | None}
+        return _one_line(lambda: from_plain(cls, values, TrainConfigError, types))
+
+    def replaced(self, settings: Mapping[str, str]) -> "TrainConfig":
+        """Copy the config with single values replaced, such as `critic.width` -> `0.5`.
+
+        Args:
+            settings: dotted name -> value as text; see `replace_by_paths`.
+
+        Raises:
+            TrainConfigError: a name is unknown, or a value has the wrong type or cannot be used.
+        """
+        return _one_line(lambda: replace_by_paths(self, settings, TrainConfigError))
 
     def difference(self, other: "TrainConfig") -> list[str]:
-        """One line for each setting in which `other` differs: `name: mine -> theirs`."""
-        mine, theirs = _flat(self.to_dict()), _flat(other.to_dict())
-        names = list(dict.fromkeys([*mine, *theirs]))
-        return [
-            f"{name}: {mine.get(name)} -> {theirs.get(name)}"
-            for name in names
-            if mine.get(name) != theirs.get(name)
-        ]
+        """List the settings in which `other` differs, one line each: `name: mine -> theirs`."""
+        return differences(self, other)
 
 
-def _check(holds: bool, name: str, value: object, takes: str) -> None:
-    if not holds:
-        raise TrainConfigError(f"{name}: got {value}, takes {takes}")
-
-
-def _plain(value: Any) -> Any:
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {f.name: _plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
-    if isinstance(value, tuple | list):
-        return [_plain(one) for one in value]
-    return value
-
-
-def _flat(values: Any, name: str = "") -> dict[str, Any]:
-    if isinstance(values, list) and any(isinstance(one, dict) for one in values):
-        values = {str(number): one for number, one in enumerate(values)}
-    if not isinstance(values, dict):
-        return {name: values}
-    flat: dict[str, Any] = {}
-    for key, value in values.items():
-        flat |= _flat(value, f"{name}.{key}" if name else key)
-    return flat
-
-
-def _load(cls: type[Loaded], values: dict[str, Any]) -> Loaded:
-    """Fills a dataclass, and those in it, from what JSON holds."""
-    hints = typing.get_type_hints(cls)
-    if unknown := sorted(set(values) - set(hints)):
-        raise TrainConfigError(f"unknown settings: {', '.join(unknown)}")
+def _one_line(build: Callable[[], TrainConfig]) -> TrainConfig:
+    """Turn the errors of the networks' settings into a `TrainConfigError`."""
     try:
-        return cls(**{name: _convert(hints[name], value) for name, value in values.items()})
+        return build()
     except TrainConfigError:
         raise
     except (TypeError, ValueError) as error:
         raise TrainConfigError(f"unusable settings: {error}") from error
 
 
-def _convert(hint: Any, value: Any) -> Any:
-    if isinstance(value, list):
-        inner = typing.get_args(hint)[0]
-        return tuple(_convert(inner, one) for one in value)
-    if isinstance(value, dict) and not isinstance(hint, types.UnionType):
-        return _load(hint, value)
-    return value
+def _check(holds: bool, name: str, value: object, takes: str) -> None:
+    if not holds:
+        raise TrainConfigError(f"{name}: got {value}, takes {takes}")

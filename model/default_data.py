@@ -1,4 +1,4 @@
-"""From what a user asks for to a config and a dataset."""
+"""The dataset that commands use if none is named."""
 
 from pathlib import Path
 
@@ -9,10 +9,10 @@ DEFAULT_DATA = Path("datasets")
 
 
 def resolve_data(path: Path | None) -> Path:
-    """The dataset's folder: the one given, or `datasets`, or the only dataset in there.
+    """Folder of a dataset: the given one, or `datasets`, or the only dataset in it.
 
     Raises:
-        DatasetError: where there is none, or more than one.
+        DatasetError: there is no dataset in `datasets`, or more than one.
     """
     if path is not None:
         return path

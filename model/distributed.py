@@ -1,4 +1,4 @@
-"""The processes that train together: one for each device, started by torchrun."""
+"""Processes that train together: one per device, started by torchrun."""
 
 import gc
 import os
@@ -15,12 +15,12 @@ from shapegan.pipeline.errors import PlainError
 
 
 class DeviceError(PlainError):
-    """A device that is not there; the message is one line with what to do."""
+    """A device that does not exist; the message is one line that says what to do."""
 
 
 @dataclass(frozen=True)
 class Ranks:
-    """This process among those that share the run."""
+    """This process, and the number of processes that share the run."""
 
     rank: int = 0
     world: int = 1
@@ -28,18 +28,18 @@ class Ranks:
 
     @property
     def is_main(self) -> bool:
-        """Whether this process writes the run's files."""
+        """True in the main process, which writes the run's files."""
         return self.rank == 0
 
     def wrap_ddp(self, module: nn.Module) -> nn.Module:
-        """The module, averaging its gradients over all processes if there are several."""
+        """Wrap a module so that its gradients are means over all processes."""
         if self.world == 1:
             return module
         ids = [self.device.index] if self.device.type == "cuda" else None
         return DistributedDataParallel(module, device_ids=ids)
 
     def any_rank(self, *flags: bool) -> list[bool]:
-        """Each flag, whether it is set in any process."""
+        """For each flag: test whether it is set in any process."""
         if self.world == 1:
             return list(flags)
         joined = torch.tensor(flags, dtype=torch.int32)
@@ -47,7 +47,7 @@ class Ranks:
         return [bool(flag) for flag in joined]
 
     def broadcast(self, value: float) -> float:
-        """The number that the leading process has."""
+        """The main process's value, in all processes."""
         if self.world == 1:
             return value
         shared = torch.tensor([value], dtype=torch.float64)
@@ -55,7 +55,7 @@ class Ranks:
         return float(shared)
 
     def mean(self, values: Tensor) -> Tensor:
-        """The mean over all processes, of the same shape."""
+        """Mean over all processes, of the same shape."""
         if self.world == 1:
             return values
         total = values.cpu()
@@ -65,14 +65,14 @@ class Ranks:
 
 @contextmanager
 def join(device: str, environment: Mapping[str, str] = os.environ) -> Iterator[Ranks]:
-    """Joins the other processes, if torchrun has started this one.
+    """Join the other processes, if torchrun has started this one.
 
     Args:
         device: `cpu`, `cuda`, `cuda:1` and so on, or `auto`.
-        environment: Where torchrun puts RANK, WORLD_SIZE and LOCAL_RANK.
+        environment: Variables RANK, WORLD_SIZE and LOCAL_RANK of torchrun.
 
     Raises:
-        DeviceError: where there is no such device.
+        DeviceError: there is no such device, or another process has ended.
     """
     world, rank = int(environment.get("WORLD_SIZE", 1)), int(environment.get("RANK", 0))
     chosen = pick_device(device, int(environment.get("LOCAL_RANK", 0)) if world > 1 else None)
@@ -85,37 +85,37 @@ def join(device: str, environment: Mapping[str, str] = os.environ) -> Iterator[R
         yield Ranks(rank, world, chosen)
     except BaseException as error:
         _forget_frames(error)
-        if not _is_loss(error):
+        if not _is_lost_peer(error):
             raise
         raise DeviceError(
-            f"process {rank} of {world} stops: another one has ended, and says why"
+            f"process {rank} of {world} stops, because another one has ended; its message says why"
         ) from error
     finally:
-        # Modules that are shared hold the group. One that outlives it would end it later, where
-        # threads may wait for each other for ever.
+        # Modules under DDP hold the group. One that outlives this block would destroy the group
+        # later, where threads may deadlock.
         gc.collect()
         distributed.destroy_process_group()
 
 
-def _is_loss(error: BaseException) -> bool:
-    """Whether an error comes from the end of another process."""
-    said = str(error).lower()
+def _is_lost_peer(error: BaseException) -> bool:
+    """Test whether an error comes from the end of another process."""
+    message = str(error).lower()
     lost = ("connection closed", "connection reset", "remote process exited")
-    return isinstance(error, RuntimeError) and any(words in said for words in lost)
+    return isinstance(error, RuntimeError) and any(words in message for words in lost)
 
 
 def _forget_frames(error: BaseException | None) -> None:
-    """Lets go of the variables of functions that an error has left."""
+    """Release the local variables that an error's traceback keeps alive."""
     while error is not None:
         traceback.clear_frames(error.__traceback__)
         error = error.__cause__ or error.__context__
 
 
 def pick_device(name: str, local_rank: int | None = None) -> torch.device:
-    """The device of a name; `auto` is CUDA if there is any.
+    """Device of a name; `auto` is CUDA if there is a GPU.
 
     Raises:
-        DeviceError: where there is no such device.
+        DeviceError: there is no such device.
     """
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
@@ -126,10 +126,10 @@ def pick_device(name: str, local_rank: int | None = None) -> torch.device:
     if device.type == "cpu":
         return device
     if device.type != "cuda" or not torch.cuda.is_available():
-        raise DeviceError(f"--device {name}: there is none here; --device cpu works anywhere")
+        raise DeviceError(f"--device {name}: this machine has no GPU for CUDA; use --device cpu")
     if device.index is None:
         device = torch.device("cuda", local_rank or 0)
     if int(device.index) >= torch.cuda.device_count():
-        raise DeviceError(f"--device {device}: there are {torch.cuda.device_count()}")
+        raise DeviceError(f"--device {device}: there are {torch.cuda.device_count()} CUDA devices")
     torch.cuda.set_device(device)
     return device

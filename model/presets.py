@@ -1,12 +1,11 @@
-"""Presets: what each recipe trains, and where its figures come from.
+"""Presets: named configs of each recipe, with their sources.
 
-`paper` holds what was published; `fast` what made better shapes in the same time (docs/training.md
-has the measurements); `demo` a toy that is done in minutes.
+`paper` holds the published settings. `fast` makes better shapes in the same time
+(docs/results/training-quality.md). `demo` is a toy that trains in minutes.
 """
 
-import dataclasses
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 
 from shapegan.model.config import Objective, Optimiser, Stage, TrainConfig, TrainConfigError
 from shapegan.model.networks.generator import GeneratorConfig
@@ -20,10 +19,10 @@ _ADAM = Optimiser("adam", rate=1e-3, critic_rate=1e-3, betas=(0.0, 0.99))
 
 
 def _paper_voxel() -> TrainConfig:
-    """Kleineberg et al. 2020, sec. 3.1 and the authors' train_hybrid_progressive_gan.py.
+    """Kleineberg et al. 2020, section 3.1, and the authors' train_hybrid_progressive_gan.py.
 
-    The published weights give true distances up to 0.1, so the clip is at 0.1 and nothing is
-    rescaled (the authors' later code trains on distances divided by 0.1).
+    The published weights give true distances of up to 0.1, so the clip is 0.1 and distances are
+    not rescaled. The authors' later code trains on distances divided by 0.1.
     """
     return TrainConfig(
         recipe="voxel",
@@ -33,7 +32,7 @@ def _paper_voxel() -> TrainConfig:
 
 
 def _paper_point() -> TrainConfig:
-    """Kleineberg et al. 2020, sec. 3.2 and 3.3, and the authors' train_point_gan.py and _ref.py."""
+    """Kleineberg et al. 2020, sections 3.2 and 3.3; the authors' train_point_gan.py and _ref.py."""
     counts = ((1024, 32), (2048, 32), (4096, 32), (8192, 24), (16384, 12))
     return TrainConfig(
         recipe="point",
@@ -50,9 +49,9 @@ def _paper_point() -> TrainConfig:
 
 
 def _paper_autodecoder() -> TrainConfig:
-    """Park et al. 2019 (DeepSDF), sec. 5 and the authors' examples/chairs/specs.json.
+    """Park et al. 2019 (DeepSDF), section 5, and the authors' examples/chairs/specs.json.
 
-    Their weight normalisation and dropout are left out.
+    Without their weight normalisation and dropout.
     """
     return TrainConfig(
         recipe="autodecoder",
@@ -67,9 +66,9 @@ def _fast_voxel() -> TrainConfig:
     return TrainConfig(
         recipe="voxel",
         stages=(
-            Stage(8, 8, 50, share=1),
-            Stage(16, 8, 100, fade_in=5, share=7),
-            Stage(32, 8, 50, fade_in=5, share=7),
+            Stage(8, 8, 50, weight=1),
+            Stage(16, 8, 100, fade_in=5, weight=7),
+            Stage(32, 8, 50, fade_in=5, weight=7),
         ),
         generator=GeneratorConfig(
             latent=64, width=128, depth=6, bounded=False, initialisation="sphere"
@@ -87,9 +86,9 @@ def _fast_point() -> TrainConfig:
     return TrainConfig(
         recipe="point",
         stages=(
-            Stage(1024, 8, 100, share=4),
-            Stage(2048, 8, 100, share=4),
-            Stage(2048, 8, 50, refine=True, share=3),
+            Stage(1024, 8, 100, weight=4),
+            Stage(2048, 8, 100, weight=4),
+            Stage(2048, 8, 50, refine=True, weight=3),
         ),
         generator=GeneratorConfig(
             latent=64,
@@ -102,7 +101,6 @@ def _fast_point() -> TrainConfig:
         critic=PointCriticConfig(features=(64, 128, 256), head=(128,)),
         objective=_R1,
         optimiser=_ADAM,
-        clip=0.1,
         clip_mode="soft",
         ema_halflife=200,
     )
@@ -121,54 +119,34 @@ def _fast_autodecoder() -> TrainConfig:
 
 
 def _demo_voxel() -> TrainConfig:
-    return TrainConfig(
-        recipe="voxel",
-        stages=(Stage(8, 8, 60, share=1), Stage(16, 8, 100, fade_in=10, share=4)),
-        generator=GeneratorConfig(
-            latent=32, width=128, depth=6, bounded=False, initialisation="sphere"
-        ),
+    fast = _fast_voxel()
+    return replace(
+        fast,
+        stages=(Stage(8, 8, 60, weight=1), Stage(16, 8, 100, fade_in=10, weight=4)),
+        generator=replace(fast.generator, latent=32),
         critic=VoxelCriticConfig(width=0.5),
-        objective=_R1,
-        optimiser=_ADAM,
-        clip_voxels=1.5,
-        clip_mode="soft",
         ema_halflife=50,
     )
 
 
 def _demo_point() -> TrainConfig:
-    return TrainConfig(
-        recipe="point",
-        stages=(Stage(1024, 8, 200, share=4), Stage(1024, 8, 20, refine=True, share=1)),
-        generator=GeneratorConfig(
-            latent=32,
-            width=128,
-            depth=6,
-            bounded=False,
-            initialisation="sphere",
-            frame="sphere",
-        ),
-        critic=PointCriticConfig(features=(64, 128, 256), head=(128,)),
-        objective=_R1,
-        optimiser=_ADAM,
-        clip_mode="soft",
+    fast = _fast_point()
+    return replace(
+        fast,
+        stages=(Stage(1024, 8, 200, weight=4), Stage(1024, 8, 20, refine=True, weight=1)),
+        generator=replace(fast.generator, latent=32),
         ema_halflife=50,
     )
 
 
 def _demo_autodecoder() -> TrainConfig:
-    return TrainConfig(
-        recipe="autodecoder",
+    fast = _fast_autodecoder()
+    return replace(
+        fast,
         stages=(Stage(1024, 8, 200),),
-        generator=GeneratorConfig(
-            latent=32,
-            width=128,
-            depth=6,
-            bounded=False,
-            initialisation="sphere",
-            frame="sphere",
-        ),
-        optimiser=Optimiser("adam", rate=1e-3, critic_rate=5e-3, halvings=2),
+        generator=replace(fast.generator, latent=32, depth=6),
+        optimiser=replace(fast.optimiser, halvings=2),
+        ema_halflife=0,
     )
 
 
@@ -186,50 +164,63 @@ _TABLE: dict[tuple[str, str], Callable[[], TrainConfig]] = {
 
 
 def preset(recipe: str, name: str) -> TrainConfig:
-    """The config of a recipe of `config.RECIPES` and a preset of `PRESETS`."""
+    """Config of a recipe of `config.RECIPES` and a preset of `PRESETS`."""
     return _TABLE[recipe, name]()
 
 
 @dataclass(frozen=True)
 class Overrides:
-    """What is asked for beside a preset."""
+    """Changes to a config; None leaves a setting as it is."""
 
     stages: tuple[int, ...] | None = None
-    """Sizes; None: the preset's."""
+    """Sizes of the stages."""
     batch: int | None = None
-    """Shapes to a step; None: the preset's."""
-    split: str = "train"
-    seed: int = 0
+    """Shapes per step, in all stages."""
+    split: str | None = None
+    seed: int | None = None
+    settings: Mapping[str, str] = field(default_factory=dict)
+    """Dotted name -> value as text, such as `critic.width` -> `0.5`; applied last."""
 
 
-def resolve_config(recipe: str, name: str, overrides: Overrides) -> TrainConfig:
-    """A preset with what the user wants otherwise.
+def override(config: TrainConfig, changes: Overrides) -> TrainConfig:
+    """Copy a config with changes applied.
 
     Raises:
-        TrainConfigError: with one line.
+        TrainConfigError: a change is unusable.
     """
-    config = preset(recipe, name)
     stages = config.stages
-    if overrides.stages is not None:
-        stages = _chosen_stages(recipe, stages, overrides.stages)
-    if overrides.batch is not None:
-        stages = tuple(dataclasses.replace(stage, batch=overrides.batch) for stage in stages)
-    return dataclasses.replace(config, stages=stages, split=overrides.split, seed=overrides.seed)
+    if changes.stages is not None:
+        stages = _chosen_stages(config.recipe, stages, changes.stages)
+    if changes.batch is not None:
+        stages = tuple(replace(stage, batch=changes.batch) for stage in stages)
+    split = config.split if changes.split is None else changes.split
+    seed = config.seed if changes.seed is None else changes.seed
+    config = replace(config, stages=stages, split=split, seed=seed)
+    return config.replaced(changes.settings)
+
+
+def resolve_config(recipe: str, name: str, changes: Overrides) -> TrainConfig:
+    """Config of a recipe and a preset, with changes applied.
+
+    Raises:
+        TrainConfigError: a change is unusable.
+    """
+    return override(preset(recipe, name), changes)
 
 
 def _chosen_stages(
     recipe: str, stages: tuple[Stage, ...], sizes: tuple[int, ...]
 ) -> tuple[Stage, ...]:
-    """The preset's stages of these sizes; one that it lacks is trained as its last stage is.
+    """Stages of the given sizes: the config's own, or copies of its last stage.
 
-    The last that does not refine: a shape is refined once there is one.
+    The last stage without refinement is copied, because only a trained shape can be refined.
     """
     if recipe == "voxel" and (wrong := [size for size in sizes if size not in RESOLUTIONS]):
         listed = ", ".join(str(size) for size in RESOLUTIONS)
         raise TrainConfigError(f"--stages: got {wrong[0]}, takes some of {listed}")
-    last = [stage for stage in stages if not stage.refine][-1]
+    unrefined = [stage for stage in stages if not stage.refine] or list(stages)
     chosen: list[Stage] = []
     for size in sizes:
-        there = [stage for stage in stages if stage.size == size]
-        chosen += there or [dataclasses.replace(last, size=size)]
+        same_size = [stage for stage in stages if stage.size == size]
+        chosen += same_size or [replace(unrefined[-1], size=size)]
     return tuple(chosen)

@@ -1,4 +1,4 @@
-"""How long each stage is trained, and where in it a step lies."""
+"""The schedule of a run: lengths of its stages, and progress within them."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -9,12 +9,12 @@ from shapegan.model.config import Stage
 
 @dataclass
 class Position:
-    """Where a run stands."""
+    """Position of a run in its schedule."""
 
     stage: int = 0
-    """Number of the stage."""
+    """Number of the stage, from 0; the number of stages once the run is done."""
     step: int = 0
-    """Steps done in it."""
+    """Steps done in the stage."""
     total: int = 0
     """Steps done in the run."""
     stage_seconds: float = 0.0
@@ -23,44 +23,44 @@ class Position:
     """Time spent on the run."""
 
     def advance(self, seconds: float) -> None:
-        """One more step, which took so long."""
+        """Count a step that took this time."""
         self.step += 1
         self.total += 1
         self.stage_seconds += seconds
         self.seconds += seconds
 
     def next_stage(self) -> None:
-        """The stage is done, and another follows."""
+        """Move to the start of the next stage."""
         self.stage, self.step, self.stage_seconds = self.stage + 1, 0, 0.0
 
     def finish(self) -> None:
-        """The last stage is done; how long it was is kept, for a run that is made longer."""
+        """Mark the last stage as done; its length is kept, because the run may be made longer."""
         self.stage += 1
 
     def reopen(self) -> None:
-        """Inverse of `finish`."""
+        """Undo `finish`."""
         self.stage -= 1
 
     def copy(self) -> "Position":
-        """Another one at the same place."""
+        """An independent copy."""
         return dataclasses.replace(self)
 
 
 @dataclass(frozen=True)
-class Moment:
-    """What a step depends on beside its batch."""
+class StepProgress:
+    """Progress that a step depends on."""
 
     step: int
     """Steps done in the stage."""
     fade: float
-    """How far the critic's newest block is faded in, 0 to 1."""
+    """Share of the critic's newest block, 0 to 1; see `VoxelCritic.set_fade`."""
     overall: float
     """Progress of the run, 0 to 1."""
 
 
 @dataclass(frozen=True)
 class Budget:
-    """What a run may take; None for both: the epochs of its stages."""
+    """Length of a run; None for both: the epochs of its stages."""
 
     steps: int | None = None
     """Steps of the run, divided among its stages."""
@@ -69,18 +69,18 @@ class Budget:
 
 
 class Schedule:
-    """Divides a run among its stages.
+    """Division of a run among its stages.
 
     Args:
-        stages: Of the run.
-        steps_per_epoch: Of each stage.
-        budget: What the run may take.
+        stages: The run's stages.
+        steps_per_epoch: Steps per epoch of each stage.
+        budget: Length of the run.
     """
 
     def __init__(
         self, stages: Sequence[Stage], steps_per_epoch: Sequence[int], budget: Budget
     ) -> None:
-        weights = [stage.epochs if stage.share is None else stage.share for stage in stages]
+        weights = [stage.epochs if stage.weight is None else stage.weight for stage in stages]
         self._shares = [weight / sum(weights) for weight in weights]
         self._stages, self._seconds = stages, budget.seconds
         self._steps = [
@@ -88,37 +88,37 @@ class Schedule:
             for stage, steps in zip(stages, steps_per_epoch, strict=True)
         ]
         if budget.steps is not None:
-            self._steps = _divided(budget.steps, self._shares)
+            self._steps = _divide(budget.steps, self._shares)
 
     def steps(self, stage: int) -> int | None:
-        """Steps of a stage; None where time decides."""
+        """Steps of a stage; None if the budget is a time."""
         return None if self._seconds is not None else self._steps[stage]
 
     def progress(self, position: Position) -> float:
-        """Of the stage: 0 at its start, 1 at its end."""
+        """Progress of the stage: 0 at its start, 1 at its end."""
         if self._seconds is not None:
             share = self._seconds * self._shares[position.stage]
             return min(1.0, position.stage_seconds / share)
         return min(1.0, position.step / self._steps[position.stage])
 
     def done(self, position: Position) -> bool:
-        """Whether the stage is at its end."""
+        """Test whether the stage is at its end."""
         return self.progress(position) >= 1.0
 
-    def longer(self, position: Position) -> bool:
-        """Whether a run that was finished has, by this schedule, more to do in its last stage."""
+    def can_continue(self, position: Position) -> bool:
+        """Test whether a finished run has more to do in its last stage by this schedule."""
         if position.stage < len(self._stages):
             return False
         last = position.copy()
         last.reopen()
         return not self.done(last)
 
-    def moment(self, position: Position) -> Moment:
-        """Of the next step."""
-        return Moment(position.step, self.fade(position), self.overall(position))
+    def step_progress(self, position: Position) -> StepProgress:
+        """Progress at the next step."""
+        return StepProgress(position.step, self.fade(position), self.overall(position))
 
     def fade(self, position: Position) -> float:
-        """How far the stage's new block is faded in: 0 to 1."""
+        """Share of the stage's new block, from 0 to 1."""
         stage = self._stages[position.stage]
         if position.stage == 0 or stage.fade_in == 0:
             return 1.0
@@ -135,8 +135,8 @@ class Schedule:
         return min(1.0, done / sum(self._steps))
 
 
-def _divided(total: int, shares: Sequence[float]) -> list[int]:
-    """Whole parts, each at least 1, that add up to the total, if there are no more of them."""
+def _divide(total: int, shares: Sequence[float]) -> list[int]:
+    """Divide a total, raised to the number of shares if smaller, into whole parts of at least 1."""
     total, parts, before = max(total, len(shares)), [], 0
     for number in range(len(shares)):
         wanted = max(before + 1, round(total * sum(shares[: number + 1])))

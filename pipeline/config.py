@@ -1,47 +1,47 @@
-"""What a dataset is made with: one frozen dataclass, saved in its manifest."""
+"""Settings of a dataset: one frozen dataclass, saved in the dataset's manifest."""
 
-import dataclasses
 from dataclasses import dataclass
 from typing import Any
 
+from shapegan.pipeline.dataclass_json import differences, from_plain, to_plain
 from shapegan.pipeline.errors import PlainError
 
 METHODS = ("winding", "scan")
-"""How signs are found; `scan` is the paper's way and needs OpenGL."""
+"""Ways to find the sign; `scan` is the paper's and needs OpenGL."""
 
 
 class ConfigError(PlainError, ValueError):
-    """A setting that cannot be used; the message is one line with what to do."""
+    """An unusable setting; the message is one line that says what to do."""
 
 
 @dataclass(frozen=True)
 class PreprocessConfig:
     """Settings that decide the bytes of a dataset.
 
-    Two runs with equal ones, and the same meshes, give the same shards; so workers and
-    scheduler are no part of it.
+    Two runs with equal settings and the same meshes give the same shards. Workers and scheduler
+    change no byte, so they are not among these settings.
     """
 
     resolutions: tuple[int, ...] = (8, 16, 32, 64)
-    """Voxel grids, ascending."""
+    """Points along each side of the voxel grids, ascending."""
     points: int = 262_144
     """Points in each of the sets `uniform` and `surface`; 0 leaves both out."""
     cloud: bool = False
-    """Also store DeepSDF's mix, as many points again."""
+    """Also store the point set `cloud`, DeepSDF's mix, with as many points again."""
     method: str = "winding"
     """One of `METHODS`."""
     sheet_thickness: float = 0.016
-    """Half the thickness that bare sheets are given, cube frame; 0 leaves them out. The default
+    """Half the thickness given to bare sheets, cube frame; 0 leaves bare sheets out. The default
     is half a voxel of 64^3: the thinnest wall that no 64^3 grid can miss."""
     shard_size: int = 64
-    """Input meshes to a shard."""
+    """Input meshes per shard."""
     seed: int = 0
 
     def __post_init__(self) -> None:
-        """Refuses what cannot work.
+        """Sort the resolutions, and check all settings.
 
         Raises:
-            ConfigError: with one line saying which setting and what it takes.
+            ConfigError: one line that names the setting and the values it takes.
         """
         object.__setattr__(self, "resolutions", tuple(sorted(set(self.resolutions))))
         self._check(bool(self.resolutions), "resolutions", "at least one")
@@ -58,22 +58,18 @@ class PreprocessConfig:
             raise ConfigError(f"{name}: got {getattr(self, name)}, takes {takes}")
 
     def to_dict(self) -> dict[str, Any]:
-        """As JSON takes it."""
-        return dataclasses.asdict(self) | {"resolutions": list(self.resolutions)}
+        """The settings as JSON has them."""
+        return to_plain(self)
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> "PreprocessConfig":
-        """Inverse of `to_dict`.
+        """Build the settings from what `to_dict` gives.
 
         Raises:
-            ConfigError: for an unknown or unusable setting.
+            ConfigError: a setting is unknown, has the wrong type or cannot be used.
         """
-        known = {f.name for f in dataclasses.fields(cls)}
-        if unknown := sorted(set(values) - known):
-            raise ConfigError(f"unknown settings: {', '.join(unknown)}")
-        return cls(**(values | {"resolutions": tuple(values.get("resolutions", (8, 16, 32, 64)))}))
+        return from_plain(cls, values, ConfigError)
 
     def difference(self, other: "PreprocessConfig") -> list[str]:
-        """One line for each setting in which `other` differs: `name: mine -> theirs`."""
-        mine, theirs = self.to_dict(), other.to_dict()
-        return [f"{k}: {mine[k]} -> {theirs[k]}" for k in mine if mine[k] != theirs[k]]
+        """List the settings in which `other` differs, one line each: `name: mine -> theirs`."""
+        return differences(self, other)

@@ -1,1 +1,1 @@
-"""Generators and critics: what is trained, and the published weights."""
+"""Generators, critics, and the published weights."""

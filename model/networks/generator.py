@@ -1,11 +1,11 @@
 """The generator: a DeepSDF network, f(point, latent) -> signed distance.
 
-Both published generators are this one network. To concatenate a latent to a layer's input and to
-add a linear map of it to the layer's output are the same thing; so the latent's part of a layer is
-one product per shape, the part of points that all shapes share one product per grid, and neither
-is ever repeated (Park et al. 2019, DeepSDF; Kleineberg et al. 2020).
+Both published generators are this one network (Park et al. 2019, figure 4; Kleineberg et al. 2020).
+Concatenating a latent to a layer's input is the same as adding a linear map of the latent to the
+layer's output. So the latent's part of a layer is one product per shape, the part of points that
+all shapes share is one product per grid, and latents are never repeated per point.
 
-Letters in shapes: B shapes, N points, Z latent, W width, E numbers that encode a point.
+Letters in shapes: B shapes, N points, Z latent, W width, E encoding of a point.
 """
 
 import math
@@ -25,13 +25,13 @@ Initialisation = Literal["published", "he", "sphere"]
 _Distances = Callable[[Tensor, Tensor, Tensor], Tensor]
 
 _BLOCK_FEATURES = 2**19
-"""Features that the CPU computes at once: 2 MiB of float32, against 64 MiB for 16 shapes at 16^3.
-Measured, a third less time forth and back, since nothing big is allocated for each layer."""
+"""Features that the CPU computes at once: 2 MiB of float32, not 64 MiB for 16 shapes at 16^3.
+This takes a third off the forward and backward pass: no layer allocates large tensors."""
 
 
 @dataclass(frozen=True)
 class GeneratorConfig:
-    """What a generator is made of."""
+    """Architecture of a generator."""
 
     latent: int = 128
     """Length of a latent, Z."""
@@ -40,18 +40,19 @@ class GeneratorConfig:
     depth: int = 8
     """Linear layers; points and latents enter layers 1 and depth / 2 + 1. Even, at least 4."""
     norm: bool = False
-    """Layer norm before each ReLU, as the published point generator has it."""
+    """Layer norm before each ReLU, as in the published point generator."""
     bounded: bool = True
-    """A tanh at the end."""
+    """Apply tanh to the output."""
     scale: float = 1.0
     """Distance, in units of the frame, of one unit of the network's output."""
     frequencies: int = 0
-    """Octaves of sines and cosines that encode the points, beside their coordinates; 0: none."""
+    """Octaves of the positional encoding of points (Mildenhall et al. 2020, NeRF, equation 4), in
+    addition to their coordinates; 0: coordinates only."""
     frame: Frame = "cube"
-    """Where points live and distances are measured: `cube` for voxels, `sphere` for points."""
+    """Frame of points and distances: `cube` for voxels, `sphere` for points."""
     initialisation: Initialisation = "published"
-    """`published`: torch's uniform one. `he`: keeps the variance through the ReLUs. `sphere`:
-    begins near the distance to a sphere of radius 0.5 (Atzmon and Lipman 2020, SAL, section 4)."""
+    """`published`: torch's default. `he`: keeps the variance through ReLUs (He et al. 2015).
+    `sphere`: near the distance to a sphere of radius 0.5 (Atzmon and Lipman 2020, SAL)."""
 
     def __post_init__(self) -> None:
         if self.depth < 4 or self.depth % 2:
@@ -62,11 +63,13 @@ class GeneratorConfig:
                 f" above 0, got {self.latent}, {self.width}, {self.frequencies} and {self.scale}"
             )
         if self.initialisation == "sphere" and self.norm:
-            raise ValueError("layer norm forgets the radius: expected no norm to begin as a sphere")
+            raise ValueError(
+                "initialisation sphere: expected no norm, because layer norm removes the radius"
+            )
 
     @property
     def encoded(self) -> int:
-        """Numbers that encode a point, E."""
+        """Length of the encoding of a point, E."""
         return 3 + 6 * self.frequencies
 
 
@@ -91,12 +94,12 @@ class Generator(nn.Module):
 
     @property
     def linears(self) -> list[nn.Linear]:
-        """The layers, typed; those after the first without points and latents."""
+        """The linear layers, typed, without the weights of points and latents that enter again."""
         return [layer for layer in self.layers if isinstance(layer, nn.Linear)]
 
     @torch.no_grad()
     def reset_parameters(self) -> None:
-        """Draw the weights anew from torch's global generator, as `config.initialisation` says."""
+        """Draw new weights from torch's global random generator, by `config.initialisation`."""
         INITIALISATIONS[self.config.initialisation](self)
 
     def forward(
@@ -112,31 +115,31 @@ class Generator(nn.Module):
         Args:
             points: (N, 3) shared by all shapes, or (B, N, 3).
             latents: (B, Z).
-            chunk: Rows (points times shapes) to do at once; without it all. With gradients on,
-                each chunk is done again in the backward pass, so memory is bounded by it. Results
-                are the same.
-            eager: Do without what `compile` made, to differentiate what comes out twice.
+            chunk: Rows (points times shapes) to evaluate at once; None: all. With gradients, each
+                chunk is evaluated again in the backward pass, so that the chunk bounds the memory.
+                Results are the same.
+            eager: Bypass `compile`, so that the result can be differentiated twice.
 
         Returns:
             (B, N), in units of the frame; float32 also under autocast.
 
         Raises:
-            ValueError: where shapes don't fit.
+            ValueError: a tensor has the wrong shape.
         """
         self._check(points, latents, chunk)
-        # 1. The latents' part, once per shape
+        # 1. The part of the latents, once per shape
         first, again = self._latent_parts(latents)
-        # 2. The points, as many at a time as memory allows
+        # 2. The points, chunk by chunk
         pieces = _split(points, len(latents), chunk)
-        again_later = len(pieces) > 1 and torch.is_grad_enabled()
+        recompute = len(pieces) > 1 and torch.is_grad_enabled()
         distances = self._distances if eager else self._compiled or self._distances
-        run = self._checkpointed if again_later else self._in_blocks
+        run = self._checkpointed if recompute else self._in_blocks
         return torch.cat([run(distances, piece, first, again) for piece in pieces], dim=1)
 
     def compile(self, *args: Any, **kwargs: Any) -> None:
-        """Compile what is done for each block of points, in place; copies are not compiled.
+        """Compile the evaluation of a block of points, in place; copies are not compiled.
 
-        Takes what `torch.compile` takes. What is compiled can be differentiated only once.
+        Takes the arguments of `torch.compile`. The result can be differentiated only once.
         """
         self._compiled = torch.compile(self._distances, *args, **kwargs)
 
@@ -144,9 +147,9 @@ class Generator(nn.Module):
         return self.__dict__ | {"_compiled": None}
 
     def encode(self, points: Tensor) -> Tensor:
-        """Coordinates and their sines and cosines of pi 2^k: (..., 3) -> (..., E).
+        """Positional encoding of points: (..., 3) -> (..., E).
 
-        Mildenhall et al. 2020 (NeRF), equation 4, with the coordinates beside it.
+        Mildenhall et al. 2020 (NeRF), equation 4, preceded by the coordinates themselves.
         """
         if self.config.frequencies == 0:
             return points
@@ -169,7 +172,7 @@ class Generator(nn.Module):
             raise ValueError(f"expected a chunk of at least 1 row, got {chunk}")
 
     def _latent_parts(self, latents: Tensor) -> tuple[Tensor, Tensor]:
-        """What the latents add to the first layer and to the middle one, with biases: (B, 1, W)."""
+        """Latents' part of the first layer and of the middle one, with biases: (B, 1, W) each."""
         linears = self.linears
         middle = linears[self.config.depth // 2]
         with torch.autocast(latents.device.type, enabled=False):
@@ -179,8 +182,8 @@ class Generator(nn.Module):
         return first[:, None], again[:, None]
 
     def _point_parts(self, points: Tensor) -> tuple[Tensor, Tensor]:
-        """What the points add to the first layer and to the middle one: (N, W) or (B, N, W)."""
-        # In full precision: bfloat16 would move a point by up to a 512th of the frame.
+        """Points' part of the first layer and of the middle one: (N, W) or (B, N, W) each."""
+        # In full precision: bfloat16 would move a point by up to 1/512 of the frame.
         with torch.autocast(points.device.type, enabled=False):
             encoded = self.encode(points.to(self.points_again.weight.dtype))
             return F.linear(encoded, self.linears[0].weight), self.points_again(encoded)
@@ -209,7 +212,7 @@ class Generator(nn.Module):
     def _in_blocks(
         self, distances: _Distances, points: Tensor, first: Tensor, again: Tensor
     ) -> Tensor:
-        """`distances`, on the CPU of so few points at a time that features stay in the cache."""
+        """Evaluate blocks of points; on the CPU, blocks whose features fit in the cache."""
         rows = max(1, _BLOCK_FEATURES // self.config.width) if points.device.type == "cpu" else None
         blocks = _split(points, len(first), rows)
         return torch.cat([distances(block, first, again) for block in blocks], dim=1)
@@ -224,7 +227,7 @@ class Generator(nn.Module):
 
 
 def _split(points: Tensor, shapes: int, rows: int | None) -> Sequence[Tensor]:
-    """Points (..., N, 3) in about equal parts, of at most so many rows (points times shapes)."""
+    """Split points (..., N, 3) into about equal parts of at most `rows` points times shapes."""
     count = points.shape[-2]
     if rows is None or count == 0:
         return [points]
@@ -233,7 +236,7 @@ def _split(points: Tensor, shapes: int, rows: int | None) -> Sequence[Tensor]:
 
 
 def _compute_dtype(full: Tensor) -> torch.dtype:
-    """What hidden features are held in: autocast's dtype where it is on."""
+    """Dtype of hidden features: that of autocast, if it is enabled."""
     if torch.is_autocast_enabled(full.device.type):
         return torch.get_autocast_dtype(full.device.type)
     return full.dtype

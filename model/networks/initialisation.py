@@ -1,4 +1,4 @@
-"""How a generator's weights begin. All draw from torch's global random generator."""
+"""Initial weights of a generator, drawn from torch's global random generator."""
 
 import math
 from typing import TYPE_CHECKING
@@ -10,14 +10,14 @@ if TYPE_CHECKING:
 
 _SPHERE_RADIUS = 0.5
 _LATENT_SHARE = 0.1
-"""Size of the latent's part of a layer against the points', where it begins as a sphere."""
+"""Size of the latents' part of a layer, relative to the points' part, in `sphere`."""
 
 
 def published(generator: "Generator") -> None:
-    """U(-1 / sqrt(n), 1 / sqrt(n)), n the inputs of a layer: torch's default for `nn.Linear`.
+    """U(-1 / sqrt(n), 1 / sqrt(n)) for n inputs of a layer: torch's default for `nn.Linear`.
 
-    As published, the voxel generator concatenates points and latents, so that they count together;
-    the one with layer norm adds up separate layers, each of which counts its own.
+    The published voxel generator concatenates points and latents, so n counts both. The published
+    generator with layer norm adds up separate layers, so each has its own n.
     """
     config = generator.config
     first = config.encoded if config.norm else config.encoded + config.latent
@@ -37,13 +37,13 @@ def _uniform(layer: nn.Linear, inputs: int) -> None:
 
 
 def he(generator: "Generator") -> None:
-    """N(0, 2 / n): features keep their variance from layer to layer (He et al. 2015).
+    """N(0, 2 / n): features keep their variance from layer to layer (He et al. 2015, equation 10).
 
-    Points and latent each give half of what enters the first layer; they and the features a third
-    each of what enters the middle one, however many numbers they are.
+    Points and latent each contribute half of the variance in the first layer; points, latent and
+    features a third each in the middle one, whatever their lengths.
     """
     config = generator.config
-    points = 1.0 + 3.0 * config.frequencies  # mean squared length of an encoded point of the cube
+    points = 1.0 + 3.0 * config.frequencies  # mean squared length of an encoding in the cube
     linears = generator.linears
     for layer in linears:
         nn.init.normal_(layer.weight, std=math.sqrt(2 / config.width))
@@ -57,10 +57,11 @@ def he(generator: "Generator") -> None:
 
 
 def sphere(generator: "Generator") -> None:
-    """About |x| - radius, from the coordinates alone; latents disturb it a little.
+    """About |x| - radius, from the coordinates alone; latents perturb it a little.
 
-    A hidden layer and its ReLU keep the length of what enters them, the last one sums it up (Atzmon
-    and Lipman 2020, SAL, theorem 1). Orthogonal weights keep it better than their normal ones.
+    Hidden layers and their ReLUs preserve lengths, and the last layer sums up the features (Atzmon
+    and Lipman 2020, SAL, theorem 1). Orthogonal weights preserve lengths better than SAL's normal
+    ones.
     """
     config = generator.config
     for layer in generator.linears[:-1]:
@@ -68,9 +69,9 @@ def sphere(generator: "Generator") -> None:
         nn.init.zeros_(layer.bias)
     nn.init.zeros_(generator.points_again.weight)
     nn.init.zeros_(generator.linears[0].weight[:, 3:])
-    disturbance = _LATENT_SHARE * math.sqrt(2 / (config.latent * config.width))
-    nn.init.normal_(generator.latent_first.weight, std=disturbance)
-    nn.init.normal_(generator.latent_again.weight, std=disturbance)
+    deviation = _LATENT_SHARE * math.sqrt(2 / (config.latent * config.width))
+    nn.init.normal_(generator.latent_first.weight, std=deviation)
+    nn.init.normal_(generator.latent_again.weight, std=deviation)
     last = generator.linears[-1]
     mean = math.sqrt(math.pi / config.width) / config.scale
     nn.init.normal_(last.weight, mean=mean, std=1e-4 * mean)

@@ -1,4 +1,4 @@
-"""The critic of points: a PointNet over (x, y, z, sdf).
+"""The point critic: a PointNet over (x, y, z, sdf).
 
 Letters in shapes: B shapes, N points, K pooled features.
 """
@@ -16,14 +16,14 @@ _BLOCK_FEATURES = 2**19
 
 @dataclass(frozen=True)
 class PointCriticConfig:
-    """What a critic of points is made of. The defaults are the published critic's."""
+    """Architecture of a point critic. The defaults are those of the published critic."""
 
     features: tuple[int, ...] = (64, 128, 256, 512)
-    """Of the layers that see each point alone; the last one's, K, are pooled by their maximum."""
+    """Features of the layers applied to each point; the last K are pooled by their maximum."""
     head: tuple[int, ...] = (256, 128)
-    """Of the hidden layers that see the pooled features."""
+    """Features of the hidden layers applied to the pooled features."""
     scale: float = 1.0
-    """Distances are divided by it on the way in."""
+    """Divisor of the distances that come in."""
 
     def __post_init__(self) -> None:
         if len(self.features) < 2 or min(*self.features, *self.head) < 1 or self.scale <= 0:
@@ -34,11 +34,11 @@ class PointCriticConfig:
 
 
 class PointCritic(nn.Module):
-    """Scores point samples of SDFs: high where it takes a shape for real (Qi et al. 2017).
+    """Scores of point samples of SDFs, high for real shapes (PointNet, Qi et al. 2017).
 
-    A score depends on the K points alone that hold the maxima. So all points are looked at without
-    gradients first, and only the deciding ones with them: the same scores and derivatives of any
-    order, at a fraction of the cost.
+    A score depends only on the at most K points that hold the maxima: the critical points (Qi et
+    al. 2017, section 4.3). So all points pass without gradients first, then the critical ones with
+    gradients: the same scores and derivatives of any order, at a fraction of the cost.
     """
 
     config: PointCriticConfig
@@ -50,12 +50,12 @@ class PointCritic(nn.Module):
         self.head = _linear_layers((config.features[-1], *config.head, 1))
 
     def forward(self, points: Tensor, sdf: Tensor, mask: Tensor | None = None) -> Tensor:
-        """Scores of shapes.
+        """Score shapes.
 
         Args:
             points: (B, N, 3), in the sphere frame.
             sdf: (B, N), in its units.
-            mask: (B, N) bool, which points count; without it all. Each shape needs one that does.
+            mask: (B, N) bool, which points count; None: all. Each shape needs at least one.
 
         Returns:
             (B,), float32 also under autocast.
@@ -65,7 +65,7 @@ class PointCritic(nn.Module):
                 f"expected points (B, N, 3) and sdf (B, N), got {tuple(points.shape)} and"
                 f" {tuple(sdf.shape)}"
             )
-        chosen = self.deciding(points, sdf, mask)
+        chosen = self.critical_indices(points, sdf, mask)
         pooled = self._features_of(gather_points(points, chosen), sdf.gather(1, chosen))
         for layer in self.head[:-1]:
             pooled = F.relu(layer(pooled))
@@ -73,16 +73,16 @@ class PointCritic(nn.Module):
         return score
 
     @torch.no_grad()
-    def deciding(self, points: Tensor, sdf: Tensor, mask: Tensor | None = None) -> Tensor:
-        """Which point holds the maximum of each pooled feature: (B, K) int64, below N.
+    def critical_indices(self, points: Tensor, sdf: Tensor, mask: Tensor | None = None) -> Tensor:
+        """Index of the point that holds the maximum of each pooled feature: (B, K) int64, below N.
 
-        The critic's score of these points alone is its score of all: the generator's step needs
+        These points alone have the same score as all points, so the generator's step needs
         gradients at no others.
         """
         if points.device.type != "cpu" or torch.compiler.is_compiling():
             return self._pooled(points, sdf, mask).argmax(1)
-        # On the CPU as many points at a time as the cache holds; and an argmax takes it as long as
-        # all the layers, a maximum nothing: so it is asked only where a block has a new maximum.
+        # On the CPU, blocks of points that fit in the cache. An argmax takes as long as all layers
+        # there and a maximum nothing, so argmax is computed only where a block has a new maximum.
         shapes, count = sdf.shape
         block = max(1, _BLOCK_FEATURES // (self.config.features[-1] * shapes))
         best = points.new_full((shapes, self.config.features[-1]), -torch.inf)
@@ -99,7 +99,7 @@ class PointCritic(nn.Module):
         return chosen
 
     def _pooled(self, points: Tensor, sdf: Tensor, mask: Tensor | None) -> Tensor:
-        """The features to be pooled of each point: (B, N, K), -inf where it doesn't count."""
+        """Features of each point before pooling: (B, N, K), -inf where the mask is false."""
         features: Tensor = self.layers[-1](self._hidden(points, sdf))
         if mask is None:
             return features
@@ -113,16 +113,16 @@ class PointCritic(nn.Module):
         return features
 
     def _features_of(self, points: Tensor, sdf: Tensor) -> Tensor:
-        """Feature k of the k-th point, for all K: (B, K, 3), (B, K) -> (B, K)."""
+        """Feature k of the k-th point: (B, K, 3), (B, K) -> (B, K)."""
         last = self.layers[-1]
         assert isinstance(last, nn.Linear)
         hidden = self._hidden(points, sdf)
         return torch.einsum("bkj,kj->bk", hidden, last.weight.to(hidden.dtype)) + last.bias
 
 
-def gather_points(points: Tensor, chosen: Tensor) -> Tensor:
-    """Points (B, N, 3) by number (B, K): (B, K, 3)."""
-    return points.gather(1, chosen[..., None].expand(-1, -1, 3))
+def gather_points(points: Tensor, indices: Tensor) -> Tensor:
+    """Gather points (B, N, 3) by their indices (B, K): (B, K, 3)."""
+    return points.gather(1, indices[..., None].expand(-1, -1, 3))
 
 
 def _linear_layers(sizes: tuple[int, ...]) -> nn.ModuleList:

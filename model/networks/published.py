@@ -1,8 +1,8 @@
 """The authors' published weights -> `Generator` (Kleineberg et al. 2020, marian42/shapegan).
 
-Two layouts: the voxel generator concatenates points and latent to the inputs of layers 1 and 5; the
-point generator has layer norm and adds linear maps of the latent. Both give distances in units of
-their frame: the voxel weights saturate at 0.1, where their training data was clipped.
+There are two layouts. The voxel generator concatenates points and latent to the inputs of layers 1
+and 5. The point generator has layer norm and adds linear maps of the latent. Both give distances in
+units of their frame; the voxel weights saturate at 0.1, the clip of their training data.
 """
 
 import pickle
@@ -19,30 +19,30 @@ from shapegan.pipeline.errors import PlainError
 Weights = dict[str, Tensor]
 
 _VOXELS, _POINTS = "layers1.0.weight", "z_lin1.weight"
-"""What tells the two layouts."""
+"""A name that only this layout has, for each of the two."""
 
 
 class WeightsError(PlainError):
-    """A file that holds no published weights, or other ones than expected."""
+    """A file without published weights; the message is one line."""
 
 
 def is_published(path: Path) -> bool:
-    """Whether a file of weights is one of the authors'; whether it is whole shows in loading it.
+    """Test whether a file has published weights; only loading it shows whether it is complete.
 
     Raises:
-        WeightsError: where the file cannot be read.
+        WeightsError: the file cannot be read.
     """
     return _VOXELS in (weights := _content(path)) or _POINTS in weights
 
 
 def load_published(path: Path) -> Generator:
-    """The generator of a file of published weights, on the CPU.
+    """Load the generator of a file of published weights, on the CPU.
 
     Args:
         path: `gan_generator_voxels_*.to` (cube frame) or `point_generator_*.pt` (sphere frame).
 
     Raises:
-        WeightsError: where the file cannot be read, or holds something else.
+        WeightsError: the file cannot be read, or holds something else.
     """
     weights = _read(path)
     try:
@@ -59,14 +59,14 @@ def load_published(path: Path) -> Generator:
         generator.load_state_dict(state)
     except (KeyError, ValueError, RuntimeError) as error:
         reason = " ".join(str(error).split())
-        raise WeightsError(f"{path} holds no whole published generator: {reason}") from error
+        raise WeightsError(f"{path} holds no complete published generator: {reason}") from error
     return generator
 
 
 def _read(path: Path) -> Weights:
     weights = _content(path)
     if not all(isinstance(value, Tensor) for value in weights.values()):
-        raise WeightsError(f"{path} is no file of weights: expected tensors by name")
+        raise WeightsError(f"{path} is not a file of weights: expected tensors by name")
     return weights
 
 
@@ -76,14 +76,17 @@ def _content(path: Path) -> dict[str, Any]:
     except OSError as error:
         raise WeightsError(f"cannot read {path}: {error.strerror}") from error
     except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError) as error:
-        raise WeightsError(f"{path} is no file of weights, or is torn") from error
+        raise WeightsError(f"{path} is not a file of weights, or damaged") from error
     if not isinstance(content, dict) or not all(isinstance(name, str) for name in content):
-        raise WeightsError(f"{path} is no file of weights: expected tensors by name")
+        raise WeightsError(f"{path} is not a file of weights: expected tensors by name")
     return dict(content)
 
 
 def _from_voxels(weights: Weights) -> tuple[GeneratorConfig, Weights]:
-    """Linear layers 0, 2, 4... of `layers1` and `layers2`; columns are features, points, latent."""
+    """Convert linear layers 0, 2, 4... of `layers1` and `layers2`.
+
+    The columns of a weight are features, points, latent.
+    """
     names = [name.removesuffix(".weight") for name in weights if name.endswith(".weight")]
     names.sort(key=lambda name: [int(number) for number in re.findall(r"\d+", name)])
     first, middle = weights["layers1.0.weight"], weights["layers2.0.weight"]
@@ -101,7 +104,7 @@ def _from_voxels(weights: Weights) -> tuple[GeneratorConfig, Weights]:
 
 
 def _from_points(weights: Weights) -> tuple[GeneratorConfig, Weights]:
-    """Layers `lins`, their `norms` (of the last, nothing is used), the latent's `z_lin1` and 2."""
+    """Convert layers `lins`, their `norms`, of which the last is unused, and `z_lin1`, `z_lin2`."""
     depth = sum(re.fullmatch(r"lins\.\d+\.weight", name) is not None for name in weights)
     width, latent = weights["z_lin1.weight"].shape
     config = GeneratorConfig(

@@ -1,9 +1,9 @@
-"""Critics of voxel grids: one of the whole shape that grows with the resolution, one of patches.
+"""Critics of voxel grids: a growing one for the whole shape, and one for patches.
 
 Letters in shapes: B shapes, R resolution. A grid is the SDF at linspace(-1, 1, R) along each axis.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F  # noqa: N812
@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
 RESOLUTIONS = (8, 16, 32, 64)
-"""Those a critic can grow to."""
+"""Resolutions that a critic can have."""
 
 _SLOPE = 0.2
 _HEAD_VOXELS = 4**3
@@ -20,12 +20,11 @@ _PATCH_STRIDE = 2
 
 @dataclass(frozen=True)
 class VoxelCriticConfig:
-    """What a critic of voxels is made of. The defaults are the published critic's."""
+    """Architecture of a voxel critic. The defaults are those of the published critic."""
 
-    resolution: int = 8
-    """Of the grids it judges, R."""
     features: tuple[int, ...] = (128, 64, 32, 1)
-    """What the blocks of 8, 16, 32 and 64 take in; each gives what the next coarser takes."""
+    """Input features of the blocks of 8, 16, 32 and 64; each block's output is the input of the
+    next coarser one."""
     final: int = 256
     """Features of the 4^3 grid before the head."""
     hidden: int = 128
@@ -33,17 +32,16 @@ class VoxelCriticConfig:
     width: float = 1.0
     """Multiplies `features`, `final` and `hidden`."""
     scale: float = 1.0
-    """Distances are divided by it on the way in."""
+    """Divisor of the distances that come in."""
     gradients: bool = False
-    """Whether the SDF's spatial gradient is seen beside it (Zheng et al. 2022, SDF-StyleGAN)."""
+    """Show the critic the SDF's spatial gradient as well (Zheng et al. 2022, SDF-StyleGAN)."""
     spectral: bool = False
     """Spectral norm on every layer (Miyato et al. 2018)."""
     patches: tuple[int, ...] = ()
-    """Features of a `PatchCritic` whose score is added; empty: none. `width` does not apply."""
+    """Features of the layers of a `PatchCritic` whose score is added; empty: none. `width` does not
+    apply."""
 
     def __post_init__(self) -> None:
-        if self.resolution not in RESOLUTIONS:
-            raise ValueError(f"expected a resolution out of {RESOLUTIONS}, got {self.resolution}")
         if len(self.features) != len(RESOLUTIONS):
             raise ValueError(f"expected features of {RESOLUTIONS}, got {self.features}")
         if self.width <= 0 or self.scale <= 0:
@@ -51,85 +49,104 @@ class VoxelCriticConfig:
                 f"expected a width and a scale above 0, got {self.width} and {self.scale}"
             )
 
-        if self.patch > self.resolution:
-            raise ValueError(
-                f"patches of {self.patch} voxels do not fit into a grid of {self.resolution}:"
-                " expected fewer layers of patches"
-            )
-
     @property
     def patch(self) -> int:
-        """Voxels along the edge of a patch: 4 for one layer, 4 more for each further one."""
+        """Voxels along the side of a patch: 4 per layer of `patches`."""
         return 4 * len(self.patches)
 
     @property
     def channels(self) -> int:
-        """Numbers a voxel has: its distance, and with `gradients` three more."""
+        """Input channels: the distance and, with `gradients`, its three derivatives."""
         return 4 if self.gradients else 1
 
-    @property
-    def blocks(self) -> tuple[int, ...]:
-        """Resolutions that have a block, coarse to fine."""
-        return tuple(size for size in RESOLUTIONS if size <= self.resolution)
-
-    def sized(self, count: int) -> int:
-        """A number of features, times the width."""
+    def scaled(self, count: int) -> int:
+        """Multiply a number of features by the width."""
         return max(1, round(self.width * count))
 
     def inputs(self, resolution: int) -> int:
-        """Features that a resolution's block takes in: never fewer than a voxel has numbers."""
-        return max(self.channels, self.sized(self.features[RESOLUTIONS.index(resolution)]))
+        """Input features of a resolution's block: at least the input channels."""
+        return max(self.channels, self.scaled(self.features[RESOLUTIONS.index(resolution)]))
 
     def outputs(self, resolution: int) -> int:
-        """Features that a resolution's block gives."""
-        return self.sized(self.final) if resolution == 8 else self.inputs(resolution // 2)
+        """Output features of a resolution's block."""
+        return self.scaled(self.final) if resolution == 8 else self.inputs(resolution // 2)
 
 
 class VoxelCritic(nn.Module):
-    """Scores grids: high where it takes a shape for real. Grown from resolution to resolution.
+    """Scores of grids, high for real shapes; the critic grows from resolution to resolution.
 
-    Each block halves the grid. Where a grid comes in, it takes the place of the first of a block's
-    input features and the others are 0 (Kleineberg et al. 2020): so a block's weights
-    are used as they are before and after a finer block is put in front of it.
+    Each block halves the grid. A grid that comes in takes the place of the first of the block's
+    input features, and the others are 0 (Kleineberg et al. 2020, section 3.1). So the weights of a
+    block need no change when a finer block is put in front of it.
+
+    The finest block is faded in (Karras et al. 2018, progressive growing): `set_fade` says how far.
+
+    Args:
+        config: Architecture.
+        resolution: R, one of `RESOLUTIONS`.
+
+    Raises:
+        ValueError: the resolution is not in `RESOLUTIONS`, or smaller than a patch.
     """
 
     config: VoxelCriticConfig
+    resolution: int
+    fade: Tensor
+    """Scalar in [0, 1]: share of the finest block's output; the rest is the coarse grid. Not part
+    of the state dict, because the schedule sets it at every step."""
 
-    def __init__(self, config: VoxelCriticConfig) -> None:
+    def __init__(self, config: VoxelCriticConfig, resolution: int = 8) -> None:
         super().__init__()
-        self.config = config
-        self.blocks = nn.ModuleDict({str(size): _block(config, size) for size in config.blocks})
+        if resolution not in RESOLUTIONS:
+            raise ValueError(f"expected a resolution out of {RESOLUTIONS}, got {resolution}")
+        if config.patch > resolution:
+            raise ValueError(
+                f"patches of {config.patch} voxels do not fit into a grid of {resolution}:"
+                " expected fewer layers of patches"
+            )
+        self.config, self.resolution = config, resolution
+        self.register_buffer("fade", torch.ones(()), persistent=False)
+        self._fading = False
+        self.blocks = nn.ModuleDict({str(size): _block(config, size) for size in self.block_sizes})
         self.hidden = _maybe_spectral(
-            nn.Linear(_HEAD_VOXELS * config.sized(config.final), config.sized(config.hidden)),
+            nn.Linear(_HEAD_VOXELS * config.scaled(config.final), config.scaled(config.hidden)),
             config.spectral,
         )
-        self.score = _maybe_spectral(nn.Linear(config.sized(config.hidden), 1), config.spectral)
+        self.score = _maybe_spectral(nn.Linear(config.scaled(config.hidden), 1), config.spectral)
         self.patches = PatchCritic(config) if config.patches else None
 
-    def forward(self, sdf: Tensor, fade: Tensor | float = 1.0) -> Tensor:
-        """Scores of grids.
+    @property
+    def block_sizes(self) -> tuple[int, ...]:
+        """Resolutions that have a block, coarse to fine."""
+        return tuple(size for size in RESOLUTIONS if size <= self.resolution)
+
+    def set_fade(self, share: float) -> None:
+        """Set how far the finest block is faded in, from 0 to 1."""
+        self.fade.fill_(share)
+        self._fading = share < 1.0
+
+    def forward(self, sdf: Tensor) -> Tensor:
+        """Score grids.
 
         Args:
             sdf: (B, R, R, R), in the cube frame's units.
-            fade: Share of the finest block in [0, 1], a number or a 0-dimensional tensor. The rest
-                is the grid itself, resampled to the next coarser resolution.
 
         Returns:
             (B,), float32 also under autocast.
 
         Raises:
-            ValueError: where the grid has another resolution.
+            ValueError: the grid has another resolution.
         """
-        size = self.config.resolution
+        size = self.resolution
         if sdf.dim() != 4 or tuple(sdf.shape[1:]) != (size, size, size):
             raise ValueError(f"expected grids (B, {size}, {size}, {size}), got {tuple(sdf.shape)}")
         grid = sdf[:, None]
         # 1. The finest block, mixed with the coarse grid while it is new
-        features = self._enter(size, grid)
-        if size > 8 and not (isinstance(fade, float) and fade >= 1.0):
-            features = self._faded(features, grid, fade)
+        features = self._first_block(size, grid)
+        if self._fading and size > 8:
+            features = self._mixed(features, grid)
         # 2. The coarser blocks
-        for coarser in reversed(self.config.blocks[:-1]):
+        for coarser in reversed(self.block_sizes[:-1]):
             features = F.leaky_relu(self._block(coarser)(features), _SLOPE)
         # 3. The head
         hidden = F.leaky_relu(self.hidden(features.flatten(1)), _SLOPE)
@@ -137,18 +154,16 @@ class VoxelCritic(nn.Module):
         return score if self.patches is None else score + self.patches(sdf)
 
     def grown(self, resolution: int) -> "VoxelCritic":
-        """A critic of a finer resolution, with this one's weights where it has such layers.
+        """Build a critic of a finer resolution that has this one's weights.
 
-        Blocks that are new are drawn from torch's global generator.
+        The weights of new blocks are drawn from torch's global generator.
 
         Raises:
-            ValueError: where the resolution is not finer, or not out of `RESOLUTIONS`.
+            ValueError: the resolution is not finer, or not in `RESOLUTIONS`.
         """
-        if resolution <= self.config.resolution:
-            raise ValueError(
-                f"expected a resolution above {self.config.resolution}, got {resolution}"
-            )
-        critic = VoxelCritic(replace(self.config, resolution=resolution))
+        if resolution <= self.resolution:
+            raise ValueError(f"expected a resolution above {self.resolution}, got {resolution}")
+        critic = VoxelCritic(self.config, resolution)
         weights = critic.state_dict() | self.state_dict()
         critic.load_state_dict(weights)
         return critic.to(next(self.parameters()).device)
@@ -158,32 +173,33 @@ class VoxelCritic(nn.Module):
         assert isinstance(block, nn.Conv3d)
         return block
 
-    def _enter(self, size: int, grid: Tensor) -> Tensor:
-        """A grid (B, 1, R, R, R) through the block of its own resolution."""
+    def _first_block(self, size: int, grid: Tensor) -> Tensor:
+        """Apply the block of a resolution to a grid (B, 1, R, R, R)."""
         block = self._block(size)
-        seen = look(grid, self.config)
+        channels = input_channels(grid, self.config)
         # Only the weights of features that are not 0: at 8^3 that is one of 128.
         weight = block.weight[:, : self.config.channels]
-        features = F.conv3d(seen, weight, block.bias, stride=2, padding=1)
+        features = F.conv3d(channels, weight, block.bias, stride=2, padding=1)
         return F.leaky_relu(features, _SLOPE)
 
-    def _faded(self, features: Tensor, grid: Tensor, fade: Tensor | float) -> Tensor:
-        """Features mixed with the coarse grid and zeros, by fade : 1 - fade."""
-        # With aligned corners, since both grids reach from -1 to 1: every second voxel of a fine
-        # grid is not where a coarse grid has its voxels.
-        half = self.config.resolution // 2
+    def _mixed(self, features: Tensor, grid: Tensor) -> Tensor:
+        """Mix features with the coarse grid, padded with zeros, by `fade` to 1 - `fade`."""
+        # Aligned corners, because both grids reach from -1 to 1: the voxels of the coarse grid are
+        # not those of every second voxel of the fine one.
+        half = self.resolution // 2
         coarse = F.interpolate(grid, size=(half, half, half), mode="trilinear", align_corners=True)
-        seen = look(coarse, self.config).to(features.dtype)
-        missing = features.shape[1] - seen.shape[1]
-        coarse_features = F.pad(seen, (0, 0, 0, 0, 0, 0, 0, missing))
-        return fade * features + (1 - fade) * coarse_features
+        channels = input_channels(coarse, self.config).to(features.dtype)
+        missing = features.shape[1] - channels.shape[1]
+        coarse_features = F.pad(channels, (0, 0, 0, 0, 0, 0, 0, missing))
+        return self.fade * features + (1 - self.fade) * coarse_features
 
 
-def look(grid: Tensor, config: VoxelCriticConfig) -> Tensor:
-    """What a critic sees of a grid (B, 1, R, R, R): (B, channels, R, R, R).
+def input_channels(grid: Tensor, config: VoxelCriticConfig) -> Tensor:
+    """Input of a critic for a grid (B, 1, R, R, R): (B, channels, R, R, R).
 
-    The distance over `scale`, and with `gradients` its derivatives by x, y and z: of length 1 where
-    a distance is true and not clipped. Central differences, one-sided at the faces of the cube.
+    Channel 0 is the distance divided by `scale`. With `gradients`, channels 1 to 3 are its
+    derivatives along x, y and z, by central differences, one-sided at the faces of the cube. Their
+    length is 1 where a distance is true and not clipped.
     """
     distance = grid / config.scale
     if not config.gradients:
@@ -194,11 +210,11 @@ def look(grid: Tensor, config: VoxelCriticConfig) -> Tensor:
 
 
 class PatchCritic(nn.Module):
-    """Judges small patches near the surface, all with the same weights, and averages their scores.
+    """Mean score of patches near the surface: the local critic of SDF-StyleGAN.
 
-    The local critic of SDF-StyleGAN (Zheng et al. 2022), fully convolutional: each score is that of
-    a patch of `config.patch`^3 voxels, one at every second voxel along each axis. A patch weighs as
-    much as it has voxels within one spacing of the surface.
+    Fully convolutional (Zheng et al. 2022): each score belongs to a patch of `config.patch`^3
+    voxels, one at every second voxel along each axis. The weight of a patch is the share of its
+    voxels within one spacing of the surface.
     """
 
     config: VoxelCriticConfig
@@ -217,9 +233,9 @@ class PatchCritic(nn.Module):
         self.score = _maybe_spectral(nn.Conv3d(config.patches[-1], 1, 1), config.spectral)
 
     def forward(self, sdf: Tensor) -> Tensor:
-        """Scores (B,) of grids (B, R, R, R): the weighted means of their patches' scores."""
+        """Score grids (B, R, R, R) by the weighted means of their patches' scores: (B,)."""
         grid = sdf[:, None]
-        features = look(grid, self.config)
+        features = input_channels(grid, self.config)
         for layer in self.layers:
             features = F.leaky_relu(layer(features), _SLOPE)
         scores: Tensor = self.score(features).to(sdf.dtype)
@@ -227,7 +243,7 @@ class PatchCritic(nn.Module):
         return (weights * scores).sum((1, 2, 3, 4)) / weights.sum((1, 2, 3, 4))
 
     def _weights(self, grid: Tensor) -> Tensor:
-        """Share of each patch near the surface: (B, 1, P, P, P), a little above 0."""
+        """Share of each patch that is near the surface: (B, 1, P, P, P), a little above 0."""
         near = (grid.abs() <= 2.0 / (grid.shape[-1] - 1)).to(grid.dtype)
         return F.avg_pool3d(near, self.config.patch, stride=_PATCH_STRIDE) + 1e-6
 

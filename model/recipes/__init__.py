@@ -1,1 +1,1 @@
-"""Ways to train: what a step of each is, with its losses and optimisers."""
+"""Recipes: losses, optimisers and the training step of each."""

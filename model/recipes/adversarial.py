@@ -1,69 +1,64 @@
 """The recipes `voxel` and `point`: a generator and a critic, stage by stage."""
 
-import dataclasses
-import math
-
 import torch
 from torch import Tensor, nn
-from torch.optim import Optimizer
 
 from shapegan.model.config import Stage, TrainConfig, TrainConfigError
 from shapegan.model.distributed import Ranks
 from shapegan.model.networks.point_critic import PointCritic, PointCriticConfig
 from shapegan.model.networks.voxel_critic import VoxelCritic, VoxelCriticConfig
-from shapegan.model.recipes.base import GeneratorRecipe
+from shapegan.model.recipes.base import GeneratorRecipe, descend
+from shapegan.model.recipes.execution import Execution
 from shapegan.model.recipes.objectives import (
     Batch,
     CriticObjective,
     CriticTask,
-    Execution,
     GeneratorObjective,
+    StepData,
     draw_latents,
     draw_mix,
 )
-from shapegan.model.recipes.optimisers import build_optimiser, set_rate
+from shapegan.model.recipes.optimisers import build_optimiser, decay
 from shapegan.model.recipes.point import PointTask, RefinementTask
 from shapegan.model.recipes.step_random import PICTURES, WEIGHTS, StepRandom, seeded
 from shapegan.model.recipes.voxel import VoxelTask
-from shapegan.model.schedule import Moment
-from shapegan.model.streaming.stream import StreamConfig
+from shapegan.model.schedule import StepProgress
 from shapegan.pipeline.schema import voxel_spacing
+
+_CRITIC_STEP, _GENERATOR_STEP = range(2)
+"""The two halves of a step; each draws random numbers of its own."""
 
 
 class Adversarial(GeneratorRecipe):
-    """Trains a generator against a critic.
+    """Training of a generator against a critic.
 
     Args:
-        config: Of the run; recipe `voxel` or `point`.
-        ranks: The processes that share it.
-        execution: How networks are run.
+        config: Config of the run, with recipe `voxel` or `point`.
+        ranks: Processes that share the run.
+        execution: Precision, compilation and chunking.
     """
 
     def __init__(self, config: TrainConfig, ranks: Ranks, execution: Execution) -> None:
         super().__init__(config, ranks, execution)
         if execution.compiled:
             self.generator.compile()
-        self._critic: nn.Module | None = None
+        self._critic: VoxelCritic | PointCritic | None = None
         self._stage = -1
 
     @property
+    def critic(self) -> VoxelCritic | PointCritic:
+        """The critic of the present stage."""
+        assert self._critic is not None, "begin a stage first"
+        return self._critic
+
+    @property
     def networks(self) -> dict[str, nn.Module]:
-        """What is trained, by name."""
-        assert self._critic is not None
-        return {"generator": self.generator, "critic": self._critic}
+        """Name -> network, of all that are trained."""
+        return {"generator": self.generator, "critic": self.critic}
 
-    def stream(self, stage: Stage) -> StreamConfig:
-        """What a stage reads."""
-        config = self._config
-        if config.recipe == "voxel":
-            return StreamConfig("voxels", stage.size, stage.batch, config.seed, config.split)
-        sets = ("uniform", "surface") if stage.refine else ("uniform",)
-        return StreamConfig("points", stage.size, stage.batch, config.seed, config.split, sets=sets)
-
-    def begin(self, number: int, _shapes: int) -> None:
-        """Gets ready for a stage: the critic grows, where its input does."""
-        stage = self._config.stages[number]
-        critic = self._grown(number)
+    def begin(self, stage: int) -> None:
+        """Prepare for a stage: grow the critic if its input grows, and build the objectives."""
+        critic = self._critic_of(stage)
         if critic is not self._critic:
             self._critic = critic.to(self._execution.device)
             name, betas = self._config.optimiser.name, self._config.optimiser.betas
@@ -71,101 +66,92 @@ class Adversarial(GeneratorRecipe):
                 build_optimiser(name, network.parameters(), betas)
                 for network in (self.generator, self._critic)
             ]
-        game = self._task(stage)
-        objective = self._config.objective
-        self._critic.requires_grad_(True)
-        parts = (game, objective, self._execution)
-        self._objectives = [
-            self._ranks.wrap_ddp(GeneratorObjective(self.generator, self._critic, *parts)),
-            self._ranks.wrap_ddp(CriticObjective(self._critic, *parts)),
-        ]
-        self._game_here, self._stage = game, number
+        self._task, self._stage = self._task_of(self._config.stages[stage]), stage
+        self.critic.requires_grad_(True)
+        parts = (self._task, self._config.objective, self._execution)
+        self._generator_objective = self._ranks.wrap_ddp(
+            GeneratorObjective(self.generator, self.critic, *parts)
+        )
+        self._critic_objective = self._ranks.wrap_ddp(CriticObjective(self.critic, *parts))
 
-    def step(self, batch: Batch, moment: Moment) -> dict[str, Tensor]:
-        """One step of the critic and, each so-manieth time, one of the generator.
+    def step(self, batch: Batch, progress: StepProgress) -> dict[str, Tensor]:
+        """Take one step of the critic and, every `critic_steps`-th time, one of the generator.
 
         Args:
             batch: Shapes of the dataset.
-            moment: Where in the stage and in the run it is.
+            progress: Place in the stage and in the run.
 
         Returns:
-            Losses and what they are made of: scalars on the device.
+            Losses and their parts: scalars on the device.
         """
-        objective, rates = self._config.objective, self._config.optimiser
-        share = 0.5 ** math.floor(moment.overall * rates.halvings)
-        faded = torch.tensor(moment.fade, device=self._execution.device)
-        values = self._critic_step(batch, moment.step, faded, rates.critic_rate * share)
-        if (moment.step + 1) % objective.critic_steps == 0:
-            loss = self._generator_step(batch, moment.step, faded, rates.rate * share)
+        if isinstance(self.critic, VoxelCritic):
+            self.critic.set_fade(progress.fade)
+        optimiser = self._config.optimiser
+        factor = decay(optimiser.halvings, progress.overall)
+        values = self._critic_step(batch, progress.step, optimiser.critic_rate * factor)
+        if (progress.step + 1) % self._config.objective.critic_steps == 0:
+            loss = self._generator_step(batch, progress.step, optimiser.rate * factor)
             values["generator_loss"] = loss
         return values
 
     def preview(self, count: int) -> Tensor:
-        """Latents whose shapes are drawn again and again: (count, Z)."""
-        draws = StepRandom(self._config.seed, device=self._execution.device)
-        return draws.normal(PICTURES, count, self._config.generator.latent)
+        """Latents of the shapes in the previews, always the same: (count, Z)."""
+        random = StepRandom(self._config.seed, device=self._execution.device)
+        return random.normal(PICTURES, count, self._config.generator.latent)
 
     def close(self) -> None:
-        """Lets go of what is shared with other processes."""
-        self._objectives = []
+        """Release what is shared with other processes."""
+        self._generator_objective = self._critic_objective = nn.Identity()
 
-    def _critic_step(self, batch: Batch, step: int, fade: Tensor, rate: float) -> dict[str, Tensor]:
-        assert self._critic is not None
-        draws = self._draws(step, 0)
-        count = len(batch.indices)
-        self._critic.requires_grad_(True)
-        # The critic's step needs generated shapes, not the way back through their generator.
+    def _critic_step(self, batch: Batch, step: int, rate: float) -> dict[str, Tensor]:
+        random = self._random(step, _CRITIC_STEP)
+        data, count = StepData(batch, random), len(batch.indices)
+        self.critic.requires_grad_(True)
+        # The critic's step needs generated shapes, but no gradients of the generator.
         with torch.no_grad(), self._execution.autocast():
-            latents = draw_latents(draws, count, self._config.generator.latent)
-            fake = self._game_here.fake(self.generator, latents, batch, draws)
-            real = self._game_here.real(batch, draws)
+            latents = draw_latents(random, count, self._config.generator.latent)
+            fake = self._task.fake(self.generator, latents, data)
+            real = self._task.real(data)
         penalise = step % self._config.objective.penalty_every == 0
-        values = self._objectives[1](real, fake, draw_mix(draws, count), fade, penalise)
-        self._descend(self._optimisers[1], values["critic_loss"], rate)
+        values = self._critic_objective(real, fake, draw_mix(random, count), penalise)
+        descend(self._optimisers[1], values["critic_loss"], rate)
         return {name: value.detach() for name, value in values.items()}
 
-    def _generator_step(self, batch: Batch, step: int, fade: Tensor, rate: float) -> Tensor:
-        assert self._critic is not None
-        draws = self._draws(step, 1)
-        self._critic.requires_grad_(False)
-        latents = draw_latents(draws, len(batch.indices), self._config.generator.latent)
-        loss: Tensor = self._objectives[0](latents, batch, draws, fade)
-        self._descend(self._optimisers[0], loss, rate)
+    def _generator_step(self, batch: Batch, step: int, rate: float) -> Tensor:
+        random = self._random(step, _GENERATOR_STEP)
+        self.critic.requires_grad_(False)
+        latents = draw_latents(random, len(batch.indices), self._config.generator.latent)
+        loss: Tensor = self._generator_objective(latents, StepData(batch, random))
+        descend(self._optimisers[0], loss, rate)
         self._average.update(self.generator)
         return loss.detach()
 
-    def _descend(self, optimiser: Optimizer, loss: Tensor, rate: float) -> None:
-        set_rate(optimiser, rate)
-        optimiser.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        optimiser.step()
-
-    def _draws(self, step: int, which: int) -> StepRandom:
+    def _random(self, step: int, half: int) -> StepRandom:
         ranks = self._ranks
         return StepRandom(
             self._config.seed,
             self._stage,
             step,
-            which,
+            half,
             rank=ranks.rank,
             world=ranks.world,
             device=self._execution.device,
         )
 
-    def _grown(self, number: int) -> nn.Module:
-        """The critic of a stage: the one there is, grown, or a new one."""
-        config, stage = self._config.critic, self._config.stages[number]
-        with seeded(self._config.seed, WEIGHTS, number):
+    def _critic_of(self, stage: int) -> VoxelCritic | PointCritic:
+        """Critic of a stage: the present one, the present one grown, or a new one."""
+        config, size = self._config.critic, self._config.stages[stage].size
+        with seeded(self._config.seed, WEIGHTS, stage):
             if isinstance(config, PointCriticConfig):
                 return self._critic or PointCritic(config)
             if not isinstance(config, VoxelCriticConfig):
                 raise TrainConfigError(f"critic: recipe {self._config.recipe} needs one")
             if isinstance(self._critic, VoxelCritic):
-                same = self._critic.config.resolution == stage.size
-                return self._critic if same else self._critic.grown(stage.size)
-            return VoxelCritic(dataclasses.replace(config, resolution=stage.size))
+                same = self._critic.resolution == size
+                return self._critic if same else self._critic.grown(size)
+            return VoxelCritic(config, size)
 
-    def _task(self, stage: Stage) -> CriticTask:
+    def _task_of(self, stage: Stage) -> CriticTask:
         config, execution = self._config, self._execution
         if config.recipe == "voxel":
             clip = max(config.clip, config.clip_voxels * voxel_spacing(stage.size))

@@ -1,24 +1,33 @@
-"""Critic against generator: their losses as modules, and one step of both.
+"""The losses of critic and generator as modules.
 
-A `CriticTask` says what the critic judges: voxels (`voxel.py`) or points (`point.py`). The two
-objectives are modules because DistributedDataParallel averages the gradients of what happens inside
-a module's forward; the gradient penalty happens there too.
+A `CriticTask` decides what the critic sees: voxels (`voxel.py`) or points (`point.py`). The two
+objectives are modules, because DistributedDataParallel averages the gradients of a module's forward
+pass. The gradient penalty is computed there too.
 """
 
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Generic, Protocol, TypeVar
 
-import torch
 from torch import Tensor, nn
 
 from shapegan.model.config import Objective
 from shapegan.model.networks.generator import Generator
 from shapegan.model.recipes import losses
+from shapegan.model.recipes.execution import Execution
 from shapegan.model.recipes.step_random import LATENTS, MIXING, StepRandom
 from shapegan.model.streaming.stream import PointBatch, VoxelBatch
 
-Batch = VoxelBatch | PointBatch
+Batch = TypeVar("Batch", bound=VoxelBatch | PointBatch)
+
+
+@dataclass(frozen=True)
+class StepData(Generic[Batch]):
+    """Data of one training step."""
+
+    batch: Batch
+    """Shapes of the dataset."""
+    random: StepRandom
+    """Random numbers of the step."""
 
 
 @dataclass(frozen=True)
@@ -28,115 +37,75 @@ class CriticInput:
     sdf: Tensor
     """(B, R, R, R), or (B, N) at points."""
     points: Tensor | None = None
-    """(B, N, 3), where `sdf` holds."""
+    """(B, N, 3), the positions of `sdf`."""
     mask: Tensor | None = None
     """(B, N) bool: the points that count; None: all."""
-    plain: "CriticInput | None" = None
-    """The part that the gradient penalty looks at; None: all of it."""
+    penalised: "CriticInput | None" = None
+    """The part for the gradient penalty; None: all of it."""
 
 
 class CriticTask(Protocol):
-    """What is judged at a stage, and by which critic."""
+    """What the critic of a stage sees of real and generated shapes."""
 
-    def real(self, batch: Any, draws: StepRandom, /) -> CriticInput:
-        """Shapes of the dataset."""
+    def real(self, data: StepData[Any], /) -> CriticInput:
+        """Critic input of the dataset's shapes."""
 
-    def fake(
-        self, generator: Generator, latents: Tensor, batch: Any, draws: StepRandom, /
-    ) -> CriticInput:
-        """Generated shapes at the places of the batch, for the critic's step: without gradients."""
+    def fake(self, generator: Generator, latents: Tensor, data: StepData[Any], /) -> CriticInput:
+        """Critic input of generated shapes, for the critic's step: without gradients."""
 
     def generator_scores(
-        self,
-        generator: Generator,
-        critic: nn.Module,
-        latents: Tensor,
-        batch: Any,
-        draws: StepRandom,
-        fade: Tensor,
-        /,
+        self, generator: Generator, critic: nn.Module, latents: Tensor, data: StepData[Any], /
     ) -> Tensor:
-        """The critic's score of generated shapes, for the generator's step: (B,) float32."""
+        """Critic scores of generated shapes, with gradients, for the generator's step: (B,)."""
 
-    def scores(self, critic: nn.Module, judged: CriticInput, fade: Tensor, /) -> Tensor:
-        """The critic's score of each shape: (B,) float32."""
-
-
-@dataclass(frozen=True)
-class Execution:
-    """How networks are run; it changes speed and memory, and results only by rounding."""
-
-    device: torch.device
-    precision: str = "fp32"
-    """`fp32`, `tf32` (CUDA) or `bf16`: autocast, with losses and penalties in fp32."""
-    compiled: bool = False
-    """Whether torch.compile is used; never for what is differentiated twice."""
-    chunk: int = 2**17
-    """Points of all shapes that the generator holds activations of at once."""
-
-    def allow_rounding(self) -> None:
-        """Lets CUDA round products to TF32, or not: settings of the whole process.
-
-        Left alone, torch would round convolutions to TF32 in `fp32` too.
-        """
-        tf32 = self.precision == "tf32"
-        torch.set_float32_matmul_precision("high" if tf32 else "highest")
-        torch.backends.cudnn.allow_tf32 = tf32
-
-    def autocast(self) -> AbstractContextManager[Any]:
-        """Turns bf16 on, if it is asked for."""
-        enabled = self.precision == "bf16"
-        return torch.autocast(self.device.type, torch.bfloat16, enabled=enabled)
-
-    def compile(self, module: nn.Module) -> nn.Module:
-        """The module, compiled if that is asked for; weights stay shared."""
-        return torch.compile(module) if self.compiled else module  # type: ignore[return-value]
+    def scores(self, critic: nn.Module, critic_input: CriticInput, /) -> Tensor:
+        """Critic scores of shapes: (B,) float32."""
 
 
 class CriticObjective(nn.Module):
-    """The critic's loss: tells real from generated, with a penalty on its gradients."""
+    """The critic's loss: it separates real from generated shapes, with a gradient penalty."""
 
     def __init__(
-        self, critic: nn.Module, game: CriticTask, objective: Objective, execution: Execution
+        self, critic: nn.Module, task: CriticTask, objective: Objective, execution: Execution
     ) -> None:
         super().__init__()
         self.critic = critic
-        # Compiled modules cannot be differentiated twice, so the penalty keeps to the plain one.
+        # Compiled modules cannot be differentiated twice, so the penalty calls the plain one.
         # A tuple hides the second name of the same weights from `parameters()`.
         self._fast = (execution.compile(critic),)
-        self._task, self._objective, self._execution = game, objective, execution
+        self._task, self._objective, self._execution = task, objective, execution
 
     def forward(
-        self, real: CriticInput, fake: CriticInput, mix: Tensor, fade: Tensor, penalise: bool
+        self, real: CriticInput, fake: CriticInput, mix: Tensor, penalise: bool
     ) -> dict[str, Tensor]:
-        """The critic's loss and what it is made of, scalars.
+        """The critic's loss and its parts, scalars.
 
         Args:
             real: B shapes of the dataset.
             fake: B generated shapes, without gradients.
-            mix: (B,) in [0, 1], where between both WGAN-GP looks.
-            fade: scalar, how far the critic's newest block is faded in.
-            penalise: whether the penalty is taken at this step.
+            mix: (B,) in [0, 1], share of the real shape in the samples of WGAN-GP's penalty.
+            penalise: whether the penalty is applied at this step.
         """
         with self._execution.autocast():
-            real_scores = self._task.scores(self._fast[0], real, fade)
-            fake_scores = self._task.scores(self._fast[0], fake, fade)
+            real_scores = self._task.scores(self._fast[0], real)
+            fake_scores = self._task.scores(self._fast[0], fake)
         loss = losses.critic_loss(self._objective.loss, real_scores, fake_scores)
         distance = real_scores.detach().mean() - fake_scores.detach().mean()
         values = {"critic_loss": loss, "distance": distance}
         if penalise:
-            penalty = self._penalty(real.plain or real, fake.plain or fake, mix, fade)
+            penalty = self._penalty(real.penalised or real, fake.penalised or fake, mix)
+            # Lazy regularisation, scaled to the same strength (StyleGAN2, section 3.1)
             weight = self._objective.penalty_weight * self._objective.penalty_every
             values["critic_loss"] = loss + weight * penalty
             values["penalty"] = penalty.detach()
         return values
 
-    def _penalty(self, real: CriticInput, fake: CriticInput, mix: Tensor, fade: Tensor) -> Tensor:
+    def _penalty(self, real: CriticInput, fake: CriticInput, mix: Tensor) -> Tensor:
         def scores(sdf: Tensor) -> Tensor:
-            return self._task.scores(self.critic, CriticInput(sdf, real.points, real.mask), fade)
+            return self._task.scores(self.critic, CriticInput(sdf, real.points, real.mask))
 
         def fake_scores(sdf: Tensor) -> Tensor:
-            return self._task.scores(self.critic, CriticInput(sdf, fake.points, fake.mask), fade)
+            return self._task.scores(self.critic, CriticInput(sdf, fake.points, fake.mask))
 
         if self._objective.penalty == "gradient":
             return losses.gradient_penalty(scores, real.sdf, fake.sdf, mix)
@@ -147,40 +116,37 @@ class CriticObjective(nn.Module):
 
 
 class GeneratorObjective(nn.Module):
-    """The generator's loss: what the critic says of its shapes."""
+    """The generator's loss, from the critic's scores of its shapes."""
 
     def __init__(
         self,
         generator: Generator,
         critic: nn.Module,
-        game: CriticTask,
+        task: CriticTask,
         objective: Objective,
         execution: Execution,
     ) -> None:
         super().__init__()
         self.generator = generator
         self._critic = (execution.compile(critic),)
-        self._task, self._objective, self._execution = game, objective, execution
+        self._task, self._objective, self._execution = task, objective, execution
 
-    def forward(self, latents: Tensor, batch: Batch, draws: StepRandom, fade: Tensor) -> Tensor:
-        """The generator's loss, a scalar, for latents (B, Z) at the places of a batch."""
+    def forward(self, latents: Tensor, data: StepData[Any]) -> Tensor:
+        """The generator's loss, a scalar, for latents (B, Z)."""
         with self._execution.autocast():
             critic = self._critic[0]
-            fake_scores = self._task.generator_scores(
-                self.generator, critic, latents, batch, draws, fade
-            )
+            fake_scores = self._task.generator_scores(self.generator, critic, latents, data)
             real_scores = None
             if self._objective.loss == "relativistic":
-                real = self._task.real(batch, draws)
-                real_scores = self._task.scores(critic, real, fade)
+                real_scores = self._task.scores(critic, self._task.real(data))
         return losses.generator_loss(self._objective.loss, fake_scores, real_scores)
 
 
-def draw_latents(draws: StepRandom, count: int, size: int) -> Tensor:
-    """Latents of `count` shapes: (count, size), standard normal."""
-    return draws.normal(LATENTS, count, size)
+def draw_latents(random: StepRandom, count: int, size: int) -> Tensor:
+    """Draw latents of `count` shapes, standard normal: (count, size)."""
+    return random.normal(LATENTS, count, size)
 
 
-def draw_mix(draws: StepRandom, count: int) -> Tensor:
-    """Where between real and generated shapes WGAN-GP looks: (count,)."""
-    return draws.uniform(MIXING, count)
+def draw_mix(random: StepRandom, count: int) -> Tensor:
+    """Draw the share of the real shape in each sample of WGAN-GP's penalty: (count,) in [0, 1)."""
+    return random.uniform(MIXING, count)

@@ -1,5 +1,6 @@
-"""Optimisers by name; their rate is set anew at each step, so that it is a function of the step."""
+"""Optimisers by name, and the schedule of their learning rates."""
 
+import math
 from collections.abc import Iterable
 
 import torch
@@ -10,13 +11,18 @@ from torch.optim import Optimizer
 def build_optimiser(
     name: str, parameters: Iterable[nn.Parameter], betas: tuple[float, float]
 ) -> Optimizer:
-    """An optimiser of `config.OPTIMISERS`; `betas` are Adam's."""
+    """Build an optimiser of `config.OPTIMISERS`; `betas` are for Adam."""
     if name == "adam":
         return torch.optim.Adam(parameters, betas=betas)
     return torch.optim.RMSprop(parameters)
 
 
 def set_rate(optimiser: Optimizer, rate: float) -> None:
-    """Sets the learning rate of the next step."""
+    """Set the learning rate of the next step."""
     for group in optimiser.param_groups:
         group["lr"] = rate
+
+
+def decay(halvings: int, overall: float) -> float:
+    """Factor of the learning rates at a progress of the run in [0, 1]: halved at even distances."""
+    return 0.5 ** math.floor(overall * halvings)

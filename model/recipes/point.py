@@ -1,132 +1,120 @@
-"""The point game: a PointNet judges (x, y, z, sdf) (Kleineberg et al., sec. 3.2 and 3.3)."""
+"""The point task: a PointNet critic sees (x, y, z, sdf) (Kleineberg et al., 3.2 and 3.3)."""
 
 import torch
 from torch import Tensor, nn
 
 from shapegan.model.networks.generator import Generator
 from shapegan.model.networks.point_critic import gather_points
-from shapegan.model.recipes.objectives import CriticInput
+from shapegan.model.recipes.objectives import CriticInput, StepData
 from shapegan.model.recipes.step_random import CHOICE, NOISE, StepRandom
 from shapegan.model.recipes.voxel import clip_distances
 from shapegan.model.streaming.stream import PointBatch
 
-NEAR = 0.1
-"""Uniform points nearer to the surface than this are all kept in refinement, and moved onto it."""
-KEPT = 0.15
+NEAR_DISTANCE = 0.1
+"""Refinement keeps all uniform points nearer to the surface than this, and projects them on it."""
+FAR_SHARE = 0.15
 """Share of the other uniform points that refinement keeps."""
 SURFACE_NOISE = 0.0025
-"""Standard deviation of what is added to moved points: that of the dataset's surface points."""
+"""Standard deviation of the noise on projected points: that of the dataset's surface points."""
 
 
 class PointTask:
     """Points of the unit ball.
 
     Args:
-        clip: Distances beyond are not told apart, frame units.
-        way: How, one of `config.CLIP_MODES`.
+        clip: Truncation distance, frame units.
+        clip_mode: One of `config.CLIP_MODES`.
         chunk: Points whose activations the generator holds at once.
     """
 
-    def __init__(self, clip: float, way: str, chunk: int) -> None:
-        self._clip, self._way, self._chunk = clip, way, chunk
+    def __init__(self, clip: float, clip_mode: str, chunk: int) -> None:
+        self._clip, self._clip_mode, self._chunk = clip, clip_mode, chunk
 
-    def real(self, batch: PointBatch, _draws: StepRandom) -> CriticInput:
-        """Points of the dataset with their distances."""
-        points, sdf = batch.points["uniform"]
-        return CriticInput(self._seen(sdf), points)
+    def real(self, data: StepData[PointBatch]) -> CriticInput:
+        """The dataset's points with their distances."""
+        points, sdf = data.batch.points["uniform"]
+        return CriticInput(self._clipped(sdf), points)
 
     def fake(
-        self, generator: Generator, latents: Tensor, batch: PointBatch, _draws: StepRandom
+        self, generator: Generator, latents: Tensor, data: StepData[PointBatch]
     ) -> CriticInput:
         """Generated distances at the points of the batch."""
-        points, _ = batch.points["uniform"]
-        return CriticInput(self._seen(generator(points, latents, self._chunk)), points)
+        points, _ = data.batch.points["uniform"]
+        return CriticInput(self._clipped(generator(points, latents, self._chunk)), points)
 
     def generator_scores(
-        self,
-        generator: Generator,
-        critic: nn.Module,
-        latents: Tensor,
-        batch: PointBatch,
-        draws: StepRandom,
-        fade: Tensor,
+        self, generator: Generator, critic: nn.Module, latents: Tensor, data: StepData[PointBatch]
     ) -> Tensor:
-        """The critic's score of generated shapes, with gradients: (B,).
+        """Critic scores of generated shapes, with gradients: (B,).
 
-        The score hangs on the few points that decide it, and so do its gradients: only those go
-        through the generator with a way back.
+        The score and its gradients depend on the critical points alone, so only these go through
+        the generator with gradients.
         """
         with torch.no_grad():
-            fake = self.fake(generator, latents, batch, draws)
+            fake = self.fake(generator, latents, data)
         assert fake.points is not None
-        deciding = critic.deciding(fake.points, fake.sdf)  # type: ignore[operator]
-        points = gather_points(fake.points, deciding)
-        sdf = self._seen(generator(points, latents, self._chunk))
-        return self.scores(critic, CriticInput(sdf, points), fade)
+        critical = critic.critical_indices(fake.points, fake.sdf)  # type: ignore[operator]
+        points = gather_points(fake.points, critical)
+        sdf = self._clipped(generator(points, latents, self._chunk))
+        return self.scores(critic, CriticInput(sdf, points))
 
-    def scores(self, critic: nn.Module, judged: CriticInput, _fade: Tensor) -> Tensor:
-        """The critic's score of each shape: (B,)."""
-        scores: Tensor = critic(judged.points, judged.sdf, judged.mask)
+    def scores(self, critic: nn.Module, critic_input: CriticInput) -> Tensor:
+        """Critic scores of shapes: (B,)."""
+        scores: Tensor = critic(critic_input.points, critic_input.sdf, critic_input.mask)
         return scores
 
-    def _seen(self, sdf: Tensor) -> Tensor:
-        return clip_distances(sdf, self._clip, self._way)
+    def _clipped(self, sdf: Tensor) -> Tensor:
+        return clip_distances(sdf, self._clip, self._clip_mode)
 
 
 class RefinementTask(PointTask):
     """Points of the ball, most of them near the surface, together with points on the surface.
 
-    Of generated shapes, the points on the surface come from moving near ones along the SDF's
-    gradient: p - f(p) * grad f(p), the gradient taken as constant.
+    The surface points of generated shapes are projections of near points along the SDF's gradient:
+    p - f(p) * grad f(p), where the gradient is constant (Kleineberg et al. 2020, section 3.3).
     """
 
-    def real(self, batch: PointBatch, draws: StepRandom) -> CriticInput:
-        """The dataset's uniform and surface points, those that count."""
-        points, sdf = batch.points["uniform"]
-        near = sdf.abs() < NEAR
-        kept = near | self._others(draws, sdf)
+    def real(self, data: StepData[PointBatch]) -> CriticInput:
+        """The dataset's uniform and surface points, as many as refinement keeps."""
+        points, sdf = data.batch.points["uniform"]
+        near = sdf.abs() < NEAR_DISTANCE
+        kept = near | _far_choice(data.random, sdf)
         uniform = _pack(kept, points, sdf)
-        surface = _pack(near, *batch.points["surface"])
-        return self._joined(uniform, surface, CriticInput(self._seen(sdf), points))
+        surface = _pack(near, *data.batch.points["surface"])
+        return self._joined(uniform, surface, CriticInput(self._clipped(sdf), points))
 
     def fake(
-        self, generator: Generator, latents: Tensor, batch: PointBatch, draws: StepRandom
+        self, generator: Generator, latents: Tensor, data: StepData[PointBatch]
     ) -> CriticInput:
-        """Generated distances at uniform points, and at those moved onto the surface."""
-        points, _ = batch.points["uniform"]
-        # 1. Which points count: only those are worth a gradient.
+        """Generated distances at uniform points and at points projected on the surface."""
+        points, _ = data.batch.points["uniform"]
+        # 1. Which points are kept: only those need gradients.
         with torch.no_grad():
-            everywhere = generator(points, latents, self._chunk)
-        near = everywhere.abs() < NEAR
-        kept = near | self._others(draws, everywhere)
+            all_sdf = generator(points, latents, self._chunk)
+        near = all_sdf.abs() < NEAR_DISTANCE
+        kept = near | _far_choice(data.random, all_sdf)
         # 2. Their distances, and the direction to the surface.
         mask, places, near = _pack(kept, points, near)
         sdf, direction = self._with_gradient(generator, places, latents)
-        # 3. The near ones, moved onto the surface.
-        noise = SURFACE_NOISE * draws.normal(NOISE, len(points), *points.shape[1:])
+        # 3. The near ones, projected on the surface.
+        noise = SURFACE_NOISE * data.random.normal(NOISE, len(points), *points.shape[1:])
         noise = noise[:, : places.shape[1]]
         moved_mask, moved = _pack(near, places - sdf.unsqueeze(-1) * direction + noise)
         surface = (moved_mask, moved, generator(moved, latents, self._chunk))
         return self._joined(
-            (mask, places, sdf), surface, CriticInput(self._seen(everywhere), points)
+            (mask, places, sdf), surface, CriticInput(self._clipped(all_sdf), points)
         )
 
     def generator_scores(
-        self,
-        generator: Generator,
-        critic: nn.Module,
-        latents: Tensor,
-        batch: PointBatch,
-        draws: StepRandom,
-        fade: Tensor,
+        self, generator: Generator, critic: nn.Module, latents: Tensor, data: StepData[PointBatch]
     ) -> Tensor:
-        """The critic's score of generated shapes, with gradients: (B,)."""
-        return self.scores(critic, self.fake(generator, latents, batch, draws), fade)
+        """Critic scores of generated shapes, with gradients: (B,)."""
+        return self.scores(critic, self.fake(generator, latents, data))
 
     def _with_gradient(
         self, generator: Generator, points: Tensor, latents: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """Distances (B, N), with gradients if those are on, and their constant slope (B, N, 3)."""
+        """Distances (B, N), with gradients if those are enabled, and grad f (B, N, 3) without."""
         wanted = torch.is_grad_enabled()
         with torch.enable_grad():
             places = points.detach().requires_grad_()
@@ -134,37 +122,33 @@ class RefinementTask(PointTask):
             (direction,) = torch.autograd.grad(sdf.sum(), places, retain_graph=wanted)
         return sdf if wanted else sdf.detach(), direction
 
-    def _others(self, draws: StepRandom, like: Tensor) -> Tensor:
-        return draws.uniform(CHOICE, *like.shape) < KEPT
-
     def _joined(
-        self,
-        uniform: tuple[Tensor, ...],
-        surface: tuple[Tensor, ...],
-        plain: CriticInput,
+        self, uniform: tuple[Tensor, ...], surface: tuple[Tensor, ...], penalised: CriticInput
     ) -> CriticInput:
         mask, points, sdf = (torch.cat(pair, dim=1) for pair in zip(uniform, surface, strict=True))
-        return CriticInput(self._seen(sdf), points, mask, plain)
+        return CriticInput(self._clipped(sdf), points, mask, penalised)
+
+
+def _far_choice(random: StepRandom, sdf: Tensor) -> Tensor:
+    """Draw which points far from the surface are kept: bool, of the distances' shape."""
+    return random.uniform(CHOICE, *sdf.shape) < FAR_SHARE
 
 
 def _pack(mask: Tensor, *values: Tensor) -> tuple[Tensor, ...]:
-    """Moves the rows that count to the front and cuts the rest off.
+    """Move the rows that count to the front and cut off the rest.
 
     Args:
         mask: (B, N) bool.
         values: (B, N, ...) each.
 
     Returns:
-        The mask (B, K), K the most rows that count in a shape (at least 1), and the values.
+        The mask (B, K) and the values (B, K, ...). K is the largest number of rows that count in
+        any shape, at least 1.
     """
     length = max(1, int(mask.sum(dim=1).max()))
     order = mask.to(torch.uint8).argsort(dim=1, descending=True, stable=True)[:, :length]
     packed = [
-        value.gather(1, order) if value.ndim == 2 else _gather_rows(value, order)
+        value.gather(1, order) if value.ndim == 2 else gather_points(value, order)
         for value in values
     ]
     return mask.gather(1, order), *packed
-
-
-def _gather_rows(values: Tensor, order: Tensor) -> Tensor:
-    return values.gather(1, order.unsqueeze(-1).expand(-1, -1, values.shape[-1]))

@@ -1,7 +1,7 @@
-"""Random numbers that are functions of (seed, place): no state to save, the same on any device.
+"""Random numbers as functions of seed, stage and step: no state to save, the same on any device.
 
-What a step draws depends on the run's seed, the stage and the step alone, and is drawn for all
-devices at once. So a resumed run goes on with the same numbers, and two devices do what one does.
+The numbers of a step are drawn for all processes at once. So a resumed run continues with the same
+numbers, and two devices train as one does.
 """
 
 from collections.abc import Iterator
@@ -12,18 +12,18 @@ import torch
 from torch import Tensor
 
 LATENTS, MIXING, WEIGHTS, NOISE, PICTURES, CHOICE = range(6)
-"""What is drawn: each has a stream of its own."""
+"""Purposes of random numbers; each has a stream of its own."""
 
 
 class StepRandom:
-    """The numbers of one step.
+    """The random numbers of one step.
 
     Args:
-        seed: Of the run.
-        place: Stage and step, or whatever else tells this place from others.
-        rank: This process, of `world` that share each batch.
-        world: Processes.
-        device: Where the numbers are put.
+        seed: Seed of the run.
+        place: Stage and step, or other numbers that identify the place in the run.
+        rank: Rank of this process; each process gets its slice of the global batch.
+        world: Number of processes.
+        device: Device of the numbers.
     """
 
     def __init__(
@@ -38,26 +38,30 @@ class StepRandom:
         self._rank, self._world, self._device = rank, world, device
 
     def normal(self, kind: int, rows: int, *shape: int) -> Tensor:
-        """Standard normal numbers: (rows, *shape), this rank's of `rows * world`."""
-        return self._part(torch.randn((rows * self._world, *shape), generator=self._source(kind)))
+        """Draw standard normal numbers: (rows, *shape), this rank's slice of `rows * world`."""
+        return self._slice(
+            torch.randn((rows * self._world, *shape), generator=self._generator(kind))
+        )
 
     def uniform(self, kind: int, rows: int, *shape: int) -> Tensor:
-        """Uniform numbers in [0, 1): (rows, *shape), this rank's of `rows * world`."""
-        return self._part(torch.rand((rows * self._world, *shape), generator=self._source(kind)))
+        """Draw uniform numbers in [0, 1): (rows, *shape), this rank's slice of `rows * world`."""
+        return self._slice(
+            torch.rand((rows * self._world, *shape), generator=self._generator(kind))
+        )
 
-    def _source(self, kind: int) -> torch.Generator:
+    def _generator(self, kind: int) -> torch.Generator:
         return torch.Generator().manual_seed(_mixed(*self._key, kind))
 
-    def _part(self, numbers: Tensor) -> Tensor:
+    def _slice(self, numbers: Tensor) -> Tensor:
         rows = len(numbers) // self._world
         return numbers[self._rank * rows : (self._rank + 1) * rows].to(self._device)
 
 
 @contextmanager
 def seeded(*key: int) -> Iterator[None]:
-    """Gives torch's global source a seed of this key, and its old state back afterwards.
+    """Seed torch's global random generator with a key, and restore its state afterwards.
 
-    For the initial weights of networks, which torch draws from that source.
+    For the initial weights of networks, which torch draws from that generator.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(_mixed(*key))
@@ -65,6 +69,6 @@ def seeded(*key: int) -> Iterator[None]:
 
 
 def _mixed(*key: int) -> int:
-    # With its length before it: to a seed sequence, zeros at the end of a key are nothing.
+    # The key's length comes first, because a seed sequence ignores zeros at the end.
     state = np.random.SeedSequence((len(key), *key)).generate_state(1, np.uint64)
     return int(state[0] >> np.uint64(1))

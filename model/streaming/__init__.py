@@ -1,1 +1,1 @@
-"""Shards -> batches, in an order that depends on seed and step alone."""
+"""Batches from shards, in an order that depends on seed and step alone."""

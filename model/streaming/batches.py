@@ -1,4 +1,4 @@
-"""What a stream of batches is asked for, and what a batch holds."""
+"""Settings of a stream of batches, and the batches."""
 
 from dataclasses import dataclass
 
@@ -9,40 +9,40 @@ from shapegan.pipeline.schema import POINT_SETS
 
 KINDS = ("voxels", "points")
 BALANCED = "balanced"
-"""Name of the points that are drawn half inside, half outside."""
+"""Key of points drawn half inside and half outside."""
 
 
 class StreamError(DatasetError):
-    """A dataset that cannot be streamed as asked; the message is one line with what to do."""
+    """A dataset without the wanted batches; the message is one line that says what to do."""
 
 
 @dataclass(frozen=True)
 class StreamConfig:
-    """Settings that decide which numbers each step's batch holds.
+    """Settings that decide the content of each step's batch.
 
-    Devices, workers and where the dataset is kept have no part in that.
+    Devices, workers and the place where shapes are kept do not change it.
     """
 
     kind: str
     """One of `KINDS`."""
     size: int
-    """Resolution R of the voxels, or points N to a shape."""
+    """Resolution R of the voxels, or points N per shape."""
     batch: int
-    """Shapes to a step, over all ranks together."""
+    """Shapes per step, over all ranks together."""
     seed: int = 0
     split: str = "train"
-    """Its shapes are taken; all where this is empty, or where the dataset has no splits."""
+    """Split whose shapes are read; all shapes if empty, or if the dataset has no splits."""
     sets: tuple[str, ...] = ("uniform",)
-    """Point sets; kind `points` alone."""
+    """Point sets, for kind `points`."""
     balanced: bool = False
-    """Draw N points out of all `sets`, half of them inside, instead of N out of each (DeepSDF,
-    section 4); kind `points` alone."""
+    """Draw N points from all `sets` together, half of them inside, instead of N from each (DeepSDF,
+    section 4); for kind `points`."""
 
     def __post_init__(self) -> None:
-        """Refuses what cannot work.
+        """Check all settings.
 
         Raises:
-            StreamError: with one line saying which setting and what it takes.
+            StreamError: one line that names the setting and the values it takes.
         """
         object.__setattr__(self, "sets", tuple(self.sets))
         self._check(self.kind in KINDS, "kind", " or ".join(KINDS))
@@ -62,7 +62,7 @@ class StreamConfig:
 
 @dataclass(frozen=True)
 class VoxelBatch:
-    """Shapes on a grid."""
+    """Shapes as voxel grids."""
 
     indices: Tensor
     """(B,) int64, positions in the split."""
@@ -72,14 +72,14 @@ class VoxelBatch:
 
 @dataclass(frozen=True)
 class PointBatch:
-    """Shapes at points."""
+    """Shapes as points with distances."""
 
     indices: Tensor
     """(B,) int64, positions in the split."""
     points: dict[str, tuple[Tensor, Tensor]]
-    """Point set -> positions (B, N, 3) and signed distances (B, N), float32, sphere frame. Row i
-    of all sets is the same row of the dataset, so `surface` lies next to `uniform`. Of balanced
-    points there is one entry, `BALANCED`; its first N // 2 rows lie inside."""
+    """Point set -> positions (B, N, 3) and signed distances (B, N), float32, sphere frame. Row i of
+    all sets is the same row of the dataset, so `surface` is paired with `uniform`. Balanced points
+    are the only entry, `BALANCED`; their first N // 2 rows lie inside."""
 
     @property
     def balanced(self) -> tuple[Tensor, Tensor]:

@@ -1,4 +1,4 @@
-"""Whether a stream's numbers fit in memory, and where they are kept."""
+"""Choice of the memory that keeps a stream's shapes."""
 
 from pathlib import Path
 
@@ -9,31 +9,37 @@ from shapegan.model.streaming.batches import StreamConfig, StreamError
 
 PINS = ("auto", "none", "ram", "device")
 _AUTO_SHARE = 0.25
-"""Of the free memory, that is taken unasked."""
+"""Share of the free memory that `auto` takes."""
 _AUTO_BYTES = 8 * 2**30
-"""Nor more than can be read within a minute or so before the first step."""
+"""Largest data that `auto` keeps: it is read before the first step, within about a minute."""
 _LIMIT = Path("/sys/fs/cgroup/memory.max")
-"""A container's limit."""
+"""Memory limit of a container."""
 
 
 def stored_bytes(config: StreamConfig, shapes: int, stored: int) -> int:
-    """Bytes of all the fields that a stream reads, as they are stored."""
+    """Bytes of all fields that a stream reads, as stored.
+
+    Args:
+        config: Settings of the stream.
+        shapes: Shapes in the split.
+        stored: Points per shape and set in the dataset.
+    """
     if config.kind == "voxels":
         return shapes * config.size**3 * 2
     return shapes * len(config.sets) * stored * (3 * 2 + 2)
 
 
 def placement(pin: str, needed: int, device: torch.device, world: int) -> str:
-    """Where to keep `needed` bytes: `none` (on disk), `ram` or `device`.
+    """Choose where to keep `needed` bytes: `none` (on disk), `ram` or `device`.
 
     Args:
-        pin: One of `PINS`; `auto` takes what leaves room for training.
+        pin: One of `PINS`; `auto` leaves room for training.
         needed: Bytes.
-        device: Where batches go; the CPU's memory is the RAM.
+        device: Device of the batches; the CPU's memory is the RAM.
         world: Processes that may share the RAM, each with its own copy.
 
     Raises:
-        StreamError: where it was asked for by name and does not fit.
+        StreamError: the memory that `pin` names is too small.
     """
     if pin not in PINS:
         raise StreamError(f"pin: got {pin}, takes {' or '.join(PINS)}")
@@ -53,17 +59,17 @@ def _check_fits(pin: str, needed: int, free: int) -> None:
     if needed > free:
         raise StreamError(
             f"pin {pin}: the stream's shapes take {needed / 1e9:.2f} GB, {free / 1e9:.2f} GB are"
-            " free: take pin auto or none"
+            " free: use pin auto or none"
         )
 
 
 def free_device(device: torch.device) -> int:
-    """Bytes free on a CUDA device, 0 of any other."""
+    """Free bytes of a CUDA device; 0 for any other device."""
     return int(torch.cuda.mem_get_info(device)[0]) if device.type == "cuda" else 0
 
 
 def free_ram() -> int:
-    """Bytes that may still be taken; a container's limit counts as the machine's."""
+    """Free bytes of RAM, within the limit of a container."""
     free = int(psutil.virtual_memory().available)
     limit = _LIMIT.read_text().strip() if _LIMIT.is_file() else "max"
     if limit == "max":

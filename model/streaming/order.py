@@ -1,7 +1,7 @@
-"""Which shapes, and which rows of their points, each step gets: a pure function of the step.
+"""The order of batches: shapes, and rows of their points, as a pure function of the step.
 
-Nothing is counted along, so a run may begin anywhere, and every rank and every loader worker finds
-the same global batch for itself.
+There is no state, so a run may start anywhere, and every rank and every loader worker computes the
+same global batch.
 """
 
 from dataclasses import dataclass
@@ -13,39 +13,39 @@ from numpy.typing import NDArray
 from shapegan.model.streaming.batches import StreamConfig, StreamError
 from shapegan.pipeline.schema import POINT_CHUNK
 
-POOL = 4
-"""Balanced points are drawn out of so many times as many rows of each set, if there are."""
-_SHAPES, _WINDOWS, _TURNS = range(3)
-"""What is drawn: each has a stream of random numbers of its own."""
+BALANCED_POOL = 4
+"""Rows of each set per balanced point that is drawn from them, if the dataset has as many."""
+_SHAPES, _WINDOWS, _SEARCHES = range(3)
+"""Purposes of random numbers; each has a stream of its own."""
 
-Numbers = NDArray[np.int64]
+Int64Array = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
-class Plan:
-    """What one rank reads for one step."""
+class BatchPlan:
+    """Shapes and rows that one rank reads for one step."""
 
-    indices: Numbers
+    indices: Int64Array
     """(b,) positions in the split."""
-    starts: Numbers
-    """(b,) first rows of the windows of points."""
-    turns: Numbers
-    """(b,) rows of the windows at which the search for balanced points begins."""
+    starts: Int64Array
+    """(b,) first rows of the windows of points, contiguous rows of a shape."""
+    search_starts: Int64Array
+    """(b,) rows of the windows at which the search for balanced points starts."""
 
 
 @dataclass(frozen=True)
-class Order:
+class BatchOrder:
     """The plans of all steps.
 
     Args:
-        config: Of the stream.
+        config: Settings of the stream.
         shape_count: Shapes in the split.
-        stored: Rows of points that the dataset has of each shape.
-        rank: This process, of `world` that share each batch.
-        world: Processes.
+        stored: Points per shape and set in the dataset.
+        rank: Rank of this process.
+        world: Number of processes that share each batch.
 
     Raises:
-        StreamError: where there are too few shapes or rows, or the batch cannot be shared.
+        StreamError: there are too few shapes or points, or the batch cannot be divided.
     """
 
     config: StreamConfig
@@ -55,74 +55,75 @@ class Order:
     world: int = 1
 
     def __post_init__(self) -> None:
-        """Refuses what cannot work."""
+        """Check all settings."""
         batch, size = self.config.batch, self.config.size
         if not 0 <= self.rank < self.world:
-            raise StreamError(f"rank {self.rank} asked for, there are {self.world}")
+            raise StreamError(f"rank {self.rank}: there are {self.world} processes")
         if batch % self.world:
             raise StreamError(
-                f"a batch of {batch} cannot be shared by {self.world} processes:"
-                f" take a multiple of {self.world}"
+                f"a batch of {batch} cannot be divided among {self.world} processes:"
+                f" use a multiple of {self.world}"
             )
         if self.shape_count < batch:
+            where = f"split {self.config.split}" if self.config.split else "the dataset"
             raise StreamError(
-                f"too few shapes: {self.shape_count} in split {self.config.split or 'of all'},"
-                f" {batch} in a batch: take smaller batches"
+                f"too few shapes: {self.shape_count} in {where}, {batch} in a batch: use smaller"
+                " batches"
             )
         if self.config.kind == "points" and size > self.stored:
             raise StreamError(
-                f"too few points: the dataset has {self.stored} to a shape and set,"
-                f" {size} were asked for"
+                f"too few points: the dataset has {self.stored} per shape and set, the stream needs"
+                f" {size}"
             )
 
     @property
     def steps_per_epoch(self) -> int:
-        """Whole batches in a pass over the shapes; the ragged rest sits out, another each time."""
+        """Whole batches per epoch; the shapes left over differ from epoch to epoch."""
         return self.shape_count // self.config.batch
 
     @property
     def rows(self) -> int:
-        """Length of the windows of points."""
-        wanted = self.config.size * (POOL if self.config.balanced else 1)
+        """Rows per window of points."""
+        wanted = self.config.size * (BALANCED_POOL if self.config.balanced else 1)
         return min(wanted, self.stored)
 
-    def plan(self, step: int) -> Plan:
-        """What this rank reads for a step: its slice of the global batch."""
+    def plan(self, step: int) -> BatchPlan:
+        """Plan of a step for this rank: its slice of the global batch."""
         config = self.config
         epoch, place = divmod(step, self.steps_per_epoch)
-        shapes = _permutation(config.seed, epoch, self.shape_count)[place * config.batch :]
-        starts = turns = np.zeros(config.batch, np.int64)
+        indices = _permutation(config.seed, epoch, self.shape_count)[place * config.batch :]
+        starts = search_starts = np.zeros(config.batch, np.int64)
         if config.kind == "points":
             source = np.random.default_rng([config.seed, _WINDOWS, step])
             starts = window_starts(source, config.batch, self.rows, self.stored)
         if config.balanced:
-            source = np.random.default_rng([config.seed, _TURNS, step])
-            turns = source.integers(self.rows, size=config.batch)
+            source = np.random.default_rng([config.seed, _SEARCHES, step])
+            search_starts = source.integers(self.rows, size=config.batch)
         part = config.batch // self.world
         mine = slice(self.rank * part, (self.rank + 1) * part)
-        return Plan(shapes[mine], starts[mine], turns[mine])
+        return BatchPlan(indices[mine], starts[mine], search_starts[mine])
 
 
 @lru_cache(maxsize=4)
-def _permutation(seed: int, epoch: int, count: int) -> Numbers:
-    order: Numbers = np.random.default_rng([seed, _SHAPES, epoch]).permutation(count)
+def _permutation(seed: int, epoch: int, count: int) -> Int64Array:
+    order: Int64Array = np.random.default_rng([seed, _SHAPES, epoch]).permutation(count)
     order.setflags(write=False)
     return order
 
 
-def window_starts(source: np.random.Generator, count: int, rows: int, stored: int) -> Numbers:
-    """Draws windows that touch as few chunks as windows of their length can: (count,) first rows.
+def window_starts(source: np.random.Generator, count: int, rows: int, stored: int) -> Int64Array:
+    """Draw windows that touch as few chunks as possible: (count,) first rows.
 
-    Chunks are taken in blocks of as many as a window needs, blocks are cut into as many windows as
-    they hold, and what is over is put before or after. So all rows are drawn as often where
-    windows fill their blocks, which powers of two do. Only a window at the end of rows that are
-    no whole number of chunks may reach back into one chunk more.
+    Chunks form blocks, each as long as a window needs, and blocks are cut into as many windows as
+    they hold; the rows left over come before or after. All rows are drawn equally often if windows
+    fill their blocks, as powers of two do. Only a window at the end of a last, partial chunk may
+    touch one chunk more.
 
     Args:
-        source: Random numbers.
-        count: Windows.
-        rows: Rows to a window.
-        stored: Rows that there are, at least `rows`.
+        source: Random generator.
+        count: Number of windows.
+        rows: Rows per window.
+        stored: Rows of the dataset, at least `rows`.
     """
     needed = -(-rows // POINT_CHUNK)
     chunks = -(-stored // POINT_CHUNK)
@@ -131,5 +132,5 @@ def window_starts(source: np.random.Generator, count: int, rows: int, stored: in
     first += source.integers(chunks - blocks * needed + 1, size=count)
     place = source.integers(windows, size=count) * rows
     place += source.integers(needed * POINT_CHUNK - windows * rows + 1, size=count)
-    starts: Numbers = np.minimum(first * POINT_CHUNK + place, stored - rows)
+    starts: Int64Array = np.minimum(first * POINT_CHUNK + place, stored - rows)
     return starts

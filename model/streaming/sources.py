@@ -1,4 +1,4 @@
-"""Where a stream takes its numbers from, as they are stored: the shards, or memory."""
+"""Sources of a stream's data, as stored: the shards, or memory."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,53 +9,55 @@ import torch
 from torch import Tensor
 
 from shapegan.model.streaming.batches import BALANCED, StreamConfig
-from shapegan.model.streaming.order import Numbers, Order
+from shapegan.model.streaming.order import BatchOrder, Int64Array
 from shapegan.pipeline.dataset.manifest import DatasetError
 from shapegan.pipeline.dataset.reader import Dataset
 from shapegan.pipeline.schema import position_name, sdf_name, voxel_name
 
-Encoded = dict[str, Tensor]
-"""A batch as it is stored: field -> (b, ...), and `indices` (b,) int64."""
+StoredBatch = dict[str, Tensor]
+"""A batch as stored: field -> (b, ...), and `indices` (b,) int64."""
 INDICES = "indices"
 
 
-class Source(Protocol):
-    """Fields of a split's shapes."""
+class FieldSource(Protocol):
+    """Source of the fields of a split's shapes."""
 
-    def take(self, name: str, shapes: Numbers, starts: Numbers, rows: int) -> Tensor:
-        """Rows of a field, `rows` from each start: (b, rows, ...)."""
+    def read_rows(self, name: str, indices: Int64Array, starts: Int64Array, rows: int) -> Tensor:
+        """Read `rows` rows of a field from each start: (b, rows, ...)."""
 
 
 @dataclass(frozen=True)
-class Disk:
-    """The shards themselves; each process opens them for itself."""
+class ShardSource:
+    """The shards themselves; each process opens its own handles."""
 
     dataset: Dataset
     numbers: Sequence[int]
-    """Of the split's shapes in the dataset."""
+    """Indices of the split's shapes in the dataset."""
 
-    def take(self, name: str, shapes: Numbers, starts: Numbers, rows: int) -> Tensor:
-        """Reads them."""
+    def read_rows(self, name: str, indices: Int64Array, starts: Int64Array, rows: int) -> Tensor:
+        """Read from the shards; see `FieldSource`."""
         parts = [
             self.dataset.stored(self.numbers[shape], name, start, start + rows)
-            for shape, start in zip(shapes.tolist(), starts.tolist(), strict=True)
+            for shape, start in zip(indices.tolist(), starts.tolist(), strict=True)
         ]
         return torch.from_numpy(np.stack(parts))
 
 
 @dataclass(frozen=True)
-class Memory:
-    """Whole fields in RAM, or on a device."""
+class MemorySource:
+    """Whole fields in RAM or on a device."""
 
     fields: dict[str, Tensor]
     """Field -> (S, ...), as stored."""
 
     @classmethod
-    def load(cls, source: Disk, names: Sequence[str], device: torch.device) -> "Memory":
-        """Reads the fields of all shapes.
+    def load(
+        cls, source: ShardSource, names: Sequence[str], device: torch.device
+    ) -> "MemorySource":
+        """Read fields of all shapes.
 
         Raises:
-            DatasetError: where a shard is gone or torn.
+            DatasetError: a shard is missing or damaged.
         """
         fields = {}
         for name in names:
@@ -67,64 +69,64 @@ class Memory:
                 fields[name][place].copy_(values)
         return cls(fields)
 
-    def take(self, name: str, shapes: Numbers, starts: Numbers, rows: int) -> Tensor:
-        """Copies them together."""
+    def read_rows(self, name: str, indices: Int64Array, starts: Int64Array, rows: int) -> Tensor:
+        """Copy from memory; see `FieldSource`."""
         field = self.fields[name]
-        pairs = zip(shapes.tolist(), starts.tolist(), strict=True)
+        pairs = zip(indices.tolist(), starts.tolist(), strict=True)
         return torch.stack([field[shape, start : start + rows] for shape, start in pairs])
 
 
 @dataclass(frozen=True)
-class Failure:
-    """What went wrong in reading; it crosses from a loader worker whole, as errors do not."""
+class ReadFailure:
+    """Message of an error in reading; exceptions of loader workers would lose their type."""
 
     message: str
 
 
 @dataclass(frozen=True)
-class Steps:
-    """The batches of one rank by their step, for a `DataLoader`."""
+class StepDataset:
+    """The batches of one rank, by step, for a `DataLoader`."""
 
-    source: Source
+    source: FieldSource
     config: StreamConfig
-    order: Order
+    order: BatchOrder
 
-    def __getitem__(self, step: int) -> Encoded | Failure:
-        """The batch of a step, or what is wrong with the dataset."""
+    def __getitem__(self, step: int) -> StoredBatch | ReadFailure:
+        """Read the batch of a step, or report what is wrong with the dataset."""
         try:
             return self._read(step)
         except DatasetError as error:
-            return Failure(str(error))
+            return ReadFailure(str(error))
 
-    def _read(self, step: int) -> Encoded:
+    def _read(self, step: int) -> StoredBatch:
         plan = self.order.plan(step)
-        shapes = torch.from_numpy(plan.indices.copy())
+        indices = torch.from_numpy(plan.indices.copy())
         if self.config.kind == "voxels":
             name = voxel_name(self.config.size)
-            grids = self.source.take(name, plan.indices, plan.starts, self.config.size)
-            return {INDICES: shapes, name: grids}
+            grids = self.source.read_rows(name, plan.indices, plan.starts, self.config.size)
+            return {INDICES: indices, name: grids}
         fields = {
-            name: self.source.take(name, plan.indices, plan.starts, self.order.rows)
+            name: self.source.read_rows(name, plan.indices, plan.starts, self.order.rows)
             for name in field_names(self.config)
         }
         if self.config.balanced:
-            fields = _balanced(fields, self.config, torch.from_numpy(plan.turns.copy()))
-        return {INDICES: shapes} | fields
+            fields = _balanced(fields, self.config, torch.from_numpy(plan.search_starts.copy()))
+        return {INDICES: indices} | fields
 
 
 def field_names(config: StreamConfig) -> list[str]:
-    """The fields that a stream reads."""
+    """Fields that a stream reads."""
     if config.kind == "voxels":
         return [voxel_name(config.size)]
     return [field for name in config.sets for field in (position_name(name), sdf_name(name))]
 
 
-def _balanced(fields: Encoded, config: StreamConfig, turns: Tensor) -> Encoded:
-    """Draws points out of all sets together; rows of the sets alternate."""
+def _balanced(fields: StoredBatch, config: StreamConfig, search_starts: Tensor) -> StoredBatch:
+    """Draw balanced points from all sets together; the rows of the sets alternate."""
     sets = len(config.sets)
     positions = torch.cat([fields[position_name(name)] for name in config.sets], dim=1)
     sdf = torch.stack([fields[sdf_name(name)] for name in config.sets], dim=2).flatten(1)
-    rows = balanced_rows(sdf < 0, turns.to(sdf.device) * sets, config.size)
+    rows = balanced_rows(sdf < 0, search_starts.to(sdf.device) * sets, config.size)
     places = rows % sets * (sdf.shape[1] // sets) + rows // sets
     return {
         position_name(BALANCED): positions.gather(1, places[:, :, None].expand(-1, -1, 3)),
@@ -132,37 +134,39 @@ def _balanced(fields: Encoded, config: StreamConfig, turns: Tensor) -> Encoded:
     }
 
 
-def balanced_rows(inside: Tensor, turns: Tensor, count: int) -> Tensor:
-    """Chooses rows half inside and half outside: (b, count) int64, `count // 2` inside first.
+def balanced_rows(inside: Tensor, search_starts: Tensor, count: int) -> Tensor:
+    """Choose rows half inside and half outside: (b, count) int64, `count // 2` inside first.
 
-    Each side's rows are taken one after the other from `turns` on, around the end, and again
-    where there are too few of them (DeepSDF, section 4: as many inside as outside). A shape with
-    no row on one side has all from the other. Rows must lie in random order, then so do those
-    chosen; no random number is drawn here, so the result is the same on any device.
+    The rows of each side are taken in order, from `search_starts` on and around the end, repeatedly
+    if there are too few of them (DeepSDF, section 4: as many inside as outside). A shape without
+    rows on one side has all from the other. The rows must lie in random order; no random number is
+    drawn here, so the result is the same on any device.
 
     Args:
         inside: (b, M) bool.
-        turns: (b,) int64, below M.
-        count: Rows to choose.
+        search_starts: (b,) int64, below M.
+        count: Number of rows to choose.
     """
     within = inside.cumsum(dim=1, dtype=torch.int32)
     all_rows = torch.arange(1, inside.shape[1] + 1, dtype=torch.int32, device=inside.device)
     sides = ((within, count // 2), (all_rows - within, count - count // 2))
-    return torch.cat([_next_rows(ranks, turns[:, None], wanted) for ranks, wanted in sides], dim=1)
+    return torch.cat(
+        [_next_rows(ranks, search_starts[:, None], wanted) for ranks, wanted in sides], dim=1
+    )
 
 
-def _next_rows(ranks: Tensor, turns: Tensor, count: int) -> Tensor:
-    """The next `count` rows of a side from row `turns` (b, 1) on, over and over: (b, count).
+def _next_rows(ranks: Tensor, search_starts: Tensor, count: int) -> Tensor:
+    """Next `count` rows of a side from row `search_starts` on, repeated as needed: (b, count).
 
     Args:
-        ranks: (b, M) int32, how many of the rows up to each one lie on this side.
-        turns: (b, 1) int64.
-        count: Rows to choose.
+        ranks: (b, M) int32, number of rows on this side up to each row.
+        search_starts: (b, 1) int64.
+        count: Number of rows to choose.
     """
     rows, total = ranks.shape[1], ranks[:, -1:]
-    passed = torch.where(turns > 0, ranks.gather(1, (turns - 1).clamp(min=0)), 0)
+    passed = torch.where(search_starts > 0, ranks.gather(1, (search_starts - 1).clamp(min=0)), 0)
     following = torch.arange(count, dtype=torch.int32, device=ranks.device)
     wanted = (passed + following) % total.clamp(min=1) + 1
     found = torch.searchsorted(ranks, wanted)
-    # Where no row lies on this side, all lie on the other.
-    return torch.where(total > 0, found, (turns + following) % rows)
+    # If no row lies on this side, all lie on the other.
+    return torch.where(total > 0, found, (search_starts + following) % rows)

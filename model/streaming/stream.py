@@ -1,12 +1,11 @@
-"""Shards -> batches on a device, in an order that is a pure function of seed and step.
+"""Batches on a device from shards, in an order that is a pure function of seed and step.
 
 stream = Stream("datasets/chairs", StreamConfig("voxels", 32, batch=16), device="cuda")
-for batch in stream.batches(start=1000):        # as if steps 0 to 999 had been taken
+for batch in stream.batches(start=1000):        # as after steps 0 to 999
     batch.voxels                                # (16, 32, 32, 32) float32 on the GPU
 
-What is small enough is kept in memory (`memory.py`); all else is read from the shards, by this
-process or by loader workers, only the chunks that a batch needs. Numbers travel as they are
-stored, and are decoded on the device.
+Small datasets are kept in memory (`memory.py`). Of larger ones, this process or loader workers read
+only the chunks that a batch needs. Data travel as stored, and are decoded on the device.
 """
 
 import atexit
@@ -30,15 +29,15 @@ from shapegan.model.streaming.batches import (
     VoxelBatch,
 )
 from shapegan.model.streaming.memory import placement, stored_bytes
-from shapegan.model.streaming.order import Order
+from shapegan.model.streaming.order import BatchOrder
 from shapegan.model.streaming.sources import (
     INDICES,
-    Disk,
-    Encoded,
-    Failure,
-    Memory,
-    Source,
-    Steps,
+    FieldSource,
+    MemorySource,
+    ReadFailure,
+    ShardSource,
+    StepDataset,
+    StoredBatch,
     field_names,
 )
 from shapegan.pipeline.dataset.manifest import DatasetError
@@ -47,34 +46,34 @@ from shapegan.pipeline.schema import POSITION_STEPS, position_name, sdf_name, vo
 
 __all__ = ["BALANCED", "PointBatch", "Stream", "StreamConfig", "StreamError", "VoxelBatch"]
 
-_FOR_THE_PARENT = (signal.SIGINT, signal.SIGTERM)
-"""What is sent to all processes of a run must not end those that its last steps need."""
+_PARENT_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+"""Signals that loader workers ignore: the run's last step needs them."""
 
 
 class Stream:
     """The batches of a split.
 
     Args:
-        path: The dataset's folder.
-        config: What a batch is.
-        rank: This process, of `world` that share each batch: rank r gets the r-th slice of it.
-        world: Processes.
-        workers: Loader processes that read ahead; none are started where shapes are in memory.
-        pin: `ram` or `device` keeps all of the split there from the first batch until the
-            iterator is closed; `none` reads each batch from the shards; `auto` chooses by what
-            is free.
-        device: Where batches go.
+        path: Folder of the dataset.
+        config: Content of the batches.
+        rank: Rank of this process; rank r gets the r-th slice of each batch.
+        world: Number of processes that share each batch.
+        workers: Loader processes that read ahead; none are started if shapes are in memory.
+        pin: `ram` or `device` keeps the whole split there, from the first batch until the
+            iterator is closed; `none` reads each batch from the shards; `auto` chooses by the
+            free memory.
+        device: Device of the batches.
 
     Raises:
-        StreamError: where the dataset cannot be used, lacks what is asked for, has fewer shapes
-            than a batch or fewer points than asked for, or does not fit where it is pinned.
+        StreamError: the dataset cannot be used, lacks the voxels, points or split, has fewer
+            shapes than a batch or fewer points than needed, or does not fit where it is pinned.
     """
 
     config: StreamConfig
     placement: str
-    """`none`, `ram` or `device`: where the shapes are kept."""
+    """Memory that keeps the shapes: `none`, `ram` or `device`."""
     bytes: int
-    """What the split's shapes take, as stored."""
+    """Bytes of the split's shapes, as stored."""
 
     def __init__(
         self,
@@ -90,12 +89,12 @@ class Stream:
             raise StreamError(f"workers: got {workers}, takes 0 or more")
         self.config = config
         self._device, self._workers = torch.device(device), workers
-        self._disk = _opened(Path(path), config)
+        self._disk = _open_split(Path(path), config)
         stored = self._disk.dataset.config.points
-        self._order = Order(config, len(self._disk.numbers), stored, rank, world)
+        self._order = BatchOrder(config, len(self._disk.numbers), stored, rank, world)
         self.bytes = stored_bytes(config, self.shape_count, stored)
         self.placement = placement(pin, self.bytes, self._device, world)
-        # A tensor, not a number: GPUs multiply by the inverse of a number, and round otherwise.
+        # A tensor, not a number: GPUs would multiply by its inverse, which rounds differently.
         self._steps = torch.full((), POSITION_STEPS, dtype=torch.float32, device=self._device)
 
     @property
@@ -105,77 +104,77 @@ class Stream:
 
     @property
     def steps_per_epoch(self) -> int:
-        """Whole batches in a pass over the shapes."""
+        """Whole batches per pass over the shapes."""
         return self._order.steps_per_epoch
 
     @property
     def ids(self) -> list[str]:
-        """Id of each shape of the split."""
+        """Ids of the split's shapes."""
         ids = self._disk.dataset.ids
         return [ids[number] for number in self._disk.numbers]
 
     @property
     def categories(self) -> list[str]:
-        """Synset id, or folder, of each shape of the split."""
+        """Categories of the split's shapes: synset ids or folders."""
         categories = self._disk.dataset.categories
         return [categories[number] for number in self._disk.numbers]
 
     def batches(self, start: int = 0) -> Generator[VoxelBatch | PointBatch, None, None]:
         """This rank's batches of the steps `start`, `start + 1` and so on, without end.
 
-        Close the iterator, or drop it, and its loader workers leave; so does what it pinned.
+        Closing or deleting the iterator ends its loader workers and frees pinned memory.
 
         Raises:
-            StreamError: where a shard is gone or torn, or a loader worker died.
+            StreamError: a shard is missing or damaged, or a loader worker died.
         """
-        for encoded in self._encoded(start):
-            if isinstance(encoded, Failure):
-                raise StreamError(encoded.message)
-            yield self._decode(self._to_device(encoded))
+        for stored in self._stored_batches(start):
+            if isinstance(stored, ReadFailure):
+                raise StreamError(stored.message)
+            yield self._decode(self._to_device(stored))
 
-    def _encoded(self, start: int) -> Iterator[Encoded | Failure]:
-        steps = Steps(self._source(), self.config, self._order)
+    def _stored_batches(self, start: int) -> Iterator[StoredBatch | ReadFailure]:
+        steps = StepDataset(self._source(), self.config, self._order)
         if self.placement == "none" and self._workers:
             yield from _read_ahead(steps, start, self._workers, self._device.type == "cuda")
         else:
             yield from map(steps.__getitem__, itertools.count(start))
 
-    def _source(self) -> Source:
+    def _source(self) -> FieldSource:
         if self.placement == "none":
             return self._disk
         where = self._device if self.placement == "device" else torch.device("cpu")
         try:
-            return Memory.load(self._disk, field_names(self.config), where)
+            return MemorySource.load(self._disk, field_names(self.config), where)
         except DatasetError as error:
             raise StreamError(str(error)) from error
         finally:
             self._disk.dataset.close()
 
-    def _to_device(self, encoded: Encoded) -> Encoded:
-        return {name: self._moved(values) for name, values in encoded.items()}
+    def _to_device(self, stored: StoredBatch) -> StoredBatch:
+        return {name: self._moved(values) for name, values in stored.items()}
 
     def _moved(self, values: Tensor) -> Tensor:
         if self._device.type != "cuda" or values.is_cuda:
             return values.to(self._device)
         return values.pin_memory().to(self._device, non_blocking=True)
 
-    def _decode(self, encoded: Encoded) -> VoxelBatch | PointBatch:
-        config, shapes = self.config, encoded[INDICES]
+    def _decode(self, stored: StoredBatch) -> VoxelBatch | PointBatch:
+        config, indices = self.config, stored[INDICES]
         if config.kind == "voxels":
-            return VoxelBatch(shapes, encoded[voxel_name(config.size)].float())
+            return VoxelBatch(indices, stored[voxel_name(config.size)].float())
         sets = (BALANCED,) if config.balanced else config.sets
         points = {
             name: (
-                encoded[position_name(name)].float() / self._steps,
-                encoded[sdf_name(name)].float(),
+                stored[position_name(name)].float() / self._steps,
+                stored[sdf_name(name)].float(),
             )
             for name in sets
         }
-        return PointBatch(shapes, points)
+        return PointBatch(indices, points)
 
 
-def _opened(path: Path, config: StreamConfig) -> Disk:
-    """The split's shapes."""
+def _open_split(path: Path, config: StreamConfig) -> ShardSource:
+    """Open the split's shapes."""
     try:
         dataset = Dataset(path)
         splits = dataset.splits
@@ -187,9 +186,9 @@ def _opened(path: Path, config: StreamConfig) -> Disk:
         for name in config.sets:
             _check_has(path, "point set", name, dataset.point_sets, "--recipe voxel")
     if not config.split or not splits:
-        return Disk(dataset, range(len(dataset)))
+        return ShardSource(dataset, range(len(dataset)))
     _check_has(path, "shapes in split", config.split, tuple(splits), "--split")
-    return Disk(dataset, splits[config.split])
+    return ShardSource(dataset, splits[config.split])
 
 
 def _check_has(
@@ -204,24 +203,24 @@ def _check_has(
 
 
 def _read_ahead(
-    steps: Steps, start: int, workers: int, pinned: bool
-) -> Iterator[Encoded | Failure]:
-    """Has workers read the steps; they leave with this iterator."""
+    steps: StepDataset, start: int, workers: int, pinned: bool
+) -> Iterator[StoredBatch | ReadFailure]:
+    """Read the steps in workers; they end with this iterator."""
     loader: DataLoader[Any] = DataLoader(
-        steps,  # type: ignore[arg-type]  # all that a loader wants of a dataset
+        steps,  # type: ignore[arg-type]  # a loader needs no more of a dataset
         batch_size=None,
         sampler=itertools.count(start),
         num_workers=workers,
-        worker_init_fn=_leave_signals_to_the_parent,
+        worker_init_fn=_ignore_parent_signals,
         pin_memory=pinned,
-        generator=torch.Generator(),  # or it would draw from the global one
+        generator=torch.Generator(),  # otherwise it draws from the global one
     )
-    running = [_started(loader)]
+    running = [_start(loader)]
 
     def stop() -> None:
         running.clear()
 
-    # Before multiprocessing's own way of ending them, which waits for what does not end.
+    # Before multiprocessing's own exit handler, which waits for workers that never end.
     atexit.register(stop)
     try:
         while True:
@@ -231,14 +230,14 @@ def _read_ahead(
         stop()
 
 
-def _started(loader: DataLoader[Any]) -> Iterator[Any]:
-    """Starts the workers, and has the death of one noticed when its batch is asked for.
+def _start(loader: DataLoader[Any]) -> Iterator[Any]:
+    """Start the workers; the death of one shows when its batch is read.
 
-    Torch would raise an error out of whatever line runs when it happens.
+    Torch's own handler would raise an error out of whatever line is running then.
     """
     handler = signal.getsignal(signal.SIGCHLD)
-    # Workers inherit this, and so are safe before they can say for themselves what they ignore.
-    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, _FOR_THE_PARENT)
+    # Workers inherit the blocked signals, so they are safe before they set their own handlers.
+    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, _PARENT_SIGNALS)
     try:
         loaded = iter(loader)
     finally:
@@ -248,19 +247,19 @@ def _started(loader: DataLoader[Any]) -> Iterator[Any]:
     return loaded
 
 
-def _next(loaded: Iterator[Any]) -> Encoded | Failure:
+def _next(loaded: Iterator[Any]) -> StoredBatch | ReadFailure:
     try:
-        batch: Encoded | Failure = next(loaded)
+        batch: StoredBatch | ReadFailure = next(loaded)
     except RuntimeError as error:
         if not str(error).startswith("DataLoader worker"):
             raise
-        return Failure(
-            "a loader worker was killed, perhaps for want of memory: take fewer of them, or"
-            " smaller batches"
+        return ReadFailure(
+            "a loader worker was killed, perhaps for lack of memory: use fewer workers or smaller"
+            " batches"
         )
     return batch
 
 
-def _leave_signals_to_the_parent(_worker: int) -> None:
-    for number in _FOR_THE_PARENT:
+def _ignore_parent_signals(_worker: int) -> None:
+    for number in _PARENT_SIGNALS:
         signal.signal(number, signal.SIG_IGN)

@@ -1,1 +1,1 @@
-"""The loop around a recipe: stages, checkpoints, ranks, and what a run tells of itself."""
+"""The training loop: stages, checkpoints, metrics, previews and the folder of a run."""

@@ -1,4 +1,4 @@
-"""Checkpoints: one file each, with all that a run needs to go on, written whole or not at all."""
+"""Checkpoints: one file each, with all that a run needs to resume, written whole or not at all."""
 
 import contextlib
 import dataclasses
@@ -23,41 +23,41 @@ _KEPT = 3
 
 
 class CheckpointError(PlainError):
-    """A checkpoint that cannot be used; the message is one line with what to do."""
+    """An unusable checkpoint; the message is one line that says what to do."""
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A run at a step. Random numbers are functions of seed and step, so they need no state."""
+    """State of a run after a step. Random numbers need none: they are functions of the step."""
 
     config: TrainConfig
     position: Position
     recipe: dict[str, Any]
-    """State of networks, optimisers and running average, as `Adversarial.state` gives it."""
+    """State of networks, optimisers and running average, as `GeneratorRecipe.state` gives it."""
     logger: dict[str, Any]
-    """What was measured since the last row of metrics.csv."""
+    """Measurements since the last row of metrics.csv, as `MetricsLogger.state` gives them."""
     shapes: int
     """Training shapes."""
     data: str = ""
-    """The dataset's folder, as far as it is known."""
+    """Folder of the dataset; empty if unknown."""
     code_version: str = __version__
 
 
 def checkpoint_path(folder: Path, total: int) -> Path:
-    """Where the checkpoint after so many steps lies."""
+    """Path of the checkpoint after a number of steps."""
     return folder / f"step-{total:08d}.pt"
 
 
 def save_checkpoint(folder: Path, checkpoint: Checkpoint, keep: bool = False) -> Path:
-    """Writes a checkpoint and deletes all but the last three of those that are not kept.
+    """Write a checkpoint, and delete all but the last three.
 
     Args:
-        folder: The run's `checkpoints`.
-        checkpoint: What to write.
-        keep: Whether it is kept for good, as the one at the end of a stage is.
+        folder: The run's folder `checkpoints`.
+        checkpoint: Checkpoint to write.
+        keep: Keep it for good as well, as `stage-N.pt`; used at the end of a stage.
 
     Raises:
-        OutputError: where it cannot be written, such as on a full disk.
+        OutputError: the file cannot be written, such as on a full disk.
     """
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
@@ -74,11 +74,12 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint, keep: bool = False) ->
         "data": checkpoint.data,
         "keep": keep,
     }
-    # In memory first: torch's own writer of files has no plain error for a full disk.
+    # In memory first, because torch's file writer has no clear error for a full disk.
     encoded = io.BytesIO()
     torch.save(content, encoded)
     with replacing(path) as temporary:
-        temporary.write_bytes(encoded.getbuffer())
+        # Not getbuffer(): if writing fails, the traceback keeps the view, and Python 3.13 warns.
+        temporary.write_bytes(encoded.getvalue())
     if keep:
         with replacing(folder / f"stage-{checkpoint.position.stage}.pt") as temporary:
             temporary.hardlink_to(path)
@@ -89,10 +90,10 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint, keep: bool = False) ->
 
 
 def load_checkpoint(path: Path, device: torch.device | str = "cpu") -> Checkpoint:
-    """Reads a checkpoint, and nothing but tensors and plain values: no code in it is run.
+    """Read a checkpoint: tensors and plain values only, so no code in the file is run.
 
     Raises:
-        CheckpointError: where it is no checkpoint, or one of another format.
+        CheckpointError: the file is not a checkpoint, or has another format.
     """
     content = _read(path, device)
     if content.get("format") != CHECKPOINT_FORMAT:
@@ -111,28 +112,28 @@ def load_checkpoint(path: Path, device: torch.device | str = "cpu") -> Checkpoin
             code_version=content["code_version"],
         )
     except (KeyError, TypeError, TrainConfigError) as error:
-        raise CheckpointError(f"{path} is of another shapegan: {error}") from error
+        raise CheckpointError(f"{path} is by another version of shapegan: {error}") from error
 
 
 def latest_checkpoint(folder: Path) -> Path | None:
-    """The checkpoint after the most steps; None where there is none."""
+    """Path of the checkpoint after the most steps; None if there is none."""
     return max(folder.glob("step-*.pt"), default=None)
 
 
 def load_generator(path: Path, device: torch.device | str = "cpu") -> Generator:
-    """The generator that a checkpoint is for: its running average, if it has one.
+    """Load the generator of a checkpoint: its running average, if it has one.
 
     Raises:
-        CheckpointError: where the file cannot be used.
+        CheckpointError: the file cannot be used.
     """
     return generator_of(load_checkpoint(path, device), path).to(device)
 
 
 def generator_of(checkpoint: Checkpoint, path: Path) -> Generator:
-    """The same of a checkpoint that was read from a path, on the CPU and without gradients.
+    """Generator of a checkpoint that was read from `path`, on the CPU and without gradients.
 
     Raises:
-        CheckpointError: where its weights do not fit.
+        CheckpointError: its weights do not fit.
     """
     generator = Generator(checkpoint.config.generator)
     with fitting(path):
@@ -142,12 +143,12 @@ def generator_of(checkpoint: Checkpoint, path: Path) -> Generator:
 
 @contextlib.contextmanager
 def fitting(path: Path) -> Iterator[None]:
-    """Makes weights that do not fit their network a `CheckpointError`, while they are loaded."""
+    """Turn errors of weights that do not fit their network into a `CheckpointError`."""
     try:
         yield
     except (KeyError, RuntimeError, TypeError, ValueError) as error:
         raise CheckpointError(
-            f"{path} does not fit the networks of its config: it is of another shapegan"
+            f"{path} does not fit the networks of its config: it is by another version of shapegan"
         ) from error
 
 
@@ -159,15 +160,15 @@ def _read(path: Path, device: torch.device | str) -> dict[str, Any]:
     try:
         _check_whole(encoded)
         content = torch.load(io.BytesIO(encoded), map_location=device, weights_only=True)
-    except Exception as error:  # readers stumble over what is torn in many ways
-        raise CheckpointError(f"{path} is no checkpoint of shapegan, or is torn") from error
+    except Exception as error:  # damaged files raise errors of many kinds
+        raise CheckpointError(f"{path} is not a checkpoint of shapegan, or damaged") from error
     if not isinstance(content, dict):
-        raise CheckpointError(f"{path} is no checkpoint of shapegan")
+        raise CheckpointError(f"{path} is not a checkpoint of shapegan")
     return content
 
 
 def _check_whole(encoded: bytes) -> None:
-    """Compares all parts of a checkpoint with their checksums; torch does so with few."""
+    """Compare all parts of a checkpoint with their checksums; torch checks few of them."""
     with zipfile.ZipFile(io.BytesIO(encoded)) as archive:
-        if torn := archive.testzip():
-            raise zipfile.BadZipFile(torn)
+        if damaged := archive.testzip():
+            raise zipfile.BadZipFile(damaged)

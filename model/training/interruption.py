@@ -1,28 +1,27 @@
-"""SIGTERM and Ctrl-C as a flag, so that a step is finished before a run ends."""
+"""SIGTERM and Ctrl-C as a flag, so that a run finishes its step before it ends."""
 
 import signal
-from types import FrameType, TracebackType
+from types import TracebackType
 from typing import Any
 
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
 class Interruption:
-    """While it is entered, the first signal sets `asked`; a second Ctrl-C acts as it did before.
+    """Context in which the first signal sets `requested`, and a second Ctrl-C acts as usual.
 
     SIGTERM may come any number of times: SLURM sends it to all processes of a job, srun and
-    torchrun hand it on to their own, and a preemption repeats it. Who wants to end a run at once
-    sends SIGKILL.
+    torchrun pass it on to their children, and a preemption repeats it. SIGKILL ends a run at once.
     """
 
-    asked: bool
+    requested: bool
 
     def __init__(self) -> None:
-        self.asked = False
-        self._before: dict[int, Any] = {}
+        self.requested = False
+        self._previous: dict[int, Any] = {}
 
     def __enter__(self) -> "Interruption":
-        self._before = {number: signal.signal(number, self._ask) for number in _SIGNALS}
+        self._previous = {number: signal.signal(number, self._request) for number in _SIGNALS}
         return self
 
     def __exit__(
@@ -31,14 +30,11 @@ class Interruption:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._restore()
-
-    def _ask(self, _number: int, _frame: FrameType | None) -> None:
-        self.asked = True
-        if interrupt := self._before.pop(signal.SIGINT, None):
-            signal.signal(signal.SIGINT, interrupt)
-
-    def _restore(self) -> None:
-        for number, handler in self._before.items():
+        for number, handler in self._previous.items():
             signal.signal(number, handler)
-        self._before = {}
+        self._previous = {}
+
+    def _request(self, *_: object) -> None:
+        self.requested = True
+        if interrupt := self._previous.pop(signal.SIGINT, None):
+            signal.signal(signal.SIGINT, interrupt)

@@ -1,4 +1,4 @@
-"""What a run has measured: metrics.csv and TensorBoard's events, a row each so many steps."""
+"""Measurements of a run: metrics.csv and TensorBoard events, a row every few steps."""
 
 import csv
 import io
@@ -13,8 +13,8 @@ from torch.utils.tensorboard import SummaryWriter
 from shapegan.model.schedule import Position
 from shapegan.pipeline.files import read_text, write_text, writing
 
-EVERY = 20
-"""Steps to a row."""
+STEPS_PER_ROW = 20
+"""Steps that a row of metrics.csv covers."""
 COLUMNS = (
     "total",
     "stage",
@@ -30,20 +30,25 @@ COLUMNS = (
     "loss",
     "overall",
 )
-"""`total`, `step`: of the run and of the stage. `waiting`: share of the time in which the trainer
-waited for data. `distance`: the critic's score of real shapes less that of generated ones.
-`penalty`: unweighted. `loss`: of recipe `autodecoder`.
-`overall`: progress of the run, 0 to 1."""
+"""Meaning of the less obvious columns.
+
+- `total`, `step`: steps done in the run and in the stage.
+- `waiting`: share of the time in which the trainer waited for data.
+- `distance`: the critic's mean score of real shapes minus that of generated ones.
+- `penalty`: without its weight.
+- `loss`: that of recipe `autodecoder`.
+- `overall`: progress of the run, 0 to 1.
+"""
 
 
 class MetricsLogger:
-    """Sums up what steps give, without waiting for the device, and writes a row now and then.
+    """Logger that sums up measurements without waiting for the device, and writes rows of means.
 
     Args:
-        path: Of metrics.csv.
-        events: Folder for TensorBoard's events.
-        position: Where the run goes on: later rows, of a run that was killed, are dropped.
-        state: What an earlier logger's `state` gave.
+        path: Path of metrics.csv.
+        events: Folder of the TensorBoard events.
+        position: Position from which the run resumes: later rows, of a killed run, are deleted.
+        state: Measurements since the last row, from `state`.
     """
 
     def __init__(
@@ -56,12 +61,12 @@ class MetricsLogger:
         self._drop_rows_after(position.total)
         with writing(events):
             self._events = SummaryWriter(str(events), purge_step=position.total + 1)
-            # What it says first, to forget later steps, would wait in a thread: a run that is
-            # killed, or whose folder goes away, must have said it.
+            # The first event deletes later steps. Flushed at once, because the run may be killed
+            # before the writer's thread does so.
             self._events.flush()
 
     def add(self, values: dict[str, Tensor], seconds: float, waited: float, shapes: int) -> None:
-        """Takes in a step: scalars on any device, its time, the part of it spent waiting."""
+        """Add a step: scalars on any device, seconds, those spent waiting for data, and shapes."""
         for name, value in values.items():
             known = self._sums.get(name)
             self._sums[name] = value if known is None else known + value
@@ -71,7 +76,7 @@ class MetricsLogger:
         ]
 
     def row(self, position: Position, fade: float, overall: float = 0.0) -> dict[str, float]:
-        """Means since the last row, written down; this waits for the device."""
+        """Write a row of means since the last one, and return it; this waits for the device."""
         seconds, waited, shapes = self._times
         means = {name: float(total) / self._counts[name] for name, total in self._sums.items()}
         row: dict[str, float] = {
@@ -94,11 +99,11 @@ class MetricsLogger:
         return row
 
     def picture(self, name: str, picture: Any, position: Position) -> None:
-        """Puts a picture (H, W, 3) uint8 among TensorBoard's events."""
+        """Add a picture (H, W, 3) uint8 to the TensorBoard events."""
         self._events.add_image(name, picture, position.total, dataformats="HWC")
 
     def mesh(self, name: str, vertices: Any, faces: Any, position: Position) -> None:
-        """Puts a mesh, (V, 3) and (F, 3), among TensorBoard's events."""
+        """Add a mesh, (V, 3) and (F, 3), to the TensorBoard events."""
         self._events.add_mesh(
             name,
             torch.as_tensor(vertices, dtype=torch.float32)[None],
@@ -107,12 +112,12 @@ class MetricsLogger:
         )
 
     def state(self) -> dict[str, Any]:
-        """What was measured since the last row."""
+        """Measurements since the last row, for a checkpoint."""
         sums = {name: value.detach().cpu() for name, value in self._sums.items()}
         return {"sums": sums, "counts": dict(self._counts), "times": list(self._times)}
 
     def close(self) -> None:
-        """Writes what is still held back."""
+        """Write what is still buffered."""
         with writing(self._path):
             self._events.close()
 
@@ -129,7 +134,7 @@ class MetricsLogger:
         if not self._path.exists():
             return
         header = ",".join(COLUMNS)
-        # A killed run may leave half a line; its first number may then be cut too.
+        # A killed run may leave part of a line, whose first number may be cut as well.
         lines = read_text(self._path).splitlines()
         whole = [line for line in lines[1:] if line.count(",") == header.count(",")]
         kept = [row for row in whole if int(row.split(",")[0]) <= total]

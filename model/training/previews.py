@@ -1,4 +1,4 @@
-"""Pictures of the same latents again and again, so that one watches shapes appear."""
+"""Previews: pictures of the shapes of the same latents, as training goes on."""
 
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from shapegan.model.training.logger import MetricsLogger
 _COLUMNS = 4
 _PANEL = 160
 _MESHES = 2
+"""Meshes per preview in TensorBoard."""
 
 
 def draw_previews(
@@ -24,13 +25,13 @@ def draw_previews(
     position: Position,
     logger: MetricsLogger,
 ) -> Path:
-    """Draws the shapes of latents (S, Z) to a sheet in a folder and for TensorBoard."""
+    """Draw the shapes of latents (S, Z) to an image grid in a folder, and for TensorBoard."""
     folder.mkdir(parents=True, exist_ok=True)
     surfaces = [extract(generator, latent, resolution=resolution) for latent in latents]
     picture = draw_shapes(surfaces, columns=_COLUMNS, panel=_PANEL)
     path = folder / f"step-{position.total:08d}.png"
     write_png(path, picture)
-    logger.picture("samples", np.asarray(picture), position)
+    logger.picture("previews", np.asarray(picture), position)
     drawn = [surface for surface in surfaces if len(surface.faces)][:_MESHES]
     for number, surface in enumerate(drawn):
         logger.mesh(f"mesh-{number}", surface.vertices, surface.faces, position)

@@ -1,4 +1,4 @@
-"""Where a training stands, as the files of its run tell."""
+"""Status of a training, from the files of its run."""
 
 import csv
 import io
@@ -15,47 +15,48 @@ from shapegan.pipeline.folder_lock import is_locked
 
 LOSSES = ("distance", "penalty", "critic_loss", "generator_loss", "loss")
 _ROWS = 10
-"""Rows of metrics.csv that the speed is taken over."""
+"""Rows of metrics.csv over which the speed is measured."""
 
 
 @dataclass(frozen=True)
 class RunStatus:
-    """How far a training is."""
+    """Progress, speed and last checkpoint of a training."""
 
     path: str
     running: bool | None
-    """Whether a process trains in it; None where the file system does not tell."""
+    """A process trains in the folder; None if the file system has no locks."""
     complete: bool
     recipe: str
     stage: int | None
-    """Counted from 1, as all of these are by the last row of metrics.csv; None before the first."""
+    """Number of the stage, from 1. It and the next values are those of the last row of metrics.csv,
+    None before the first row."""
     stages: int
     step: int | None
-    """Done in the stage."""
+    """Steps done in the stage."""
     total_steps: int | None
-    """Done in the run."""
+    """Steps done in the run."""
     progress: float | None
-    """Of the run, 0 to 1."""
+    """Progress of the run, 0 to 1."""
     seconds: float | None
-    """Spent on it."""
+    """Time spent on the run."""
     seconds_left: float | None
-    """None where no process trains, or it is too early to say."""
+    """Estimated time left; None if no process trains, or before there are two rows."""
     steps_per_second: float | None
     shapes_per_second: float | None
     losses: dict[str, float]
     last_change: float | None
-    """Seconds since the last row."""
+    """Seconds since the last row was written."""
     checkpoint: str | None
-    """The last one."""
+    """Path of the last checkpoint."""
     checkpoint_age: float | None
     """Seconds since it was written."""
 
 
 def run_status(path: Path) -> RunStatus:
-    """Reads what is there; a training that goes on is not disturbed.
+    """Read the status of a run; a training that is running is not disturbed.
 
     Raises:
-        RunFolderError: where there is no run of this shapegan.
+        RunFolderError: the folder holds no run of this version of shapegan.
     """
     config = _read_config(path / CONFIG_NAME)
     rows = _read_rows(path / METRICS_NAME)
@@ -72,11 +73,11 @@ def run_status(path: Path) -> RunStatus:
         recipe=config.recipe,
         stage=None if stage is None else int(stage) + 1,
         stages=len(config.stages),
-        step=_whole(last.get("step")),
-        total_steps=_whole(last.get("total")),
+        step=_as_int(last.get("step")),
+        total_steps=_as_int(last.get("total")),
         progress=1.0 if complete else last.get("overall"),
         seconds=last.get("seconds"),
-        seconds_left=_left(rows) if running and not complete else None,
+        seconds_left=_time_left(rows) if running and not complete else None,
         steps_per_second=_slope(rows, "total"),
         shapes_per_second=last.get("shapes_per_second"),
         losses={name: last[name] for name in LOSSES if name in last},
@@ -92,11 +93,11 @@ def _read_config(path: Path) -> TrainConfig:
     except OSError as error:
         raise RunFolderError(f"cannot read {path}: {error.strerror}") from error
     except (TypeError, AttributeError, KeyError, ValueError) as error:
-        raise RunFolderError(f"{path} is no config of a training by this shapegan") from error
+        raise RunFolderError(f"{path} is not a config of this version of shapegan") from error
 
 
 def _read_rows(path: Path) -> list[dict[str, float]]:
-    """The last rows; a row that is being written does not count."""
+    """Read the last whole rows; a row that is being written does not count."""
     try:
         text = read_text(path)
     except FileNotFoundError:
@@ -106,23 +107,25 @@ def _read_rows(path: Path) -> list[dict[str, float]]:
     try:
         return [{name: float(value) for name, value in row.items() if value} for row in table]
     except (TypeError, ValueError) as error:
-        raise RunFolderError(f"{path} is torn; the same `shapegan train` mends it") from error
+        raise RunFolderError(
+            f"{path} is damaged; the same `shapegan train` command repairs it"
+        ) from error
 
 
 def _slope(rows: list[dict[str, float]], name: str) -> float | None:
-    """Of a column, by the seconds of training, over the last rows."""
+    """Change of a column per second of training, over the last rows."""
     known = [row for row in rows if name in row and "seconds" in row]
     if len(known) < 2 or known[-1]["seconds"] <= known[0]["seconds"]:
         return None
     return (known[-1][name] - known[0][name]) / (known[-1]["seconds"] - known[0]["seconds"])
 
 
-def _left(rows: list[dict[str, float]]) -> float | None:
+def _time_left(rows: list[dict[str, float]]) -> float | None:
     speed = _slope(rows, "overall")
     return (1 - rows[-1]["overall"]) / speed if speed and speed > 0 else None
 
 
-def _whole(value: float | None) -> int | None:
+def _as_int(value: float | None) -> int | None:
     return None if value is None else int(value)
 
 

@@ -134,7 +134,7 @@ same "shards and the files that they ever were" "$(find dataset/shards -name '*.
 
 # --- training ----------------------------------------------------------------------------------
 
-options=(--data dataset --preset demo --stages 8 --batch-size 4 --steps 20 --samples 0 --device cpu)
+options=(--data dataset --preset demo --stages 8 --batch-size 4 --steps 20 --preview-shapes 0 --device cpu)
 step "training in one process"
 on head shapegan train "${options[@]}" --run single
 

@@ -97,7 +97,7 @@ cat preprocess.log
 same "shards of a run on SLURM and of one on this machine" "$(shards alone)" "$(shards dataset)"
 
 step "train: undisturbed, without SLURM"
-options=(--data dataset --preset demo --stages 8 --batch-size 2 --steps 80 --samples 0 --device cpu)
+options=(--data dataset --preset demo --stages 8 --batch-size 2 --steps 80 --preview-shapes 0 --device cpu)
 shapegan train "${options[@]}" --run undisturbed
 
 step "train: requeued in mid-run"

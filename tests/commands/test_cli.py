@@ -21,8 +21,8 @@ from shapegan.pipeline.dataset.manifest import Manifest, read_manifest
 from shapegan.pipeline.dataset.reader import Dataset
 from shapegan.pipeline.dataset.selection import Choice
 from shapegan.pipeline.files import OutputError
-from shapegan.pipeline.pictures.contact_sheet import SheetSettings
-from shapegan.pipeline.pictures.render import Camera
+from shapegan.pipeline.pictures.camera import Camera
+from shapegan.pipeline.pictures.contact_sheet import ContactSheetSettings
 from shapegan.pipeline.run.child_process import Limits
 from shapegan.pipeline.run.dask_pool import default_workers
 from shapegan.pipeline.run.plan import RunSettings
@@ -384,7 +384,7 @@ def drawn(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
         )
         return 1
 
-    monkeypatch.setattr("shapegan.pipeline.pictures.contact_sheet.write_sheet", write)
+    monkeypatch.setattr("shapegan.pipeline.pictures.contact_sheet.write_contact_sheet", write)
     return found
 
 
@@ -393,7 +393,7 @@ def test_inspect_draws_twelve_at_random_by_default(
 ) -> None:
     assert inspect(balls, "--picture", tmp_path / "a.PNG").exit_code == 0
     expected = {"file": tmp_path / "a.PNG", "path": balls, "choice": Choice(), "root": None}
-    assert drawn == expected | {"settings": SheetSettings()}
+    assert drawn == expected | {"settings": ContactSheetSettings()}
     assert Choice().count == 12
 
 
@@ -411,7 +411,7 @@ def test_inspect_hands_every_flag_on(balls: Path, tmp_path: Path, drawn: dict[st
     assert inspect(balls, *flags, "--count", 7, "--seed", 3).exit_code == 0
     assert drawn["choice"] == Choice(count=7, seed=3)
     assert drawn["root"] == tmp_path
-    assert drawn["settings"] == SheetSettings(256, Camera(azimuth=35))
+    assert drawn["settings"] == ContactSheetSettings(256, Camera(azimuth=35))
     assert inspect(balls, *flags, "--id", "ball3", "--id", "a,b").exit_code == 0
     assert drawn["choice"] == Choice(ids=("ball3", "a,b"))
     assert inspect(balls, *flags, "--worst", 9).exit_code == 0

@@ -98,7 +98,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_a_training(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(trainer, "EVERY", 3)
+    monkeypatch.setattr(trainer, "STEPS_PER_ROW", 3)
     folder = tmp_path / "run"
     run(VOXEL, quick(data, folder))
     found = as_json(folder)
@@ -116,7 +116,7 @@ def test_a_training(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 def test_a_training_that_goes_on(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(trainer, "EVERY", 3)
+    monkeypatch.setattr(trainer, "STEPS_PER_ROW", 3)
     folder = tmp_path / "run"
     run(VOXEL, quick(data, folder))
     (folder / "checkpoints/stage-2.pt").unlink()
@@ -147,8 +147,8 @@ def test_a_training_before_its_first_row(tmp_path: Path) -> None:
     [
         ({}, "holds neither a dataset (dataset.json) nor a training (config.json)"),
         ({"dataset.json": "hello"}, "is not a manifest of a dataset"),
-        ({"config.json": "{"}, "is no config of a training"),
-        ({"config.json": json.dumps(VOXEL.to_dict()), "metrics.csv": "total\nx\n"}, "is torn"),
+        ({"config.json": "{"}, "is not a config"),
+        ({"config.json": json.dumps(VOXEL.to_dict()), "metrics.csv": "total\nx\n"}, "is damaged"),
     ],
 )
 def test_what_cannot_be_read_is_one_line(tmp_path: Path, files: dict[str, str], says: str) -> None:

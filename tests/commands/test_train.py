@@ -1,4 +1,4 @@
-import json
+import dataclasses
 import os
 import shutil
 import signal
@@ -12,11 +12,21 @@ from typing import Any
 import pytest
 import torch
 from click.testing import CliRunner, Result
-from support.training import CONFIGS, VOXEL, Alone, assert_same_run, make_solids, quick, rows, run
+from support.training import (
+    CONFIGS,
+    VOXEL,
+    UndisturbedRuns,
+    assert_same_run,
+    make_solids,
+    quick,
+    rows,
+    run,
+)
 
 from shapegan.cli import main
 from shapegan.model import presets
 from shapegan.model.config import TrainConfig, TrainConfigError
+from shapegan.model.config_file import load_config
 from shapegan.model.distributed import DeviceError
 from shapegan.model.presets import preset
 from shapegan.model.schedule import Budget, Position
@@ -43,10 +53,12 @@ def one_thread() -> Iterator[None]:
 
 
 @pytest.fixture(scope="module")
-def alone(data: Path, one_thread: None, tmp_path_factory: pytest.TempPathFactory) -> Alone:
+def alone(
+    data: Path, one_thread: None, tmp_path_factory: pytest.TempPathFactory
+) -> UndisturbedRuns:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(trainer, "EVERY", 5)
-        found = Alone(data, tmp_path_factory.mktemp("alone"))
+        patch.setattr(trainer, "STEPS_PER_ROW", 5)
+        found = UndisturbedRuns(data, tmp_path_factory.mktemp("alone"))
         found["voxel"]
     return found
 
@@ -107,8 +119,8 @@ def test_every_option_arrives(asked: dict[str, Any], tmp_path: Path) -> None:
         "--workers": 2,
         "--pin": "ram",
         "--save-every": "90s",
-        "--sample-every": "2m",
-        "--samples": 3,
+        "--preview-every": "2m",
+        "--preview-shapes": 3,
     }
     flat = [word for pair in options.items() for word in pair]
     result = train(*flat, "--compile")
@@ -129,7 +141,7 @@ def test_every_option_arrives(asked: dict[str, Any], tmp_path: Path) -> None:
         budget=Budget(None, 5400.0),
         save_seconds=90.0,
         preview_seconds=120.0,
-        previews=3,
+        preview_shapes=3,
     )
 
 
@@ -142,6 +154,35 @@ def test_steps_are_a_budget_and_the_run_is_named_after_recipe_and_preset(
     assert asked["settings"].run == Path("runs/point-demo")
 
 
+def test_single_settings_are_changed_in_any_number(asked: dict[str, Any], tmp_path: Path) -> None:
+    words = ("--set", "critic.width=0.25", "objective.critic_steps=5", "--set", "stages.0.batch=3")
+    result = train("--data", tmp_path, *words, "--batch-size", 4, "--seed", 2)
+    assert result.exit_code == 0, result.output
+    assert asked["config"].difference(preset("voxel", "fast")) == [
+        *(f"stages.{number}.batch: {batch} -> 8" for number, batch in enumerate((3, 4, 4))),
+        "critic.width: 0.25 -> 0.5",
+        "objective.critic_steps: 5 -> 1",
+        "seed: 2 -> 0",
+    ]
+    assert asked["settings"].run == Path("runs/voxel-fast")
+
+
+def test_a_config_file_is_changed_by_the_flags_that_are_typed(
+    asked: dict[str, Any], tmp_path: Path
+) -> None:
+    file = tmp_path / "mine.yaml"
+    file.write_text("preset: demo\nrecipe: point\nseed: 3\nsplit: val\nclip: 0.2\n")
+    result = train("--data", tmp_path, "--config", file)
+    assert result.exit_code == 0, result.output
+    demo = preset("point", "demo")
+    assert asked["config"] == dataclasses.replace(demo, seed=3, split="val", clip=0.2)
+    assert asked["settings"].run == Path("runs/point-mine")
+    typed = ("--seed", 4, "--recipe", "point", "--set", "clip=0.3")
+    assert train("--data", tmp_path, "--config", file, *typed).exit_code == 0
+    assert asked["config"] == dataclasses.replace(demo, seed=4, split="val", clip=0.3)
+    check_one_line(train("--config", file, "--preset", "fast"), "--preset fast: ", "preset demo")
+
+
 @pytest.mark.parametrize(
     ("text", "seconds"), [("90", 90), ("90s", 90), ("0.5m", 30), ("2h", 7200), ("1.5d", 129600)]
 )
@@ -151,7 +192,7 @@ def test_times_have_units(asked: dict[str, Any], tmp_path: Path, text: str, seco
 
 
 @pytest.mark.parametrize("text", ["", "s", "-1m", "0", "nan", "inf", "2 weeks", "1e400h"])
-def test_what_is_no_time_is_refused(tmp_path: Path, text: str) -> None:
+def test_other_texts_than_times_are_refused(tmp_path: Path, text: str) -> None:
     check_one_line(train("--data", tmp_path, "--time", text), "takes a time such as 90s, 30m")
 
 
@@ -166,6 +207,13 @@ def test_what_is_no_time_is_refused(tmp_path: Path, text: str) -> None:
         (("--recipe", "mesh"), "--recipe"),
         (("--steps", 0), "--steps"),
         (("--seed", 2**63), "seed: got"),
+        (("--set", "critic.widht=1"), "critic.widht (did you mean critic.width?)"),
+        (("--set", "critic_step=1"), "critic_step (did you mean objective.critic_steps?)"),
+        (("--set", "critic.width"), "--set: got critic.width, takes KEY=VALUE"),
+        (("--set", "clip=1", "=2"), "--set: got =2, takes KEY=VALUE"),
+        (("--set", "clip=wide"), "clip: got 'wide', takes a number"),
+        (("clip=1",), "unexpected argument clip=...: settings follow --set"),
+        (("--config", "nowhere.yaml"), "cannot read nowhere.yaml: No such file"),
     ],
 )
 def test_options_that_cannot_work_are_refused(
@@ -213,32 +261,35 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("small")
 @pytest.mark.parametrize("recipe", ["voxel", "point", "autodecoder"])
-def test_a_dry_run_says_all_and_does_nothing(data: Path, tmp_path: Path, recipe: str) -> None:
+def test_a_dry_run_prints_a_config_and_a_forecast_and_trains_nothing(
+    data: Path, tmp_path: Path, recipe: str
+) -> None:
     folder = tmp_path / "run"
     result = train("--data", data, "--run", folder, "--recipe", recipe, "--dry-run", "--steps", 20)
     assert result.exit_code == 0, result.output
-    said = result.stderr
-    end = said.index("\n}\n") + 2
-    assert TrainConfig.from_dict(json.loads(said[:end])) == CONFIGS[recipe]
-    assert said[end:].count("10 steps of 4 shapes; weights: generator ") == 2
-    assert "of memory" in said
+    assert result.stderr.count("10 steps of 4 shapes; weights: generator ") == 2
+    assert "of memory" in result.stderr
     assert not folder.exists()
+    (tmp_path / "mine.yaml").write_text(result.stdout)
+    assert load_config(tmp_path / "mine.yaml") == CONFIGS[recipe]
+    again = train("--data", data, "--config", tmp_path / "mine.yaml", "--dry-run", "--steps", 20)
+    assert (again.stdout, again.stderr) == (result.stdout, result.stderr)
 
 
 @pytest.mark.usefixtures("small")
 def test_a_run_from_start_to_end_with_pictures(data: Path, tmp_path: Path) -> None:
     folder = tmp_path / "run"
-    options = ("--data", data, "--run", folder, "--device", "cpu", "--samples", 2)
+    options = ("--data", data, "--run", folder, "--device", "cpu", "--preview-shapes", 2)
     result = train(*options)
     assert result.exit_code == 0, result.output
     assert "stage 1 of 2 (8^3): 10 steps, 4 shapes each" in result.stderr
     assert f"done: 20 steps, in {folder}" in result.stderr
     names = sorted(path.name for path in folder.iterdir() if not path.name.startswith("events"))
-    assert names == [".lock", "checkpoints", "config.json", "metrics.csv", "samples"]
-    pictures = sorted(path.name for path in (folder / "samples").iterdir())
+    assert names == [".lock", "checkpoints", "config.json", "metrics.csv", "previews"]
+    pictures = sorted(path.name for path in (folder / "previews").iterdir())
     assert pictures == ["step-00000010.png", "step-00000020.png"]
     assert [row["total"] for row in rows(folder)] == ["20"]
-    again = train(*options)
+    again = train("--config", folder / "config.json", *options)
     assert again.exit_code == 0
     assert again.stderr.splitlines() == [f"done: 20 steps, in {folder}"]
     check_one_line(train(*options, "--seed", 3), "a run of another config", "seed: 0 -> 3")
@@ -253,7 +304,7 @@ def test_a_run_from_start_to_end_with_pictures(data: Path, tmp_path: Path) -> No
 def start(data: Path, run: Path, *options: str) -> subprocess.Popen[str]:
     """The command as a process of its own, small."""
     program = [sys.executable, str(Path(__file__).parents[1] / "support" / "training.py"), "train"]
-    fixed = ("--data", str(data), "--run", str(run), "--samples", "0", "--device", "cpu")
+    fixed = ("--data", str(data), "--run", str(run), "--preview-shapes", "0", "--device", "cpu")
     return subprocess.Popen(
         [*program, *fixed, "--recipe", "voxel", *options], stderr=subprocess.PIPE, text=True
     )
@@ -277,26 +328,26 @@ def wait_for(run: Path, pattern: str, process: subprocess.Popen[str]) -> None:
 def go_on(data: Path, folder: Path) -> None:
     """The rest of the run, in this process."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(trainer, "EVERY", 5)
+        patch.setattr(trainer, "STEPS_PER_ROW", 5)
         run(VOXEL, quick(data, folder))
 
 
 @pytest.mark.parametrize("name", ["SIGTERM", "SIGINT"])
 def test_a_signal_ends_it_after_the_step_and_the_same_command_goes_on(
-    data: Path, alone: Alone, tmp_path: Path, name: str
+    data: Path, alone: UndisturbedRuns, tmp_path: Path, name: str
 ) -> None:
     process = start(data, tmp_path / "run", "--save-every", "0.001s")
     wait_for(tmp_path / "run", "checkpoints/step-00000003.pt", process)
     process.send_signal(signal.Signals[name])
     said = finish(process)
-    assert "stopped, and the same command goes on: " in said.splitlines()[-1]
+    assert "stopped, and the same command resumes: " in said.splitlines()[-1]
     assert not list((tmp_path / "run").glob("checkpoints/stage-2.pt"))
     go_on(data, tmp_path / "run")
     assert_same_run(tmp_path / "run", alone["voxel"])
 
 
 def test_a_killed_run_goes_on_from_its_last_checkpoint(
-    data: Path, alone: Alone, tmp_path: Path
+    data: Path, alone: UndisturbedRuns, tmp_path: Path
 ) -> None:
     """Also where it is killed while it writes one."""
     folder = tmp_path / "run"
@@ -321,7 +372,7 @@ def test_torchrun_trains_with_several_processes(data: Path, tmp_path: Path) -> N
         "--data",
         str(data),
     ]
-    options = ["--run", str(folder), "--samples", "0", "--device", "cpu"]
+    options = ["--run", str(folder), "--preview-shapes", "0", "--device", "cpu"]
     done = subprocess.run(
         [*program, *command, *options],
         capture_output=True,

@@ -30,8 +30,8 @@ flags = st.booleans()
 def stages(sizes: list[int]) -> st.SearchStrategy[tuple[Stage, ...]]:
     def stage(size: int) -> st.SearchStrategy[Stage]:
         fade_in = st.floats(0, 1)
-        share = st.none() | above_zero
-        return st.builds(Stage, st.just(size), counts, st.floats(1, 1e4), fade_in, flags, share)
+        weight = st.none() | above_zero
+        return st.builds(Stage, st.just(size), counts, st.floats(1, 1e4), fade_in, flags, weight)
 
     return st.tuples(*map(stage, sizes))
 
@@ -156,8 +156,9 @@ def test_a_difference_of_recipes_names_the_recipe() -> None:
         ({"stages": [{"size": 8, "epochs": 1}]}, "batch"),
         ({"clip_mode": "flat"}, "clip_mode: got flat, takes hard or soft or none"),
         ({"clip": 0}, "clip: got 0, takes more than 0"),
-        ({"sead": 1}, "unknown settings: sead"),
-        ({"generator": {"wide": 1}}, "unknown settings: wide"),
+        ({"sead": 1}, "unknown setting: sead (did you mean seed?)"),
+        ({"generator": {"wide": 1}}, "generator.wide (did you mean generator.width?)"),
+        ({"generator": {"frame": "box"}}, "generator.frame: got 'box', takes cube or sphere"),
         ({"generator": {"depth": 7}}, "even depth"),
         ({"critic": None}, "critic: got None, takes a VoxelCriticConfig"),
         ({"critic": {"width": 0}}, "width"),
@@ -167,7 +168,9 @@ def test_a_difference_of_recipes_names_the_recipe() -> None:
         ({"optimiser": {"name": "sgd"}}, "optimiser: got sgd"),
         ({"optimiser": {"rate": 0}}, "rate: got 0"),
         ({"optimiser": {"betas": [0.9]}}, "betas"),
-        ({"seed": "one"}, "unusable settings"),
+        ({"seed": "one"}, "seed: got 'one', takes a whole number"),
+        ({"critic": {"patches": [4, 4, 4]}}, "critic.patches: got (4, 4, 4), takes at most 2"),
+        ({"stages": [{"size": 8, "batch": 1, "epochs": 1, "weight": 0}]}, "weight: got 0, takes"),
     ],
 )
 def test_what_cannot_work_is_refused_in_a_line(values: dict[str, Any], says: str) -> None:
@@ -190,3 +193,46 @@ def test_lists_of_json_become_tuples(config: TrainConfig) -> None:
     assert isinstance(again.optimiser.betas, tuple)
     if again.critic is not None:
         assert isinstance(again.critic.features, tuple)
+
+
+def test_single_values_are_replaced_by_name() -> None:
+    found = VOXEL.replaced(
+        {
+            "critic.width": "0.5",
+            "objective.critic_steps": "3",
+            "optimiser.betas": "0.5,0.9",
+            "stages.1.batch": "2",
+            "stages.0.weight": "2e1",
+            "generator.frame": "sphere",
+            "critic.gradients": "true",
+        }
+    )
+    assert isinstance(found.critic, VoxelCriticConfig)
+    assert (found.critic.width, found.critic.gradients) == (0.5, True)
+    assert found.objective.critic_steps == 3
+    assert found.optimiser.betas == (0.5, 0.9)
+    assert [stage.batch for stage in found.stages] == [4, 2]
+    assert [stage.weight for stage in found.stages] == [20.0, None]
+    assert found.generator.frame == "sphere"
+    assert len(VOXEL.difference(found)) == 7
+    assert VOXEL.replaced({}) == VOXEL
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "says"),
+    [
+        ("critic.widht", "1", "unknown setting: critic.widht (did you mean critic.width?)"),
+        ("critic_step", "1", "did you mean objective.critic_steps?"),
+        ("objective.critic_steps", "2.5", "objective.critic_steps: got 2.5, takes a whole number"),
+        ("critic.width", "wide", "critic.width: got 'wide', takes a number"),
+        ("critic.width", "-1", "width"),
+        ("generator.depth", "7", "even depth"),
+        ("objective.loss", "hinge", "loss: got hinge, takes"),
+        ("stages.5.batch", "1", "unknown setting: stages.5.batch"),
+    ],
+)
+def test_unusable_single_values_are_refused_in_a_line(name: str, value: str, says: str) -> None:
+    with pytest.raises(TrainConfigError) as caught:
+        VOXEL.replaced({name: value})
+    assert says in str(caught.value)
+    assert "\n" not in str(caught.value)

@@ -7,8 +7,8 @@ from support.pair import SAME, STEPS, STOP, run_pair, trained
 from support.training import SHAPES, TIMES, assert_same_state, flat, make_solids, rows
 
 from shapegan.model.distributed import DeviceError, Ranks, join, pick_device
-from shapegan.model.recipes.objectives import Execution
-from shapegan.model.training.trainer import build_recipe
+from shapegan.model.recipes.build import build_recipe
+from shapegan.model.recipes.execution import Execution
 
 Results = dict[str, list[dict[str, Any]]]
 
@@ -55,9 +55,9 @@ def test_two_processes_do_what_one_does_with_the_whole_batch(
 @pytest.mark.parametrize("name", SAME)
 def test_much_was_learned(out: Path, name: str) -> None:
     """Or weights that are the same to 2e-6 would say little."""
-    fresh = build_recipe(SAME[name], Ranks(), Execution(torch.device("cpu")))
+    fresh = build_recipe(SAME[name], Ranks(), Execution(torch.device("cpu")), SHAPES)
     for number in range(2):
-        fresh.begin(number, SHAPES)
+        fresh.begin(number)
     before, after = flat(fresh.state()["networks"]), result(out, name)[0]["state"]["networks"]
     moved: dict[str, float] = {}
     for key, weights in flat(after).items():

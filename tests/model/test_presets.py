@@ -8,8 +8,8 @@ from shapegan.model.networks.generator import Generator
 from shapegan.model.networks.point_critic import PointCriticConfig
 from shapegan.model.networks.voxel_critic import VoxelCriticConfig
 from shapegan.model.presets import PRESETS, preset
-from shapegan.model.recipes.objectives import Execution
-from shapegan.model.training.trainer import build_recipe
+from shapegan.model.recipes.build import build_recipe
+from shapegan.model.recipes.execution import Execution
 
 every_recipe = pytest.mark.parametrize("recipe", RECIPES)
 every_preset = pytest.mark.parametrize("name", PRESETS)
@@ -28,8 +28,8 @@ def test_it_is_of_its_recipe_and_goes_through_json(recipe: str, name: str) -> No
 @every_recipe
 @every_preset
 def test_its_networks_can_be_built(recipe: str, name: str) -> None:
-    built = build_recipe(preset(recipe, name), Ranks(), Execution(torch.device("cpu")))
-    built.begin(0, SHAPES)
+    built = build_recipe(preset(recipe, name), Ranks(), Execution(torch.device("cpu")), SHAPES)
+    built.begin(0)
     assert set(built.networks) == {"generator", "latents" if recipe == "autodecoder" else "critic"}
 
 

@@ -39,7 +39,7 @@ def test_a_budget_of_steps_is_kept_to_the_step(
     weights: list[tuple[float, float | None]], steps: int
 ) -> None:
     """But each stage has one step at least."""
-    stages = [Stage(8, 4, epochs, share=share) for epochs, share in weights]
+    stages = [Stage(8, 4, epochs, weight=weight) for epochs, weight in weights]
     schedule = Schedule(stages, [3] * len(stages), Budget(steps=steps))
     found = [schedule.steps(number) or 0 for number in range(len(stages))]
     assert min(found) >= 1
@@ -51,7 +51,7 @@ def test_a_budget_of_steps_is_kept_to_the_step(
 
 
 def test_shares_come_before_epochs() -> None:
-    stages = (Stage(8, 4, 1000, share=1), Stage(16, 4, 1, share=3))
+    stages = (Stage(8, 4, 1000, weight=1), Stage(16, 4, 1, weight=3))
     schedule = Schedule(stages, (5, 5), Budget(steps=40))
     assert [schedule.steps(number) for number in range(2)] == [10, 30]
 
@@ -106,7 +106,7 @@ def test_a_smaller_budget_ends_a_stage_that_is_past_it() -> None:
 def test_a_moment_is_what_the_next_step_depends_on() -> None:
     schedule = Schedule(STAGES, PER_EPOCH, Budget())
     position = Position(stage=1, step=6, total=36)
-    moment = schedule.moment(position)
+    moment = schedule.step_progress(position)
     assert (moment.step, moment.fade, moment.overall) == (6, 0.4, 36 / 150)
 
 

@@ -77,8 +77,17 @@ def test_resolutions_are_sorted_and_kept_once():
 
 
 def test_unknown_settings_are_named():
-    with pytest.raises(ConfigError, match="unknown settings: colour, size"):
-        PreprocessConfig.from_dict({"size": 1, "colour": 2, "points": 3})
+    with pytest.raises(ConfigError) as error:
+        PreprocessConfig.from_dict({"pionts": 1, "flavour": 2, "cloud": True})
+    message = "unknown settings: flavour, pionts (did you mean points?); there are resolutions, "
+    assert str(error.value).startswith(message)
+
+
+def test_settings_of_another_type_are_refused():
+    with pytest.raises(ConfigError, match=r"^points: got 'many', takes a whole number$"):
+        PreprocessConfig.from_dict({"points": "many"})
+    with pytest.raises(ConfigError, match=r"^resolutions: got 8, takes a list$"):
+        PreprocessConfig.from_dict({"resolutions": 8})
 
 
 def test_missing_settings_are_the_defaults():

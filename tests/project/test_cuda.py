@@ -25,7 +25,7 @@ from support.training import (
 from shapegan.cli import main
 from shapegan.model.metrics.point_clouds import chamfer_matrix
 from shapegan.model.networks.voxel_critic import VoxelCriticConfig
-from shapegan.model.recipes.objectives import Execution
+from shapegan.model.recipes.execution import Execution
 from shapegan.model.shapes.image_grid import draw_shapes
 from shapegan.model.shapes.surface import extract
 from shapegan.model.training import trainer
@@ -48,7 +48,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(autouse=True)
 def _frequent_rows(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(trainer, "EVERY", 5)
+    monkeypatch.setattr(trainer, "STEPS_PER_ROW", 5)
 
 
 def on_gpu(data: Path, folder: Path, **settings: Any) -> Any:

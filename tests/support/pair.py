@@ -23,7 +23,7 @@ from support.training import (
     REFINED,
     VOXEL,
     WGAN_GP,
-    Told,
+    RecordingReporter,
     each_step,
     interrupt,
     quick,
@@ -89,11 +89,11 @@ def trained(
     """Trains, in this process's part, and gives what it then has."""
     with pytest.MonkeyPatch.context() as patch:
         plain_descent(patch)
-        patch.setattr(trainer, "EVERY", 3)
+        patch.setattr(trainer, "STEPS_PER_ROW", 3)
         built = keep_recipe(patch)
         if act:
             each_step(patch, act)
-        told = Told()
+        told = RecordingReporter()
         try:
             position = train(config, quick(data, run, STEPS), told)
         except Exception as error:

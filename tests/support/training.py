@@ -158,7 +158,7 @@ CONFIGS = {"voxel": VOXEL, "point": POINT, "refined": REFINED, "autodecoder": AU
 
 
 @dataclass
-class Told:
+class RecordingReporter:
     """A reporter that keeps what it is told."""
 
     stages: list[tuple[int, int, int | None]] = field(default_factory=list)
@@ -177,12 +177,12 @@ class Told:
 
 def quick(data: Path, run: Path, steps: int | None = None, **settings: Any) -> TrainSettings:
     """Settings of a run on this CPU without pictures."""
-    return TrainSettings(data, run, "cpu", budget=Budget(steps), previews=0, **settings)
+    return TrainSettings(data, run, "cpu", budget=Budget(steps), preview_shapes=0, **settings)
 
 
 def run(config: TrainConfig, settings: TrainSettings) -> Checkpoint:
     """Trains and gives the last checkpoint."""
-    trainer.train(config, settings, Told())
+    trainer.train(config, settings, RecordingReporter())
     return last(settings.run)
 
 
@@ -225,7 +225,7 @@ def assert_same_state(left: Any, right: Any, tolerance: float = 0.0) -> None:
             assert value == others[name], name
 
 
-class Alone(dict[str, Path]):
+class UndisturbedRuns(dict[str, Path]):
     """Runs of `CONFIGS` that nothing disturbs, by name: made when they are first asked for."""
 
     def __init__(self, data: Path, folder: Path) -> None:
@@ -279,7 +279,7 @@ def main() -> None:
     from shapegan.cli import main as command
 
     torch.set_num_threads(1)
-    trainer.EVERY = 5  # type: ignore[attr-defined]
+    trainer.STEPS_PER_ROW = 5  # type: ignore[attr-defined]
     presets.preset = lambda recipe, _: CONFIGS[recipe]  # type: ignore[assignment]
     sys.exit(command())
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import torch
 from support.folders import SHARED, needs_shared
-from support.training import CONFIGS, SHAPES, Alone, last, make_solids
+from support.training import CONFIGS, SHAPES, UndisturbedRuns, last, make_solids
 
 from shapegan.model.generation.source import (
     PUBLISHED_LEVEL,
@@ -29,8 +29,8 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def alone(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Alone:
-    return Alone(data, tmp_path_factory.mktemp("alone"))
+def alone(data: Path, tmp_path_factory: pytest.TempPathFactory) -> UndisturbedRuns:
+    return UndisturbedRuns(data, tmp_path_factory.mktemp("alone"))
 
 
 def latest(run: Path) -> Path:
@@ -126,11 +126,11 @@ def test_an_autodecoder_knows_its_shapes(alone, data):
 
 def test_refuses_shapes_of_another_dataset(alone, tmp_path):
     opened = open_source(alone["autodecoder"])
-    with pytest.raises(SourceError, match=r"has learned 8 shapes, .* has 4 to train on: name"):
+    with pytest.raises(SourceError, match=r"has learned 8 shapes, but .* has 4 to train on: name"):
         learned_shapes(opened, make_solids(tmp_path, 4))
     with pytest.raises(DatasetError):
         learned_shapes(opened, tmp_path / "nothing")
-    with pytest.raises(SourceError, match="has learned no latents"):
+    with pytest.raises(SourceError, match="has no learned latents"):
         learned_shapes(open_source(alone["voxel"]))
 
 
@@ -143,7 +143,7 @@ def test_names_what_is_not_there(tmp_path):
 
 def test_refuses_other_files(tmp_path, alone):
     (tmp_path / "notes.txt").write_text("no weights")
-    with pytest.raises(WeightsError, match="is no file of weights, or is torn"):
+    with pytest.raises(WeightsError, match="is not a file of weights, or damaged"):
         open_source(tmp_path / "notes.txt")
     torch.save({"other": torch.zeros(1)}, tmp_path / "other.pt")
     with pytest.raises(CheckpointError, match="checkpoint format None"):
@@ -152,7 +152,7 @@ def test_refuses_other_files(tmp_path, alone):
     shutil.copytree(alone["voxel"], run)
     whole = latest(run).read_bytes()
     latest(run).write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(CheckpointError, match="or is torn"):
+    with pytest.raises(CheckpointError, match="or damaged"):
         open_source(run)
 
 
@@ -169,11 +169,11 @@ def test_latents_come_from_a_file(tmp_path):
 @pytest.mark.parametrize(
     ("array", "message"),
     [
-        (np.zeros((2, 5)), r"holds \(2, 5\): expected a \.npy of latents \(S, 4\)"),
-        (np.zeros((0, 4)), r"holds \(0, 4\)"),
-        (np.zeros((1, 2, 4)), r"holds \(1, 2, 4\)"),
-        (np.full((1, 4), np.nan), "not finite"),
-        (np.array([["a"] * 4]), "no array of numbers"),
+        (np.zeros((2, 5)), r"holds an array \(2, 5\): expected a \.npy of latents \(S, 4\)"),
+        (np.zeros((0, 4)), r"holds an array \(0, 4\)"),
+        (np.zeros((1, 2, 4)), r"holds an array \(1, 2, 4\)"),
+        (np.full((1, 4), np.nan), "NaN or infinity"),
+        (np.array([["a"] * 4]), "does not hold an array of numbers"),
     ],
 )
 def test_refuses_latents_that_do_not_fit(tmp_path, array, message):
@@ -184,7 +184,7 @@ def test_refuses_latents_that_do_not_fit(tmp_path, array, message):
 
 def test_refuses_files_that_hold_no_array(tmp_path):
     (tmp_path / "z.npy").write_bytes(b"nothing")
-    with pytest.raises(SourceError, match="is no array, or is torn"):
+    with pytest.raises(SourceError, match="is not an array, or is truncated"):
         load_latents(tmp_path / "z.npy", source())
     with pytest.raises(SourceError, match="cannot read"):
         load_latents(tmp_path / "gone.npy", source())

@@ -76,7 +76,7 @@ def test_masked_points_get_no_gradient():
 def test_deciding_points_alone_have_the_score_of_all():
     critic = made().double()
     points, sdf = samples()
-    chosen = critic.deciding(points, sdf)
+    chosen = critic.critical_indices(points, sdf)
     assert chosen.shape == (3, 12)
     few = critic(gather_points(points, chosen), sdf.gather(1, chosen))
     torch.testing.assert_close(few, critic(points, sdf))
@@ -88,10 +88,10 @@ def test_blocks_change_nothing(rows, masked):
     critic = made().double()
     points, sdf = samples()
     mask = torch.rand(sdf.shape) < 0.7 if masked else None
-    whole = critic.deciding(points, sdf, mask)
+    whole = critic.critical_indices(points, sdf, mask)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("shapegan.model.networks.point_critic._BLOCK_FEATURES", rows * 12 * 3)
-        parts = critic.deciding(points, sdf, mask)
+        parts = critic.critical_indices(points, sdf, mask)
     assert torch.equal(parts, whole)
     features = critic.layers[-1](critic._hidden(points, sdf))
     if mask is not None:

@@ -89,7 +89,7 @@ def test_names_a_file_that_is_not_there(tmp_path):
 def test_refuses_what_is_no_file_of_weights(tmp_path, content):
     path = tmp_path / "weights.to"
     path.write_bytes(content)
-    with pytest.raises(WeightsError, match="is no file of weights, or is torn"):
+    with pytest.raises(WeightsError, match="is not a file of weights, or damaged"):
         load_published(path)
 
 

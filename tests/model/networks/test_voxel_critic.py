@@ -3,7 +3,12 @@ import torch
 from support import twins
 from torch import Tensor
 
-from shapegan.model.networks.voxel_critic import PatchCritic, VoxelCritic, VoxelCriticConfig, look
+from shapegan.model.networks.voxel_critic import (
+    PatchCritic,
+    VoxelCritic,
+    VoxelCriticConfig,
+    input_channels,
+)
 from shapegan.model.recipes.losses import gradient_penalty, zero_centred_penalty
 
 SMALL = {"features": (6, 5, 4, 1), "final": 8, "hidden": 7}
@@ -18,7 +23,7 @@ each_variant = pytest.mark.parametrize("variant", VARIANTS.values(), ids=VARIANT
 
 def made(resolution: int = 16, **options) -> VoxelCritic:
     torch.manual_seed(0)
-    return VoxelCritic(VoxelCriticConfig(resolution=resolution, **(SMALL | options)))
+    return VoxelCritic(VoxelCriticConfig(**(SMALL | options)), resolution)
 
 
 def grids(resolution: int, count: int = 3, dtype=torch.float32) -> Tensor:
@@ -42,52 +47,63 @@ def twin_of(critic: VoxelCritic) -> twins.PaddedCritic:
 def test_gives_the_scores_of_a_padded_critic_and_its_gradients(resolution, fade):
     fade = fade if resolution > 8 else 1.0
     critic = made(resolution).double()
+    critic.set_fade(fade)
     twin = twin_of(critic)
     sdf = grids(resolution, dtype=torch.float64).requires_grad_()
 
-    def found(net) -> list[Tensor]:
-        scores = net(sdf, fade)
-        penalty = zero_centred_penalty(lambda x: net(x, fade), sdf)
+    def found(net, *more) -> list[Tensor]:
+        scores = net(sdf, *more)
+        penalty = zero_centred_penalty(lambda x: net(x, *more), sdf)
         loss = scores.square().sum() + 3 * penalty
         parameters = [*critic.parameters()]
         grads = torch.autograd.grad(loss, [sdf, *parameters], materialize_grads=True)
         return [scores, penalty, *grads]
 
-    for ours, expected in zip(found(critic), found(twin), strict=True):
+    for ours, expected in zip(found(critic), found(twin, fade), strict=True):
         torch.testing.assert_close(ours, expected, rtol=1e-9, atol=1e-12)
 
 
 def test_default_is_the_published_critic():
-    critic = VoxelCritic(VoxelCriticConfig(resolution=64))
+    critic = VoxelCritic(VoxelCriticConfig(), 64)
     shapes = {size: tuple(block.weight.shape[:2]) for size, block in critic.blocks.items()}
     assert shapes == {"8": (256, 128), "16": (128, 64), "32": (64, 32), "64": (32, 1)}
     assert critic.hidden.weight.shape == (128, 64 * 256)
     assert critic(grids(64, 1)).shape == (1,)
 
 
-def test_fade_may_be_a_tensor():
+def test_fade_starts_at_1_and_changes_the_score():
+    critic, sdf = made(), grids(16)
+    whole = critic(sdf)
+    critic.set_fade(0.4)
+    assert not torch.equal(critic(sdf), whole)
+    critic.set_fade(1.0)
+    assert torch.equal(critic(sdf), whole)
+
+
+def test_fade_is_not_saved_and_moves_with_the_critic():
     critic = made()
-    sdf = grids(16)
-    for fade in (0.0, 0.4, 1.0):
-        torch.testing.assert_close(critic(sdf, torch.tensor(fade)), critic(sdf, fade))
-    assert not torch.equal(critic(sdf, 0.4), critic(sdf, 1.0))
+    critic.set_fade(0.25)
+    assert "fade" not in critic.state_dict()
+    assert critic.double().fade.dtype == torch.float64
+    assert critic.grown(32).fade == 1.0
 
 
 @each_variant
 def test_grown_with_the_new_block_faded_out_judges_as_before(variant):
     critic = made(8, **variant).double().eval()
     grown = critic.grown(16).double().eval()
+    grown.set_fade(0.0)
     fine = balls(16, [0.3, 0.5, 0.7])
     coarse = twins.coarser(fine)
     local = (grown.patches(fine), critic.patches(coarse)) if critic.patches else (0, 0)
-    torch.testing.assert_close(grown(fine, 0.0) - local[0], critic(coarse) - local[1])
+    torch.testing.assert_close(grown(fine) - local[0], critic(coarse) - local[1])
 
 
 @each_variant
 def test_grown_keeps_the_old_weights_and_draws_new_blocks(variant):
     critic = made(8, **variant)
     grown = critic.grown(32)
-    assert grown.config.resolution == 32
+    assert grown.resolution == 32
     old, new = critic.state_dict(), grown.state_dict()
     assert all(torch.equal(new[name], value) for name, value in old.items())
     assert set(new) - set(old)
@@ -106,7 +122,8 @@ def test_does_not_grow_downwards():
 def test_penalty_reaches_every_weight(variant):
     critic = made(16, **variant)
     sdf = balls(16, [0.3, 0.6], torch.float32).clamp(-0.1, 0.1)
-    gradient_penalty(lambda x: critic(x, 0.5), sdf, grids(16, 2), torch.rand(2)).backward()
+    critic.set_fade(0.5)
+    gradient_penalty(critic, sdf, grids(16, 2), torch.rand(2)).backward()
     weights = {name: p.grad for name, p in critic.named_parameters() if "bias" not in name}
     assert all(grad is not None and grad.abs().max() > 0 for grad in weights.values())
 
@@ -114,17 +131,16 @@ def test_penalty_reaches_every_weight(variant):
 @each_variant
 def test_autocast_gives_float32_near_the_exact_scores(variant):
     critic = made(16, **variant).eval()
+    critic.set_fade(0.5)
     sdf = balls(16, [0.3, 0.6], torch.float32).clamp(-0.1, 0.1)
-    exact = critic(sdf, 0.5)
+    exact = critic(sdf)
     with torch.autocast("cpu", torch.bfloat16):
-        rough = critic(sdf, 0.5)
-        penalty = zero_centred_penalty(lambda x: critic(x, 0.5), sdf)
+        rough = critic(sdf)
+        penalty = zero_centred_penalty(critic, sdf)
         (rough.sum() + penalty).backward()
     assert rough.dtype == penalty.dtype == torch.float32
     assert 0 < (rough - exact).abs().max() < 0.05
-    torch.testing.assert_close(
-        penalty, zero_centred_penalty(lambda x: critic(x, 0.5), sdf), rtol=0.1, atol=0
-    )
+    torch.testing.assert_close(penalty, zero_centred_penalty(critic, sdf), rtol=0.1, atol=0)
     assert all(parameter.grad.dtype == torch.float32 for parameter in critic.parameters())
 
 
@@ -143,29 +159,31 @@ def test_spectral_norm_bounds_every_layer():
 
 
 def test_width_multiplies_the_features():
-    critic = VoxelCritic(VoxelCriticConfig(resolution=16, width=0.25))
+    critic = VoxelCritic(VoxelCriticConfig(width=0.25), 16)
     assert critic.blocks["8"].weight.shape[:2] == (64, 32)
     assert critic.blocks["16"].weight.shape[:2] == (32, 16)
     assert critic.hidden.weight.shape == (32, 64 * 64)
 
 
 def test_scale_divides_the_distances():
-    sdf = grids(16)
-    torch.testing.assert_close(made(scale=0.1)(sdf, 0.5), made()(sdf / 0.1, 0.5))
+    scaled, plain, sdf = made(scale=0.1), made(), grids(16)
+    for critic in (scaled, plain):
+        critic.set_fade(0.5)
+    torch.testing.assert_close(scaled(sdf), plain(sdf / 0.1))
 
 
 def test_sees_the_slope_of_the_field():
     axis = torch.linspace(-1, 1, 16, dtype=torch.float64)
     x, y, z = torch.meshgrid(axis, axis, axis, indexing="ij")
     field = 0.5 * x - 0.25 * y + 2 * z + 0.1
-    seen = look(field[None, None], VoxelCriticConfig(gradients=True, scale=0.5))
+    seen = input_channels(field[None, None], VoxelCriticConfig(gradients=True, scale=0.5))
     torch.testing.assert_close(seen[0, 0], field / 0.5)
     for channel, slope in enumerate((0.5, -0.25, 2.0), start=1):
         torch.testing.assert_close(seen[0, channel], torch.full_like(field, slope))
 
 
 def test_slope_of_a_distance_has_length_one():
-    seen = look(balls(32, [0.5])[:, None], VoxelCriticConfig(gradients=True))
+    seen = input_channels(balls(32, [0.5])[:, None], VoxelCriticConfig(gradients=True))
     lengths = seen[:, 1:].norm(dim=1)
     away = balls(32, [0.0]) > 0.4
     inner = (slice(None), *[slice(1, -1)] * 3)
@@ -174,7 +192,7 @@ def test_slope_of_a_distance_has_length_one():
 
 def patch_critic(dtype=torch.float64) -> PatchCritic:
     torch.manual_seed(0)
-    return PatchCritic(VoxelCriticConfig(resolution=16, patches=(5, 6))).to(dtype)
+    return PatchCritic(VoxelCriticConfig(patches=(5, 6))).to(dtype)
 
 
 def test_patches_are_judged_one_by_one_and_weighed_by_their_surface():
@@ -211,16 +229,22 @@ def test_patches_add_to_the_score():
 @pytest.mark.parametrize(
     ("wrong", "expected"),
     [
-        ({"resolution": 12}, "got 12"),
         ({"features": (1, 2)}, r"got \(1, 2\)"),
         ({"width": 0.0}, "width and a scale above 0"),
         ({"scale": -1.0}, "width and a scale above 0"),
-        ({"patches": (4, 4, 4)}, "patches of 12 voxels do not fit"),
     ],
 )
 def test_refuses_a_config_that_cannot_be(wrong, expected):
     with pytest.raises(ValueError, match=expected):
         VoxelCriticConfig(**wrong)
+
+
+def test_refuses_resolutions_that_cannot_be():
+    with pytest.raises(ValueError, match="got 12"):
+        made(12)
+    with pytest.raises(ValueError, match="patches of 12 voxels do not fit"):
+        made(8, patches=(4, 4, 4))
+    assert made(16, patches=(4, 4, 4)).patches is not None
 
 
 @pytest.mark.parametrize("shape", [(2, 8, 8, 8), (2, 1, 16, 16, 16), (16, 16, 16)])

@@ -13,16 +13,17 @@ from shapegan.model.config import Optimiser, Stage, TrainConfig
 from shapegan.model.distributed import Ranks
 from shapegan.model.networks.generator import Generator
 from shapegan.model.recipes.autodecoder import Autodecoder, reconstruct
-from shapegan.model.recipes.objectives import Execution
-from shapegan.model.schedule import Moment
+from shapegan.model.recipes.build import stream_config
+from shapegan.model.recipes.execution import Execution
+from shapegan.model.schedule import StepProgress
 from shapegan.model.streaming.stream import BALANCED, PointBatch, Stream, StreamConfig
 
 CPU = torch.device("cpu")
 
 
 def begun(config: TrainConfig = AUTODECODER, shapes: int = 8, **execution: Any) -> Autodecoder:
-    recipe = Autodecoder(config, Ranks(), Execution(CPU, **execution))
-    recipe.begin(0, shapes)
+    recipe = Autodecoder(config, Ranks(), Execution(CPU, **execution), shapes)
+    recipe.begin(0)
     return recipe
 
 
@@ -36,7 +37,6 @@ def batch_of(shapes: list[int], count: int = 200) -> PointBatch:
 def test_the_loss_and_its_gradients_are_deepsdfs() -> None:
     config = dataclasses.replace(AUTODECODER, latent_weight=0.5, stages=(Stage(200, 3, 400),))
     recipe, batch = begun(config), batch_of([1, 3, 4])
-    assert recipe.latents is not None
     latents = recipe.latents.weight.detach()[[1, 3, 4]].requires_grad_()
     points, sdf = batch.balanced
     predicted = recipe.generator(points, latents)
@@ -44,11 +44,10 @@ def test_the_loss_and_its_gradients_are_deepsdfs() -> None:
     # A quarter of 400 epochs is where the regulariser comes to its full weight.
     for overall, weight in ((0.0, 0.0), (0.1, 0.2), (0.25, 0.5), (0.9, 0.5)):
         one = copy.deepcopy(recipe)
-        values = one.step(batch, Moment(0, 1.0, overall))
+        values = one.step(batch, StepProgress(0, 1.0, overall))
         expected = error + weight * latents.square().sum(dim=1).mean()
         torch.testing.assert_close(values["loss"], expected.detach())
         (slope,) = torch.autograd.grad(expected, latents, retain_graph=True)
-        assert one.latents is not None
         assert one.latents.weight.grad is not None
         torch.testing.assert_close(one.latents.weight.grad[[1, 3, 4]], slope)
         assert not one.latents.weight.grad[[0, 2, 5, 6, 7]].any()
@@ -57,31 +56,29 @@ def test_the_loss_and_its_gradients_are_deepsdfs() -> None:
 def test_generator_and_latents_learn_at_their_own_rates() -> None:
     config = dataclasses.replace(AUTODECODER, optimiser=Optimiser("adam", 0.01, 0.02, halvings=2))
     recipe = begun(config)
-    recipe.step(batch_of([0, 1]), Moment(0, 1.0, 0.6))
+    recipe.step(batch_of([0, 1]), StepProgress(0, 1.0, 0.6))
     assert [one.param_groups[0]["lr"] for one in recipe._optimisers] == [0.005, 0.01]
 
 
 def test_latents_begin_small_and_stay_from_stage_to_stage() -> None:
     recipe = begun(dataclasses.replace(AUTODECODER, latent_spread=0.25), shapes=1000)
-    assert recipe.latents is not None
     assert recipe.latents.weight.shape == (1000, 4)
     assert abs(recipe.latents.weight.std() - 0.25) < 0.01
-    recipe.step(batch_of([0, 999]), Moment(0, 1.0, 0.0))
+    recipe.step(batch_of([0, 999]), StepProgress(0, 1.0, 0.0))
     before, optimisers = recipe.latents, recipe._optimisers
-    recipe.begin(1, 1000)
+    recipe.begin(1)
     assert recipe.latents is before
     assert recipe._optimisers is optimisers
 
 
 def test_it_reads_balanced_points_of_both_sets() -> None:
     expected = StreamConfig("points", 256, 4, sets=("surface", "uniform"), balanced=True)
-    assert begun().stream(AUTODECODER.stages[0]) == expected
+    assert stream_config(AUTODECODER, AUTODECODER.stages[0]) == expected
 
 
 @pytest.mark.parametrize("count", [1, 4, 30])
 def test_previews_are_of_known_and_of_new_shapes(count: int) -> None:
     recipe = begun()
-    assert recipe.latents is not None
     with torch.no_grad():
         recipe.latents.weight.mul_(3).add_(2)
     found = recipe.preview(count)
@@ -99,7 +96,7 @@ def test_previews_are_of_known_and_of_new_shapes(count: int) -> None:
 @pytest.mark.parametrize("chunk", [50, 10**6])
 def test_chunks_change_nothing(chunk: int) -> None:
     recipe, expected = begun(chunk=chunk), begun()
-    values = [one.step(batch_of([0, 5]), Moment(0, 1.0, 0.5)) for one in (recipe, expected)]
+    values = [one.step(batch_of([0, 5]), StepProgress(0, 1.0, 0.5)) for one in (recipe, expected)]
     torch.testing.assert_close(values[0]["loss"], values[1]["loss"])
     for mine, theirs in zip(
         recipe.generator.parameters(), expected.generator.parameters(), strict=True
@@ -159,14 +156,15 @@ def test_it_learns_shapes_and_reconstructs_unseen_ones(tmp_path: Path) -> None:
         ema_halflife=0,
     )
     recipe = begun(config, shapes=16)
-    stream = Stream(make_solids(tmp_path, shapes=16), recipe.stream(config.stages[0]))
+    stream = Stream(make_solids(tmp_path, shapes=16), stream_config(config, config.stages[0]))
     losses = []
     batches = stream.batches()
     for step in range(240):
-        losses.append(float(recipe.step(next(batches), Moment(step, 1.0, step / 240))["loss"]))
+        losses.append(
+            float(recipe.step(next(batches), StepProgress(step, 1.0, step / 240))["loss"])
+        )
     batches.close()
     assert sum(losses[-20:]) < 0.5 * sum(losses[:20])
-    assert recipe.latents is not None
     generator: Generator = recipe.result
     torch.manual_seed(0)
     points = torch.rand(4000, 3) * 1.6 - 0.8

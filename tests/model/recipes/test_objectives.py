@@ -11,20 +11,22 @@ from shapegan.model.config import Objective, Optimiser, TrainConfig
 from shapegan.model.distributed import Ranks
 from shapegan.model.networks.voxel_critic import VoxelCritic
 from shapegan.model.recipes.adversarial import Adversarial
+from shapegan.model.recipes.build import stream_config
+from shapegan.model.recipes.execution import Execution
 from shapegan.model.recipes.objectives import (
     CriticObjective,
-    Execution,
     GeneratorObjective,
+    StepData,
     draw_latents,
     draw_mix,
 )
 from shapegan.model.recipes.step_random import StepRandom
-from shapegan.model.schedule import Moment
+from shapegan.model.schedule import StepProgress
 from shapegan.model.streaming.stream import PointBatch, StreamConfig, VoxelBatch
 
 CPU = torch.device("cpu")
 CONFIGS = {"voxel": VOXEL, "point": POINT, "refined": REFINED}
-each_game = pytest.mark.parametrize("name", CONFIGS)
+each_task = pytest.mark.parametrize("name", CONFIGS)
 
 
 def batch_of(config: TrainConfig, stage: int = 0) -> Any:
@@ -45,7 +47,7 @@ def batch_of(config: TrainConfig, stage: int = 0) -> Any:
 def begun(config: TrainConfig, stage: int = 0, **execution: Any) -> Adversarial:
     recipe = Adversarial(config, Ranks(), Execution(CPU, **execution))
     for number in range(stage + 1):
-        recipe.begin(number, 8)
+        recipe.begin(number)
     return recipe
 
 
@@ -62,7 +64,7 @@ def with_objective(config: TrainConfig, **changes: Any) -> TrainConfig:
     return dataclasses.replace(config, objective=dataclasses.replace(config.objective, **changes))
 
 
-@each_game
+@each_task
 @pytest.mark.parametrize("critic_steps", [1, 3])
 def test_the_generator_moves_after_so_many_steps_of_the_critic(
     name: str, critic_steps: int
@@ -71,7 +73,7 @@ def test_the_generator_moves_after_so_many_steps_of_the_critic(
     recipe, batch = begun(config, stage=1), batch_of(config, stage=1)
     for step in range(2 * critic_steps):
         before = {key: weights(recipe, key) for key in ("generator", "critic")}
-        values = recipe.step(batch, Moment(step, 1.0, 0.1))
+        values = recipe.step(batch, StepProgress(step, 1.0, 0.1))
         moves = step % critic_steps == critic_steps - 1
         assert changed(recipe, "critic", before["critic"])
         assert changed(recipe, "generator", before["generator"]) == moves
@@ -80,7 +82,7 @@ def test_the_generator_moves_after_so_many_steps_of_the_critic(
         assert all(value.shape == () and not value.requires_grad for value in values.values())
 
 
-@each_game
+@each_task
 def test_each_step_leaves_the_other_network_alone(name: str) -> None:
     config = CONFIGS[name]
     recipe, batch = begun(config, stage=1), batch_of(config, stage=1)
@@ -89,20 +91,19 @@ def test_each_step_leaves_the_other_network_alone(name: str) -> None:
     def gradients(key: str) -> list[Tensor | None]:
         return [parameter.grad for parameter in networks[key].parameters()]
 
-    fade = torch.tensor(1.0)
-    recipe._critic_step(batch, 0, fade, 1e-3)
+    recipe._critic_step(batch, 0, 1e-3)
     assert all(one is None for one in gradients("generator"))
     assert all(one is not None for one in gradients("critic"))
     for parameter in networks["critic"].parameters():
         parameter.grad = None
     before = weights(recipe, "critic")
-    recipe._generator_step(batch, 0, fade, 1e-3)
+    recipe._generator_step(batch, 0, 1e-3)
     assert not changed(recipe, "critic", before)
     assert all(one is None for one in gradients("critic"))
     assert all(one is not None for one in gradients("generator"))
 
 
-@each_game
+@each_task
 @pytest.mark.parametrize("objective", [WGAN_GP, R1, R1_R2], ids=["wgan-gp", "r1", "r1-r2"])
 def test_the_penalty_changes_the_critic(name: str, objective: Objective) -> None:
     """torch.compile has dropped its gradient without a word; this would show it."""
@@ -112,7 +113,7 @@ def test_the_penalty_changes_the_critic(name: str, objective: Objective) -> None
             CONFIGS[name], objective=dataclasses.replace(objective, penalty_weight=weight)
         )
         recipe = begun(config, stage=1)
-        values = recipe.step(batch_of(config, stage=1), Moment(0, 1.0, 0.0))
+        values = recipe.step(batch_of(config, stage=1), StepProgress(0, 1.0, 0.0))
         found.append((recipe, values))
     (without, its), (having, values) = found
     assert changed(having, "critic", weights(without, "critic"))
@@ -126,12 +127,12 @@ def test_the_penalty_changes_the_critic(name: str, objective: Objective) -> None
 def test_the_critics_gradients_are_those_of_its_loss_written_plainly() -> None:
     config = with_objective(VOXEL, penalty_weight=10.0)
     recipe, batch = begun(config), batch_of(config)
-    critic, draws = recipe.networks["critic"], StepRandom(0)
-    game, objective = recipe._game_here, recipe._objectives[1]
+    critic, data = recipe.networks["critic"], StepData(batch, StepRandom(0))
+    task, objective = recipe._task, recipe._critic_objective
     with torch.no_grad():
-        fake = game.fake(recipe.generator, torch.randn(4, 4), batch, draws)
-    real, mix = game.real(batch, draws), draw_mix(draws, 4)
-    values = objective(real, fake, mix, torch.tensor(1.0), True)
+        fake = task.fake(recipe.generator, torch.randn(4, 4), data)
+    real, mix = task.real(data), draw_mix(data.random, 4)
+    values = objective(real, fake, mix, True)
     found = torch.autograd.grad(values["critic_loss"], [*critic.parameters()])
 
     loss = critic(fake.sdf).mean() - critic(batch.voxels.clamp(-0.1, 0.1)).mean()
@@ -149,7 +150,7 @@ def test_the_critics_gradients_are_those_of_its_loss_written_plainly() -> None:
 def test_a_lazy_penalty_is_taken_now_and_then_and_weighs_more() -> None:
     config = with_objective(VOXEL, penalty_every=3, penalty_weight=2.0)
     recipe, batch = begun(config), batch_of(config)
-    taken = ["penalty" in recipe.step(batch, Moment(step, 1.0, 0.0)) for step in range(7)]
+    taken = ["penalty" in recipe.step(batch, StepProgress(step, 1.0, 0.0)) for step in range(7)]
     assert taken == [True, False, False, True, False, False, True]
 
 
@@ -159,7 +160,7 @@ def test_a_lazy_penalty_is_taken_now_and_then_and_weighs_more() -> None:
 def test_rates_are_halved_at_even_distances(overall: float, share: float) -> None:
     config = dataclasses.replace(POINT, optimiser=Optimiser("adam", 0.01, 0.02, halvings=2))
     recipe = begun(config)
-    recipe.step(batch_of(config), Moment(0, 1.0, overall))
+    recipe.step(batch_of(config), StepProgress(0, 1.0, overall))
     rates = [one.param_groups[0]["lr"] for one in recipe._optimisers]
     assert rates == [0.01 * share, 0.02 * share]
 
@@ -171,7 +172,7 @@ def test_the_average_follows_the_generator(halflife: float) -> None:
     mean = weights(recipe, "generator")
     assert all(map(torch.equal, mean.values(), recipe.result.state_dict().values()))
     for step in range(12):
-        recipe.step(batch, Moment(step, 1.0, 0.0))
+        recipe.step(batch, StepProgress(step, 1.0, 0.0))
         kept = min(0.5 ** (1 / halflife), (2 + step) / (11 + step))
         for key, now in weights(recipe, "generator").items():
             mean[key] = kept * mean[key] + (1 - kept) * now
@@ -188,24 +189,24 @@ def test_without_an_average_the_result_is_the_generator_itself() -> None:
 def test_the_critic_grows_and_keeps_its_weights() -> None:
     recipe = begun(VOXEL)
     before, generator = weights(recipe, "critic"), recipe.networks["generator"]
-    recipe.begin(1, 8)
+    recipe.begin(1)
     critic = recipe.networks["critic"]
     assert isinstance(critic, VoxelCritic)
-    assert critic.config.resolution == 16
+    assert critic.resolution == 16
     assert not changed(recipe, "critic", before)
     assert recipe.networks["generator"] is generator
     again = weights(recipe, "critic")
-    recipe.begin(1, 8)
+    recipe.begin(1)
     assert recipe.networks["critic"] is critic
     assert not changed(recipe, "critic", again)
 
 
 def test_the_point_critic_and_its_optimiser_stay() -> None:
     recipe = begun(POINT)
-    recipe.step(batch_of(POINT), Moment(0, 1.0, 0.0))
+    recipe.step(batch_of(POINT), StepProgress(0, 1.0, 0.0))
     before = flat(recipe.state()["optimisers"])
     critic = recipe.networks["critic"]
-    recipe.begin(1, 8)
+    recipe.begin(1)
     assert recipe.networks["critic"] is critic
     assert flat(recipe.state()["optimisers"]).keys() == before.keys()
 
@@ -222,31 +223,31 @@ def test_weights_begin_as_the_seed_says() -> None:
     assert not torch.equal(one["critic"]["hidden.weight"], other["critic"]["hidden.weight"])
 
 
-@each_game
+@each_task
 def test_a_step_is_a_function_of_state_batch_and_moment(name: str) -> None:
     config = CONFIGS[name]
     recipes = [begun(config, stage=1) for _ in range(2)]
     for step in range(2):
-        recipes[0].step(batch_of(config, 1), Moment(step, 0.5, 0.0))
+        recipes[0].step(batch_of(config, 1), StepProgress(step, 0.5, 0.0))
     recipes[1].load(copy.deepcopy(recipes[0].state()))
     torch.manual_seed(123)
-    values = [one.step(batch_of(config, 1), Moment(2, 0.5, 0.0)) for one in recipes]
+    values = [one.step(batch_of(config, 1), StepProgress(2, 0.5, 0.0)) for one in recipes]
     assert values[0] == values[1]
 
 
 def test_every_step_of_every_stage_draws_its_own_latents() -> None:
     recipe, drawn = begun(VOXEL), []
     for stage in range(2):
-        recipe.begin(stage, 8)
+        recipe.begin(stage)
         for step in range(3):
-            drawn += [draw_latents(recipe._draws(step, which), 2, 4) for which in range(2)]
+            drawn += [draw_latents(recipe._random(step, which), 2, 4) for which in range(2)]
     assert len({tuple(row.tolist()) for latents in drawn for row in latents}) == 24
 
 
 def test_preview_latents_are_the_same_at_every_time() -> None:
     recipe = begun(VOXEL)
     first = recipe.preview(5)
-    recipe.step(batch_of(VOXEL), Moment(0, 1.0, 0.0))
+    recipe.step(batch_of(VOXEL), StepProgress(0, 1.0, 0.0))
     assert torch.equal(recipe.preview(5), first)
     assert first.shape == (5, 4)
     assert not torch.equal(begun(dataclasses.replace(VOXEL, seed=1)).preview(5), first)
@@ -263,19 +264,22 @@ def test_preview_latents_are_the_same_at_every_time() -> None:
 def test_a_stage_reads_what_it_needs(
     config: TrainConfig, stage: int, expected: StreamConfig
 ) -> None:
-    assert begun(config).stream(config.stages[stage]) == expected
+    assert stream_config(config, config.stages[stage]) == expected
 
 
 def generator_gradients(config: TrainConfig, **execution: Any) -> tuple[Tensor, list[Tensor]]:
     recipe = begun(config, 1, **execution)
-    objective: GeneratorObjective = recipe._objectives[0]
+    objective: GeneratorObjective = recipe._generator_objective
     torch.manual_seed(1)
-    loss = objective(torch.randn(4, 4), batch_of(config, 1), StepRandom(0), torch.tensor(0.5))
+    if isinstance(recipe.critic, VoxelCritic):
+        recipe.critic.set_fade(0.5)
+    data = StepData(batch_of(config, 1), StepRandom(0))
+    loss = objective(torch.randn(4, 4), data)
     assert loss.dtype == torch.float32
     return loss, [*torch.autograd.grad(loss, [*recipe.generator.parameters()])]
 
 
-@each_game
+@each_task
 def test_the_generators_gradients_do_not_depend_on_the_chunk(name: str) -> None:
     loss, expected = generator_gradients(CONFIGS[name])
     for chunk in (333, 10**6):
@@ -291,7 +295,7 @@ def about_the_same(found: list[Tensor], expected: list[Tensor], least: float) ->
         assert torch.cosine_similarity(mine.flatten(), theirs.flatten(), dim=0) > least
 
 
-@each_game
+@each_task
 def test_bf16_gives_every_weight_of_the_generator_its_gradient(name: str) -> None:
     """Autocast keeps what it has cast; what it cast without gradients must not be used with."""
     loss, expected = generator_gradients(CONFIGS[name])
@@ -304,17 +308,19 @@ def test_bf16_gives_every_weight_of_the_generator_its_gradient(name: str) -> Non
         assert theirs.norm() / 4 < mine.norm() < theirs.norm() * 4
 
 
-@each_game
+@each_task
 def test_bf16_gives_every_weight_of_the_critic_its_gradient(name: str) -> None:
     found = []
     for precision in ("fp32", "bf16"):
         recipe, batch = begun(CONFIGS[name], 1, precision=precision), batch_of(CONFIGS[name], 1)
-        objective: CriticObjective = recipe._objectives[1]
-        draws, game = StepRandom(0), recipe._game_here
+        if isinstance(recipe.critic, VoxelCritic):
+            recipe.critic.set_fade(0.5)
+        objective: CriticObjective = recipe._critic_objective
+        data, task = StepData(batch, StepRandom(0)), recipe._task
         with torch.no_grad():
-            fake = game.fake(recipe.generator, torch.ones(4, 4), batch, draws)
-        mix = draw_mix(draws, 4)
-        values = objective(game.real(batch, draws), fake, mix, torch.tensor(0.5), True)
+            fake = task.fake(recipe.generator, torch.ones(4, 4), data)
+        mix = draw_mix(data.random, 4)
+        values = objective(task.real(data), fake, mix, True)
         parameters = [*recipe.networks["critic"].parameters()]
         found.append([*torch.autograd.grad(values["critic_loss"], parameters, allow_unused=True)])
     pairs = [pair for pair in zip(*found, strict=True) if pair[0] is not None]

@@ -1,5 +1,4 @@
 import dataclasses
-from typing import Any
 
 import pytest
 import torch
@@ -8,13 +7,19 @@ from torch import Tensor, nn
 from shapegan.model.networks.generator import Generator, GeneratorConfig
 from shapegan.model.networks.point_critic import PointCritic, PointCriticConfig
 from shapegan.model.recipes import point
-from shapegan.model.recipes.point import KEPT, NEAR, SURFACE_NOISE, PointTask, RefinementTask
+from shapegan.model.recipes.objectives import CriticInput, StepData
+from shapegan.model.recipes.point import (
+    FAR_SHARE,
+    NEAR_DISTANCE,
+    SURFACE_NOISE,
+    PointTask,
+    RefinementTask,
+)
 from shapegan.model.recipes.step_random import CHOICE, NOISE, StepRandom
 from shapegan.model.recipes.voxel import clip_distances
 from shapegan.model.streaming.stream import PointBatch
 
 COUNT = 300
-FADE = torch.tensor(1.0)
 
 
 class Spheres(nn.Module):
@@ -51,19 +56,19 @@ def made(norm: bool = False) -> tuple[Generator, PointCritic, Tensor]:
 
 
 @pytest.mark.parametrize("norm", [False, True])
-@pytest.mark.parametrize("way", ["soft", "none", "hard"])
+@pytest.mark.parametrize("clip_mode", ["soft", "none", "hard"])
 @pytest.mark.parametrize("chunk", [100, 10**6])
 def test_gradients_are_those_of_all_points(
-    batch: PointBatch, norm: bool, way: str, chunk: int
+    batch: PointBatch, norm: bool, clip_mode: str, chunk: int
 ) -> None:
     generator, critic, latents = made(norm)
     critic.requires_grad_(False)
-    game = PointTask(0.1, way, chunk)
-    scores = game.generator_scores(generator, critic, latents, batch, StepRandom(0), FADE)
+    task = PointTask(0.1, clip_mode, chunk)
+    scores = task.generator_scores(generator, critic, latents, StepData(batch, StepRandom(0)))
     found = torch.autograd.grad(scores.square().sum(), [*generator.parameters()])
 
     points, _ = batch.points["uniform"]
-    plain = critic(points, clip_distances(generator(points, latents), 0.1, way))
+    plain = critic(points, clip_distances(generator(points, latents), 0.1, clip_mode))
     torch.testing.assert_close(scores, plain)
     expected = torch.autograd.grad(plain.square().sum(), [*generator.parameters()])
     assert any(bool(one.any()) for one in expected)
@@ -71,10 +76,10 @@ def test_gradients_are_those_of_all_points(
         torch.testing.assert_close(mine, theirs, rtol=1e-4, atol=1e-7)
 
 
-def test_real_and_fake_are_judged_at_the_same_points_and_clip(batch: PointBatch) -> None:
-    game = PointTask(0.1, "hard", 1000)
-    real = game.real(batch, StepRandom(0))
-    fake = game.fake(Spheres(), RADII, batch, StepRandom(0))
+def test_real_and_fake_have_the_same_points_and_clip(batch: PointBatch) -> None:
+    task = PointTask(0.1, "hard", 1000)
+    real = task.real(StepData(batch, StepRandom(0)))
+    fake = task.fake(Spheres(), RADII, StepData(batch, StepRandom(0)))
     points, sdf = batch.points["uniform"]
     assert real.points is points
     assert fake.points is points
@@ -83,35 +88,38 @@ def test_real_and_fake_are_judged_at_the_same_points_and_clip(batch: PointBatch)
     assert torch.equal(fake.sdf, (points.norm(dim=-1) - RADII).clamp(-0.1, 0.1))
 
 
-def twin(points: Tensor, sdf: Tensor, radius: float, row: int, draws: StepRandom) -> Tensor:
+def twin(points: Tensor, sdf: Tensor, radius: float, row: int, random: StepRandom) -> Tensor:
     """The points that count of one generated sphere, one after the other: (n, 4)."""
-    others = draws.uniform(CHOICE, 3, COUNT)[row]
-    noise = SURFACE_NOISE * draws.normal(NOISE, 3, COUNT, 3)[row]
+    others = random.uniform(CHOICE, 3, COUNT)[row]
+    noise = SURFACE_NOISE * random.normal(NOISE, 3, COUNT, 3)[row]
     kept, moved = [], []
     for place, distance, other in zip(points, sdf, others, strict=True):
-        if abs(distance) < NEAR or other < KEPT:
-            if abs(distance) < NEAR:
+        if abs(distance) < NEAR_DISTANCE or other < FAR_SHARE:
+            if abs(distance) < NEAR_DISTANCE:
                 target = place - distance * place / place.norm() + noise[len(kept)]
                 moved.append(torch.cat([target, (target.norm() - radius)[None]]))
             kept.append(torch.cat([place, distance[None]]))
     return torch.stack(kept + moved)
 
 
-def seen(judged: Any, row: int) -> Tensor:
+def seen(critic_input: CriticInput, row: int) -> Tensor:
     """The points that count of one shape: (n, 4)."""
-    mask = judged.mask[row]
-    return torch.cat([judged.points[row][mask], judged.sdf[row][mask][:, None]], dim=1)
+    assert critic_input.points is not None
+    assert critic_input.mask is not None
+    mask = critic_input.mask[row]
+    points, sdf = critic_input.points[row][mask], critic_input.sdf[row][mask]
+    return torch.cat([points, sdf[:, None]], dim=1)
 
 
 @pytest.mark.parametrize("chunk", [77, 10**6])
-def test_refinement_judges_what_a_plain_loop_finds(batch: PointBatch, chunk: int) -> None:
-    game, draws = RefinementTask(0.1, "none", chunk), StepRandom(5)
-    fake = game.fake(Spheres(), RADII, batch, draws)
+def test_refinement_has_the_points_of_a_plain_loop(batch: PointBatch, chunk: int) -> None:
+    task, random = RefinementTask(0.1, "none", chunk), StepRandom(5)
+    fake = task.fake(Spheres(), RADII, StepData(batch, random))
     points, _ = batch.points["uniform"]
     counts = set()
     for row, radius in enumerate(RADII[:, 0].tolist()):
         sdf = points[row].norm(dim=-1) - radius
-        expected = twin(points[row], sdf, radius, row, draws)
+        expected = twin(points[row], sdf, radius, row, random)
         torch.testing.assert_close(seen(fake, row), expected.detach(), rtol=1e-5, atol=1e-6)
         counts.add(len(expected))
     assert len(counts) == 3  # so that masks matter
@@ -122,14 +130,14 @@ def test_refinement_judges_what_a_plain_loop_finds(batch: PointBatch, chunk: int
 def test_moved_points_lie_on_the_surface(
     batch: PointBatch, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    game = RefinementTask(0.1, "none", 1000)
+    task = RefinementTask(0.1, "none", 1000)
 
     def distances() -> list[Tensor]:
-        fake = game.fake(Spheres(), RADII, batch, StepRandom(5))
+        fake = task.fake(Spheres(), RADII, StepData(batch, StepRandom(5)))
         found = []
         for row in range(3):
             near = batch.points["uniform"][0][row].norm(dim=-1) - RADII[row]
-            found.append(seen(fake, row)[-int((near.abs() < NEAR).sum()) :, 3])
+            found.append(seen(fake, row)[-int((near.abs() < NEAR_DISTANCE).sum()) :, 3])
         return found
 
     noisy = torch.cat(distances())
@@ -139,13 +147,13 @@ def test_moved_points_lie_on_the_surface(
 
 
 def test_refinement_keeps_real_points_by_the_same_rule(batch: PointBatch) -> None:
-    draws = StepRandom(5)
-    real = RefinementTask(0.1, "none", 1000).real(batch, draws)
+    random = StepRandom(5)
+    real = RefinementTask(0.1, "none", 1000).real(StepData(batch, random))
     (points, sdf), (surface, its) = batch.points["uniform"], batch.points["surface"]
-    others = draws.uniform(CHOICE, 3, COUNT)
+    others = random.uniform(CHOICE, 3, COUNT)
     for row in range(3):
-        near = sdf[row].abs() < NEAR
-        kept = near | (others[row] < KEPT)
+        near = sdf[row].abs() < NEAR_DISTANCE
+        kept = near | (others[row] < FAR_SHARE)
         assert 0.05 < (kept & ~near).sum() / (~near).sum() < 0.25
         expected = torch.cat(
             [
@@ -154,37 +162,37 @@ def test_refinement_keeps_real_points_by_the_same_rule(batch: PointBatch) -> Non
             ]
         )
         assert torch.equal(seen(real, row), expected)
-    assert real.plain is not None
-    assert torch.equal(real.plain.sdf, sdf)
-    assert real.plain.mask is None
+    assert real.penalised is not None
+    assert torch.equal(real.penalised.sdf, sdf)
+    assert real.penalised.mask is None
 
 
-def test_the_penalty_looks_at_uniform_points_alone(batch: PointBatch) -> None:
-    fake = RefinementTask(0.1, "soft", 1000).fake(Spheres(), RADII, batch, StepRandom(5))
-    assert fake.plain is not None
+def test_the_penalty_is_on_uniform_points_alone(batch: PointBatch) -> None:
+    fake = RefinementTask(0.1, "soft", 1000).fake(Spheres(), RADII, StepData(batch, StepRandom(5)))
+    assert fake.penalised is not None
     points = batch.points["uniform"][0]
-    assert fake.plain.points is points
-    assert torch.equal(fake.plain.sdf, torch.tanh((points.norm(dim=-1) - RADII) / 0.1))
+    assert fake.penalised.points is points
+    assert torch.equal(fake.penalised.sdf, torch.tanh((points.norm(dim=-1) - RADII) / 0.1))
 
 
 def test_gradients_of_refinement_are_those_of_a_plain_loop(batch: PointBatch) -> None:
     """The slope of the move is constant, its length is not."""
     generator, critic, latents = made()
-    game, draws = RefinementTask(0.1, "soft", 100), StepRandom(5)
-    scores = game.generator_scores(
-        generator, critic.requires_grad_(False), latents, batch, draws, FADE
+    task, random = RefinementTask(0.1, "soft", 100), StepRandom(5)
+    scores = task.generator_scores(
+        generator, critic.requires_grad_(False), latents, StepData(batch, random)
     )
     found = torch.autograd.grad(scores.sum(), [*generator.parameters()])
 
     points, _ = batch.points["uniform"]
-    others, total = draws.uniform(CHOICE, 3, COUNT), torch.zeros(())
-    noise = SURFACE_NOISE * draws.normal(NOISE, 3, COUNT, 3)
+    others, total = random.uniform(CHOICE, 3, COUNT), torch.zeros(())
+    noise = SURFACE_NOISE * random.normal(NOISE, 3, COUNT, 3)
     for row in range(3):
         latent, places = latents[row : row + 1], points[row].clone().requires_grad_()
         sdf = generator(places, latent)[0]
         (slope,) = torch.autograd.grad(sdf.sum(), places, retain_graph=True)
-        near = sdf.abs() < NEAR
-        kept = near | (others[row] < KEPT)
+        near = sdf.abs() < NEAR_DISTANCE
+        kept = near | (others[row] < FAR_SHARE)
         its_noise = torch.zeros(COUNT, 3)
         its_noise[kept] = noise[row, : int(kept.sum())]
         moved = (points[row] - sdf[:, None] * slope + its_noise)[near]
@@ -197,32 +205,34 @@ def test_gradients_of_refinement_are_those_of_a_plain_loop(batch: PointBatch) ->
         torch.testing.assert_close(mine, theirs, rtol=1e-3, atol=1e-6)
 
 
-def test_the_critics_step_needs_no_way_back(batch: PointBatch) -> None:
+def test_the_critics_step_has_no_gradients_of_the_generator(batch: PointBatch) -> None:
     generator, _, latents = made()
     with torch.no_grad():
-        fake = RefinementTask(0.1, "soft", 100).fake(generator, latents, batch, StepRandom(5))
-    for one in (fake.sdf, fake.points, fake.plain and fake.plain.sdf):
+        fake = RefinementTask(0.1, "soft", 100).fake(
+            generator, latents, StepData(batch, StepRandom(5))
+        )
+    for one in (fake.sdf, fake.points, fake.penalised and fake.penalised.sdf):
         assert one is not None
         assert not one.requires_grad
     assert all(weights.grad is None for weights in generator.parameters())
 
 
-def test_shapes_far_from_all_points_can_be_judged(batch: PointBatch) -> None:
-    """Nothing is near their surface, so no point is moved."""
+def test_shapes_far_from_all_points_have_scores(batch: PointBatch) -> None:
+    """No point is near their surface, so none is moved."""
     _, critic, _ = made()
-    game = RefinementTask(0.1, "soft", 1000)
+    task = RefinementTask(0.1, "soft", 1000)
     for radius in (-5.0, 5.0):
-        fake = game.fake(Spheres(), torch.full((3, 1), radius), batch, StepRandom(5))
-        assert torch.isfinite(game.scores(critic, fake, FADE)).all()
+        fake = task.fake(Spheres(), torch.full((3, 1), radius), StepData(batch, StepRandom(5)))
+        assert torch.isfinite(task.scores(critic, fake)).all()
         assert fake.mask is not None
-        assert fake.mask.sum() == (StepRandom(5).uniform(CHOICE, 3, COUNT) < KEPT).sum()
+        assert fake.mask.sum() == (StepRandom(5).uniform(CHOICE, 3, COUNT) < FAR_SHARE).sum()
 
 
 def test_masked_points_do_not_count(batch: PointBatch) -> None:
     _, critic, _ = made()
-    game = RefinementTask(0.1, "soft", 1000)
-    fake = game.fake(Spheres(), RADII, batch, StepRandom(5))
+    task = RefinementTask(0.1, "soft", 1000)
+    fake = task.fake(Spheres(), RADII, StepData(batch, StepRandom(5)))
     assert fake.points is not None
     assert fake.mask is not None
     torn = dataclasses.replace(fake, points=torch.where(fake.mask[..., None], fake.points, 1e3))
-    assert torch.equal(game.scores(critic, fake, FADE), game.scores(critic, torn, FADE))
+    assert torch.equal(task.scores(critic, fake), task.scores(critic, torn))

@@ -6,15 +6,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shapegan.model.streaming.batches import StreamConfig, StreamError
-from shapegan.model.streaming.order import POOL, Order, window_starts
+from shapegan.model.streaming.order import BALANCED_POOL, BatchOrder, window_starts
 from shapegan.pipeline.schema import POINT_CHUNK
 
 VOXELS = StreamConfig("voxels", 8, batch=4)
 POINTS = StreamConfig("points", 1024, batch=4, sets=("uniform", "surface"))
 
 
-def order(batch: int, shapes: int, seed: int = 0) -> Order:
-    return Order(StreamConfig("voxels", 8, batch, seed), shapes, 0)
+def order(batch: int, shapes: int, seed: int = 0) -> BatchOrder:
+    return BatchOrder(StreamConfig("voxels", 8, batch, seed), shapes, 0)
 
 
 @given(st.integers(1, 9), st.integers(0, 40), st.integers(0, 50), st.integers(0, 2**63 - 1))
@@ -51,20 +51,20 @@ def test_the_ragged_rest_is_another_each_time():
 @settings(deadline=None)
 def test_ranks_share_the_global_batch_in_order(step, world, balanced):
     config = dataclasses.replace(POINTS, batch=12, balanced=balanced)
-    whole = Order(config, 30, 262_144).plan(step)
-    parts = [Order(config, 30, 262_144, rank, world).plan(step) for rank in range(world)]
-    for field in ("shapes", "starts", "turns"):
+    whole = BatchOrder(config, 30, 262_144).plan(step)
+    parts = [BatchOrder(config, 30, 262_144, rank, world).plan(step) for rank in range(world)]
+    for field in ("indices", "starts", "search_starts"):
         joined = np.concatenate([getattr(part, field) for part in parts])
         np.testing.assert_array_equal(joined, getattr(whole, field))
 
 
 def test_a_shape_gets_other_windows_and_turns_at_other_steps_and_seeds():
     plans = [
-        Order(dataclasses.replace(POINTS, balanced=True, seed=seed), 4, 262_144).plan(step)
+        BatchOrder(dataclasses.replace(POINTS, balanced=True, seed=seed), 4, 262_144).plan(step)
         for seed in range(3)
         for step in range(10)
     ]
-    for field in ("starts", "turns"):
+    for field in ("starts", "search_starts"):
         drawn = np.concatenate([getattr(plan, field) for plan in plans])
         assert len(set(drawn.tolist())) > 40
 
@@ -105,21 +105,21 @@ def test_all_rows_are_drawn(rows, stored):
 
 def test_balanced_windows_hold_more_rows_where_there_are():
     config = dataclasses.replace(POINTS, balanced=True)
-    assert Order(config, 4, 262_144).rows == POOL * 1024
-    assert Order(config, 4, 2000).rows == 2000
-    assert Order(POINTS, 4, 262_144).rows == 1024
+    assert BatchOrder(config, 4, 262_144).rows == BALANCED_POOL * 1024
+    assert BatchOrder(config, 4, 2000).rows == 2000
+    assert BatchOrder(POINTS, 4, 262_144).rows == 1024
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         ((VOXELS, 3, 0), "too few shapes: 3 in split train, 4 in a batch"),
-        ((dataclasses.replace(VOXELS, split=""), 3, 0), "3 in split of all"),
-        ((POINTS, 4, 1023), "too few points: the dataset has 1023 .* 1024 were asked for"),
-        ((VOXELS, 9, 0, 0, 3), "batch of 4 cannot be shared by 3 processes: .* multiple of 3"),
-        ((VOXELS, 9, 0, 2, 2), "rank 2 asked for, there are 2"),
+        ((dataclasses.replace(VOXELS, split=""), 3, 0), "3 in the dataset"),
+        ((POINTS, 4, 1023), "too few points: the dataset has 1023 .* the stream needs 1024"),
+        ((VOXELS, 9, 0, 0, 3), "batch of 4 cannot be divided among 3 processes: .* multiple of 3"),
+        ((VOXELS, 9, 0, 2, 2), "rank 2: there are 2 processes"),
     ],
 )
 def test_what_cannot_be_shared_out_is_refused(arguments, message):
     with pytest.raises(StreamError, match=message):
-        Order(*arguments)
+        BatchOrder(*arguments)

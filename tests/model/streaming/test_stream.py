@@ -19,8 +19,8 @@ from support.fakes import make_dataset
 from shapegan.model.streaming import memory
 from shapegan.model.streaming import stream as stream_module
 from shapegan.model.streaming.batches import PointBatch, StreamConfig, StreamError, VoxelBatch
-from shapegan.model.streaming.order import Order
-from shapegan.model.streaming.sources import Disk, Steps
+from shapegan.model.streaming.order import BatchOrder
+from shapegan.model.streaming.sources import ShardSource, StepDataset
 from shapegan.model.streaming.stream import Stream
 from shapegan.pipeline.config import PreprocessConfig
 from shapegan.pipeline.dataset.reader import Dataset
@@ -110,7 +110,7 @@ def test_voxels_are_those_of_the_shapes(made: Path) -> None:
 @pytest.mark.parametrize("size", [700, 5000, STORED])
 def test_points_are_the_same_window_of_each_set(made: Path, size: int, pin: str) -> None:
     config = StreamConfig("points", size, batch=3, sets=("uniform", "surface"))
-    dataset, order = Dataset(made), Order(config, 8, STORED)
+    dataset, order = Dataset(made), BatchOrder(config, 8, STORED)
     for step, batch in enumerate(take(Stream(made, config, pin=pin), 0, 4)):
         assert isinstance(batch, PointBatch)
         assert set(batch.points) == {"uniform", "surface"}
@@ -128,7 +128,7 @@ def test_points_are_the_same_window_of_each_set(made: Path, size: int, pin: str)
 
 @pytest.mark.parametrize("pin", ["none", "ram"])
 def test_balanced_points_are_the_next_of_each_side_out_of_all_sets(made: Path, pin: str) -> None:
-    dataset, order = Dataset(made), Order(BALANCED, 8, STORED)
+    dataset, order = Dataset(made), BatchOrder(BALANCED, 8, STORED)
     for step, batch in enumerate(take(Stream(made, BALANCED, pin=pin), 0, 4)):
         assert isinstance(batch, PointBatch)
         plan, (positions, sdf) = order.plan(step), batch.balanced
@@ -138,7 +138,9 @@ def test_balanced_points_are_the_next_of_each_side_out_of_all_sets(made: Path, p
             number, start = dataset.splits["train"][shape], int(plan.starts[row])
             windows = [dataset.points(number, name, start, order.rows) for name in BALANCED.sets]
             pooled = [np.stack(columns, axis=1) for columns in zip(*windows, strict=True)]
-            turned = [np.concatenate(np.roll(one, -plan.turns[row], axis=0)) for one in pooled]
+            turned = [
+                np.concatenate(np.roll(one, -plan.search_starts[row], axis=0)) for one in pooled
+            ]
             inside = turned[1] < 0
             rows = [*np.flatnonzero(inside)[:350], *np.flatnonzero(~inside)[:350]]
             np.testing.assert_array_equal(positions[row].numpy(), turned[0][rows])
@@ -201,7 +203,7 @@ def test_workers_read_while_their_parent_has_the_shards_open(made: Path) -> None
 
 
 def test_steps_may_be_sent_to_another_process(made: Path) -> None:
-    steps = Steps(Disk(Dataset(made), range(8)), POINTS, Order(POINTS, 8, STORED))
+    steps = StepDataset(ShardSource(Dataset(made), range(8)), POINTS, BatchOrder(POINTS, 8, STORED))
     expected = steps[5]
     again = pickle.loads(pickle.dumps(steps))[5]
     assert isinstance(expected, dict)
@@ -252,7 +254,7 @@ def test_signals_to_the_group_do_not_end_workers(
     made: Path, monkeypatch: pytest.MonkeyPatch, settled: bool
 ) -> None:
     if not settled:  # a worker that has not yet come to say what it ignores
-        monkeypatch.setattr(stream_module, "_leave_signals_to_the_parent", None)
+        monkeypatch.setattr(stream_module, "_ignore_parent_signals", None)
     expected = take(Stream(made, VOXELS, pin="none"), 0, 9)
     batches = Stream(made, VOXELS, workers=2, pin="none").batches()
     got = [next(batches)]
@@ -274,7 +276,7 @@ def test_a_killed_worker_is_one_clear_line_where_its_batch_is_asked_for(made: Pa
     for process in loaders():
         os.kill(process, signal.SIGKILL)
     time.sleep(0.3)  # nothing may be raised here
-    with pytest.raises(StreamError, match=r"a loader worker was killed, .* take fewer"):
+    with pytest.raises(StreamError, match=r"a loader worker was killed, .* use fewer"):
         list(itertools.islice(batches, 20))
     assert not loaders()
 
@@ -324,7 +326,7 @@ def test_a_gpu_with_room_is_preferred(monkeypatch: pytest.MonkeyPatch) -> None:
     assert memory.placement("auto", 101, device, 8) == "ram"
     assert memory.placement("auto", 126, device, 8) == "none"
     assert memory.placement("device", 400, device, 1) == "device"
-    with pytest.raises(StreamError, match=r"pin device: .* take pin auto or none"):
+    with pytest.raises(StreamError, match=r"pin device: .* use pin auto or none"):
         memory.placement("device", 401, device, 1)
     monkeypatch.setattr(memory, "_AUTO_BYTES", 99)
     assert memory.placement("auto", 100, device, 1) == "none"
@@ -357,8 +359,8 @@ def test_a_containers_limit_counts(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
             "no shapes in split test, there are: train, val; choose with --split",
         ),
         ({"config": StreamConfig("voxels", 8, 9)}, "too few shapes: 8 in split train, 9 in"),
-        ({"config": StreamConfig("points", STORED + 1, 3)}, "too few points: .* 10000 to"),
-        ({"config": VOXELS, "world": 2}, "cannot be shared by 2 processes"),
+        ({"config": StreamConfig("points", STORED + 1, 3)}, "too few points: .* 10000 per"),
+        ({"config": VOXELS, "world": 2}, "cannot be divided among 2 processes"),
         ({"config": VOXELS, "workers": -1}, "workers: got -1, takes 0 or more"),
         ({"config": VOXELS, "pin": "disk"}, "pin: got disk, takes auto or none or ram or dev"),
     ],

@@ -17,7 +17,7 @@ from shapegan import __version__
 from shapegan.model.config import TrainConfig
 from shapegan.model.distributed import Ranks
 from shapegan.model.recipes.adversarial import Adversarial
-from shapegan.model.recipes.objectives import Execution
+from shapegan.model.recipes.execution import Execution
 from shapegan.model.schedule import Position
 from shapegan.model.training.checkpoint import (
     Checkpoint,
@@ -33,7 +33,7 @@ from shapegan.pipeline.files import OutputError
 
 def recipe_of(config: TrainConfig, stage: int = 0) -> Adversarial:
     recipe = Adversarial(config, Ranks(), Execution(torch.device("cpu")))
-    recipe.begin(stage, 8)
+    recipe.begin(stage)
     return recipe
 
 
@@ -140,7 +140,7 @@ def test_a_torn_checkpoint_is_refused(saved: Path, tmp_path: Path, share: float)
     whole = saved.read_bytes()
     torn = tmp_path / "torn.pt"
     torn.write_bytes(whole[: int(share * len(whole))])
-    assert "is no checkpoint of shapegan, or is torn" in refused(torn)
+    assert "is not a checkpoint of shapegan, or damaged" in refused(torn)
 
 
 @given(st.binary(max_size=200))
@@ -150,7 +150,7 @@ def test_a_torn_checkpoint_is_refused(saved: Path, tmp_path: Path, share: float)
 def test_whatever_else_is_no_checkpoint(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "any.pt"
     path.write_bytes(content)
-    assert "is no checkpoint of shapegan" in refused(path)
+    assert "is not a checkpoint of shapegan" in refused(path)
 
 
 @given(st.integers(0, 10**9), st.integers(1, 255))
@@ -176,10 +176,10 @@ def test_a_changed_byte_is_seen_or_harmless(
 @pytest.mark.parametrize(
     ("content", "says"),
     [
-        ([1, 2], "is no checkpoint of shapegan"),
+        ([1, 2], "is not a checkpoint of shapegan"),
         ({"weights": 1}, "has checkpoint format None, this shapegan reads 1"),
         ({"format": 2}, "has checkpoint format 2, this shapegan reads 1"),
-        ({"format": 1}, "is of another shapegan"),
+        ({"format": 1}, "is by another version of shapegan"),
     ],
 )
 def test_another_format_is_refused(tmp_path: Path, content: Any, says: str) -> None:
@@ -205,7 +205,7 @@ def test_settings_of_another_version_are_refused(saved: Path, tmp_path: Path) ->
     content = torch.load(saved, weights_only=True)
     content["config"]["generator"]["depth"] = 7
     torch.save(content, tmp_path / "other.pt")
-    assert "is of another shapegan" in refused(tmp_path / "other.pt")
+    assert "is by another version of shapegan" in refused(tmp_path / "other.pt")
 
 
 def test_weights_of_another_architecture_are_refused(saved: Path, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from shapegan.model.config import Stage, TrainConfig
 from shapegan.model.distributed import DeviceError
 from shapegan.model.schedule import Budget
 from shapegan.model.streaming.stream import StreamError
-from shapegan.model.training.forecast import forecast
+from shapegan.model.training.forecast import forecast_training
 
 
 @pytest.fixture(scope="module")
@@ -21,7 +21,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_says_what_each_stage_takes(data: Path, tmp_path: Path, name: str) -> None:
     config = CONFIGS[name]
     before = torch.get_rng_state()
-    found = forecast(config, quick(data, tmp_path / "run"))
+    found = forecast_training(config, quick(data, tmp_path / "run"))
     assert torch.equal(torch.get_rng_state(), before)
     assert [one.stage for one in found] == list(config.stages)
     assert [(one.steps, one.shapes) for one in found] == [(10, SHAPES)] * 2
@@ -33,22 +33,22 @@ def test_says_what_each_stage_takes(data: Path, tmp_path: Path, name: str) -> No
 
 
 def test_the_critic_grows(data: Path, tmp_path: Path) -> None:
-    counts = [one.parameters["critic"] for one in forecast(VOXEL, quick(data, tmp_path))]
+    counts = [one.parameters["critic"] for one in forecast_training(VOXEL, quick(data, tmp_path))]
     assert counts[1] > counts[0]
-    found = forecast(AUTODECODER, quick(data, tmp_path))
+    found = forecast_training(AUTODECODER, quick(data, tmp_path))
     assert found[0].parameters.keys() == {"generator", "latents"}
     assert found[0].parameters["latents"] == SHAPES * 4
 
 
 def test_what_is_stored_is_told(data: Path, tmp_path: Path) -> None:
-    assert [one.stored for one in forecast(VOXEL, quick(data, tmp_path))] == [
+    assert [one.stored for one in forecast_training(VOXEL, quick(data, tmp_path))] == [
         SHAPES * size**3 * 2 for size in (8, 16)
     ]
 
 
 def test_time_gives_no_steps(data: Path, tmp_path: Path) -> None:
     settings = dataclasses.replace(quick(data, tmp_path), budget=Budget(seconds=60))
-    assert [one.steps for one in forecast(POINT, settings)] == [None, None]
+    assert [one.steps for one in forecast_training(POINT, settings)] == [None, None]
 
 
 def sized(config: TrainConfig, stage: Stage) -> TrainConfig:
@@ -63,7 +63,7 @@ def test_memory_grows_with_the_batch_and_is_bounded_by_the_chunk(
 
     def found(batch: int, chunk: int) -> int:
         stage = Stage(16, batch, 1)
-        return forecast(sized(config, stage), quick(data, tmp_path, chunk=chunk))[0].bytes
+        return forecast_training(sized(config, stage), quick(data, tmp_path, chunk=chunk))[0].bytes
 
     assert found(8, 10**7) > 1.5 * found(4, 10**7)
     assert found(8, 10**7) > 3 * found(8, 2000)
@@ -80,7 +80,7 @@ def test_what_the_run_would_refuse_is_refused(
     data: Path, tmp_path: Path, changes: dict[str, object], error: type[Exception]
 ) -> None:
     with pytest.raises(error):
-        forecast(dataclasses.replace(VOXEL, **changes), quick(data, tmp_path))
+        forecast_training(dataclasses.replace(VOXEL, **changes), quick(data, tmp_path))
     settings = dataclasses.replace(quick(data, tmp_path), device="cuda:99")
     with pytest.raises(DeviceError):
-        forecast(VOXEL, settings)
+        forecast_training(VOXEL, settings)

@@ -12,9 +12,9 @@ each_signal = pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_the_first_signal_is_a_flag(number: signal.Signals) -> None:
     before = signal.getsignal(number)
     with Interruption() as interruption:
-        assert not interruption.asked
+        assert not interruption.requested
         os.kill(os.getpid(), number)
-        assert interruption.asked
+        assert interruption.requested
     assert signal.getsignal(number) is before
 
 
@@ -25,7 +25,7 @@ def test_a_second_interrupt_acts_as_before() -> None:
 
 def _twice(interruption: Interruption) -> None:
     os.kill(os.getpid(), signal.SIGTERM)
-    assert interruption.asked
+    assert interruption.requested
     os.kill(os.getpid(), signal.SIGINT)
 
 
@@ -35,7 +35,7 @@ def test_sigterm_may_come_again_and_again() -> None:
     with Interruption() as interruption:
         for _ in range(3):
             os.kill(os.getpid(), signal.SIGTERM)
-        assert interruption.asked
+        assert interruption.requested
     assert signal.getsignal(signal.SIGTERM) is before
 
 

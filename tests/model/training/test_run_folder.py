@@ -13,6 +13,7 @@ from shapegan.model.schedule import Position
 from shapegan.model.training.checkpoint import Checkpoint, CheckpointError, save_checkpoint
 from shapegan.model.training.run_folder import RunFolder, RunFolderError
 from shapegan.pipeline.files import OutputError
+from shapegan.pipeline.folder_lock import FolderLockError
 
 OTHER = dataclasses.replace(VOXEL, seed=3)
 
@@ -56,7 +57,7 @@ def test_a_run_of_another_config_is_refused_with_what_differs(folder: RunFolder)
     save(folder)
     said = refused(folder, OTHER)
     assert f"{folder.path} holds a run of another config" in said
-    assert "(there -> asked for): seed: 0 -> 3; give --run another folder" in said
+    assert "(there -> wanted): seed: 0 -> 3; give --run another folder" in said
     said = refused(folder, POINT)
     assert "recipe: voxel -> point" in said
     assert "and " in said
@@ -73,7 +74,7 @@ def test_before_its_first_checkpoint_a_run_may_change_its_config(folder: RunFold
 def test_a_checkpoint_of_another_run_is_refused(folder: RunFolder) -> None:
     path = save(folder, OTHER)
     said = refused(folder)
-    assert f"{path} is of another config than the run (seed: 0 -> 3); delete it" in said
+    assert f"{path} has another config than the run (seed: 0 -> 3); delete it" in said
 
 
 def test_a_torn_checkpoint_is_refused_and_the_one_before_named_as_the_way_out(
@@ -83,7 +84,7 @@ def test_a_torn_checkpoint_is_refused_and_the_one_before_named_as_the_way_out(
     path = save(folder)
     path.write_bytes(path.read_bytes()[:-100])
     said = refused(folder)
-    assert f"{path} is no checkpoint of shapegan, or is torn; delete it" in said
+    assert f"{path} is not a checkpoint of shapegan, or damaged; delete it" in said
     path.unlink()
     found = folder.open(VOXEL)
     assert found is not None
@@ -105,7 +106,7 @@ def test_a_config_of_something_else_is_refused(tmp_path: Path, text: str) -> Non
 
 def test_a_second_training_is_kept_out(folder: RunFolder) -> None:
     again = RunFolder(folder.path)
-    with folder.locked(), pytest.raises(RunFolderError, match="another training runs in it"):
+    with folder.locked(), pytest.raises(FolderLockError, match="another training runs in it"):
         again.locked().__enter__()
     with again.locked():
         pass
@@ -122,7 +123,7 @@ def test_another_process_is_kept_out_and_a_dead_one_is_not_remembered(folder: Ru
     )
     assert other.stdout is not None
     assert other.stdout.readline() == b"locked\n"
-    with pytest.raises(RunFolderError, match="another training"):
+    with pytest.raises(FolderLockError, match="another training"):
         folder.locked().__enter__()
     other.kill()
     other.communicate()

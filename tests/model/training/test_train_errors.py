@@ -13,8 +13,8 @@ from support.training import (
     AUTODECODER,
     POINT,
     VOXEL,
-    Alone,
-    Told,
+    RecordingReporter,
+    UndisturbedRuns,
     assert_same_run,
     each_step,
     interrupt,
@@ -52,7 +52,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(autouse=True)
 def frequent_rows(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Rows at steps that are no multiples of a stage's; one thread, for the same sums."""
-    monkeypatch.setattr(trainer, "EVERY", 3)
+    monkeypatch.setattr(trainer, "STEPS_PER_ROW", 3)
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     yield
@@ -60,8 +60,8 @@ def frequent_rows(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 @pytest.fixture(scope="module")
-def alone(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Alone:
-    return Alone(data, tmp_path_factory.mktemp("alone"))
+def alone(data: Path, tmp_path_factory: pytest.TempPathFactory) -> UndisturbedRuns:
+    return UndisturbedRuns(data, tmp_path_factory.mktemp("alone"))
 
 
 class Step:
@@ -77,7 +77,7 @@ class Step:
 
 def refused(config: TrainConfig, settings: TrainSettings) -> str:
     with pytest.raises(ERRORS) as caught:
-        train(config, settings, Told())
+        train(config, settings, RecordingReporter())
     assert "\n" not in str(caught.value)
     return str(caught.value)
 
@@ -98,7 +98,7 @@ def test_out_of_memory_names_the_options_that_help(
 ) -> None:
     each_step(monkeypatch, Step(13, error))
     said = refused(VOXEL, quick(data, tmp_path / "run"))
-    assert "out of memory at size 16 with 4 shapes a step: lower --chunk" in said
+    assert "out of memory at size 16 with 4 shapes per step: lower --chunk" in said
     assert "--batch-size" in said
 
 
@@ -107,7 +107,7 @@ def test_other_errors_are_left_as_they_are(
 ) -> None:
     each_step(monkeypatch, Step(2, RuntimeError("a defect")))
     with pytest.raises(RuntimeError, match="a defect"):
-        train(VOXEL, quick(data, tmp_path / "run"), Told())
+        train(VOXEL, quick(data, tmp_path / "run"), RecordingReporter())
 
 
 def spoil(patch: pytest.MonkeyPatch, at: int, number: float) -> None:
@@ -125,7 +125,7 @@ def spoil(patch: pytest.MonkeyPatch, at: int, number: float) -> None:
 
 
 def test_losses_that_are_no_numbers_end_it_with_the_last_good_checkpoint(
-    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, alone: Alone
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, alone: UndisturbedRuns
 ) -> None:
     expected, settings = alone["voxel"], quick(data, tmp_path / "run")
     with monkeypatch.context() as patch:
@@ -146,7 +146,7 @@ def test_weights_that_are_no_numbers_are_not_saved(
     spoil(monkeypatch, 4, float("inf"))
     said = refused(VOXEL, settings)
     good = checkpoint_path(settings.run / "checkpoints", 3)
-    assert "weights are no numbers by step 4" in said
+    assert "weights are NaN or infinite by step 4" in said
     assert str(good) in said
     assert last(settings.run).position.total == 3
 
@@ -159,7 +159,7 @@ def test_without_a_checkpoint_none_is_named(
 
 
 def test_a_full_disk_leaves_the_checkpoints_that_are_there(
-    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, alone: Alone
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, alone: UndisturbedRuns
 ) -> None:
     expected, settings = alone["autodecoder"], quick(data, tmp_path / "run", save_seconds=0.0)
 
@@ -177,18 +177,18 @@ def test_a_full_disk_leaves_the_checkpoints_that_are_there(
     names = sorted(path.name for path in (settings.run / "checkpoints").iterdir())
     assert names == ["stage-1.pt", *(f"step-{n:08d}.pt" for n in (11, 12, 13))]
     monkeypatch.undo()
-    monkeypatch.setattr(trainer, "EVERY", 3)
+    monkeypatch.setattr(trainer, "STEPS_PER_ROW", 3)
     run(AUTODECODER, settings)
     assert_same_run(settings.run, expected)
 
 
 def test_a_torn_checkpoint_is_refused_and_the_one_before_it_goes_on(
-    data: Path, tmp_path: Path, alone: Alone
+    data: Path, tmp_path: Path, alone: UndisturbedRuns
 ) -> None:
     settings = quick(data, Path(shutil.copytree(alone["point"], tmp_path / "run")))
     newest = checkpoint_path(settings.run / "checkpoints", 20)
     newest.write_bytes(newest.read_bytes()[:1000])
-    assert f"{newest} is no checkpoint of shapegan, or is torn; delete it" in refused(
+    assert f"{newest} is not a checkpoint of shapegan, or damaged; delete it" in refused(
         POINT, settings
     )
     newest.unlink()
@@ -197,7 +197,7 @@ def test_a_torn_checkpoint_is_refused_and_the_one_before_it_goes_on(
 
 
 def test_a_checkpoint_of_another_architecture_is_refused(
-    data: Path, tmp_path: Path, alone: Alone
+    data: Path, tmp_path: Path, alone: UndisturbedRuns
 ) -> None:
     settings = quick(data, Path(shutil.copytree(alone["voxel"], tmp_path / "run")))
     (settings.run / "checkpoints/step-00000020.pt").unlink()
@@ -209,7 +209,7 @@ def test_a_checkpoint_of_another_architecture_is_refused(
     wide = dataclasses.replace(VOXEL.generator, width=17)
     content["config"] = dataclasses.replace(VOXEL, generator=wide).to_dict()
     torch.save(content, path)
-    assert f"{path} is of another config than the run (generator.width: 16 -> 17)" in refused(
+    assert f"{path} has another config than the run (generator.width: 16 -> 17)" in refused(
         VOXEL, settings
     )
 
@@ -220,9 +220,9 @@ def test_a_run_of_another_config_or_of_other_shapes_is_refused(
     settings = quick(data, tmp_path / "run")
     with monkeypatch.context() as patch:
         each_step(patch, interrupt)
-        train(VOXEL, settings, Told())
+        train(VOXEL, settings, RecordingReporter())
     other = dataclasses.replace(VOXEL, seed=9)
-    assert "a run of another config (there -> asked for): seed: 0 -> 9" in refused(other, settings)
+    assert "a run of another config (there -> wanted): seed: 0 -> 9" in refused(other, settings)
     more = make_solids(tmp_path, shapes=12)
     said = refused(VOXEL, dataclasses.replace(settings, data=more))
     assert f"was trained on 8 shapes, {more} has 12: give --run a new folder" in said
@@ -238,7 +238,7 @@ def test_two_trainings_do_not_share_a_folder(
 
 
 def test_a_shard_that_disappears_is_a_line_and_comes_back(
-    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, alone: Alone
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, alone: UndisturbedRuns
 ) -> None:
     copy = Path(shutil.copytree(data, tmp_path / "copy"))
     settings = quick(copy, tmp_path / "run", pin="none")
@@ -273,7 +273,7 @@ def test_data_that_will_not_do_are_refused_before_the_first_step(
     settings = quick(data, tmp_path / "run")
     assert says in refused(dataclasses.replace(config, **changes), settings)
     monkeypatch.undo()
-    train(AUTODECODER, settings, Told())  # the folder is not spoilt for a better try
+    train(AUTODECODER, settings, RecordingReporter())  # the folder is not spoilt for a better try
 
 
 def test_a_dataset_of_a_newer_format_is_refused(data: Path, tmp_path: Path) -> None:

@@ -11,8 +11,8 @@ from support.training import (
     CONFIGS,
     POINT,
     VOXEL,
-    Alone,
-    Told,
+    RecordingReporter,
+    UndisturbedRuns,
     assert_same_run,
     assert_same_state,
     each_step,
@@ -25,7 +25,7 @@ from support.training import (
 )
 
 from shapegan.model.schedule import Budget
-from shapegan.model.training import trainer
+from shapegan.model.training import run_writer, trainer
 from shapegan.model.training.checkpoint import checkpoint_path, load_checkpoint, load_generator
 from shapegan.model.training.status import run_status
 from shapegan.model.training.trainer import train
@@ -42,7 +42,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(autouse=True)
 def frequent_rows(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Rows at steps that are no multiples of a stage's; one thread, for the same sums."""
-    monkeypatch.setattr(trainer, "EVERY", 3)
+    monkeypatch.setattr(trainer, "STEPS_PER_ROW", 3)
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     yield
@@ -50,15 +50,15 @@ def frequent_rows(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 @pytest.fixture(scope="module")
-def alone(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Alone:
-    return Alone(data, tmp_path_factory.mktemp("alone"))
+def alone(data: Path, tmp_path_factory: pytest.TempPathFactory) -> UndisturbedRuns:
+    return UndisturbedRuns(data, tmp_path_factory.mktemp("alone"))
 
 
 @each_recipe
 @pytest.mark.parametrize("every", [7, 10])
 def test_a_run_stopped_again_and_again_is_the_one_left_alone(
     data: Path,
-    alone: Alone,
+    alone: UndisturbedRuns,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     name: str,
@@ -68,7 +68,7 @@ def test_a_run_stopped_again_and_again_is_the_one_left_alone(
     expected = alone[name]
     each_step(monkeypatch, lambda step: interrupt() if step % every == 0 else None)
     settings, starts = quick(data, tmp_path / "run"), 0
-    while (position := train(CONFIGS[name], settings, Told())).stage < 2:
+    while (position := train(CONFIGS[name], settings, RecordingReporter())).stage < 2:
         assert position.total == min(STEPS, (starts + 1) * every)
         starts += 1
     assert starts == STEPS // every - (STEPS % every == 0)
@@ -78,7 +78,7 @@ def test_a_run_stopped_again_and_again_is_the_one_left_alone(
 
 @pytest.mark.parametrize("steps", [2, 7, 30])
 def test_the_budget_of_steps_is_kept(data: Path, tmp_path: Path, steps: int) -> None:
-    told = Told()
+    told = RecordingReporter()
     position = train(AUTODECODER, quick(data, tmp_path / "run", steps), told)
     assert (position.stage, position.total) == (2, steps)
     lengths = [length or 0 for _, _, length in told.stages]
@@ -87,10 +87,10 @@ def test_the_budget_of_steps_is_kept(data: Path, tmp_path: Path, steps: int) -> 
     assert told.notes == [f"done: {steps} steps, in {tmp_path / 'run'}"]
 
 
-def test_a_run_that_is_done_stays_as_it_is(data: Path, alone: Alone) -> None:
+def test_a_run_that_is_done_stays_as_it_is(data: Path, alone: UndisturbedRuns) -> None:
     folder = alone["autodecoder"]
     before = {path: path.stat().st_mtime_ns for path in (folder / "checkpoints").iterdir()}
-    told = Told()
+    told = RecordingReporter()
     position = train(AUTODECODER, quick(data, folder), told)
     assert position.stage == 2
     assert (told.stages, told.rows) == ([], [])
@@ -104,28 +104,28 @@ def test_a_run_that_is_done_goes_on_when_it_is_made_longer(
 ) -> None:
     """By steps or by epochs; its last stage is, and a shorter run changes nothing."""
     config, folder = CONFIGS[name], tmp_path / "run"
-    assert train(config, quick(data, folder, 6), Told()).total == 6
-    told = Told()
+    assert train(config, quick(data, folder, 6), RecordingReporter()).total == 6
+    told = RecordingReporter()
     position = train(config, quick(data, folder, 14), told)
     assert (position.stage, position.total) == (2, 10)  # 3 of the first stage, 7 of 14's second
     assert [step for _, step, _ in told.stages] == [3]
     assert run_status(folder).complete
-    assert train(config, quick(data, folder, 12), Told()).total == 10
-    assert train(config, quick(data, folder), Told()).total == 13
+    assert train(config, quick(data, folder, 12), RecordingReporter()).total == 10
+    assert train(config, quick(data, folder), RecordingReporter()).total == 13
 
 
 def test_a_run_made_longer_can_be_stopped(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = tmp_path / "run"
-    train(VOXEL, quick(data, folder, 6), Told())
-    train(VOXEL, quick(data, tmp_path / "alone", 6), Told())
+    train(VOXEL, quick(data, folder, 6), RecordingReporter())
+    train(VOXEL, quick(data, tmp_path / "alone", 6), RecordingReporter())
     each_step(monkeypatch, lambda step: interrupt() if step == 2 else None)
-    assert train(VOXEL, quick(data, folder), Told()).total == 8
+    assert train(VOXEL, quick(data, folder), RecordingReporter()).total == 8
     assert not run_status(folder).complete
-    assert train(VOXEL, quick(data, folder), Told()).total == 13
+    assert train(VOXEL, quick(data, folder), RecordingReporter()).total == 13
     monkeypatch.undo()
-    train(VOXEL, quick(data, tmp_path / "alone"), Told())
+    train(VOXEL, quick(data, tmp_path / "alone"), RecordingReporter())
     assert_same_state(last(folder).recipe, last(tmp_path / "alone").recipe)
 
 
@@ -139,9 +139,9 @@ def test_time_is_kept_and_counted_on(
         clock=lambda: float(next(ticks)),
     )
     each_step(monkeypatch, lambda step: interrupt() if step == 4 else None)
-    position = train(AUTODECODER, settings, Told())
+    position = train(AUTODECODER, settings, RecordingReporter())
     assert (position.stage, position.total, position.seconds) == (0, 4, 8.0)
-    position = train(AUTODECODER, settings, Told())
+    position = train(AUTODECODER, settings, RecordingReporter())
     assert (position.stage, position.total, position.seconds) == (2, 20, 40.0)
 
 
@@ -155,12 +155,12 @@ def test_checkpoints_and_pictures_are_made_by_the_clock(
         drawn.append((others[-2].total, len(latents)))
         return Path()
 
-    monkeypatch.setattr(trainer.time, "monotonic", lambda: now[0])
-    monkeypatch.setattr(trainer, "draw_previews", draw)
+    monkeypatch.setattr(run_writer.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(run_writer, "draw_previews", draw)
     saved: list[int] = []
-    save = trainer.save_checkpoint
+    save = run_writer.save_checkpoint
     monkeypatch.setattr(
-        trainer,
+        run_writer,
         "save_checkpoint",
         lambda folder, checkpoint, keep: (
             saved.append(checkpoint.position.total) or save(folder, checkpoint, keep)
@@ -168,9 +168,9 @@ def test_checkpoints_and_pictures_are_made_by_the_clock(
     )
     each_step(monkeypatch, lambda step: now.__setitem__(0, now[0] + 1))
     settings = dataclasses.replace(
-        quick(data, tmp_path / "run", save_seconds=4.0, preview_seconds=3.0), previews=5
+        quick(data, tmp_path / "run", save_seconds=4.0, preview_seconds=3.0), preview_shapes=5
     )
-    train(AUTODECODER, settings, Told())
+    train(AUTODECODER, settings, RecordingReporter())
     assert saved == [4, 8, 10, 14, 18, 20]
     assert drawn == [(n, 5) for n in (3, 6, 9, 10, 13, 16, 19, 20)]
 
@@ -185,21 +185,27 @@ def test_pictures_are_of_the_average_and_of_the_same_latents(
         assert not any(weights.requires_grad for weights in generator.parameters())
         return Path()
 
-    monkeypatch.setattr(trainer, "draw_previews", draw)
-    train(VOXEL, dataclasses.replace(quick(data, tmp_path / "run"), previews=3), Told())
+    monkeypatch.setattr(run_writer, "draw_previews", draw)
+    train(
+        VOXEL,
+        dataclasses.replace(quick(data, tmp_path / "run"), preview_shapes=3),
+        RecordingReporter(),
+    )
     assert len(seen) == 2
     assert torch.equal(*seen)
 
 
 @pytest.mark.parametrize("name", ["voxel", "refined"])
-def test_a_run_in_chunks_is_the_same(data: Path, alone: Alone, tmp_path: Path, name: str) -> None:
+def test_a_run_in_chunks_is_the_same(
+    data: Path, alone: UndisturbedRuns, tmp_path: Path, name: str
+) -> None:
     run(CONFIGS[name], quick(data, tmp_path / "run", chunk=1000))
     compare_losses(rows(tmp_path / "run"), rows(alone[name]), 1e-3)
 
 
 @each_recipe
 def test_bf16_trains_to_about_the_same_losses(
-    data: Path, alone: Alone, tmp_path: Path, name: str
+    data: Path, alone: UndisturbedRuns, tmp_path: Path, name: str
 ) -> None:
     run(CONFIGS[name], quick(data, tmp_path / "run", precision="bf16"))
     compare_losses(rows(tmp_path / "run"), rows(alone[name]), 0.05)
@@ -228,7 +234,7 @@ def compare_losses(
 
 
 @each_recipe
-def test_the_generator_of_a_run_is_its_average(alone: Alone, name: str) -> None:
+def test_the_generator_of_a_run_is_its_average(alone: UndisturbedRuns, name: str) -> None:
     path = checkpoint_path(alone[name] / "checkpoints", STEPS)
     networks = load_checkpoint(path).recipe["networks"]["generator"]
     average = load_checkpoint(path).recipe["average"]["weights"]
@@ -237,7 +243,7 @@ def test_the_generator_of_a_run_is_its_average(alone: Alone, name: str) -> None:
     assert not all(torch.equal(found[key], networks[key]) for key in found)
 
 
-def test_loader_workers_change_nothing(data: Path, alone: Alone, tmp_path: Path) -> None:
+def test_loader_workers_change_nothing(data: Path, alone: UndisturbedRuns, tmp_path: Path) -> None:
     settings = quick(data, tmp_path / "run", pin="none", workers=1)
     run(POINT, settings)
     assert_same_run(settings.run, alone["point"])
@@ -247,7 +253,7 @@ def test_loader_workers_change_nothing(data: Path, alone: Alone, tmp_path: Path)
 @pytest.mark.filterwarnings("ignore")  # of torch's own, while it compiles
 @each_recipe
 def test_a_compiled_run_has_the_same_losses(
-    data: Path, alone: Alone, tmp_path: Path, name: str
+    data: Path, alone: UndisturbedRuns, tmp_path: Path, name: str
 ) -> None:
     run(CONFIGS[name], quick(data, tmp_path / "run", compiled=True))
     for mine, theirs in zip(rows(tmp_path / "run"), rows(alone[name]), strict=True):

@@ -1,4 +1,4 @@
-"""The generator's running average: its shapes are better than any state's (Yazici et al. 2018)."""
+"""Running average of a generator's weights, which gives better shapes (Yazici et al. 2018)."""
 
 import copy
 from typing import Any
@@ -8,11 +8,11 @@ import torch
 from shapegan.model.networks.generator import Generator
 
 
-class Average:
-    """An exponential running average of a generator's weights.
+class RunningAverage:
+    """Exponential moving average of a generator's weights.
 
     Args:
-        generator: The one that is trained.
+        generator: The generator in training.
         halflife: Updates after which half of the past is forgotten; 0: the average is the
             generator itself.
     """
@@ -27,20 +27,20 @@ class Average:
 
     @torch.no_grad()
     def update(self, generator: Generator) -> None:
-        """Takes in the generator's present weights."""
+        """Add the generator's present weights to the average."""
         if self.module is generator:
             return
-        # The first states are forgotten faster, or the start would linger for many half-lives.
+        # The decay grows from 0.18, because the initial weights would last for many half-lives.
         self._updates += 1
         decay = min(self._decay, (1 + self._updates) / (10 + self._updates))
         for mean, now in zip(self.module.parameters(), generator.parameters(), strict=True):
             mean.lerp_(now, 1 - decay)
 
     def state_dict(self) -> dict[str, Any]:
-        """The average's weights and how many updates it has seen."""
+        """Weights of the average, and the number of its updates."""
         return {"updates": self._updates, "weights": self.module.state_dict()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Inverse of `state_dict`."""
+        """Restore what `state_dict` gave."""
         self._updates = state["updates"]
         self.module.load_state_dict(state["weights"])

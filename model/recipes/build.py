@@ -1,0 +1,64 @@
+"""The recipe of a config, and the data that its stages read."""
+
+from typing import Any, Protocol
+
+from torch import Tensor, nn
+
+from shapegan.model.config import Stage, TrainConfig
+from shapegan.model.distributed import Ranks
+from shapegan.model.networks.generator import Generator
+from shapegan.model.recipes.adversarial import Adversarial
+from shapegan.model.recipes.autodecoder import Autodecoder
+from shapegan.model.recipes.execution import Execution
+from shapegan.model.schedule import StepProgress
+from shapegan.model.streaming.stream import StreamConfig
+
+
+class Recipe(Protocol):
+    """The part of a training that differs from recipe to recipe; the trainer's loop calls it."""
+
+    @property
+    def networks(self) -> dict[str, nn.Module]:
+        """Name -> network, of all that are trained."""
+
+    @property
+    def result(self) -> Generator:
+        """The trained generator."""
+
+    def begin(self, stage: int, /) -> None:
+        """Prepare for a stage, by its number: build or grow networks and optimisers."""
+
+    def step(self, batch: Any, progress: StepProgress, /) -> dict[str, Tensor]:
+        """Take one step; return losses and other measurements, scalars on the device."""
+
+    def preview(self, count: int, /) -> Tensor:
+        """Latents of the shapes in the previews, always the same: (count, Z)."""
+
+    def state(self) -> dict[str, Any]:
+        """State of all that training changes, for a checkpoint."""
+
+    def load(self, state: dict[str, Any], /) -> None:
+        """Restore what `state` gave, at the same stage."""
+
+    def close(self) -> None:
+        """Release what is shared with other processes."""
+
+
+def stream_config(config: TrainConfig, stage: Stage) -> StreamConfig:
+    """Batches that a stage reads."""
+    seed, split = config.seed, config.split
+    if config.recipe == "voxel":
+        return StreamConfig("voxels", stage.size, stage.batch, seed, split)
+    balanced, sets = False, ("uniform",) if not stage.refine else ("uniform", "surface")
+    if config.recipe == "autodecoder":
+        balanced, sets = True, ("surface", "uniform")
+    return StreamConfig("points", stage.size, stage.batch, seed, split, sets, balanced)
+
+
+def build_recipe(
+    config: TrainConfig, ranks: Ranks, execution: Execution, shape_count: int
+) -> Recipe:
+    """Build the recipe that a config names, for a number of training shapes."""
+    if config.recipe == "autodecoder":
+        return Autodecoder(config, ranks, execution, shape_count)
+    return Adversarial(config, ranks, execution)

@@ -1,0 +1,40 @@
+"""Settings of how a run is done; what is learned depends on them by rounding and length only."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from shapegan.model.recipes.execution import Execution
+from shapegan.model.schedule import Budget
+
+
+@dataclass(frozen=True)
+class TrainSettings:
+    """Place, length, device and schedule of outputs of a run."""
+
+    data: Path
+    """Folder of the dataset."""
+    run: Path
+    """Folder of the run."""
+    device: str = "auto"
+    """`cpu`, `cuda`, `cuda:1` and so on, or `auto`."""
+    precision: str = "fp32"
+    """`fp32`, `tf32` or `bf16`."""
+    compiled: bool = False
+    """Use torch.compile."""
+    chunk: int = Execution.chunk
+    """Points of all shapes whose activations the generator holds at once."""
+    workers: int = 0
+    """Processes that read ahead; 0: the training process reads."""
+    pin: str = "auto"
+    """`auto`, `none`, `ram` or `device`: memory that keeps all training shapes."""
+    budget: Budget = field(default_factory=Budget)
+    clock: Callable[[], float] = time.perf_counter
+    """Clock of the budget, in seconds; `time.process_time` makes it CPU seconds."""
+    save_seconds: float = 300.0
+    """Time between checkpoints."""
+    preview_seconds: float = 180.0
+    """Time between previews."""
+    preview_shapes: int = 16
+    """Shapes in a preview; 0: no previews."""
