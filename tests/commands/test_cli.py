@@ -262,7 +262,7 @@ def test_scanning_without_opengl_is_one_line_before_any_work(
         (["--method", "scan", "--cluster", "slurm"], 0),
     ],
 )
-def test_only_who_scans_here_needs_opengl_here(
+def test_only_scans_on_this_machine_need_opengl(
     meshes: Path,
     asked: dict[str, Any],
     monkeypatch: pytest.MonkeyPatch,
@@ -352,7 +352,7 @@ def inspect(*arguments: object) -> Result:
     return CliRunner().invoke(main, ["inspect", *map(str, arguments)])
 
 
-def test_inspect_says_what_a_dataset_holds(balls: Path) -> None:
+def test_inspect_prints_a_summary(balls: Path) -> None:
     result = inspect(balls)
     assert result.exit_code == 0, result.output
     for words in ("6 shapes of 9 meshes", "03001627 (chair)", "Rejected", "Surface recall"):
@@ -449,7 +449,7 @@ def test_inspect_verifies_the_shards(balls: Path, tmp_path: Path) -> None:
         (["--worst", "3", "--azimuth", "3"], "--worst, --azimuth: only together with --picture"),
     ],
 )
-def test_what_inspect_cannot_do_is_one_line(
+def test_bad_arguments_of_inspect_are_one_line(
     balls: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, flags: list[str], words: str
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -457,7 +457,7 @@ def test_what_inspect_cannot_do_is_one_line(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_what_is_no_dataset_is_one_line(balls: Path, tmp_path: Path) -> None:
+def test_a_folder_without_a_dataset_is_one_line(balls: Path, tmp_path: Path) -> None:
     check_one_line(inspect(tmp_path / "no"), "does not exist")
     check_one_line(inspect(__file__), "is a file")
     check_one_line(inspect(tmp_path), "is not a dataset: cannot read dataset.json")
