@@ -6,6 +6,7 @@ own.
 """
 
 import math
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -41,13 +42,18 @@ class TriangleQueries:
         self._find_faces: Any
         if device == "cpu":
             self._find_faces, self._points_per_thread = kernels.find_faces_batched, _BATCH
-            self._target = build_bvh(corners[faces], device)
+            self._target = self.bvh
         else:
             self._find_faces, self._points_per_thread = kernels.find_faces, 1
             # Warp builds no mesh without faces.
             if len(faces):
                 self._mesh = wp.Mesh(self.vertices, self.faces.flatten())
                 self._target = wp.uint64(self._mesh.id)
+
+    @cached_property
+    def bvh(self) -> Any:
+        """A `Bvh` over the triangles, which CUDA needs for weighted queries alone."""
+        return build_bvh(self.vertices.numpy()[self.faces.numpy()], self.device)
 
     def nearest(self, points: Any, max_distance: Any | None = None) -> Any:
         """The nearest triangle of each point, and the nearest point on it.
