@@ -130,7 +130,6 @@ OPEN = [
 @pytest.mark.parametrize("flood", [False, True])
 def test_grids_of_open_bodies_are_distance_fields(mesh, flood, monkeypatch):
     if flood:
-        monkeypatch.setattr("shapegan.pipeline.sdf.quality.MAX_LEAK", -1.0)
         monkeypatch.setattr(mesh_field, "measure", _rejected_once(mesh_field.measure))
     made = make_field(TriangleMesh(*mesh), T)
     assert (made.method == "flood") == flood
