@@ -104,7 +104,7 @@ def _by_winding(shell: Shell, frame: Frame, sheet_thickness: float) -> MeshField
     """Signed distances to the shell, with caps and thickened parts where the shell needs them."""
     # 1. Query the grid; caps and thickness below reuse the results.
     queries = ShellQueries.of(shell)
-    queried = queries.query(grid_points(QUALITY_RESOLUTION))
+    queried = uncapped = queries.query(grid_points(QUALITY_RESOLUTION))
     field = SignedDistance(queries, sheet_thickness)
     grid = _grid(field, queried)
 
@@ -126,7 +126,7 @@ def _by_winding(shell: Shell, frame: Frame, sheet_thickness: float) -> MeshField
     if len(squares.faces):
         queries = queries.with_caps(caps.joined(squares))
         field = SignedDistance(queries, sheet_thickness, field.thin_parts)
-        grid = limit_jumps(_grid(field, queries.add_caps(queried)))
+        grid = limit_jumps(_grid(field, queries.add_caps(uncapped)))
         quality = replace(quality, lipschitz=lipschitz_excess(grid))
     return MeshField(frame, field, field, _method(field), quality, grid)
 
