@@ -13,7 +13,7 @@ help:  ## list the targets
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --upgrade -c constraints.txt pip
-	$(BIN)/pip install --quiet -c constraints.txt -e '.[dev,docs,cluster]'
+	$(BIN)/pip install --quiet -c constraints.txt -e '.[all,dev,docs]'
 	mkdir -p .types && ln -sfn .. .types/shapegan
 	touch $@
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 from shapegan.commands.errors import plain_errors
+from shapegan.pipeline.extras import naming_extras
 
 if TYPE_CHECKING:
     from shapegan.model.training.status import RunStatus
@@ -41,7 +42,8 @@ def status(path: Path, as_json: bool) -> None:
         if (path / MANIFEST_NAME).exists():
             found = dataset_status(path)
         elif (path / "config.json").exists():
-            from shapegan.model.training.status import run_status
+            with naming_extras("status of a run"):
+                from shapegan.model.training.status import run_status
 
             found = run_status(path)
         else:

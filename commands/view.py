@@ -8,6 +8,7 @@ import click
 
 from shapegan.commands.errors import UserError, interruptible, plain_errors
 from shapegan.commands.options import device_option
+from shapegan.pipeline.extras import naming_extras
 
 if TYPE_CHECKING:
     from shapegan.model.viewer.dataset_page import DatasetPage
@@ -82,6 +83,7 @@ def _view_dataset(path: Path, host: str, port: int, mesh_root: Path | None) -> N
     _serve(page, DatasetPage(page, browser))
 
 
+@naming_extras("view of a generator", "train,view")
 def _view_generator(path: Path, host: str, port: int, device: str, data: Path | None) -> None:
     from shapegan.model.distributed import pick_device
     from shapegan.model.generation.source import open_source

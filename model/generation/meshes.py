@@ -45,7 +45,7 @@ class MeshSettings:
     level: float = 0.0
     """Value of the field at the surface, frame units."""
     format: str = "obj"
-    """One of `shapegan.model.generation.formats.MESH_FORMATS`."""
+    """One of `shapegan.model.shapes.mesh_formats.MESH_FORMATS`."""
     largest_only: bool = False
     """Keep only the connected component with the largest area."""
     panel: int = 256
@@ -165,7 +165,7 @@ def encode_mesh(surface: Surface, mesh_format: str) -> bytes:
 
     Args:
         surface: Not empty.
-        mesh_format: One of `shapegan.model.generation.formats.MESH_FORMATS`.
+        mesh_format: One of `shapegan.model.shapes.mesh_formats.MESH_FORMATS`.
     """
     exported = as_trimesh(surface).export(file_type=mesh_format)
     return exported.encode() if isinstance(exported, str) else bytes(exported)
