@@ -181,16 +181,20 @@ def preprocess(root: Path, out: Path, dry_run: bool, **options: Any) -> None:
 
 
 def _check_machine(method: str, options: dict[str, Any]) -> None:
-    """Refuse to scan without OpenGL, or to use a GPU that does not exist.
+    """Refuse what this machine lacks: OpenGL to scan, a GPU, or the package that starts jobs.
 
     On a cluster, the workers check their own machines.
 
     Raises:
-        PlainError: this machine lacks OpenGL or the device.
+        PlainError: this machine lacks OpenGL, the device or a package.
     """
+    from shapegan.pipeline.extras import naming_extras, require
     from shapegan.pipeline.sdf.scan import check_opengl
     from shapegan.pipeline.warp_runtime import check_device
 
+    if options["cluster"] == "slurm":
+        with naming_extras("--cluster slurm"):
+            require("dask_jobqueue")
     if options["scheduler"] or options["cluster"]:
         return
     check_device(options["device"])

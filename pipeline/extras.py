@@ -1,7 +1,7 @@
 """Optional packages, and the extras of shapegan that install them.
 
-`pip install .` installs what the data side needs. The base of the package never imports a package
-listed here, except inside functions that need it.
+Without an extra, pip installs what the data side needs. The pipeline and the commands import the
+packages listed here only inside the functions that need them.
 """
 
 from collections.abc import Iterator
@@ -59,10 +59,11 @@ def naming_extras(what: str, extras: str = "") -> Iterator[None]:
     except MissingPackageError:
         raise
     except ModuleNotFoundError as error:
-        if error.name not in OPTIONAL:
+        name = (error.name or "").partition(".")[0]
+        if name not in OPTIONAL or find_spec(name) is not None:
             raise
-        message = f"{what} needs {OPTIONAL[error.name][0]}: {_install(error.name, extras)}"
-        raise MissingPackageError(message, name=error.name) from error
+        message = f"{what} needs {OPTIONAL[name][0]}: {_install(name, extras)}"
+        raise MissingPackageError(message, name=name) from error
 
 
 def _install(name: str, extras: str = "") -> str:
