@@ -4,42 +4,55 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test test-slow check format docker-lint docker-check cluster-check clean
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-slow coverage check format docs docs-serve docker-lint docker-check cluster-check clean
+
+help:  ## list the targets
+	@awk 'BEGIN {FS = ":.*##[ ]*"} /^[a-z-]+:.*##/ {printf "make %-14s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --upgrade -c constraints.txt pip
-	$(BIN)/pip install --quiet -c constraints.txt -e '.[dev,cluster]'
+	$(BIN)/pip install --quiet -c constraints.txt -e '.[dev,docs,cluster]'
 	mkdir -p .types && ln -sfn .. .types/shapegan
 	touch $@
 
 demo: $(STAMP)  ## preprocess a few sample chairs, train a toy generator, draw both
 	$(BIN)/shapegan samples chairs --count 24 --out demo/meshes
 	$(BIN)/shapegan preprocess demo/meshes --out demo/dataset --points 16384
-	$(BIN)/shapegan inspect demo/dataset --sheet demo/sheet.png
+	$(BIN)/shapegan inspect demo/dataset --picture demo/sheet.png
 	$(BIN)/shapegan train --data demo/dataset --run demo/run --preset demo --time 3m
 	cp "$$(ls demo/run/samples/*.png | tail -n 1)" demo/generated.png
 	@echo
 	@echo "Look at demo/sheet.png: mesh, 32^3, 64^3 and a slice of the field, a row a chair;"
 	@echo "and at demo/generated.png: chairs that a generator made up after three minutes."
 
-check: $(STAMP)  ## format, lint, types, import contracts
+check: $(STAMP) docs  ## check format, lint, types, import contracts and the site's links
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-test: check  ## everything but the slow tests
+test: check  ## run the checks and all tests but the slow ones
 	$(BIN)/pytest -m "not slow"
 
-test-slow: $(STAMP)  ## the slow tests alone
+test-slow: $(STAMP)  ## run the slow tests alone
 	$(BIN)/pytest -m "slow and not cluster"
 
-format: $(STAMP)
+coverage: $(STAMP)  ## measure which lines the tests run; HTML report in build/coverage
+	$(BIN)/pytest -m "not slow" --cov --cov-report=term --cov-report=html $(TESTS)
+
+format: $(STAMP)  ## format the code and apply the linter's fixes
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-docker-lint:  ## hadolint, and the schemas of compose, Kubernetes and Dask's operator
+docs: $(STAMP)  ## build the site in build/site; a broken link is an error
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
+docs-serve: $(STAMP)  ## serve the site on this machine, and build it again after each edit
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs serve
+
+docker-lint:  ## check the Dockerfile, compose files and manifests against their schemas
 	$(PYTHON) -m venv build/docker-lint
 	build/docker-lint/bin/pip install --quiet --no-deps -r docker/lint-requirements.txt
 	build/docker-lint/bin/python docker/lint.py
@@ -47,8 +60,8 @@ docker-lint:  ## hadolint, and the schemas of compose, Kubernetes and Dask's ope
 docker-check:  ## build the image and work in it: root, buildah and debootstrap, no engine
 	$(PYTHON) docker/check.py
 
-cluster-check: $(STAMP)  ## a SLURM of one node, and three hosts whose network breaks: root
+cluster-check: $(STAMP)  ## run the tests with a SLURM of one node, and three hosts whose network breaks: root
 	$(BIN)/pytest -m cluster
 
-clean:
+clean:  ## remove all that make has made
 	rm -rf $(VENV) .types demo build dist *.egg-info

@@ -1,9 +1,9 @@
 """shapegan: meshes to signed distance shards, shards to GANs over implicit shapes.
 
-The map of the package; each module's own docstring says the rest.
+Map of the package; each module's docstring has the details.
 
 - `shapegan.cli`: the command `shapegan`, also as `python -m shapegan`.
-- `shapegan.commands`: its commands; flags become dataclasses and one call each.
+- `shapegan.commands`: its commands; flags become dataclasses and one call.
 - `shapegan.pipeline`: meshes -> HDF5 shards of signed distances (numpy and Warp, never torch).
 - `shapegan.model`: shards -> generators -> shapes (torch).
 

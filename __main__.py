@@ -1,4 +1,4 @@
-"""`python -m shapegan` is `shapegan`, where the command is not on the path."""
+"""`python -m shapegan`: the command `shapegan`, for when it is not on the path."""
 
 from shapegan.cli import main
 

@@ -1,9 +1,10 @@
-"""The command `shapegan`; what it does is in `commands`, a module for each."""
+"""The command `shapegan`; each of its commands is a module in `shapegan.commands`."""
 
 import click
 
 from shapegan import __version__
 from shapegan.commands.evaluate import evaluate
+from shapegan.commands.figure import figure
 from shapegan.commands.generate import generate
 from shapegan.commands.inspect import inspect
 from shapegan.commands.interpolate import interpolate
@@ -18,7 +19,7 @@ from shapegan.commands.view import view
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="shapegan")
 def main() -> None:
-    """Meshes to signed distance shards, shards to generators of 3D shapes."""
+    """Turn meshes into signed distances, and train generators of 3D shapes on them."""
 
 
 for _command in (
@@ -27,6 +28,7 @@ for _command in (
     status,
     generate,
     interpolate,
+    figure,
     evaluate,
     reconstruct,
     inspect,

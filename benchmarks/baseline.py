@@ -1,8 +1,8 @@
 """How do the published generators compare with real furniture and aircraft?
 
-Lays Debian's sofas, chairs and aircraft as ShapeNet's shapes lie, preprocesses them, and evaluates
-the authors' generators of each kind against them. Prints a Markdown table for each kind, and leaves
-all figures and sheets of the nearest real shapes in the working folder.
+Rotates Debian's sofas, chairs and aircraft to ShapeNet's axes, preprocesses them, and evaluates the
+authors' generators of each kind against them. Prints a Markdown table for each kind, and writes all
+scores and pictures of the nearest real shapes to the working folder.
 """
 
 import dataclasses
@@ -14,8 +14,8 @@ import numpy as np
 from real_shapes import write_kind
 from rich.console import Console
 
-from shapegan.model.generation.evaluation import EvaluationSettings, draw_nearest, evaluate
-from shapegan.model.generation.report import as_json, cells, table
+from shapegan.model.generation.evaluation import EvaluationSettings, evaluate
+from shapegan.model.generation.report import as_json, cells, draw_nearest, table
 from shapegan.model.generation.source import open_source
 from shapegan.model.shapes.image_grid import write_png
 from shapegan.pipeline.config import PreprocessConfig
@@ -35,11 +35,11 @@ SPLITS = ("train=0.5,test=0.5",)
 @click.option("--weights", type=click.Path(path_type=Path), default=DEFAULT_WEIGHTS)
 @click.option("--kinds", default="chairs,sofas,airplanes", show_default=True)
 @click.option(
-    "--levels", default="-0.02,0,0.02,0.04,0.06", show_default=True, help="Compared beside 0.04."
+    "--levels", default="-0.02,0,0.02,0.04,0.06", show_default=True, help="Levels besides 0.04."
 )
-@click.option("--resolution", default=64, show_default=True, help="Of generated surfaces.")
+@click.option("--resolution", default=64, show_default=True, help="Grid of generated surfaces.")
 @click.option("--emd-points", default=256, show_default=True)
-@click.option("--limit", default=64, show_default=True, help="Meshes of a kind, spread evenly.")
+@click.option("--limit", default=64, show_default=True, help="Meshes of each kind, evenly spaced.")
 @click.option("--workers", default=0, show_default=True)
 def main(
     work: Path,
@@ -51,47 +51,47 @@ def main(
     limit: int,
     workers: int,
 ) -> None:
-    """Prepares, evaluates, prints."""
+    """Prepare the datasets, evaluate the generators, and print the tables."""
     settings = EvaluationSettings(
         resolution=resolution,
         levels=tuple(float(level) for level in levels.split(",")),
-        earth_points=emd_points,
+        emd_points=emd_points,
     )
     for kind in kinds.split(","):
         dataset = prepared(kind, work, limit, workers)
         lines: list[list[str]] = []
         for path in sorted(weights.glob(f"*{kind}*")):
             rows = evaluated(path, dataset, settings, work)
-            # Training shapes are the same for each generator.
+            # The last row, of training shapes, is the same for each generator.
             lines = [*lines[:-1], *rows]
         real, accepted, meshes = len(dataset.splits["test"]), len(dataset), len(dataset.reports)
         click.echo(table(lines))
         click.echo(
             f"\n{kind.capitalize()}: {real} real shapes to compare with; {accepted} of {meshes}"
-            " meshes came through.\n"
+            " meshes were accepted.\n"
         )
 
 
 def evaluated(
     path: Path, dataset: Dataset, settings: EvaluationSettings, work: Path
 ) -> list[list[str]]:
-    """Rows of a generator and of training shapes; what was found with these settings stays."""
-    asked, kept = str(dataclasses.asdict(settings)), work / f"{path.stem}-rows.json"
-    if kept.exists():
-        known = json.loads(kept.read_text())
-        if known["settings"] == asked:
+    """Rows of a generator and of training shapes, from an earlier run if the settings agree."""
+    wanted, cache = str(dataclasses.asdict(settings)), work / f"{path.stem}-rows.json"
+    if cache.exists():
+        known = json.loads(cache.read_text())
+        if known["settings"] == wanted:
             rows: list[list[str]] = known["rows"]
             return rows
     found = evaluate(open_source(path), dataset, settings)
     write_text(work / f"{path.stem}.json", as_json(found))
     write_png(work / f"{path.stem}-nearest.png", draw_nearest(found, dataset))
     rows = [cells(row) for row in found.rows]
-    write_text(kept, json.dumps({"settings": asked, "rows": rows}) + "\n")
+    write_text(cache, json.dumps({"settings": wanted, "rows": rows}) + "\n")
     return rows
 
 
 def prepared(kind: str, work: Path, limit: int, workers: int) -> Dataset:
-    """The dataset of a kind of shapes; what is there already stays."""
+    """Dataset of a kind of shapes; parts that exist already are kept."""
     meshes, out = work / "meshes" / kind, work / kind
     if not meshes.exists():
         meshes.mkdir(parents=True)

@@ -1,4 +1,4 @@
-"""What is in an archive of Sweet Home 3D's furniture: what pieces are called, how they stand."""
+"""Catalogues of Sweet Home 3D's furniture archives: names and orientations of the pieces."""
 
 import re
 import zipfile
@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 FURNITURE = Path("/usr/share/sweethome3d/furniture")
-"""Where Debian's sweethome3d-furniture puts the archives."""
+"""Folder of the archives in Debian's package sweethome3d-furniture."""
 CATALOGUE = "PluginFurnitureCatalog.properties"
 
 
@@ -20,22 +20,23 @@ class Piece:
     name: str
     """In English, such as `Bar stool`."""
     path: str
-    """Of its mesh, in the archive."""
+    """Path of its mesh in the archive."""
     rotation: NDArray[np.float64]
-    """(3, 3): to how it stands in a room, on y and with its front to +z."""
+    """(3, 3), to its orientation in a room: y is up, the front faces +z."""
 
 
 def pieces(archive: Path, name: str) -> list[Piece]:
-    """The pieces of an .sh3f archive that have a regular expression in their name, by path."""
+    """Pieces of an .sh3f archive whose name matches a regular expression, sorted by path."""
     with zipfile.ZipFile(archive) as file:
         text = file.read(CATALOGUE).decode("latin-1")
     entries = dict(re.findall(r"^(\w+#\d+)\s*=\s*(.*?)\s*$", text, re.MULTILINE))
     found = []
     for key, path in entries.items():
         kind, number = key.split("#")
-        called = entries.get(f"name#{number}", "")
-        if kind != "model" or not re.search(name, called, re.IGNORECASE):
+        title = entries.get(f"name#{number}", "")
+        if kind != "model" or not re.search(name, title, re.IGNORECASE):
             continue
-        turn = entries.get(f"modelRotation#{number}", "1 0 0 0 1 0 0 0 1")
-        found.append(Piece(called, path.lstrip("/"), np.array(turn.split(), float).reshape(3, 3)))
+        rotation = entries.get(f"modelRotation#{number}", "1 0 0 0 1 0 0 0 1")
+        matrix = np.array(rotation.split(), float).reshape(3, 3)
+        found.append(Piece(title, path.lstrip("/"), matrix))
     return sorted(found, key=lambda piece: piece.path)

@@ -1,6 +1,6 @@
-"""How long do chamfer distances of many clouds take, and what do few points do to the EMD?
+"""How long do chamfer distances of many clouds take, and how do fewer points change the EMD?
 
-Prints Markdown tables. Clouds are those of boxes, tori and cylinders of all proportions.
+Prints Markdown tables. The clouds are boxes, tori and cylinders of random proportions.
 """
 
 import time
@@ -20,18 +20,18 @@ from shapegan.model.metrics.point_clouds import (
 
 
 @click.command(help=__doc__)
-@click.option("--clouds", default=1000, show_default=True, help="In each of two sets.")
-@click.option("--threads", default=2, show_default=True, help="For the chamfer distances.")
-@click.option("--pairs", default=6, show_default=True, help="Clouds for the EMD's table.")
+@click.option("--clouds", default=1000, show_default=True, help="Clouds in each of two sets.")
+@click.option("--threads", default=2, show_default=True, help="Threads of the chamfer distances.")
+@click.option("--pairs", default=6, show_default=True, help="Clouds in each set for the EMD table.")
 @click.option("--emd-points", default="128,256,512,1024", show_default=True)
 def main(clouds: int, threads: int, pairs: int, emd_points: str) -> None:
-    """Measures and prints."""
-    first, second = made(clouds, 0), made(clouds, 1)
+    """Measure and print."""
+    first, second = make_clouds(clouds, 0), make_clouds(clouds, 1)
     chamfer_matrix(first[:1], second[:1])  # compiles the kernels
     wall, cpu = time.perf_counter(), time.process_time()
     chamfer_matrix(first, second, workers=threads)
     wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
-    heads = ("clouds", "points", "CPU s", "wall s", "CPU ms a pair")
+    heads = ("clouds", "points", "CPU s", "wall s", "CPU ms per pair")
     size = f"{clouds:,} x {clouds:,}"
     click.echo(markdown(heads, [(size, "2,048", cpu, wall, 1000 * cpu / clouds**2)]))
     rows, exact = [], None
@@ -40,15 +40,19 @@ def main(clouds: int, threads: int, pairs: int, emd_points: str) -> None:
         found = earth_movers_matrix(first[:pairs], second[:pairs], points)
         cpu = time.process_time() - cpu
         exact = found if exact is None else exact
-        alike = (found.argmin(axis=1) == exact.argmin(axis=1)).mean()
-        rows.append((points, 1000 * cpu / pairs**2, found.mean() / exact.mean(), 100.0 * alike))
+        agreeing = (found.argmin(axis=1) == exact.argmin(axis=1)).mean()
+        rows.append((points, 1000 * cpu / pairs**2, found.mean() / exact.mean(), 100.0 * agreeing))
     click.echo(
-        "\n" + markdown(("points", "CPU ms a pair", "mean, of the most's", "same nearest %"), rows)
+        "\n"
+        + markdown(
+            ("points", "CPU ms per pair", "mean, relative to the most points", "same nearest %"),
+            rows,
+        )
     )
 
 
-def made(count: int, seed: int) -> Cloud:
-    """Clouds (count, 2048, 3) of solids."""
+def make_clouds(count: int, seed: int) -> Cloud:
+    """Clouds (count, 2048, 3) of random solids."""
     rng = np.random.default_rng(seed)
     solids = [
         trimesh.creation.box(),

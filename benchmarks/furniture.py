@@ -1,6 +1,6 @@
-"""Takes the models with some name out of Sweet Home 3D's archives: a folder of real meshes.
+"""Extracts models by name from Sweet Home 3D's archives to a folder of real meshes.
 
-Each archive's catalogue says what its models are called.
+The names are those in the catalogue of each archive.
 """
 
 import zipfile
@@ -11,18 +11,18 @@ from catalogue import FURNITURE, pieces
 
 
 def unpack_named(archive: Path, pattern: str, folder: Path) -> int:
-    """Writes an archive's meshes with that name to the folder; says how many."""
+    """Write the meshes of an archive whose name matches to a folder; return their number."""
     found = pieces(archive, pattern)
     with zipfile.ZipFile(archive) as file:
         for piece in found:
-            # Names like `chair.obj` are in several archives.
+            # Several archives have names such as `chair.obj`.
             (folder / f"{archive.stem}-{Path(piece.path).name}").write_bytes(file.read(piece.path))
     return len(found)
 
 
 @click.command(help=__doc__)
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), required=True)
-@click.option("--name", default="chair", show_default=True, help="Regular expression.")
+@click.option("--name", default="chair", show_default=True, help="Regular expression for names.")
 @click.option(
     "--furniture",
     type=click.Path(exists=True, path_type=Path),
@@ -31,7 +31,7 @@ def unpack_named(archive: Path, pattern: str, folder: Path) -> int:
     help="Folder of .sh3f archives.",
 )
 def main(out: Path, name: str, furniture: Path) -> None:
-    """Unpacks, counts."""
+    """Unpack the meshes and print their number."""
     out.mkdir(parents=True, exist_ok=True)
     count = sum(unpack_named(path, name, out) for path in sorted(furniture.glob("*.sh3f")))
     click.echo(f"{count} meshes in {out}")

@@ -1,7 +1,7 @@
-"""Real meshes for the baseline: Debian's furniture and aircraft, laid as ShapeNet's shapes are.
+"""Real meshes for the baseline: Debian's furniture and aircraft in ShapeNet's axes.
 
-Sweet Home 3D's models stand on y and face +z once they are turned as their catalogue says,
-FlightGear's stand on y and fly to -x; ShapeNet's stand on y and face -z, so all are turned.
+In all of them y is up. Sweet Home 3D's models face +z after the rotation in their catalogue,
+FlightGear's face -x, ShapeNet's face -z.
 """
 
 import itertools
@@ -23,25 +23,25 @@ NAMES = {
     "chairs": r"(?<!wheel)chair(?! ottoman)|stool|seat$",
     "sofas": r"^(?!opened).*(sofa|couch)",
 }
-"""Which pieces of furniture are meant, by their names in the catalogues."""
+"""Regular expressions for names in the catalogues."""
 NO_AIRCRAFT = re.compile(
     r"light|cone|bomb|tank|probe|refuel|wheel|ferry|balloon|alloon|SSME|OMS|exhaust|BNI|CCX|stand"
     r"|bluebird|vulcan",
     re.IGNORECASE,
 )
-"""Parts, ships, trains, balloons and a car among the aircraft, and one with a ball beside it."""
-SMALLEST = 5_000
-"""Bytes; files below hold parts such as lamps."""
+"""Files that hold parts, ships, trains, balloons, a car, or an aircraft with a ball beside it."""
+MIN_BYTES = 5_000
+"""Smaller files hold parts, such as lamps."""
 
-TURNED = {
+TO_SHAPENET = {
     "furniture": np.diag([-1.0, 1.0, -1.0]),
     "aircraft": np.array([[0, 0, -1], [0, 1, 0], [1, 0, 0.0]]),
 }
-"""To ShapeNet's axes, each a rotation about y."""
+"""Rotations to ShapeNet's axes, each about y."""
 
 
 def write_kind(kind: str, folder: Path) -> None:
-    """Writes chairs, sofas or airplanes."""
+    """Write all chairs, sofas or airplanes to a folder."""
     if kind == "airplanes":
         write_aircraft(folder)
     else:
@@ -49,43 +49,47 @@ def write_kind(kind: str, folder: Path) -> None:
 
 
 def write_furniture(kind: str, folder: Path) -> None:
-    """Writes each chair or sofa of the archives as an .obj file of its own."""
+    """Write each chair or sofa of the archives as an .obj file."""
     for archive in sorted(FURNITURE.glob("*.sh3f")):
         found = pieces(archive, NAMES[kind])
         with zipfile.ZipFile(archive) as file:
             for piece in found:
                 raw = folder / f"{archive.stem}-{Path(piece.path).name}"
                 raw.write_bytes(file.read(piece.path))
-                mesh, turn = load(raw), TURNED["furniture"] @ piece.rotation
-                write_obj(raw, mesh.vertices @ turn.T, mesh.faces)
+                mesh, rotation = load(raw), TO_SHAPENET["furniture"] @ piece.rotation
+                write_obj(raw, mesh.vertices @ rotation.T, mesh.faces)
 
 
 def write_aircraft(folder: Path) -> None:
-    """Writes each aircraft as an .obj file; of liveries of one model, and of equal ones, one."""
+    """Write each aircraft as an .obj file; of equal ones, such as liveries of a model, only one."""
     seen: set[tuple[int, int, float]] = set()
     for path in sorted(AIRCRAFT.rglob("*.ac")):
-        if path.stat().st_size < SMALLEST or NO_AIRCRAFT.search(str(path.relative_to(AIRCRAFT))):
+        if path.stat().st_size < MIN_BYTES or NO_AIRCRAFT.search(str(path.relative_to(AIRCRAFT))):
             continue
         mesh = read_ac3d(path)
         if len(mesh.faces) == 0:
             continue
-        print_of = len(mesh.vertices), len(mesh.faces), round(float(np.abs(mesh.vertices).sum()), 1)
-        if print_of in seen:
+        fingerprint = (
+            len(mesh.vertices),
+            len(mesh.faces),
+            round(float(np.abs(mesh.vertices).sum()), 1),
+        )
+        if fingerprint in seen:
             continue
-        seen.add(print_of)
+        seen.add(fingerprint)
         name = f"{path.relative_to(AIRCRAFT).parts[0]}-{path.stem}.obj"
-        write_obj(folder / name, mesh.vertices @ TURNED["aircraft"].T, mesh.faces)
+        write_obj(folder / name, mesh.vertices @ TO_SHAPENET["aircraft"].T, mesh.faces)
 
 
 def write_obj(path: Path, vertices: NDArray[np.floating], faces: NDArray[np.integer]) -> None:
-    """A Wavefront file of triangles."""
+    """Write triangles to a Wavefront file."""
     lines = [f"v {x:.6g} {y:.6g} {z:.6g}" for x, y, z in vertices.tolist()]
     lines += [f"f {a} {b} {c}" for a, b, c in (faces + 1).tolist()]
     path.write_text("\n".join(lines) + "\n", encoding="ascii")
 
 
 def read_ac3d(path: Path) -> TriangleMesh:
-    """The polygons of an AC3D file, cut into triangles, each object moved to its place.
+    """Read the polygons of an AC3D file as triangles, with each object at its place.
 
     Lines (surfaces of type 1 and 2) are left out.
     """
@@ -104,7 +108,7 @@ def _read_object(
     vertices: list[NDArray[np.float64]],
     faces: list[tuple[int, int, int]],
 ) -> None:
-    """Reads up to the end of one object, with those below it."""
+    """Read one object and its children."""
     own, first = np.eye(4), sum(len(some) for some in vertices)
     for line in lines:
         key, _, rest = line.strip().partition(" ")
@@ -121,7 +125,7 @@ def _read_object(
 
 
 def _read_property(lines: Iterator[str], key: str, rest: str, own: NDArray[np.float64]) -> None:
-    """Where the object lies goes to `own`; of what else it has, text is skipped."""
+    """Read a property: rotation and location go to `own`, text is skipped."""
     if key == "rot":
         own[:3, :3] = np.array(rest.split(), float).reshape(3, 3).T
     elif key == "loc":
@@ -133,14 +137,14 @@ def _read_property(lines: Iterator[str], key: str, rest: str, own: NDArray[np.fl
 
 
 def _points(lines: Iterator[str], count: int, place: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Vertices (count, 3), moved to their place."""
+    """Read vertices (count, 3) and transform them by `place` (4, 4)."""
     rows = [[float(word) for word in _filled(lines).split()[:3]] for _ in range(count)]
     points = np.array(rows, float).reshape(-1, 3)
     return np.asarray(points @ place[:3, :3].T + place[:3, 3])
 
 
 def _surface(lines: Iterator[str], kind: int, first: int) -> Iterator[tuple[int, int, int]]:
-    """The triangles of one surface, a fan."""
+    """Read one surface as a fan of triangles."""
     for line in lines:
         key, _, rest = line.strip().partition(" ")
         if key == "refs":
@@ -151,5 +155,5 @@ def _surface(lines: Iterator[str], kind: int, first: int) -> Iterator[tuple[int,
 
 
 def _filled(lines: Iterator[str]) -> str:
-    """The next line that is not blank."""
+    """Next line that is not blank."""
     return next(line for line in lines if line.strip())

@@ -20,7 +20,7 @@ import click
 from markdown_table import markdown
 
 from shapegan.pipeline.config import PreprocessConfig
-from shapegan.pipeline.dataset.manifest import JOBS_NAME
+from shapegan.pipeline.dataset.output import JOBS_NAME
 from shapegan.pipeline.dataset.staging import ShardRecord
 from shapegan.pipeline.inputs.discover import discover
 from shapegan.pipeline.run.plan import RunSettings
@@ -101,13 +101,13 @@ class Driver:
 
 def resume(count: int) -> Driver:
     """Resumes a finished dataset: all lists are read and written, no mesh is done."""
-    from shapegan.pipeline.dataset.manifest import opened_output
+    from shapegan.pipeline.dataset.output import open_output
     from shapegan.pipeline.run.preprocess import preprocess
 
     config, settings = PreprocessConfig(), RunSettings(workers=1, target=NOTHING)
     with tempfile.TemporaryDirectory(prefix="shapegan-scaling-") as folder:
         root, out, jobs = Path(folder), Path(folder) / "dataset", idle_jobs(count)
-        with opened_output(out, root, jobs, config) as manifest:
+        with open_output(out, root, jobs, config) as manifest:
             for index in range(manifest.shard_count):
                 reports = tuple(_report(jobs[number]) for number in manifest.shard_jobs(index))
                 record = ShardRecord(index, None, 0, 0, "", reports)

@@ -42,9 +42,9 @@ class Cost:
 
 def import_ours() -> None:
     """Imports what `ours` needs, as a worker does."""
-    from shapegan.pipeline.run.tasks import prepare
+    from shapegan.pipeline.run.tasks import TARGET, warm_up
 
-    prepare()
+    warm_up(TARGET)
 
 
 def ours(path: Path, out: Path) -> tuple[str, int, NDArray[np.floating]]:

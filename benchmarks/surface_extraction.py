@@ -1,10 +1,10 @@
-"""Time of a mesh from coarse to fine, beside a dense evaluation with repeated latents.
+"""How much faster is a mesh from a sparse grid than from a dense one with repeated latents?
 
 python benchmarks/surface_extraction.py WEIGHTS [--resolutions 128,256] [--chunks 8]
 
-CPU seconds of one thread. The dense evaluation is what the published code does: each point of the
-grid goes through the network with a copy of the latent. So that this ends, a few of its chunks
-are timed, and the time is multiplied; marching cubes are not counted there.
+CPU seconds of one thread. The dense evaluation is that of the published code: each grid point goes
+through the network with a copy of the latent. It would take hours, so a few chunks are timed and
+extrapolated, without marching cubes.
 """
 
 import argparse
@@ -23,15 +23,15 @@ from shapegan.model.networks.generator import Generator
 from shapegan.model.shapes.surface import CHUNK, extract
 
 
-class Counting:
-    """A generator that counts the points it is asked for."""
+class CountingGenerator:
+    """A generator that counts the points it evaluates."""
 
     def __init__(self, generator: Generator) -> None:
-        self._generator, self.config, self.asked = generator, generator.config, 0
+        self._generator, self.config, self.evaluated = generator, generator.config, 0
 
     def __call__(self, points: Tensor, latents: Tensor) -> Tensor:
-        """As the generator's."""
-        self.asked += len(points)
+        """See `Generator`."""
+        self.evaluated += len(points)
         distances: Tensor = self._generator(points, latents)
         return distances
 
@@ -58,9 +58,9 @@ def repeated(generator: Generator, points: Tensor, latent: Tensor) -> Tensor:
 
 
 def dense_seconds(generator: Generator, latent: Tensor, chunks: int) -> float:
-    """CPU seconds a point of the dense evaluation."""
+    """CPU seconds per point of the dense evaluation."""
     points = 2 * torch.rand(CHUNK, 3) - 1
-    repeated(generator, points, latent)  # what is done but once is not timed
+    repeated(generator, points, latent)  # leaves one-time costs out
     began = time.process_time()
     for _ in range(chunks):
         repeated(generator, points, latent)
@@ -68,7 +68,7 @@ def dense_seconds(generator: Generator, latent: Tensor, chunks: int) -> float:
 
 
 def main() -> None:
-    """Prints the table."""
+    """Print the table."""
     parser = argparse.ArgumentParser()
     parser.add_argument("weights", type=Path)
     parser.add_argument("--resolutions", default="128,256")
@@ -80,15 +80,15 @@ def main() -> None:
     dense = dense_seconds(source.generator, latent, arguments.chunks)
     rows: list[list[Any]] = []
     for resolution in map(int, arguments.resolutions.split(",")):
-        field = Counting(source.generator)
+        field = CountingGenerator(source.generator)
         began = time.process_time()
         extract(field, latent, resolution, source.level)
         spent, points = time.process_time() - began, resolution**3
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
         cells = [f"{spent:.1f}", f"{dense * points:.0f}", f"{dense * points / spent:.0f}"]
-        cells += [f"{field.asked:,}", f"{points / field.asked:.1f}", f"{peak:.2f}"]
+        cells += [f"{field.evaluated:,}", f"{points / field.evaluated:.1f}", f"{peak:.2f}"]
         rows.append([f"{resolution}^3", *cells])
-    heads = ["grid", "CPU s", "dense CPU s", "times", "points asked", "dense / asked", "peak GiB"]
+    heads = ["grid", "CPU s", "dense CPU s", "times", "points", "dense / points", "peak GiB"]
     print(markdown(heads, rows))
 
 

@@ -13,8 +13,14 @@ import torch
 from markdown_table import markdown
 
 from shapegan.model.config import TrainConfig
-from shapegan.model.generation.evaluation import real_shapes, split_of
-from shapegan.model.metrics.scores import Health, Reference, Scores, clouds_of, health
+from shapegan.model.generation.real_shapes import read_real_shapes, split_indices
+from shapegan.model.metrics.scores import (
+    MeshValidity,
+    Reference,
+    Scores,
+    mesh_validity,
+    sample_clouds,
+)
 from shapegan.model.networks.generator import Generator
 from shapegan.model.presets import Overrides, resolve_config
 from shapegan.model.recipes.step_random import PICTURES, StepRandom, seeded
@@ -52,7 +58,7 @@ class ScoredShapes:
     steps: int
     minutes: float
     level: float
-    health: Health
+    validity: MeshValidity
     scores: Scores
 
 
@@ -139,13 +145,15 @@ def trained_for(
 def held_out(data: Path) -> Reference:
     """The test split's shapes, to compare with."""
     dataset = Dataset(data)
-    return Reference(clouds_of(real_shapes(dataset, split_of(dataset, "test")).surfaces, 1))
+    return Reference(
+        sample_clouds(read_real_shapes(dataset, split_indices(dataset, "test")).surfaces, 1)
+    )
 
 
 def oracle(data: Path, reference: Reference) -> ScoredShapes:
     """Training shapes in the place of generated ones: what a perfect memory would get."""
     dataset = Dataset(data)
-    known = real_shapes(dataset, dataset.splits["train"][:SHAPES]).surfaces
+    known = read_real_shapes(dataset, dataset.splits["train"][:SHAPES]).surfaces
     return row("training shapes", known, reference)
 
 
@@ -181,9 +189,9 @@ def row(
     level: float = 0.0,
 ) -> ScoredShapes:
     """What a set of surfaces is worth, by chamfer distance."""
-    clouds = clouds_of(surfaces, 0)
-    scores = reference.scores(clouds, len(surfaces) - len(clouds), earth=False)
-    return ScoredShapes(name, steps, minutes, level, health(surfaces), scores)
+    clouds = sample_clouds(surfaces, 0)
+    scores = reference.scores(clouds, len(surfaces) - len(clouds), emd=False)
+    return ScoredShapes(name, steps, minutes, level, mesh_validity(surfaces), scores)
 
 
 def table(rows: Sequence[ScoredShapes]) -> str:
@@ -198,11 +206,11 @@ def _cells(judged: ScoredShapes) -> tuple[str, ...]:
         f"{judged.steps:,}",
         f"{judged.minutes:.1f}",
         f"{judged.level:g}",
-        f"{100 * (1 - judged.health.filled):.0f}",
-        f"{100 * judged.health.single:.0f}",
+        f"{100 * (1 - judged.validity.filled):.0f}",
+        f"{100 * judged.validity.single_component:.0f}",
         f"{100 * chamfer.coverage:.1f}",
-        "-" if chamfer.matching is None else f"{1000 * chamfer.matching:.2f}",
-        f"{100 * chamfer.accuracy:.1f}",
+        "-" if chamfer.mmd is None else f"{1000 * chamfer.mmd:.2f}",
+        f"{100 * chamfer.one_nna:.1f}",
     )
 
 

@@ -1,4 +1,4 @@
-"""The commands, a module each: flags become dataclasses and one call.
+"""The commands, one module each: flags become dataclasses and one call.
 
-They import what they need inside, so that `--help` is instant.
+They import the pipeline and the model inside their functions, so that `--help` is instant.
 """

@@ -1,4 +1,4 @@
-"""Errors of the user and signals, as a shell wants them: a line, and an exit code."""
+"""Users' errors and signals: one line, and the exit code that a shell expects."""
 
 import contextlib
 import signal
@@ -11,21 +11,21 @@ from shapegan.pipeline.errors import PlainError
 
 
 class UserError(click.ClickException):
-    """Something that the user can mend: one line, exit code 2."""
+    """An error that the user can fix: one line, exit code 2."""
 
     exit_code = 2
 
 
 class Terminated(KeyboardInterrupt):
-    """SIGTERM, which ends a run as Ctrl-C does."""
+    """SIGTERM, handled like Ctrl-C."""
 
 
 @contextlib.contextmanager
 def interruptible(after: str = "the same command resumes") -> Iterator[None]:
-    """Makes Ctrl-C and SIGTERM a line and the exit code that shells expect of them.
+    """Turn Ctrl-C and SIGTERM into one line, and exit code 128 plus the signal's number.
 
     Args:
-        after: What that line says of the work.
+        after: End of that line: how to go on.
     """
     before = signal.signal(signal.SIGTERM, _terminate)
     try:
@@ -44,7 +44,7 @@ def _terminate(*_: object) -> NoReturn:
 
 @contextlib.contextmanager
 def plain_errors() -> Iterator[None]:
-    """Makes what the user can mend a line and exit code 2."""
+    """Turn a `PlainError` into one line and exit code 2."""
     try:
         yield
     except PlainError as error:

@@ -1,4 +1,4 @@
-"""`shapegan evaluate`: a generator beside real shapes."""
+"""`shapegan evaluate`: scores of a generator against real shapes."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,11 +16,13 @@ _SWEEP = "-0.02,0,0.02,0.04,0.06"
 
 
 def _levels(_context: click.Context, _option: click.Parameter, value: str) -> tuple[float, ...]:
-    """Levels with commas; nothing for none."""
+    """Parse levels separated by commas; an empty string gives none."""
     try:
         levels = tuple(float(word) for word in value.split(",") if word.strip())
     except ValueError as error:
-        raise click.BadParameter(f"got {value!r}, takes numbers with commas: {_SWEEP}") from error
+        raise click.BadParameter(
+            f"got {value!r}, takes numbers separated by commas, such as {_SWEEP}"
+        ) from error
     if not all(-1 <= level <= 1 for level in levels):
         raise click.BadParameter(f"got {value!r}, takes levels from -1 to 1")
     return levels
@@ -32,16 +34,20 @@ def _levels(_context: click.Context, _option: click.Parameter, value: str) -> tu
     "--data",
     required=True,
     type=click.Path(path_type=Path),
-    help="Dataset that `preprocess` made.",
+    help="Dataset made by `preprocess`.",
 )
-@click.option("--split", default="test", show_default=True, help="Real shapes to compare with.")
+@click.option("--split", default="test", show_default=True, help="Split of the real shapes.")
 @click.option(
     "--count",
     type=click.IntRange(2, 100_000),
-    help="Generated shapes.  [default: as many as there are real ones]",
+    help="Generated shapes.  [default: as many as real ones]",
 )
 @click.option(
-    "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of the first shape."
+    "--seed",
+    type=click.IntRange(min=0),
+    default=0,
+    show_default=True,
+    help="Seed of the first shape.",
 )
 @level_option
 @click.option(
@@ -50,7 +56,7 @@ def _levels(_context: click.Context, _option: click.Parameter, value: str) -> tu
     show_default=True,
     callback=_levels,
     metavar="LEVELS",
-    help="Compared by chamfer distance beside --level; an empty string: none.",
+    help='Further levels, compared by chamfer distance only; "" for none.',
 )
 @click.option(
     "--resolution",
@@ -59,12 +65,11 @@ def _levels(_context: click.Context, _option: click.Parameter, value: str) -> tu
 )
 @click.option(
     "--emd-points",
-    "earth_points",
     type=click.IntRange(0, 2048),
     default=256,
     show_default=True,
-    help="Points of each cloud that the earth mover's distance is taken of; 0: leave it out. Time"
-    " grows with the cube.",
+    help="Points of each cloud for the earth mover's distance (EMD); 0 leaves it out. Time grows"
+    " with the cube of this number.",
 )
 @click.option(
     "--out",
@@ -74,19 +79,19 @@ def _levels(_context: click.Context, _option: click.Parameter, value: str) -> tu
 @click.option(
     "--renders",
     type=click.Path(file_okay=False, path_type=Path),
-    help="Folder for 20 shaded views of each generated and each real shape, for the shading FID.",
+    help="Folder for 20 shaded views of each generated and real shape, for the shading-image FID.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
 @device_option
 def evaluate(source: Path, data: Path, **options: Any) -> None:
-    """Compare what the generator SOURCE makes with real shapes.
+    """Compare the shapes of the generator SOURCE with real ones.
 
     SOURCE is the folder of a run, a checkpoint, or a file of the authors' published weights. Prints
-    coverage, minimum matching distance and 1-nearest-neighbour accuracy, each by chamfer and by
-    earth mover's distance, Jensen-Shannon divergence, and how many shapes are whole; beside it
-    training shapes in the place of generated ones.
+    coverage, minimum matching distance (MMD) and 1-nearest-neighbour accuracy (1-NNA), each by
+    chamfer and by earth mover's distance, Jensen-Shannon divergence (JSD), and the share of
+    watertight shapes; for comparison also the scores of training shapes.
     """
-    with interruptible("nothing is half-written"), plain_errors():
+    with interruptible("no incomplete files are left"), plain_errors():
         from rich.console import Console
 
         from shapegan.model.distributed import pick_device
@@ -94,7 +99,7 @@ def evaluate(source: Path, data: Path, **options: Any) -> None:
         from shapegan.model.generation.source import open_source
         from shapegan.pipeline.dataset.reader import Dataset
 
-        names = ("split", "count", "seed", "resolution", "level", "levels", "earth_points")
+        names = ("split", "count", "seed", "resolution", "level", "levels", "emd_points")
         settings = evaluation.EvaluationSettings(**{name: options[name] for name in names})
         opened = open_source(source, pick_device(options["device"]))
         dataset = Dataset(data)
@@ -103,14 +108,14 @@ def evaluate(source: Path, data: Path, **options: Any) -> None:
             if options["out"]:
                 _write(found, dataset, options["out"])
             if options["renders"]:
-                status.update("drawing views")
+                status.update("drawing the views")
                 _write_views(found, options["renders"])
         text = report.as_json(found) if options["as_json"] else report.as_markdown(found)
     click.echo(text, nl=False)
 
 
 def _write(found: "Evaluation", dataset: "Dataset", out: Path) -> None:
-    from shapegan.model.generation import evaluation, report
+    from shapegan.model.generation import report
     from shapegan.model.shapes.image_grid import write_png
     from shapegan.pipeline.files import write_text, writing
 
@@ -119,12 +124,14 @@ def _write(found: "Evaluation", dataset: "Dataset", out: Path) -> None:
     write_text(out / "evaluation.json", report.as_json(found))
     write_text(out / "evaluation.md", report.as_markdown(found))
     if found.nearest:
-        write_png(out / "nearest.png", evaluation.draw_nearest(found, dataset))
+        write_png(out / "nearest.png", report.draw_nearest(found, dataset))
 
 
 def _write_views(found: "Evaluation", folder: Path) -> None:
-    from shapegan.model.generation.evaluation import names_of
-    from shapegan.model.shapes.fid_views import VIEW, write_views
+    from shapegan.model.generation.meshes import seed_name
+    from shapegan.model.shapes.fid_views import VIEW_SIZE, write_views
 
-    write_views(folder / "generated", list(names_of(found)), found.surfaces, VIEW)
-    write_views(folder / "real", found.real_ids, found.reals, VIEW)
+    first = found.settings.seed
+    names = [seed_name(first + number) for number in range(len(found.generated))]
+    write_views(folder / "generated", names, found.generated, VIEW_SIZE)
+    write_views(folder / "real", found.real.ids, found.real.surfaces, VIEW_SIZE)

@@ -1,7 +1,7 @@
 """`shapegan generate`: a generator -> meshes."""
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -12,6 +12,11 @@ from shapegan.commands.options import (
     source_options,
     surface_options,
 )
+from shapegan.model.generation.formats import MESH_FORMATS
+
+if TYPE_CHECKING:
+    from shapegan.model.generation.meshes import MeshSettings, NamedLatent
+    from shapegan.model.generation.source import Source
 
 
 @click.command()
@@ -19,37 +24,45 @@ from shapegan.commands.options import (
 @click.option(
     "--out", required=True, type=click.Path(path_type=Path), help="Folder for the meshes."
 )
-@click.option("--count", type=click.IntRange(1, 100_000), default=16, show_default=True)
+@click.option(
+    "--count",
+    type=click.IntRange(1, 100_000),
+    default=16,
+    show_default=True,
+    help="Number of shapes.",
+)
 @click.option(
     "--seed",
     type=click.IntRange(min=0),
     default=0,
     show_default=True,
-    help="Of the first shape; the next ones follow. A seed is the same shape at any --count.",
+    help="Seed of the first shape; the next ones follow. A seed gives the same shape at any"
+    " --count.",
 )
 @click.option(
     "--latents",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     metavar="FILE.npy",
-    help="Shapes of these latents, (S, Z), instead of drawn ones.",
+    help="Array (S, Z) of latents to use instead of seeds.",
 )
 @click.option(
     "--format",
-    "suffix",
-    type=click.Choice(["obj", "ply", "stl", "glb"]),
+    type=click.Choice(MESH_FORMATS),
     default="obj",
     show_default=True,
+    help="File format of the meshes.",
 )
 @click.option(
     "--largest-component",
-    "largest",
+    "largest_only",
     is_flag=True,
-    help="Keep only the part with the most surface; what is loose, such as a wheel, goes too.",
+    help="Keep only the connected component with the largest area. Loose parts, such as wheels,"
+    " are lost.",
 )
 @click.option(
-    "--direct",
+    "--sphere-tracing",
     is_flag=True,
-    help="Only draw sheet.png, by marching rays through the network: no grid, no meshes.",
+    help="Draw shapes.png only, by sphere tracing through the network, without grid or meshes.",
 )
 @surface_options
 @source_options
@@ -58,50 +71,68 @@ def generate(context: click.Context, /, source: Path, out: Path, **options: Any)
     """Make meshes with the generator SOURCE.
 
     SOURCE is the folder of a run, a checkpoint, or a file of the authors' published weights. Meshes
-    are closed and wound outwards, in the frame that the generator was trained in; sheet.png in the
-    same folder shows the first 64. Empty shapes are told, and have no file.
+    are closed, with outward faces, in the frame in which the generator was trained; shapes.png in
+    the same folder shows the first 64. Empty shapes are reported, and have no file.
     """
     if options["latents"]:
         refuse_typed(context, "has no effect with --latents", "seed", "count", "truncation")
-    if options["direct"]:
-        why = "has no effect with --direct"
-        refuse_typed(context, why, "resolution", "suffix", "largest")
-    with interruptible("files that are there are whole"), plain_errors():
-        from rich.console import Console
-        from rich.progress import track
-
+    if options["sphere_tracing"]:
+        why = "has no effect with --sphere-tracing"
+        refuse_typed(context, why, "resolution", "format", "largest_only")
+    with interruptible("all files written so far are complete"), plain_errors():
         from shapegan.model.distributed import pick_device
         from shapegan.model.generation import meshes
-        from shapegan.model.generation.source import load_latents, open_source
+        from shapegan.model.generation.source import open_source
 
         opened = open_source(source, pick_device(options["device"]))
-        if options["latents"]:
-            asked = meshes.by_row(load_latents(options["latents"], opened))
-        else:
-            seeds = range(options["seed"], options["seed"] + options["count"])
-            asked = meshes.by_seed(opened, seeds, options["truncation"])
+        latents = _latents(opened, options)
         level = opened.level if options["level"] is None else options["level"]
         settings = meshes.MeshSettings(
-            options["resolution"], level, options["suffix"], options["largest"]
+            options["resolution"], level, options["format"], options["largest_only"]
         )
-        if options["direct"]:
-            meshes.write_direct(opened, asked, out, settings)
-            click.echo(f"{meshes.SHEET_NAME} in {out}", err=True)
-            return
-        console = Console(stderr=True)
-        empty = []
-        steps = iter(track(asked, "meshes", console=console, disable=not console.is_terminal))
+        if options["sphere_tracing"]:
+            meshes.write_sphere_traced(opened, latents, out, settings)
+            click.echo(f"{meshes.GRID_NAME} in {out}", err=True)
+        else:
+            click.echo(_write_meshes(opened, latents, out, settings), err=True)
 
-        def done(written: meshes.Written) -> None:
-            next(steps, None)
-            if written.path is None:
-                empty.append(written.name)
 
-        meshes.write_meshes(opened, asked, out, settings, done)
-        if len(empty) == len(asked):
-            raise UserError(
-                f"all {len(asked)} shapes are empty at level {level:g}: train for longer, or try"
-                " another --level"
-            )
-    told = f"; empty at level {level:g}: {', '.join(empty)}" if empty else ""
-    click.echo(f"{len(asked) - len(empty)} meshes and {meshes.SHEET_NAME} in {out}{told}", err=True)
+def _latents(source: "Source", options: dict[str, Any]) -> "list[NamedLatent]":
+    from shapegan.model.generation.meshes import latents_by_row, latents_by_seed
+    from shapegan.model.generation.source import load_latents
+
+    if options["latents"]:
+        return latents_by_row(load_latents(options["latents"], source))
+    seeds = range(options["seed"], options["seed"] + options["count"])
+    return latents_by_seed(source, seeds, options["truncation"])
+
+
+def _write_meshes(
+    source: "Source", latents: "list[NamedLatent]", out: Path, settings: "MeshSettings"
+) -> str:
+    """Write all meshes and return the report.
+
+    Raises:
+        UserError: if every shape is empty.
+    """
+    from rich.console import Console
+    from rich.progress import track
+
+    from shapegan.model.generation.meshes import GRID_NAME, write_meshes
+
+    console = Console(stderr=True)
+    results = track(
+        write_meshes(source, latents, out, settings),
+        "meshes",
+        total=len(latents),
+        console=console,
+        disable=not console.is_terminal,
+    )
+    empty = [written.name for written in results if written.path is None]
+    if len(empty) == len(latents):
+        raise UserError(
+            f"all {len(latents)} shapes are empty at level {settings.level:g}: train for longer, or"
+            " try another --level"
+        )
+    note = f"; empty at level {settings.level:g}: {', '.join(empty)}" if empty else ""
+    return f"{len(latents) - len(empty)} meshes and {GRID_NAME} in {out}{note}"

@@ -1,4 +1,4 @@
-"""`shapegan inspect`: what a dataset holds."""
+"""`shapegan inspect`: a summary and pictures of a dataset."""
 
 import dataclasses
 from pathlib import Path
@@ -11,60 +11,60 @@ from shapegan.commands.errors import plain_errors
 from shapegan.commands.options import MOST_DRAWN, decorate, png
 
 
-def sheet_options(function: Any) -> Any:
-    """Options of the contact sheet."""
+def picture_options(function: Any) -> Any:
+    """Options of the picture."""
     return decorate(
         function,
         [
             click.option(
-                "--sheet",
+                "--picture",
                 type=click.Path(dir_okay=False, path_type=Path),
                 callback=png,
                 metavar="FILE.png",
-                help="Draw shapes, one to a row: the mesh as it came, what the two finest voxel"
-                " grids make of it, and a slice of the signed distances.",
+                help="Draw shapes, one per row: the input mesh, the surfaces of the two finest"
+                " voxel grids, and a slice through the signed distances.",
             ),
             click.option(
-                "--id", "ids", metavar="ID", multiple=True, help="Draw this shape; several times."
+                "--id", "ids", metavar="ID", multiple=True, help="Draw this shape; may be repeated."
             ),
             click.option(
                 "--worst",
                 type=click.IntRange(1, MOST_DRAWN),
-                help="Draw so many with the lowest surface recall.",
+                help="Draw this many shapes, those with the lowest surface recall.",
             ),
             click.option(
                 "--count",
                 type=click.IntRange(1, MOST_DRAWN),
                 default=12,
                 show_default=True,
-                help="Draw so many at random.",
+                help="Draw this many random shapes.",
             ),
             click.option(
                 "--seed",
                 type=click.IntRange(min=0),
                 default=0,
                 show_default=True,
-                help="Of the random choice.",
+                help="Seed of the random choice.",
             ),
             click.option(
                 "--mesh-root",
                 type=click.Path(exists=True, file_okay=False, path_type=Path),
-                help="Where the meshes lie now.  [default: where `preprocess` found them]",
+                help="Folder of the input meshes, if moved.  [default: INPUT of `preprocess`]",
             ),
             click.option(
                 "--azimuth",
                 type=click.FloatRange(-360, 360),
                 default=215.0,
                 show_default=True,
-                help="Degrees that the camera stands round the y axis: 215 sees the front of what"
-                " faces -z, as in ShapeNet, and 35 of what faces +z.",
+                help="Camera angle around the y axis, degrees: 215 shows the front of shapes that"
+                " face -z, as in ShapeNet, and 35 of shapes that face +z.",
             ),
             click.option(
                 "--panel",
                 type=click.IntRange(128, 512),
                 default=208,
                 show_default=True,
-                help="Height and width of each picture, pixels.",
+                help="Height and width of each panel, pixels.",
             ),
         ],
     )
@@ -74,59 +74,65 @@ def sheet_options(function: Any) -> Any:
 @click.argument(
     "path", metavar="DIR", type=click.Path(exists=True, file_okay=False, path_type=Path)
 )
-@click.option("--verify", is_flag=True, help="Compare every shard with its SHA-256.")
-@sheet_options
+@click.option(
+    "--verify", is_flag=True, help="Compare every shard with its SHA-256 in the manifest."
+)
+@picture_options
 @click.pass_context
 def inspect(context: click.Context, /, path: Path, verify: bool, **options: Any) -> None:
-    """Say what the dataset DIR holds, and draw some of it.
+    """Summarise the dataset DIR, and draw some of its shapes.
 
-    Prints counts by category and status, sizes, why meshes were turned away, and how good the
-    shapes are. With --sheet it also draws shapes: 12 at random, or those that --id, --worst or
-    --count name.
+    Prints counts by category and status, sizes, why meshes were rejected, and the quality of the
+    shapes. With --picture it also draws shapes: 12 at random, or those chosen by --id, --worst or
+    --count.
     """
-    _check_sheet_options(context)
+    _check_picture_options(context)
     with plain_errors():
         from rich.console import Console
 
-        from shapegan.pipeline.dataset.inspection import show, summarise
+        from shapegan.pipeline.dataset.inspection import print_inspection, summarise
         from shapegan.pipeline.dataset.reader import Dataset
 
-        show(summarise(path), Console())
+        print_inspection(summarise(path), Console())
         if verify:
             Dataset(path).verify()
-            click.echo("\nverified: every shard is as it was written, by its SHA-256")
-        if options["sheet"]:
-            _draw_sheet(path, options)
+            click.echo("\nverified: every shard has the SHA-256 of the manifest")
+        if options["picture"]:
+            _draw_picture(path, options)
 
 
-def _check_sheet_options(context: click.Context) -> None:
-    """Refuses what would have no effect."""
+def _check_picture_options(context: click.Context) -> None:
+    """Refuse options that exclude each other or would have no effect.
+
+    Raises:
+        click.UsageError: naming the options.
+    """
     typed = {
         parameter.name: parameter.opts[0]
         for parameter in context.command.params
         if context.get_parameter_source(str(parameter.name)) is ParameterSource.COMMANDLINE
     }
-    ways = [typed[name] for name in ("ids", "worst", "count") if name in typed]
-    if len(ways) > 1:
-        raise click.UsageError(f"{' and '.join(ways)} exclude each other")
-    alone = [option for name, option in typed.items() if name not in ("path", "verify", "sheet")]
-    if "sheet" not in typed and alone:
-        raise click.UsageError(f"{', '.join(alone)}: only together with --sheet")
+    choices = [typed[name] for name in ("ids", "worst", "count") if name in typed]
+    if len(choices) > 1:
+        raise click.UsageError(f"{' and '.join(choices)} exclude each other")
+    extra = [option for name, option in typed.items() if name not in ("path", "verify", "picture")]
+    if "picture" not in typed and extra:
+        raise click.UsageError(f"{', '.join(extra)}: only together with --picture")
     if "seed" in typed and {"ids", "worst"} & typed.keys():
-        raise click.UsageError(f"--seed has no effect together with {ways[0]}")
+        raise click.UsageError(f"--seed has no effect together with {choices[0]}")
 
 
-def _draw_sheet(path: Path, options: dict[str, Any]) -> None:
+def _draw_picture(path: Path, options: dict[str, Any]) -> None:
     from rich.console import Console
 
     from shapegan.pipeline.dataset.reader import Dataset
     from shapegan.pipeline.dataset.selection import Choice
-    from shapegan.pipeline.pictures.contact_sheet import SheetSettings, write_sheet
-    from shapegan.pipeline.pictures.render import Camera
+    from shapegan.pipeline.pictures.camera import Camera
+    from shapegan.pipeline.pictures.contact_sheet import ContactSheetSettings, write_contact_sheet
 
     choice = Choice(**{field.name: options[field.name] for field in dataclasses.fields(Choice)})
-    settings = SheetSettings(options["panel"], Camera(azimuth=options["azimuth"]))
-    file = options["sheet"]
+    settings = ContactSheetSettings(options["panel"], Camera(azimuth=options["azimuth"]))
+    file = options["picture"]
     with Console(stderr=True).status("drawing"):
-        count = write_sheet(file, Dataset(path), choice, options["mesh_root"], settings)
+        count = write_contact_sheet(file, Dataset(path), choice, options["mesh_root"], settings)
     click.echo(f"\n{count:,} shapes, {choice}, are drawn in {file}")

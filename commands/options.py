@@ -1,4 +1,4 @@
-"""What commands share in reading their options."""
+"""Options, and checks of options, that several commands share."""
 
 import math
 from collections.abc import Callable
@@ -9,17 +9,17 @@ import click
 from click.core import ParameterSource
 
 MOST_DRAWN = 200
-"""Shapes on a sheet; more would be a picture that few programs open."""
+"""Shapes in one picture; few programs open larger ones."""
 
 
 def words(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...]:
-    """Splits what may be given several times or with commas."""
+    """Split an option that may be repeated, and hold several words with commas."""
     words = (word.strip() for value in values for word in value.split(","))
     return tuple(word for word in words if word)
 
 
 def numbers(_: click.Context, __: click.Parameter, value: str) -> tuple[int, ...]:
-    """Reads whole numbers with commas between."""
+    """Read whole numbers separated by commas."""
     try:
         return tuple(int(word) for word in value.split(","))
     except ValueError as error:
@@ -29,12 +29,12 @@ def numbers(_: click.Context, __: click.Parameter, value: str) -> tuple[int, ...
 def some_numbers(
     context: click.Context, parameter: click.Parameter, value: str | None
 ) -> tuple[int, ...] | None:
-    """The same, where nothing may be given."""
+    """Read whole numbers separated by commas, if the option is given."""
     return None if value is None else numbers(context, parameter, value)
 
 
 def seconds(_: click.Context, __: click.Parameter, value: str | None) -> float | None:
-    """Reads `90`, `90s`, `30m`, `2h` or `1.5d`."""
+    """Read a duration such as `90`, `90s`, `30m`, `2h` or `1.5d`, in seconds."""
     units = {"s": 1, "m": 60, "h": 3600, "d": 86400}
     if value is None:
         return None
@@ -49,14 +49,14 @@ def seconds(_: click.Context, __: click.Parameter, value: str | None) -> float |
 
 
 def finite(_: click.Context, __: click.Parameter, value: float | None) -> float | None:
-    """Refuses nan, which lies in any range."""
+    """Refuse infinity and nan; nan passes every range check."""
     if value is not None and not math.isfinite(value):
         raise click.BadParameter(f"takes a finite number, got {value}")
     return value
 
 
 def png(_: click.Context, __: click.Parameter, path: Path | None) -> Path | None:
-    """A file that can be made: better said before the work than after."""
+    """Check that a PNG file can be made, before the work rather than after it."""
     if path is not None and path.suffix.lower() != ".png":
         raise click.BadParameter(f"takes a name that ends in .png, got {path}")
     if path is not None and not path.parent.is_dir():
@@ -65,8 +65,16 @@ def png(_: click.Context, __: click.Parameter, path: Path | None) -> Path | None
 
 
 def refuse_typed(context: click.Context, why: str, *names: str) -> None:
-    """Refuses options of these names where they were given, but would do nothing."""
-    # In the order of the command's options, the first that was given is told.
+    """Refuse options that were given but would have no effect.
+
+    Args:
+        context: Context of the command.
+        why: End of the message, after the option.
+        names: Parameters of the options.
+
+    Raises:
+        click.UsageError: naming the first of them, in the order of the command's options.
+    """
     for parameter in context.command.params:
         given = context.get_parameter_source(str(parameter.name)) is ParameterSource.COMMANDLINE
         if given and parameter.name in names:
@@ -74,7 +82,7 @@ def refuse_typed(context: click.Context, why: str, *names: str) -> None:
 
 
 def decorate(function: Any, options: list[Callable[[Any], Any]]) -> Any:
-    """Puts options on a command, in the order in which `--help` shows them."""
+    """Add options to a command, in the order in which `--help` shows them."""
     for option in reversed(options):
         function = option(function)
     return function
@@ -84,7 +92,7 @@ source_argument = click.argument("source", metavar="SOURCE", type=click.Path(pat
 
 
 def source_options(function: Any) -> Any:
-    """Options of whatever makes shapes of latents."""
+    """Options of commands that turn latents into shapes."""
     return decorate(
         function,
         [
@@ -94,7 +102,7 @@ def source_options(function: Any) -> Any:
                 default=1.0,
                 callback=finite,
                 show_default=True,
-                help="Shrinks latents towards their mean: less variety, fewer odd shapes.",
+                help="Shrink latents towards their mean: less variety, fewer odd shapes.",
             ),
             device_option,
         ],
@@ -102,7 +110,7 @@ def source_options(function: Any) -> Any:
 
 
 def surface_options(function: Any) -> Any:
-    """Options of how surfaces are taken of fields."""
+    """Options of commands that extract surfaces from fields."""
     return decorate(
         function,
         [
@@ -122,7 +130,7 @@ device_option = click.option(
     "--device",
     default="auto",
     show_default=True,
-    help="cpu, cuda, cuda:1; auto takes CUDA if it is there.",
+    help="cpu, cuda or cuda:1; auto takes CUDA if it is available.",
 )
 level_option = click.option(
     "--level",

@@ -1,4 +1,4 @@
-"""`shapegan preprocess`: meshes -> a dataset."""
+"""`shapegan preprocess`: meshes -> dataset."""
 
 import dataclasses
 from pathlib import Path
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def config_options(function: Any) -> Any:
-    """Options that decide what is in the dataset."""
+    """Options that decide the contents of the dataset."""
     from shapegan.pipeline.config import METHODS, PreprocessConfig
 
     default = PreprocessConfig()
@@ -27,43 +27,43 @@ def config_options(function: Any) -> Any:
                 default=resolutions,
                 show_default=True,
                 callback=numbers,
-                help="Voxel grids.",
+                help="Points of each voxel grid along an axis.",
             ),
             click.option(
                 "--points",
                 default=default.points,
                 show_default=True,
-                help="Points in each of the sets `uniform` and `surface`.",
+                help="Points in each of the sets `uniform` and `surface`; 0 stores none.",
             ),
-            click.option("--cloud", is_flag=True, help="Also store DeepSDF's mix of points."),
+            click.option("--cloud", is_flag=True, help="Also store DeepSDF's mixture of points."),
             click.option(
                 "--method",
                 type=click.Choice(METHODS),
                 default=default.method,
                 show_default=True,
-                help="How signs are found; `scan` is the paper's way.",
+                help="Method to find the sign; `scan` is the paper's and needs OpenGL.",
             ),
             click.option(
                 "--sheet-thickness",
                 default=default.sheet_thickness,
                 show_default=True,
-                help="Half the thickness that bare sheets get; the longest side is 2.",
+                help="Half the thickness given to open surfaces; the longest side of a mesh is 2.",
             ),
             click.option(
                 "--shard-size",
                 default=default.shard_size,
                 show_default=True,
-                help="Meshes to a shard.",
+                help="Meshes per shard.",
             ),
             click.option(
-                "--seed", default=default.seed, show_default=True, help="Of the random points."
+                "--seed", default=default.seed, show_default=True, help="Seed of the random points."
             ),
         ],
     )
 
 
 def input_options(function: Any) -> Any:
-    """Options that decide which meshes are taken."""
+    """Options that select the meshes."""
     return decorate(
         function,
         [
@@ -72,66 +72,65 @@ def input_options(function: Any) -> Any:
                 "categories",
                 multiple=True,
                 callback=words,
-                help="Synset id, its name or a folder's; several with commas."
-                "  [default: all there are]",
+                help="Synset id, its name, or a folder's name; separate several with commas."
+                "  [default: all]",
             ),
             click.option(
                 "--limit",
                 type=click.IntRange(min=1),
-                help="Take the first so many in the order of their ids, of what --category and"
-                " --splits leave.",
+                help="Process only the first meshes by id, after --category and --splits.",
             ),
             click.option(
                 "--splits",
                 multiple=True,
-                help="Which mesh is in `train`, `val` and `test`: a .csv (such as ShapeNet's"
-                " all.csv), .json (such as DeepSDF's) or .txt, given several times if there is one"
-                " for each; what they do not list is left out. Or fractions, 0.8,0.1,0.1 or"
-                " train=0.9,test=0.1, by a hash of the mesh's id.",
+                help="Splits of the meshes, such as `train`, `val` and `test`: a .csv (such as"
+                " ShapeNet's all.csv), .json (such as DeepSDF's) or .txt file; repeat the option if"
+                " there is one file per split. Meshes in no file are left out. Or fractions, such"
+                " as 0.8,0.1,0.1 or train=0.9,test=0.1: a hash of the mesh's id decides.",
             ),
         ],
     )
 
 
 def worker_options(function: Any) -> Any:
-    """Options that decide who does the work; none of them changes the dataset."""
+    """Options of the workers; none of them changes the dataset."""
     return decorate(
         function,
         [
             click.option(
                 "--workers",
                 type=click.IntRange(min=0),
-                help="Processes, or jobs of a cluster; 0 does all in this very process."
-                "  [default: as many as there are cores and memory for]",
+                help="Processes, or jobs of a cluster; 0 runs everything in this process."
+                "  [default: as many as the cores and the memory allow]",
             ),
-            click.option("--scheduler", help="Running Dask scheduler, such as tcp://host:8786."),
+            click.option(
+                "--scheduler", help="Address of a running Dask scheduler, such as tcp://host:8786."
+            ),
             click.option(
                 "--cluster",
                 type=click.Choice(["slurm"]),
-                help="Start workers on this, through dask-jobqueue.",
+                help="Start the workers as jobs of a cluster, through dask-jobqueue.",
             ),
             click.option(
-                "--device", type=click.Choice(["cpu", "cuda"]), default="cpu", show_default=True
+                "--device",
+                type=click.Choice(["cpu", "cuda"]),
+                default="cpu",
+                show_default=True,
+                help="Device that computes the distances.",
             ),
             click.option(
                 "--mesh-timeout",
                 type=click.FloatRange(min=0, min_open=True),
                 default=300.0,
                 show_default=True,
-                help="Seconds that a mesh may take.",
+                help="Seconds after which a mesh fails.",
             ),
             click.option(
                 "--mesh-memory",
                 type=click.FloatRange(min=0, min_open=True),
                 default=8.0,
                 show_default=True,
-                help="Gigabytes that a mesh may take.",
-            ),
-            click.option(
-                "--process",
-                "target",
-                hidden=True,
-                default="shapegan.pipeline.run.process_mesh:process",
+                help="Gigabytes of memory beyond which a mesh fails.",
             ),
         ],
     )
@@ -142,24 +141,24 @@ def worker_options(function: Any) -> Any:
     "root", metavar="INPUT", type=click.Path(exists=True, file_okay=False, path_type=Path)
 )
 @click.option(
-    "--out", required=True, type=click.Path(path_type=Path), help="Folder for the dataset."
+    "--out", required=True, type=click.Path(path_type=Path), help="Folder of the dataset."
 )
 @input_options
 @config_options
 @worker_options
-@click.option("--dry-run", is_flag=True, help="Say what would be done, and do nothing.")
+@click.option("--dry-run", is_flag=True, help="Print what the run would do, and stop.")
 def preprocess(root: Path, out: Path, dry_run: bool, **options: Any) -> None:
     """Turn the meshes below INPUT into shards of signed distances.
 
-    INPUT is a ShapeNetCore tree (of version 1 or 2, whole or a part) or any folder with .obj, .ply,
-    .stl, .off, .glb or .gltf files. The same command again resumes.
+    INPUT is a ShapeNetCore tree (version 1 or 2, whole or in part) or any folder with .obj, .ply,
+    .stl, .off, .glb or .gltf files. If a run was interrupted, the same command resumes it.
     """
     with interruptible(), plain_errors():
         from rich.console import Console
 
         from shapegan.pipeline.config import PreprocessConfig
         from shapegan.pipeline.inputs.discover import discover
-        from shapegan.pipeline.run.forecast import forecast
+        from shapegan.pipeline.run.forecast import print_forecast
         from shapegan.pipeline.run.preprocess import preprocess as run
         from shapegan.pipeline.run.progress import PreprocessProgress, print_summary
 
@@ -173,17 +172,21 @@ def preprocess(root: Path, out: Path, dry_run: bool, **options: Any) -> None:
             click.echo(note, err=True)
         console = Console(stderr=True)
         if dry_run:
-            forecast(out, jobs, config, console)
+            print_forecast(out, jobs, config, console)
             return
-        with PreprocessProgress(len(jobs), console) as meter:
-            result = run(root.resolve(), jobs, config, out.resolve(), _run_settings(options), meter)
+        with PreprocessProgress(len(jobs), console) as progress:
+            settings = _run_settings(options)
+            result = run(root.resolve(), jobs, config, out.resolve(), settings, progress)
         print_summary(out, *result, console)
 
 
 def _check_machine(method: str, options: dict[str, Any]) -> None:
-    """Refuses to scan without OpenGL, and a GPU that is not there.
+    """Refuse to scan without OpenGL, or to use a GPU that does not exist.
 
-    On a cluster, other machines do the work: they are asked once they are there.
+    On a cluster, the workers check their own machines.
+
+    Raises:
+        PlainError: this machine lacks OpenGL or the device.
     """
     from shapegan.pipeline.sdf.scan import check_opengl
     from shapegan.pipeline.warp_runtime import check_device
@@ -206,5 +209,5 @@ def _run_settings(options: dict[str, Any]) -> "RunSettings":
     if note:
         click.echo(note, err=True)
     limits = Limits(options["mesh_timeout"], options["mesh_memory"] * 1e9)
-    taken = {name: options[name] for name in ("scheduler", "cluster", "device", "target")}
-    return RunSettings(workers=workers, limits=limits, **taken)
+    same = {name: options[name] for name in ("scheduler", "cluster", "device")}
+    return RunSettings(workers=workers, limits=limits, **same)

@@ -1,4 +1,4 @@
-"""`shapegan reconstruct`: a mesh -> the latent of an autodecoder, and its mesh."""
+"""`shapegan reconstruct`: a mesh -> the latent of an autodecoder that fits it best."""
 
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from shapegan.commands.options import device_option, surface_options
     "source",
     required=True,
     type=click.Path(path_type=Path),
-    help="Run, or checkpoint, of `train --recipe autodecoder`.",
+    help="Run or checkpoint of `train --recipe autodecoder`.",
 )
 @click.option(
     "--out",
@@ -25,24 +25,24 @@ from shapegan.commands.options import device_option, surface_options
     help="Folder for latent.npy, mesh.obj and reconstruction.json.",
 )
 @click.option(
-    "--steps", type=click.IntRange(min=1), default=800, show_default=True, help="Of the search."
+    "--steps", type=click.IntRange(min=1), default=800, show_default=True, help="Steps of Adam."
 )
 @click.option(
     "--seed",
     type=click.IntRange(min=0),
     default=0,
     show_default=True,
-    help="Of the points that are compared.",
+    help="Seed of the points that are fitted and compared.",
 )
 @surface_options
 @device_option
 def reconstruct(mesh: Path, source: Path, out: Path, **options: Any) -> None:
-    """Find the latent of an autodecoder that is most like MESH.
+    """Find the latent of an autodecoder whose shape fits MESH best.
 
-    MESH is treated as `preprocess` treats it. Writes the latent and its mesh, which lies where
-    MESH lies, and prints the chamfer distance of the two.
+    MESH is processed as by `preprocess`. Writes the latent and its mesh, in the coordinates of
+    MESH, and prints the chamfer distance of the two.
     """
-    with interruptible("nothing is half-written"), plain_errors():
+    with interruptible("no incomplete files are left"), plain_errors():
         from rich.console import Console
 
         from shapegan.model.distributed import pick_device
@@ -52,11 +52,13 @@ def reconstruct(mesh: Path, source: Path, out: Path, **options: Any) -> None:
         names = ("steps", "resolution", "level", "seed")
         settings = reconstruction.ReconstructionSettings(**{name: options[name] for name in names})
         opened = open_source(source, pick_device(options["device"]))
-        with Console(stderr=True).status("looking for the latent"):
+        with Console(stderr=True).status("searching for the latent"):
             found = reconstruction.reconstruct_mesh(mesh, opened, settings)
             reconstruction.write_reconstruction(found, out, mesh, opened, settings)
     if found.chamfer is None:
         click.echo(f"the shape is empty at this level; its latent is in {out}", err=True)
         return
     frame = opened.generator.config.frame
-    click.echo(f"chamfer distance: {found.chamfer:.6f} (squared, both ways added, {frame} frame)")
+    click.echo(
+        f"chamfer distance: {found.chamfer:.6f} (sum of both mean squared distances, {frame} frame)"
+    )

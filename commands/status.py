@@ -1,4 +1,4 @@
-"""`shapegan status`: where a long job stands."""
+"""`shapegan status`: progress of a preprocessing or a training."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from shapegan.pipeline.dataset.status import DatasetStatus
 
 _REASONS = 10
+"""Reasons that are listed."""
 
 
 @click.command()
@@ -20,12 +21,13 @@ _REASONS = 10
     metavar="RUN_OR_DATASET",
     type=click.Path(exists=True, file_okay=False, path_type=Path),
 )
-@click.option("--json", "as_json", is_flag=True, help="Print it for programs, as one JSON object.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object, for programs.")
 def status(path: Path, as_json: bool) -> None:
-    """Say where a preprocessing or a training stands, from the files in its folder.
+    """Show the progress of a preprocessing or a training.
 
-    How much is done, how fast, what is left, what failed and why, and whether a process is at it.
-    From any machine that sees the folder; a job that goes on is not disturbed.
+    Prints how much is done, the speed, the time left, why meshes failed, and whether a process is
+    running. It reads the folder's files only, so it works on any machine that mounts the folder and
+    does not disturb the process.
     """
     with plain_errors():
         import dataclasses
@@ -45,18 +47,18 @@ def status(path: Path, as_json: bool) -> None:
         else:
             raise PlainError(
                 f"{path} holds neither a dataset ({MANIFEST_NAME}) nor a training (config.json):"
-                " name the folder that --out or --run had"
+                " give the folder of --out or --run"
             )
         if as_json:
             kind = "dataset" if isinstance(found, DatasetStatus) else "training"
             click.echo(json.dumps({"kind": kind, **dataclasses.asdict(found)}, indent=1))
         elif isinstance(found, DatasetStatus):
-            _tell_dataset(found)
+            _print_dataset(found)
         else:
-            _tell_run(found)
+            _print_run(found)
 
 
-def _tell_dataset(found: "DatasetStatus") -> None:
+def _print_dataset(found: "DatasetStatus") -> None:
     from shapegan.pipeline import schema
     from shapegan.pipeline.wording import counted, readable_size
 
@@ -70,15 +72,14 @@ def _tell_dataset(found: "DatasetStatus") -> None:
     )
     if found.meshes_per_second:
         click.echo(f"speed: {found.meshes_per_second:.3g} meshes/s{_left(found.seconds_left)}")
-    for one in found.find_rejections[:_REASONS]:
-        click.echo(
-            f"{one.status}: {counted(one.count, 'time')}: {one.reason} (such as {one.example})"
-        )
-    if (more := len(found.find_rejections) - _REASONS) > 0:
+    for group in found.rejections[:_REASONS]:
+        times = counted(group.count, "time")
+        click.echo(f"{group.status}: {times}: {group.reason} (such as {group.example})")
+    if (more := len(found.rejections) - _REASONS) > 0:
         click.echo(f"and {counted(more, 'more reason')}")
 
 
-def _tell_run(found: "RunStatus") -> None:
+def _print_run(found: "RunStatus") -> None:
     click.echo(f"training {found.path}, recipe {found.recipe}: {_state(found)}")
     if found.total_steps is None:
         click.echo("steps: no row of metrics.csv yet")
@@ -105,14 +106,14 @@ def _state(found: "DatasetStatus | RunStatus") -> str:
     if found.complete:
         return "complete"
     if found.running is None:
-        return "not complete; the file system does not say whether it is running"
+        return "not complete; without file locks, it is unknown whether it is running"
     return "not running, not complete; the same command resumes"
 
 
-def _ago(what: str, seconds: float | None) -> str:
+def _ago(event: str, seconds: float | None) -> str:
     from shapegan.pipeline.wording import duration
 
-    return "" if seconds is None else f"{what} {duration(seconds)} ago"
+    return "" if seconds is None else f"{event} {duration(seconds)} ago"
 
 
 def _left(seconds: float | None) -> str:

@@ -12,8 +12,8 @@ from shapegan.commands.options import device_option
 if TYPE_CHECKING:
     from shapegan.model.viewer.dataset_page import DatasetPage
     from shapegan.model.viewer.generator_page import GeneratorPage
-    from shapegan.model.viewer.nearest import Nearest
     from shapegan.model.viewer.page import Page
+    from shapegan.model.viewer.training_shapes import TrainingShapes
 
 
 @click.command()
@@ -22,37 +22,37 @@ if TYPE_CHECKING:
     "--host",
     default="127.0.0.1",
     show_default=True,
-    help="Address to listen at; 0.0.0.0 lets in whoever reaches this machine.",
+    help="Address to listen at; 0.0.0.0 admits everyone who can reach this machine.",
 )
 @click.option(
     "--port",
     type=click.IntRange(0, 65535),
     default=8080,
     show_default=True,
-    help="0 takes a free one.",
+    help="0 selects a free port.",
 )
 @device_option
 @click.option(
     "--data",
     type=click.Path(path_type=Path),
     metavar="DIR",
-    help="The generator's dataset: the nearest training shape stands beside each shape.",
+    help="The generator's dataset, to show the nearest training shape beside each shape.",
 )
 @click.option(
     "--mesh-root",
     type=click.Path(exists=True, file_okay=False, path_type=Path),
     metavar="DIR",
-    help="Where the dataset's meshes lie now.  [default: where `preprocess` found them]",
+    help="Folder of the dataset's input meshes.  [default: where `preprocess` found them]",
 )
 def view(
     path: Path, host: str, port: int, device: str, data: Path | None, mesh_root: Path | None
 ) -> None:
-    """Open a page in the browser on a generator or a dataset.
+    """Show a generator or a dataset in the browser.
 
     SOURCE_OR_DATASET is the folder of a run, a checkpoint, a file of the authors' published
-    weights, or a dataset. A generator has sliders, a walk from shape to shape, and meshes to
-    download; a dataset is leafed through, with its meshes, voxels, points and slices. The page's
-    address is printed, nothing is loaded from elsewhere, and Ctrl-C ends it.
+    weights, or a dataset. The page of a generator has sliders, a walk from shape to shape, and
+    meshes to download; that of a dataset shows its meshes, voxels, points and slices, one mesh at a
+    time. Prints the page's address; Ctrl-C ends it. The page loads nothing from other servers.
     """
     with interruptible("nothing was written"), plain_errors():
         from shapegan.pipeline.schema import MANIFEST_NAME
@@ -63,54 +63,55 @@ def view(
             )
         if (path / MANIFEST_NAME).exists():
             if data:
-                raise UserError(f"--data goes with a generator, and {path} is a dataset")
+                raise UserError(f"--data is for generators, and {path} is a dataset")
             _view_dataset(path, host, port, mesh_root)
         else:
             if mesh_root:
-                raise UserError(f"--mesh-root goes with a dataset, and {path} is none")
+                raise UserError(f"--mesh-root is for datasets, and {path} is not a dataset")
             _view_generator(path, host, port, device, data)
 
 
 def _view_dataset(path: Path, host: str, port: int, mesh_root: Path | None) -> None:
-    from shapegan.model.viewer.dataset_browser import Shelf
+    from shapegan.model.viewer.dataset_browser import DatasetBrowser
     from shapegan.model.viewer.dataset_page import DatasetPage
     from shapegan.model.viewer.page import Page
     from shapegan.pipeline.dataset.reader import Dataset
 
-    shelf = Shelf(Dataset(path), mesh_root)
+    browser = DatasetBrowser(Dataset(path), mesh_root)
     page = Page(host, port, path.resolve().name)
-    _serve(page, DatasetPage(page, shelf))
+    _serve(page, DatasetPage(page, browser))
 
 
 def _view_generator(path: Path, host: str, port: int, device: str, data: Path | None) -> None:
     from shapegan.model.distributed import pick_device
     from shapegan.model.generation.source import open_source
-    from shapegan.model.viewer.generated import Controls, Shapes
+    from shapegan.model.viewer.generated_shapes import Controls, GeneratedShapes
     from shapegan.model.viewer.generator_page import GeneratorPage
     from shapegan.model.viewer.page import Page
 
     source = open_source(path, pick_device(device))
-    nearest = _nearest(data, source.split) if data else None
+    training = _training_shapes(data, source.split) if data else None
     page = Page(host, port, source.name)
-    _serve(page, GeneratorPage(page, Shapes(source), Controls(level=source.level), nearest))
+    shapes, controls = GeneratedShapes(source), Controls(level=source.level)
+    _serve(page, GeneratorPage(page, shapes, controls, training))
 
 
-def _nearest(data: Path, split: str) -> "Nearest":
+def _training_shapes(data: Path, split: str) -> "TrainingShapes":
     from rich.console import Console
 
-    from shapegan.model.viewer.nearest import Nearest
+    from shapegan.model.viewer.training_shapes import TrainingShapes
     from shapegan.pipeline.dataset.reader import Dataset
 
     with Console(stderr=True).status("reading the training shapes"):
-        return Nearest(Dataset(data), split)
+        return TrainingShapes(Dataset(data), split)
 
 
-def _serve(page: "Page", shown: "DatasetPage | GeneratorPage") -> None:
-    """Keeps a page up until Ctrl-C or SIGTERM, which are how it is meant to end."""
+def _serve(page: "Page", content: "DatasetPage | GeneratorPage") -> None:
+    """Keep a page up until Ctrl-C or SIGTERM, which are its normal ends."""
     with contextlib.ExitStack() as stack:
         stack.callback(page.close)
-        stack.callback(shown.close)
+        stack.callback(content.close)
         stack.enter_context(contextlib.suppress(KeyboardInterrupt))
-        # Told last: whoever knows the address may end it at once.
+        # Printed last: whoever reads the address may interrupt the command at once.
         click.echo(f"{page.address}  (Ctrl-C ends it)")
-        page.wait(shown.check)
+        page.wait(content.check)

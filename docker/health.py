@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""Whether a container of shapegan is well: exit code 0, or 1 and a line that says why not.
+"""Health check of a shapegan container: exit code 0, or 1 and a line with the reason.
 
-Needs nothing but Python, so that it answers while the container is busy.
+It imports Python's own modules only, so that it is quick while the container is busy.
 """
 
 import argparse
@@ -13,15 +13,15 @@ import urllib.request
 from pathlib import Path
 
 CACHES = ("WARP_CACHE_PATH", "TORCHINDUCTOR_CACHE_DIR", "TRITON_CACHE_DIR", "CUDA_CACHE_PATH")
-"""Environment variables with folders that compiled kernels go to."""
+"""Environment variables that name folders of compiled kernels."""
 
 
-class UnwellError(Exception):
-    """The message is a line that says what is wrong."""
+class UnhealthyError(Exception):
+    """A failed check; the message is one line with the reason."""
 
 
 def check_caches() -> None:
-    """Each folder for kernels can be written to; else every start would compile again, or fail."""
+    """Check that each folder of kernels is writable; otherwise every start compiles, or fails."""
     for name in CACHES:
         if folder := os.environ.get(name):
             try:
@@ -29,46 +29,46 @@ def check_caches() -> None:
                 with tempfile.TemporaryFile(dir=folder):
                     pass
             except OSError as error:
-                raise UnwellError(f"{name}={folder} cannot be written to: {error}") from error
+                raise UnhealthyError(f"{name}={folder} cannot be written to: {error}") from error
 
 
 def check_url(url: str, seconds: float) -> None:
-    """A server in the container answers with 200."""
+    """Check that a server in the container responds with status 200."""
     if not url.startswith("http://"):
-        raise UnwellError(f"--url is for http://, not {url}")
+        raise UnhealthyError(f"--url takes http:// only, got {url}")
     try:
-        with urllib.request.urlopen(url, timeout=seconds) as answer:
-            status = answer.status
+        with urllib.request.urlopen(url, timeout=seconds) as response:
+            status = response.status
     except OSError as error:
-        raise UnwellError(f"{url} does not answer: {error}") from error
+        raise UnhealthyError(f"{url} does not respond: {error}") from error
     if status != 200:
-        raise UnwellError(f"{url} answers with {status}")
+        raise UnhealthyError(f"{url} responds with status {status}")
 
 
 def check_fresh(path: Path, minutes: float) -> None:
-    """A file that a run appends to, such as metrics.csv, was touched not long ago."""
+    """Check that a file that a run appends to, such as metrics.csv, was changed recently."""
     try:
         age = (time.time() - path.stat().st_mtime) / 60
     except OSError as error:
-        raise UnwellError(f"{path} cannot be looked at: {error}") from error
+        raise UnhealthyError(f"cannot read the time of {path}: {error}") from error
     if age > minutes:
-        raise UnwellError(f"{path} is {age:.0f} minutes old, of at most {minutes:g}")
+        raise UnhealthyError(f"{path} is {age:.0f} minutes old, at most {minutes:g} are allowed")
 
 
 def main(arguments: list[str]) -> int:
-    """Checks what was asked for; the caches always."""
+    """Run the checks of the options; the caches are always checked."""
     parser = argparse.ArgumentParser(prog="shapegan-health", description=__doc__)
-    parser.add_argument("--url", help="something that answers with 200")
-    parser.add_argument("--fresh", type=Path, metavar="FILE", help="something that is appended to")
-    parser.add_argument("--minutes", type=float, default=30.0, help="how old FILE may be")
-    asked = parser.parse_args(arguments)
+    parser.add_argument("--url", help="URL that has to respond with status 200")
+    parser.add_argument("--fresh", type=Path, metavar="FILE", help="file that a run appends to")
+    parser.add_argument("--minutes", type=float, default=30.0, help="allowed age of FILE")
+    options = parser.parse_args(arguments)
     try:
         check_caches()
-        if asked.url:
-            check_url(asked.url, seconds=5.0)
-        if asked.fresh:
-            check_fresh(asked.fresh, asked.minutes)
-    except UnwellError as error:
+        if options.url:
+            check_url(options.url, seconds=5.0)
+        if options.fresh:
+            check_fresh(options.fresh, options.minutes)
+    except UnhealthyError as error:
         print(error, file=sys.stderr)
         return 1
     return 0

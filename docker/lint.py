@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""Looks at Dockerfile, compose files and Kubernetes manifests; needs no engine or cluster.
+"""Validate Dockerfile, compose files and Kubernetes manifests, without an engine or a cluster.
 
     make docker-lint
 
-Kubernetes' and Dask's schemas are those inside of the packages of lint-requirements.txt.
+The schemas of Kubernetes and Dask come from the packages of lint-requirements.txt.
 """
 
 import importlib.metadata
@@ -21,23 +21,23 @@ from compose_spec import PyCompose
 
 FOLDER = Path(__file__).resolve().parent
 KUBERNETES = ("1.29", "1.37")
-"""Oldest and newest version that the manifests are for."""
+"""Oldest and newest supported version."""
 DASK = "kubernetes.dask.org/v1"
 
 
 def check_dockerfile() -> str:
-    """Hadolint, on the worst of whose words is an error."""
+    """Run hadolint; every finding is an error."""
     words = ["hadolint", "--failure-threshold", "style", str(FOLDER / "Dockerfile")]
-    beside = {
+    environment = {
         **os.environ,
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
     }
-    subprocess.run(words, check=True, env=beside)
-    return "hadolint has nothing to say"
+    subprocess.run(words, check=True, env=environment)
+    return "hadolint finds nothing"
 
 
 def merged(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
-    """One mapping over another, as compose puts files over each other (but for lists)."""
+    """Merge one mapping over another, as compose merges files (except lists)."""
     out = dict(below)
     for key, value in above.items():
         both = isinstance(value, dict) and isinstance(out.get(key), dict)
@@ -46,13 +46,13 @@ def merged(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
 
 
 def interpolated(text: str) -> str:
-    """The text with each variable's default; one that is required gets a word."""
+    """Replace each variable by its default, and required ones by a placeholder."""
     text = re.sub(r"\$\{\w+:-([^}]*)\}", r"\1", text)
     return re.sub(r"\$\{\w+:\?[^}]*\}", "word", text)
 
 
 def check_compose(*names: str) -> str:
-    """The files over each other, defaults filled in, are what the specification allows."""
+    """Validate the merged files, with default values, by the compose specification."""
     whole: dict[str, Any] = {}
     for name in names:
         text = interpolated((FOLDER / name).read_text(encoding="utf-8"))
@@ -72,7 +72,7 @@ def dask_schema() -> dict[str, Any]:
 
 
 def closed(schema: Any) -> Any:
-    """The schema with unknown fields refused; an API server would drop them without a word."""
+    """The schema, but it refuses unknown fields, which an API server would silently drop."""
     if isinstance(schema, list):
         return [closed(each) for each in schema]
     if not isinstance(schema, dict):
@@ -88,8 +88,8 @@ def closed(schema: Any) -> Any:
 
 
 def check_manifest(path: Path) -> str:
-    """Each resource of the file against the schema of its kind, unknown fields refused."""
-    told = []
+    """Validate each resource of a file by the schema of its kind; refuse unknown fields."""
+    valid = []
     for resource in yaml.safe_load_all(path.read_text(encoding="utf-8")):
         if resource["apiVersion"] == DASK:
             spec = {"type": "object", "properties": {"spec": dask_schema()["properties"]["spec"]}}
@@ -97,15 +97,15 @@ def check_manifest(path: Path) -> str:
         else:
             for version in KUBERNETES:
                 kubernetes_validate.validate(resource, version, strict=True)
-        told.append(f"{resource['kind']} {resource['metadata']['name']}")
-    return ", ".join(told)
+        valid.append(f"{resource['kind']} {resource['metadata']['name']}")
+    return ", ".join(valid)
 
 
 def main() -> int:
-    """Looks at all of it, and says of each what was found.
+    """Validate all files, and print a line for each.
 
     Returns:
-        1 if anything is wrong.
+        1 if a file is invalid, else 0.
     """
     checks = [
         ("Dockerfile", check_dockerfile, ()),

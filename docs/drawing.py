@@ -12,8 +12,10 @@ import warp as wp
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
+from shapegan.pipeline.pictures.camera import Camera
 from shapegan.pipeline.pictures.field_slice import draw_slice
-from shapegan.pipeline.pictures.render import Camera, Color, render
+from shapegan.pipeline.pictures.render import render
+from shapegan.pipeline.pictures.shading import Color
 from shapegan.pipeline.schema import grid_axis
 
 PANEL = 320
@@ -35,7 +37,7 @@ class Group:
     color: Color
 
     def cut(self, x: float) -> "Group":
-        """What of them lies beyond the plane at x, seen from the side of smaller x."""
+        """Triangles cut off at the plane at x: the part with larger x."""
         if len(self.faces) == 0:
             return self
         vertices, faces, _ = trimesh.intersections.slice_faces_plane(
@@ -55,7 +57,7 @@ def face_hit(
     face: wp.array2d(dtype=int),
     front: wp.array2d(dtype=int),
 ):
-    """Which face each pixel shows, -1 for none, and whether it shows its front."""
+    """Face that each pixel shows, -1 for none, and 1 where it shows its front."""
     row, column = wp.tid()
     u = 2.0 * (float(column) + 0.5) / float(size) - 1.0
     v = 1.0 - 2.0 * (float(row) + 0.5) / float(size)
@@ -68,27 +70,27 @@ def face_hit(
 
 
 def draw(groups: Sequence[Group], camera: Camera, back: Color | None = None) -> Picture:
-    """Draws groups of faces together.
+    """Draw groups of faces together.
 
     Args:
         groups: at least one face in all.
-        camera: where from.
+        camera: the view.
         back: colour of faces that show their back; None for the group's.
     """
-    # 1. All faces in one mesh, and which group each is of.
+    # 1. All faces in one mesh, and the group of each.
     starts = np.cumsum([0, *(len(group.vertices) for group in groups)])
     vertices = np.concatenate([group.vertices for group in groups])
     faces = np.concatenate([g.faces + s for g, s in zip(groups, starts, strict=False)])
     owner = np.repeat(np.arange(len(groups)), [len(group.faces) for group in groups])
 
-    # 2. What each pixel shows, in a picture of twice the size.
+    # 2. The face of each pixel, in a picture of twice the size.
     size = 2 * PANEL
     face, front = _hits(vertices, faces, camera, size)
     shown = np.where(face >= 0, owner[face], 0)
     if back is not None:
         shown = np.where((face >= 0) & (front == 0), len(groups), shown)
 
-    # 3. The whole mesh in each of the colours, and of each pixel its own.
+    # 3. The whole mesh in each of the colours; each pixel takes its own.
     colors = [group.color for group in groups] + ([back] if back is not None else [])
     picture = np.zeros((size, size, 3), np.uint8)
     for number, color in enumerate(colors):
@@ -127,7 +129,7 @@ def square(values: NDArray[Any]) -> NDArray[Any]:
 
 
 def draw_field(values: NDArray[np.floating]) -> Picture:
-    """Signed distances (R, R) of `plane_points` in the colours of contact sheets."""
+    """Signed distances (R, R) of `plane_points` in the colours of `inspect --picture`."""
     return draw_slice(values[None], 0, PANEL)
 
 
@@ -144,7 +146,7 @@ def draw_winding(values: NDArray[np.floating]) -> Picture:
 
 
 def save(path: Path, rows: Sequence[Sequence[tuple[str, Picture]]]) -> None:
-    """Writes rows of pictures with a caption below each, in few colours to keep it small."""
+    """Write rows of pictures with a caption below each, in few colours to keep the file small."""
     columns = max(len(row) for row in rows)
     width = columns * (PANEL + _GAP) + _GAP
     height = len(rows) * (PANEL + _CAPTION + _GAP) + _GAP
@@ -160,5 +162,5 @@ def save(path: Path, rows: Sequence[Sequence[tuple[str, Picture]]]) -> None:
 
 
 def compress(image: Image.Image, path: Path) -> None:
-    """Writes a PNG of few colours."""
+    """Write a PNG of few colours."""
     image.quantize(_COLORS, dither=Image.Dither.NONE).save(path, optimize=True)

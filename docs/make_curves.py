@@ -1,8 +1,8 @@
-"""Makes the picture of how losses run in training.md again; needs matplotlib.
+"""Draw the loss curves of results/training-quality.md again; needs matplotlib.
 
 python docs/make_curves.py RUN...
 
-Of each run, what metrics.csv has of its losses, by step; lines are where a stage begins.
+One panel per run: the losses in its metrics.csv by step. Lines mark the start of a stage.
 """
 
 import csv
@@ -18,7 +18,7 @@ SHOWN = {"loss": "loss", "distance": "critic's distance", "penalty": "penalty"}
 
 
 def main() -> None:
-    """Draws the runs side by side."""
+    """Draw the runs side by side."""
     mpl.use("Agg")
     runs = [Path(name) for name in sys.argv[1:]]
     figure, axes = plt.subplots(1, len(runs), figsize=(3.6 * len(runs), 2.6), squeeze=False)
@@ -29,7 +29,7 @@ def main() -> None:
 
 
 def draw(axis: plt.Axes, run: Path) -> None:
-    """What is there of a run."""
+    """Plot the losses that a run has."""
     with (run / "metrics.csv").open() as file:
         rows = list(csv.DictReader(file))
     steps = [int(row["total"]) for row in rows]

@@ -1,4 +1,4 @@
-"""Makes the pictures of README.md and method.md again, from sample meshes: about two minutes.
+"""Draw the pictures of method.md and datasets/README.md again, from demo meshes: two minutes.
 
 python docs/make_images.py [NAME...]
 """
@@ -33,8 +33,9 @@ from shapegan.pipeline.inputs.discover import discover
 from shapegan.pipeline.isosurface import extract_surface
 from shapegan.pipeline.meshes.clean import clean
 from shapegan.pipeline.meshes.triangle_mesh import TriangleMesh, frame_of
-from shapegan.pipeline.pictures.contact_sheet import SheetSettings, write_sheet
-from shapegan.pipeline.pictures.render import CLAY, Camera, Color
+from shapegan.pipeline.pictures.camera import Camera
+from shapegan.pipeline.pictures.contact_sheet import ContactSheetSettings, write_contact_sheet
+from shapegan.pipeline.pictures.shading import CLAY, Color
 from shapegan.pipeline.queries.winding import WindingField
 from shapegan.pipeline.run.plan import RunSettings
 from shapegan.pipeline.run.preprocess import preprocess
@@ -42,7 +43,7 @@ from shapegan.pipeline.run.progress import PreprocessProgress
 from shapegan.pipeline.samples.sample import make_sample, write_samples
 from shapegan.pipeline.samples.spoil import delete_area, flip_faces, polygon_soup
 from shapegan.pipeline.sdf.flood_fill import FloodedDistance
-from shapegan.pipeline.sdf.sampling import Field
+from shapegan.pipeline.sdf.sampling import FieldProtocol
 from shapegan.pipeline.sdf.signed_distance import SignedDistance
 from shapegan.pipeline.shell.build import Shell, build_shell
 
@@ -62,20 +63,20 @@ def in_cube(mesh: TriangleMesh) -> TriangleMesh:
 
 
 def view(mesh: TriangleMesh, azimuth: float = 215.0) -> Camera:
-    """A camera that sees the whole mesh."""
+    """Camera that sees the whole mesh."""
     return Camera(azimuth=azimuth).fitted(mesh.vertices)
 
 
 def reconstruct(voxels: NDArray[np.floating], camera: Camera) -> Picture:
-    """What a voxel grid holds."""
+    """Surface of a voxel grid at level 0."""
     return draw([Group(*extract_surface(voxels), BLUE)], camera)
 
 
-# --- README ----------------------------------------------------------------------------------
+# --- datasets/README.md ----------------------------------------------------------------------
 
 
-def sheet() -> None:
-    """The contact sheet of four samples, as `shapegan inspect --sheet` draws it."""
+def dataset() -> None:
+    """Four demo meshes as `shapegan inspect --picture` draws them."""
     ids = (
         "03001627/chair-0003",
         "04256520/sofa-0003",
@@ -83,21 +84,23 @@ def sheet() -> None:
         "04379243/table-0001",
     )
     with tempfile.TemporaryDirectory() as folder:
-        meshes, out, file = (Path(folder) / name for name in ("meshes", "samples", "sheet.png"))
+        meshes, out, file = (Path(folder) / name for name in ("meshes", "samples", "dataset.png"))
         list(write_samples(("chairs", "tables", "sofas", "planes"), 4, 0, meshes))
         config = PreprocessConfig(points=0)
         jobs = [job for job in discover(meshes, (), None, ()).jobs if job.id in ids]
         with PreprocessProgress(len(jobs), Console(stderr=True)) as meter:
             preprocess(meshes, jobs, config, out, RunSettings(workers=0), meter)
-        write_sheet(file, Dataset(out), Choice(ids=ids), None, SheetSettings(panel=240))
-        compress(Image.open(file).convert("RGB"), IMAGES / "sheet.png")
+        write_contact_sheet(
+            file, Dataset(out), Choice(ids=ids), None, ContactSheetSettings(panel=240)
+        )
+        compress(Image.open(file).convert("RGB"), IMAGES / "dataset.png")
 
 
 # --- method.md -------------------------------------------------------------------------------
 
 
 def groups_of(mesh: TriangleMesh, shell: Shell) -> list[Group]:
-    """The faces of a clean mesh by what became of them."""
+    """Faces of a clean mesh: outer, inner, dropped, and sheets."""
     solid = shell.solid[: len(shell.solid) - shell.filled]
     kept = {tuple(row) for row in np.sort(np.concatenate([solid, shell.sheets]), axis=1)}
     lost = np.array([tuple(row) not in kept for row in np.sort(mesh.faces, axis=1)], bool)
@@ -165,7 +168,7 @@ def sheets() -> None:
     save(IMAGES / "sheets.png", [row])
 
 
-def walls() -> None:
+def thin() -> None:
     """A shelf of boards thinner than a third of a voxel, before and after thickening."""
     boards = [((2.0, 0.009, 0.7), (0, y, 0)) for y in (-0.7, -0.2, 0.3, 0.8)]
     boards += [((0.009, 1.6, 0.7), (x, 0.0, 0)) for x in (-1.0, 0.1, 1.0)]
@@ -182,10 +185,10 @@ def walls() -> None:
         ("64^3 as they are", reconstruct(before, camera)),
         ("64^3, thickened", reconstruct(field.voxels(64), camera)),
     ]
-    save(IMAGES / "walls.png", [row])
+    save(IMAGES / "thin.png", [row])
 
 
-def lids() -> None:
+def caps() -> None:
     """A dome of four loose pieces without a bottom: no rim says where the inside ends."""
     ball = trimesh.creation.icosphere(4)
     x, y, z = ball.triangles_center.T
@@ -197,19 +200,19 @@ def lids() -> None:
     row = [
         ("four pieces", draw([Group(mesh.vertices, mesh.faces, CLAY)], view(mesh, 235.0))),
         ("winding numbers", _numbers(found.winding.numbers(points, exact=True))),
-        ("without a lid", _distances(field, points)),
+        ("without a cap", _distances(field, points)),
     ]
     field.prepare(64)
-    row.append(("with one", _distances(field, points)))
-    save(IMAGES / "lids.png", [row])
+    row.append(("with a cap", _distances(field, points)))
+    save(IMAGES / "caps.png", [row])
 
 
-def _distances(field: Field, points: NDArray[np.float32]) -> Picture:
+def _distances(field: FieldProtocol, points: NDArray[np.float32]) -> Picture:
     return draw_field(square(field.signed_distances(points)[0]))
 
 
 def flood() -> None:
-    """An armchair as a soup, with much of it gone: what winding numbers and water make of it."""
+    """An armchair as a soup with holes: by winding numbers, and by flooding."""
     rng = np.random.default_rng(1)
     whole = make_sample("sofas", 0, 2).intact
     mesh = in_cube(clean(flip_faces(polygon_soup(delete_area(whole, rng, 0.3)), rng)))
@@ -218,14 +221,16 @@ def flood() -> None:
         "by winding numbers": SignedDistance(found, THICKNESS),
         "by flooding": FloodedDistance(mesh.vertices, mesh.faces, THICKNESS),
     }
-    row = [("three tenths of it are gone", _wound(mesh, camera))]
+    row = [("30 % of its area deleted", _wound(mesh, camera))]
     row += [(caption, reconstruct(field.voxels(64), camera)) for caption, field in fields.items()]
-    row.append(("a slice of the flooded one", _distances(fields["by flooding"], plane_points(0.0))))
+    row.append(
+        ("a slice of the flooded field", _distances(fields["by flooding"], plane_points(0.0)))
+    )
     save(IMAGES / "flood.png", [row])
 
 
 def resolutions() -> None:
-    """What grids of each size keep of a chair with thin rods."""
+    """A chair with thin rods on grids of each size."""
     mesh = in_cube(clean(make_sample("chairs", 0, 5).mesh))
     camera, found = view(mesh), build_shell(mesh.vertices, mesh.faces)
     field = SignedDistance(found, THICKNESS)
@@ -236,19 +241,19 @@ def resolutions() -> None:
 
 
 PICTURES: dict[str, Callable[[], None]] = {
-    "sheet": sheet,
+    "dataset": dataset,
     "shell": shell,
     "winding": winding,
     "sheets": sheets,
-    "walls": walls,
-    "lids": lids,
+    "thin": thin,
+    "caps": caps,
     "flood": flood,
     "resolutions": resolutions,
 }
 
 
 def main() -> None:
-    """Makes the pictures named, or all."""
+    """Draw the pictures named, or all."""
     wp.config.log_level = wp.LOG_WARNING
     for name in sys.argv[1:] or PICTURES:
         print(name)

@@ -1,11 +1,64 @@
 """Generators from shards, with torch.
 
-- `config`, `presets`, `config_file`: what is trained. `schedule`, `distributed`: when, and where.
+- `config`, `presets`, `config_file`, `default_data`: what is trained. `schedule`, `distributed`:
+  when, and on which devices.
 - `networks`: generators and critics. `streaming`: shards -> batches.
-- `recipes`: losses and the training step. `training`: the loop around it.
-- `shapes`: generators -> surfaces and pictures. `metrics`: scores of shapes.
-- `generation`, `viewer`: uses of a trained generator.
+- `recipes`: a step of training. `training`: the loop around it.
+- `shapes`: generators -> surfaces and pictures. `metrics`: scores of sets of shapes.
+- `generation`: uses of a trained generator. `viewer`: pages in the browser.
 
-From the pipeline, it uses the shard contract, the reader of datasets, file output and pictures.
+Of the pipeline, the model uses the shard contract, the dataset reader, file writing and pictures.
 Letters in shapes: B shapes, N points, R resolution, Z latent.
+
+From Python, these names make shapes with a trained generator:
+
+    from shapegan.model import extract, open_source, write_mesh
+
+    source = open_source("runs/chairs")
+    surface = extract(source.generator, source.latent(seed=3), level=source.level)
+    write_mesh("chair.obj", surface)
+
+They are loaded on first use, so importing the package imports no torch.
 """
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from shapegan.model.generation.meshes import write_mesh
+    from shapegan.model.generation.source import Source, open_source
+    from shapegan.model.networks.generator import Generator, GeneratorConfig
+    from shapegan.model.shapes.image_grid import draw_shapes, write_png
+    from shapegan.model.shapes.surface import Surface, extract, extract_levels, sample
+    from shapegan.model.training.checkpoint import load_generator
+
+__all__ = [
+    "Generator",
+    "GeneratorConfig",
+    "Source",
+    "Surface",
+    "draw_shapes",
+    "extract",
+    "extract_levels",
+    "load_generator",
+    "open_source",
+    "sample",
+    "write_mesh",
+    "write_png",
+]
+
+_MODULES = {
+    "generation.meshes": ("write_mesh",),
+    "generation.source": ("Source", "open_source"),
+    "networks.generator": ("Generator", "GeneratorConfig"),
+    "shapes.image_grid": ("draw_shapes", "write_png"),
+    "shapes.surface": ("Surface", "extract", "extract_levels", "sample"),
+    "training.checkpoint": ("load_generator",),
+}
+
+
+def __getattr__(name: str) -> Any:
+    for module, names in _MODULES.items():
+        if name in names:
+            return getattr(import_module(f"{__name__}.{module}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

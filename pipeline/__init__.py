@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from shapegan.pipeline.dataset.reader import Dataset
-    from shapegan.pipeline.mesh_sdf import (
-        MeshSDF,
+    from shapegan.pipeline.mesh_sdf import MeshSDF
+    from shapegan.pipeline.mesh_to_sdf_api import (
         mesh_to_sdf,
         mesh_to_voxels,
         sample_sdf_near_surface,
@@ -31,7 +31,8 @@ __all__ = [
 
 _MODULES = {
     "dataset.reader": ("Dataset",),
-    "mesh_sdf": ("MeshSDF", "mesh_to_sdf", "mesh_to_voxels", "sample_sdf_near_surface"),
+    "mesh_sdf": ("MeshSDF",),
+    "mesh_to_sdf_api": ("mesh_to_sdf", "mesh_to_voxels", "sample_sdf_near_surface"),
     "meshes.load": ("load",),
     "meshes.triangle_mesh": ("BadMeshError", "Frame", "TriangleMesh"),
 }

@@ -1,7 +1,7 @@
-"""Reductions over a last axis that is short.
+"""Reductions over a short last axis, such as that of coordinates, and views of a grid's neighbours.
 
-numpy goes along an axis of three as if it were a long one, which takes three to fourteen times as
-long as to take its columns together.
+numpy loops over a last axis of three elements once per row. Combining its three columns instead
+is 3x to 14x as fast.
 """
 
 from functools import reduce
@@ -14,48 +14,51 @@ T = TypeVar("T", bound=np.generic)
 F = TypeVar("F", bound=np.floating)
 
 
-def columns(values: NDArray[Any]) -> Any:
-    """The last axis first: a view."""
+def last_axis_first(values: NDArray[Any]) -> Any:
+    """A view of (..., K) as (K, ...)."""
     return np.moveaxis(values, -1, 0)
 
 
 def largest(values: NDArray[T]) -> NDArray[T]:
-    """The maxima of (..., K): (...)."""
-    most: NDArray[T] = reduce(np.maximum, columns(values))
-    return most
+    """The maximum over the last axis: (..., K) -> (...)."""
+    maxima: NDArray[T] = reduce(np.maximum, last_axis_first(values))
+    return maxima
 
 
 def smallest(values: NDArray[T]) -> NDArray[T]:
-    """The minima of (..., K): (...)."""
-    least: NDArray[T] = reduce(np.minimum, columns(values))
-    return least
+    """The minimum over the last axis: (..., K) -> (...)."""
+    minima: NDArray[T] = reduce(np.minimum, last_axis_first(values))
+    return minima
 
 
-def some(values: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Whether any of (..., K) holds: (...)."""
-    any_of_them: NDArray[np.bool_] = reduce(np.logical_or, columns(values))
-    return any_of_them
+def any_true(values: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Logical "or" over the last axis: (..., K) -> (...)."""
+    result: NDArray[np.bool_] = reduce(np.logical_or, last_axis_first(values))
+    return result
 
 
 def lengths(vectors: NDArray[F]) -> NDArray[F]:
-    """Of vectors (..., K): (...)."""
-    length: NDArray[F] = np.sqrt(reduce(np.add, (x * x for x in columns(vectors))))
+    """Euclidean lengths of vectors: (..., K) -> (...)."""
+    length: NDArray[F] = np.sqrt(reduce(np.add, (x * x for x in last_axis_first(vectors))))
     return length
 
 
-def longest_sides(corners: NDArray[F]) -> NDArray[F]:
-    """Of the boxes round triangles (N, 3, 3): (N,)."""
-    places = corners.transpose(0, 2, 1)
-    return largest(largest(places) - smallest(places))
+def unit(vectors: NDArray[F]) -> NDArray[F]:
+    """Vectors (..., K) scaled to length 1; those of length 0 stay 0."""
+    tiny = np.finfo(vectors.dtype).tiny
+    scaled: NDArray[F] = vectors / np.maximum(lengths(vectors), tiny)[..., None]
+    return scaled
 
 
-def centroids(corners: NDArray[F]) -> NDArray[F]:
-    """Of triangles (N, 3, 3): (N, 3)."""
-    middle: NDArray[F] = (corners[:, 0] + corners[:, 1] + corners[:, 2]) / corners.dtype.type(3)
-    return middle
+def neighbours(grid: NDArray[Any], axis: int) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Two views of a grid whose equal indices are neighbours along an axis.
 
+    Args:
+        grid: N elements along the axis, any shape otherwise.
+        axis: the axis along which elements are paired.
 
-def halves(grid: NDArray[Any], axis: int) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Views of a grid without its last layer along an axis, and without its first."""
+    Returns:
+        The first N - 1 layers, and the last N - 1 layers.
+    """
     moved = np.moveaxis(grid, axis, 0)
     return np.moveaxis(moved[:-1], 0, axis), np.moveaxis(moved[1:], 0, axis)

@@ -1,4 +1,4 @@
-"""From a voxel grid back to a triangle mesh, by marching cubes."""
+"""Triangle meshes from voxel grids, by marching cubes."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,22 +10,22 @@ from shapegan.pipeline.schema import voxel_spacing
 def extract_surface(
     voxels: NDArray[np.floating], level: float = 0.0
 ) -> tuple[NDArray[np.float64], NDArray[np.int32]]:
-    """The surface on which a field has the value `level`, closed and wound outward.
+    """Extract the level set of a voxel grid as a closed mesh, wound outwards.
 
-    Shapes may fill the cube to its border: beyond it all counts as outside, so that what touches
-    it is closed there.
+    Everything beyond the grid counts as outside, so shapes that touch the grid's border are closed
+    there.
 
     Args:
         voxels: (R, R, R) signed distances, negative inside; index order x, y, z.
-        level: the value looked for, such as 0.04 where thin walls are weak.
+        level: the value of the level set. Above 0, such as 0.04, it keeps weak thin walls.
 
     Returns:
         Vertices (V, 3) in the frame of the grid, whose voxel (i, j, k) lies at
-        `linspace(-1, 1, R)` along each axis, and faces (F, 3). Both have no rows where the whole
-        grid lies on one side.
+        `linspace(-1, 1, R)` along each axis, and faces (F, 3). Both are empty if no voxel is below
+        the level.
 
     Raises:
-        ValueError: where the grid is no cube of finite numbers.
+        ValueError: the grid is not a cube of finite numbers.
     """
     if voxels.ndim != 3 or len(set(voxels.shape)) != 1 or voxels.shape[0] < 2:
         raise ValueError(f"voxels: expected (R, R, R) with R > 1, got {voxels.shape}")
@@ -35,6 +35,6 @@ def extract_surface(
     if not (voxels < level).any():
         return np.zeros((0, 3)), np.zeros((0, 3), np.int32)
     padded = np.pad(voxels.astype(np.float32), 1, constant_values=level + spacing)
-    # Values at the level itself leave triangles without area, which nothing needs.
+    # Values equal to the level would make triangles without area.
     vertices, faces, _, _ = marching_cubes(padded, level, allow_degenerate=False)
     return (vertices.astype(np.float64) - 1) * spacing - 1, faces.astype(np.int32)

@@ -145,8 +145,9 @@ class MeshReport:
     shard: int | None = None
     row: int | None = None
     method: str = ""
-    """Which way to the sign won for this mesh: `winding`, `flood` or `scan`; what was thickened
-    is appended (`winding+sheets`, ...)."""
+    """How signs were found: `winding`, `flood` or `scan`. Additions to `winding` are appended, in
+    this order: `+sheets` (sheets got a thickness), `+thin` (thin parts were thickened), `+caps`
+    (wide openings were capped)."""
     faces: int | None = None
     """Triangles as read, before cleaning."""
     inside_fraction: float | None = None

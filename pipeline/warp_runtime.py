@@ -1,4 +1,4 @@
-"""Starting Warp quietly, and checking that a device exists."""
+"""Quiet start of Warp, and checks that a device exists."""
 
 import contextlib
 import ctypes
@@ -9,15 +9,16 @@ from shapegan.pipeline.errors import PlainError
 
 
 class NoDeviceError(PlainError, RuntimeError):
-    """This machine lacks the device; the message is one line with what to do."""
+    """The machine lacks the device. The message is one line that says what to do."""
 
 
 def start_warp() -> None:
-    """Starts Warp, unless it has been; without a GPU it would say so each time.
+    """Start Warp without output, unless it is running.
 
-    Who asks for a GPU is told by `shapegan.pipeline.warp_runtime` that there is none.
+    By itself, Warp warns at each start on a machine without a GPU. `check_device` reports a missing
+    GPU to those who request one.
     """
-    # Loading Warp takes a second, which the driver of a run need not spend.
+    # Importing Warp takes a second, which the driver of a run need not spend.
     import warp as wp
 
     wp.config.log_level = max(wp.config.log_level, wp.LOG_WARNING)
@@ -26,7 +27,7 @@ def start_warp() -> None:
 
 
 def _has_driver() -> bool:
-    """Whether there is CUDA's driver, by the names that Warp looks for."""
+    """Return whether the CUDA driver can be loaded, under the names that Warp tries."""
     for name in ("libcuda.so", "libcuda.so.1"):
         with contextlib.suppress(OSError):
             ctypes.CDLL(name)
@@ -36,7 +37,7 @@ def _has_driver() -> bool:
 
 @contextlib.contextmanager
 def _silent_stderr() -> Iterator[None]:
-    """Turns the file descriptor aside: the words come from a library in C."""
+    """Redirect file descriptor 2 to nowhere: the warning comes from a C library."""
     kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
     try:
         os.dup2(nowhere, 2)
@@ -48,7 +49,7 @@ def _silent_stderr() -> Iterator[None]:
 
 
 def has_device(device: str) -> bool:
-    """Whether Warp can use a device here: `cpu` or `cuda`."""
+    """Return whether Warp can use a device, `cpu` or `cuda`, on this machine."""
     if device == "cpu":
         return True
     import warp as wp
@@ -58,13 +59,13 @@ def has_device(device: str) -> bool:
 
 
 def check_device(device: str) -> None:
-    """Sees to it that there is a device: better told before the work than mesh by mesh.
+    """Check that a device exists, before any work instead of at each mesh.
 
     Raises:
-        NoDeviceError: if there is none.
+        NoDeviceError: it does not exist.
     """
     if not has_device(device):
         raise NoDeviceError(
-            f"device {device}: no GPU that CUDA can use was found here; take --device cpu, or see"
-            " to the NVIDIA driver"
+            f"device {device}: found no GPU that CUDA can use; choose --device cpu, or check the"
+            " NVIDIA driver"
         )

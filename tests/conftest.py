@@ -17,7 +17,7 @@ SKIPS_ANYWHERE = (
 SKIPS_AT_HOME = (
     "there is no chromium: apt-get install chromium",
     "the method `scan` needs OpenGL",
-    "needs the extra `cluster`",
+    "needs the extra `(cluster|docs)`",
     "needs root, for namespaces",
     "needs [a-z, -]*: apt-get install",
     "only Linux ends a busy child",

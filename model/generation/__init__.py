@@ -1,1 +1,1 @@
-"""What a trained generator is for: meshes, paths between shapes, scores, reconstructions."""
+"""Uses of a trained generator: meshes, films, figures, evaluation and reconstruction."""

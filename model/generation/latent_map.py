@@ -1,4 +1,4 @@
-"""A map of learned latents: those of like shapes lie together (van der Maaten and Hinton 2008)."""
+"""Map of learned latents by t-SNE (van der Maaten and Hinton 2008)."""
 
 import colorsys
 from collections import Counter
@@ -13,28 +13,35 @@ from torch import Tensor
 from shapegan.pipeline.pictures.panel import Picture, font, printable
 from shapegan.pipeline.taxonomy import describe
 
-FEWEST = 4
-"""Latents that a map makes sense of."""
+MIN_LATENTS = 4
+"""t-SNE needs a few neighbours for each latent."""
 
 _SIZE, _MARGIN, _DOT, _TEXT = 800, 40, 4, 16
-_LISTED = 24
-"""Categories in the legend; of more, those with the most shapes."""
+_MAX_LISTED = 24
+"""Categories in the legend: those with the most shapes."""
 _SCALE = 2
-"""The map is drawn larger and scaled down, for soft edges."""
+"""The map is drawn this much larger and scaled down, for antialiasing."""
 _GREY, _DARK = (150, 150, 150), (40, 44, 52)
 
 Colour = tuple[int, int, int]
 
 
-def lay_out(latents: Tensor, seed: int = 0) -> NDArray[np.float64]:
-    """Places (S, 2) in [0, 1] for latents (S, Z), by t-SNE from their principal components.
+def embed_latents(latents: Tensor, seed: int = 0) -> NDArray[np.float64]:
+    """Embed latents in the plane by t-SNE, initialised with their principal components.
+
+    Args:
+        latents: (S, Z), at least `MIN_LATENTS`.
+        seed: Of t-SNE.
+
+    Returns:
+        (S, 2), scaled to [0, 1] along each axis.
 
     Raises:
-        ValueError: for fewer than `FEWEST` latents.
+        ValueError: for fewer than `MIN_LATENTS` latents.
     """
-    if len(latents) < FEWEST:
-        raise ValueError(f"expected {FEWEST} latents or more, got {len(latents)}")
-    # The usual perplexity; of few latents less, since each needs so many neighbours.
+    if len(latents) < MIN_LATENTS:
+        raise ValueError(f"expected {MIN_LATENTS} latents or more, got {len(latents)}")
+    # 30 is the usual perplexity; it has to be well below the number of latents.
     perplexity = min(30.0, (len(latents) - 1) / 3)
     tsne = TSNE(perplexity=perplexity, init="pca", random_state=seed)
     places = tsne.fit_transform(latents.detach().cpu().double().numpy())
@@ -43,9 +50,17 @@ def lay_out(latents: Tensor, seed: int = 0) -> NDArray[np.float64]:
 
 
 def draw_map(places: NDArray[np.floating], categories: Sequence[str]) -> Picture:
-    """Draws places (S, 2) as dots, coloured by category, with a legend."""
+    """Draw an embedding as dots, coloured by category, with a legend.
+
+    Args:
+        places: (S, 2) in [0, 1].
+        categories: S categories.
+
+    Returns:
+        (H, W, 3) uint8.
+    """
     counts = Counter(categories)
-    listed = [name for name, _ in counts.most_common(_LISTED)]
+    listed = [name for name, _ in counts.most_common(_MAX_LISTED)]
     colours = {name: _hue(number, len(listed)) for number, name in enumerate(listed)}
     side = _SIZE * _SCALE
     dots = Image.new("RGB", (side, side), "white")
@@ -54,10 +69,10 @@ def draw_map(places: NDArray[np.floating], categories: Sequence[str]) -> Picture
     for (x, y), name in zip(places, categories, strict=True):
         at = (_MARGIN * _SCALE + room * x, _MARGIN * _SCALE + room * (1 - y))
         pen.circle(at, _DOT * _SCALE, colours.get(name, _GREY))
-    sheet = Image.new("RGB", (_SIZE + 260, _SIZE), "white")
-    sheet.paste(dots.resize((_SIZE, _SIZE), Image.Resampling.BOX), (0, 0))
-    _write_legend(ImageDraw.Draw(sheet), colours, counts)
-    return np.asarray(sheet)
+    picture = Image.new("RGB", (_SIZE + 260, _SIZE), "white")
+    picture.paste(dots.resize((_SIZE, _SIZE), Image.Resampling.BOX), (0, 0))
+    _write_legend(ImageDraw.Draw(picture), colours, counts)
+    return np.asarray(picture)
 
 
 def _write_legend(
@@ -74,6 +89,6 @@ def _write_legend(
 
 
 def _hue(number: int, of: int) -> Colour:
-    # Neighbours in the list are the largest categories: every second one is darker.
+    # Adjacent hues are hard to distinguish, so every second one is darker.
     red, green, blue = colorsys.hsv_to_rgb(number / of, 0.75, 0.85 if number % 2 == 0 else 0.6)
     return round(255 * red), round(255 * green), round(255 * blue)

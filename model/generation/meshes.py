@@ -1,6 +1,6 @@
-"""Latents -> files of meshes, and a sheet of them."""
+"""Latents -> mesh files, and an image grid of the shapes."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,155 +11,173 @@ from torch import Tensor
 
 from shapegan.model.generation.source import Source
 from shapegan.model.shapes.image_grid import arrange, camera_of, draw_shapes, write_png
-from shapegan.model.shapes.sphere_tracing import draw_direct
+from shapegan.model.shapes.sphere_tracing import sphere_trace
 from shapegan.model.shapes.surface import Surface, extract
 from shapegan.pipeline.files import replacing, writing
 
-FORMATS = ("obj", "ply", "stl", "glb")
-SHEET_NAME = "sheet.png"
+GRID_NAME = "shapes.png"
+"""File name of the image grid."""
+GRID_SHAPES = 64
+"""Maximum number of shapes in the image grid, the first ones."""
 
-ON_SHEET = 64
-"""Shapes on the sheet; of more, the first."""
-
-_ROUGH = 32
-"""Grid that tells the camera of pictures without meshes where the shapes are."""
-_COLUMNS = 4
-_WIDE = 8
-"""Columns where more than four rows would not fit on a screen."""
+_CAMERA_RESOLUTION = 32
+"""Grid from which the camera of sphere-traced pictures learns the size of the shapes."""
+_COLUMNS, _MANY_COLUMNS = 4, 8
+"""Columns of the image grid for up to 16 shapes, and for more."""
 
 
 @dataclass(frozen=True)
-class Asked:
-    """A shape that is asked for."""
+class NamedLatent:
+    """A latent, and the name of its file."""
 
     name: str
-    """Of its file, without the suffix."""
+    """Without suffix."""
     latent: Tensor
     """(Z,)."""
 
 
 @dataclass(frozen=True)
 class MeshSettings:
-    """How surfaces are taken and written."""
+    """Settings of surfaces and their files."""
 
     resolution: int = 128
-    """Points of the grid along each axis."""
+    """Grid points along each axis."""
     level: float = 0.0
     """Value of the field at the surface, frame units."""
     format: str = "obj"
-    """One of `FORMATS`."""
-    largest: bool = False
-    """Whether only the component of the largest surface is kept."""
+    """One of `shapegan.model.generation.formats.MESH_FORMATS`."""
+    largest_only: bool = False
+    """Keep only the connected component with the largest area."""
     panel: int = 256
-    """Height and width of each picture of the sheet, pixels."""
+    """Height and width of each picture of the image grid, pixels."""
 
 
 @dataclass(frozen=True)
-class Written:
-    """What came of a shape."""
+class WrittenMesh:
+    """A generated shape and its file."""
 
     name: str
     path: Path | None
-    """None where it is empty."""
+    """None if the shape is empty."""
     surface: Surface
 
 
-def by_seed(source: Source, seeds: Sequence[int], truncation: float = 1.0) -> list[Asked]:
-    """The shapes of seeds; their names hold the seed."""
-    return [Asked(f"seed-{seed:06d}", source.latent(seed, truncation)) for seed in seeds]
+def seed_name(seed: int) -> str:
+    """File name of a seed's shape, without suffix."""
+    return f"seed-{seed:06d}"
 
 
-def by_row(latents: Tensor) -> list[Asked]:
-    """The shapes of latents (S, Z); their names hold the row."""
-    return [Asked(f"latent-{row:06d}", latent) for row, latent in enumerate(latents)]
+def latents_by_seed(
+    source: Source, seeds: Sequence[int], truncation: float = 1.0
+) -> list[NamedLatent]:
+    """Latents of seeds, named after the seeds."""
+    return [NamedLatent(seed_name(seed), source.latent(seed, truncation)) for seed in seeds]
+
+
+def latents_by_row(latents: Tensor) -> list[NamedLatent]:
+    """Given latents (S, Z), named after their rows."""
+    return [NamedLatent(f"latent-{row:06d}", latent) for row, latent in enumerate(latents)]
 
 
 def write_meshes(
-    source: Source,
-    asked: Sequence[Asked],
-    out: Path,
-    settings: MeshSettings,
-    done: Callable[[Written], None],
-) -> None:
-    """Writes a mesh for each shape, and a sheet of the first; empty ones have no file.
+    source: Source, latents: Sequence[NamedLatent], out: Path, settings: MeshSettings
+) -> Iterator[WrittenMesh]:
+    """Write a mesh file for each latent, then an image grid of the first `GRID_SHAPES`.
+
+    The meshes are made one by one, as the results are consumed; the image grid comes after the last
+    one. An empty shape has no file; an older file of its name is removed.
 
     Args:
-        source: Whose shapes.
-        asked: Which, at least one.
-        out: Folder; it is made if there is none, and other files in it stay.
-        settings: How.
-        done: Is told of each shape.
+        source: Of the generator.
+        latents: At least one.
+        out: Folder; it is created if missing, and other files in it stay.
+        settings: Of the surfaces and files.
+
+    Yields:
+        The result for each latent, in order.
 
     Raises:
-        OutputError: where something cannot be written. Files are there whole or not at all.
+        OutputError: if a file cannot be written. Each file is written atomically.
     """
     with writing(out):
         out.mkdir(parents=True, exist_ok=True)
     surfaces: list[Surface] = []
-    for written in _write_each(source, asked, out, settings):
-        if len(surfaces) < ON_SHEET:
-            surfaces.append(written.surface)
-        done(written)
-    picture = draw_shapes(
-        surfaces, _columns(len(surfaces)), settings.panel, device=source.warp_device
-    )
-    write_png(out / SHEET_NAME, picture)
-
-
-def _write_each(
-    source: Source, asked: Sequence[Asked], out: Path, settings: MeshSettings
-) -> Iterator[Written]:
-    for one in asked:
-        surface = extract(source.generator, one.latent, settings.resolution, settings.level)
-        if settings.largest:
+    for named in latents:
+        surface = extract(source.generator, named.latent, settings.resolution, settings.level)
+        if settings.largest_only:
             surface = largest_component(surface)
-        path = out / f"{one.name}.{settings.format}"
+        if len(surfaces) < GRID_SHAPES:
+            surfaces.append(surface)
+        path = out / f"{named.name}.{settings.format}"
         if surface.empty:
-            # An older file would pass for this shape.
+            # An older file would be mistaken for this shape.
             with writing(path):
                 path.unlink(missing_ok=True)
-            yield Written(one.name, None, surface)
-            continue
-        write_mesh(path, surface)
-        yield Written(one.name, path, surface)
+        else:
+            write_mesh(path, surface)
+        yield WrittenMesh(named.name, None if surface.empty else path, surface)
+    columns = _columns(len(surfaces))
+    picture = draw_shapes(surfaces, columns, settings.panel, device=source.warp_device)
+    write_png(out / GRID_NAME, picture)
 
 
-def write_direct(source: Source, asked: Sequence[Asked], out: Path, settings: MeshSettings) -> None:
-    """Writes the sheet alone, drawn straight from the network; see `write_meshes`."""
+def write_sphere_traced(
+    source: Source, latents: Sequence[NamedLatent], out: Path, settings: MeshSettings
+) -> None:
+    """Write the image grid alone, sphere-traced through the network.
+
+    Arguments and errors are those of `write_meshes`; of the settings, `level` and `panel` count.
+    """
     with writing(out):
         out.mkdir(parents=True, exist_ok=True)
-    shown = [one.latent for one in asked[:ON_SHEET]]
-    rough = [extract(source.generator, one, _ROUGH, settings.level) for one in shown]
-    camera = camera_of(rough)
+    shown = [named.latent for named in latents[:GRID_SHAPES]]
+    level = settings.level
+    coarse = [extract(source.generator, latent, _CAMERA_RESOLUTION, level) for latent in shown]
+    camera = camera_of(coarse)
     pictures = [
-        draw_direct(source.generator, one, settings.level, camera, settings.panel) for one in shown
+        sphere_trace(source.generator, latent, level, camera, settings.panel) for latent in shown
     ]
-    write_png(out / SHEET_NAME, arrange(pictures, _columns(len(shown))))
+    write_png(out / GRID_NAME, arrange(pictures, _columns(len(shown))))
 
 
 def _columns(count: int) -> int:
-    return _COLUMNS if count <= _COLUMNS**2 else _WIDE
+    return _COLUMNS if count <= _COLUMNS**2 else _MANY_COLUMNS
 
 
-def write_mesh(path: Path, surface: Surface) -> None:
-    """Writes a surface, in the format of the path's suffix, whole or not at all.
+def write_mesh(path: Path | str, surface: Surface) -> None:
+    """Write a surface to a file, atomically; an existing file is replaced.
+
+    Args:
+        path: Its suffix is the format: .obj, .ply, .stl or .glb.
+        surface: Not empty.
 
     Raises:
-        OutputError: where it cannot be written.
+        OutputError: if the file cannot be written.
     """
-    exported = as_trimesh(surface).export(file_type=path.suffix[1:].lower())
-    encoded = exported.encode() if isinstance(exported, str) else bytes(exported)
+    path = Path(path)
+    encoded = encode_mesh(surface, path.suffix[1:].lower())
     with replacing(path) as temporary:
         temporary.write_bytes(encoded)
 
 
+def encode_mesh(surface: Surface, mesh_format: str) -> bytes:
+    """Content of a mesh file.
+
+    Args:
+        surface: Not empty.
+        mesh_format: One of `shapegan.model.generation.formats.MESH_FORMATS`.
+    """
+    exported = as_trimesh(surface).export(file_type=mesh_format)
+    return exported.encode() if isinstance(exported, str) else bytes(exported)
+
+
 def as_trimesh(surface: Surface) -> trimesh.Trimesh:
-    """The same mesh as one of trimesh's, its vertices as they are."""
+    """Convert to a `trimesh.Trimesh`, without any processing of the vertices."""
     return trimesh.Trimesh(surface.vertices, surface.faces, process=False)
 
 
 def largest_component(surface: Surface) -> Surface:
-    """The connected component with the most surface; an empty surface stays as it is."""
+    """The connected component with the largest area; an empty surface is returned as it is."""
     if surface.empty:
         return surface
     mesh = as_trimesh(surface)

@@ -1,64 +1,71 @@
-"""Paths through latents: from shape to shape, and back to the first one."""
+"""Paths through latents, open or closed."""
 
+import math
 from typing import Literal
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from scipy.interpolate import CubicSpline
 from torch import Tensor
 
 PathKind = Literal["spline", "spherical"]
-_Latent = NDArray[np.float64]
 
 
 def path_through(
     latents: Tensor, steps: int, kind: PathKind = "spline", *, closed: bool = False
 ) -> Tensor:
-    """Latents along a path, at even distances in time.
+    """Latents on a path through given ones, evenly spaced in time.
 
-    `spline`: cubic and smooth everywhere, at the latents too. `spherical`: along great circles
-    (Shoemake 1985), so that each latent is as long as those it lies between, as normal ones are;
-    it turns abruptly at the latents.
+    `spline`: cubic, smooth everywhere. `spherical`: along great circles (`slerp`), so each latent
+    is about as long as its neighbours, as normal latents are; the direction changes abruptly at the
+    given latents.
 
     Args:
-        latents: (K, Z), at least 2, that the path goes through in this order.
-        steps: How many to give, S, at least 2.
+        latents: (K, Z), K > 1, which the path passes in this order.
+        steps: S, at least 2, number of latents to return.
         kind: Of the path.
-        closed: Back to the first latent, which is not given twice.
+        closed: Return to the first latent, which is not repeated at the end.
 
     Returns:
-        (S, Z) on the latents' device; the first is latents[0], the last latents[-1] of an open one.
+        (S, Z) float32 on the device of `latents`. The first row is latents[0]; the last row of an
+        open path is latents[-1].
 
     Raises:
-        ValueError: for less than 2 latents or steps.
+        ValueError: for fewer than 2 latents or steps.
     """
     if len(latents) < 2 or steps < 2:
         raise ValueError(f"expected 2 latents and 2 steps or more, got {len(latents)} and {steps}")
-    knots = latents.detach().cpu().double().numpy()
+    knots = latents.detach().cpu().double()
     if closed:
-        knots = np.concatenate([knots, knots[:1]])
+        knots = torch.cat([knots, knots[:1]])
     times = np.linspace(0, len(knots) - 1, steps, endpoint=not closed)
     if kind == "spline":
         ends = "periodic" if closed else "natural"
-        found = CubicSpline(np.arange(len(knots)), knots, bc_type=ends)(times)
+        spline = CubicSpline(np.arange(len(knots)), knots.numpy(), bc_type=ends)
+        path = torch.from_numpy(spline(times))
     else:
         before = np.minimum(times.astype(int), len(knots) - 2)
-        places = zip(before, times - before, strict=True)
-        found = np.stack([_along_circle(knots[k], knots[k + 1], part) for k, part in places])
-    return torch.from_numpy(found.astype(np.float32)).to(latents.device)
+        places = zip(before.tolist(), (times - before).tolist(), strict=True)
+        path = torch.stack([slerp(knots[k], knots[k + 1], t) for k, t in places])
+    return path.float().to(latents.device)
 
 
-def _along_circle(start: _Latent, end: _Latent, part: float) -> _Latent:
-    """From one latent (Z,) to another: direction on a great circle, length evenly."""
-    lengths = np.linalg.norm(start), np.linalg.norm(end)
-    if min(lengths) == 0:
-        return (1 - part) * start + part * end
-    cosine = start @ end / (lengths[0] * lengths[1])
-    angle = np.arccos(np.clip(cosine, -1, 1))
-    if np.sin(angle) < 1e-6:
-        return (1 - part) * start + part * end
-    length = (1 - part) * lengths[0] + part * lengths[1]
-    first, second = np.sin((1 - part) * angle), np.sin(part * angle)
-    direction = first * start / lengths[0] + second * end / lengths[1]
-    return np.asarray(length * direction / np.sin(angle))
+def slerp(first: Tensor, second: Tensor, t: float) -> Tensor:
+    """Spherical linear interpolation of two latents (Z,) (Shoemake 1985); t = 0 gives the first.
+
+    The direction moves along the great circle and the length changes linearly. Normal latents of
+    many dimensions all have nearly the same length, so a straight line between two of them would
+    pass through latents that a generator was never trained on. Parallel, opposite and zero latents
+    define no great circle, and are interpolated linearly.
+    """
+    start, end = first.double(), second.double()
+    lengths = float(start.norm()), float(end.norm())
+    angle = 0.0
+    if min(lengths) > 0:
+        angle = math.acos(min(max(float(start @ end) / (lengths[0] * lengths[1]), -1.0), 1.0))
+    if math.sin(angle) < 1e-6:
+        return ((1 - t) * start + t * end).to(first.dtype)
+    length = (1 - t) * lengths[0] + t * lengths[1]
+    weights = math.sin((1 - t) * angle), math.sin(t * angle)
+    direction = weights[0] * start / lengths[0] + weights[1] * end / lengths[1]
+    return (length * direction / math.sin(angle)).to(first.dtype)

@@ -1,4 +1,4 @@
-"""A mesh that a generator never saw -> its latent, and what the generator makes of it."""
+"""Reconstruction of an unseen mesh: the latent of an autodecoder that fits it best."""
 
 import io
 import json
@@ -22,64 +22,65 @@ from shapegan.pipeline.mesh_sdf import MeshSDF
 from shapegan.pipeline.meshes.load import load
 from shapegan.pipeline.meshes.triangle_mesh import BadMeshError
 
-POINTS = 131_072
-"""Of DeepSDF's mix, whose distances the latent is sought by."""
-SAMPLED = 16_384
-"""Points of each surface that their distance is taken of."""
+SDF_POINTS = 131_072
+"""Points of the fit, from the near-surface mix of DeepSDF."""
+CHAMFER_POINTS = 16_384
+"""Points of each surface for the chamfer distance."""
 
 
 class ReconstructionError(PlainError):
-    """Something that cannot be reconstructed; the message is one line with what to do."""
+    """Something that cannot be reconstructed; the message is one line with the remedy."""
 
 
 @dataclass(frozen=True)
 class ReconstructionSettings:
-    """How a latent is sought."""
+    """Settings of a reconstruction."""
 
     steps: int = 800
-    """Of Adam."""
+    """Steps of Adam."""
     resolution: int = 128
-    """Of both surfaces."""
+    """Grid points along each axis, for both surfaces."""
     level: float | None = None
-    """Of the generated one; None: the source's."""
+    """Level of the generated surface, frame units; None: that of the source."""
     seed: int = 0
 
 
 @dataclass(frozen=True)
 class Reconstruction:
-    """What was found."""
+    """Result of a reconstruction."""
 
     latent: NDArray[np.float32]
     """(Z,)."""
     surface: Surface
-    """In the coordinates of the mesh."""
+    """In the coordinates of the mesh; it may be empty."""
     chamfer: float | None
-    """Squared, both ways added, in the generator's frame; None where the surface is empty."""
+    """Chamfer distance (see `chamfer_matrix`) of the surface to the mesh, squared units of the
+    generator's frame; None if the surface is empty."""
 
 
 def reconstruct_mesh(
     path: Path, source: Source, settings: ReconstructionSettings
 ) -> Reconstruction:
-    """Seeks the latent whose shape is most like a mesh (Park et al. 2019, section 6.2).
+    """Find the latent whose shape fits a mesh best (Park et al. 2019, equation 10).
 
     Args:
-        path: The mesh; it is treated as `shapegan preprocess` treats it, in memory.
-        source: An autodecoder's run.
-        settings: How.
+        path: Of the mesh; it is processed in memory as `shapegan preprocess` does it.
+        source: Of an autodecoder's run.
+        settings: Of the search.
 
     Raises:
-        ReconstructionError: where the source is of another kind, or the mesh cannot be used.
+        ReconstructionError: if the source is not an autodecoder, or the mesh cannot be used.
     """
     if source.recipe != "autodecoder":
         raise ReconstructionError(
-            f"{source.name} is of recipe {source.recipe!r}: only a run of `shapegan train --recipe"
-            " autodecoder` knows latents of shapes"
+            f"{source.name} is of recipe {source.recipe!r}: expected a run of `shapegan train"
+            " --recipe autodecoder`"
         )
-    # 1. The mesh's distances, in the frame of the generator
+    # 1. Sample signed distances of the mesh, in the generator's frame
     frame = source.generator.config.frame
-    made = _field(path)
-    points, sdf = made.near_surface(POINTS, frame, settings.seed)
-    # 2. The latent that explains them
+    field = _field(path)
+    points, sdf = field.near_surface(SDF_POINTS, frame, settings.seed)
+    # 2. Fit a latent to them
     latent = reconstruct(
         source.generator,
         torch.from_numpy(points).to(source.device),
@@ -87,38 +88,48 @@ def reconstruct_mesh(
         steps=settings.steps,
         seed=settings.seed,
     )
-    # 3. Its surface beside the mesh's own
+    # 3. Compare its surface with that of the mesh
     level = source.level if settings.level is None else settings.level
     surface = extract(source.generator, latent, settings.resolution, level)
-    vertices, faces = extract_surface(made.voxels(settings.resolution))
-    real = Surface(moved(vertices, made.transform("cube", frame)), faces)
-    back = Surface(moved(surface.vertices, made.transform(frame, "mesh")), surface.faces)
-    return Reconstruction(latent.cpu().numpy(), back, distance(surface, real, settings.seed))
+    vertices, faces = extract_surface(field.voxels(settings.resolution))
+    real = Surface(_transformed(vertices, field.transform("cube", frame)), faces)
+    chamfer = chamfer_distance(surface, real, settings.seed)
+    placed = _transformed(surface.vertices, field.transform(frame, "mesh"))
+    return Reconstruction(latent.cpu().numpy(), Surface(placed, surface.faces), chamfer)
 
 
-def distance(made: Surface, real: Surface, seed: int = 0) -> float | None:
-    """Chamfer distance of two surfaces where they lie; None where one is empty."""
-    if made.empty or real.empty:
+def chamfer_distance(first: Surface, second: Surface, seed: int = 0) -> float | None:
+    """Chamfer distance of two surfaces as they lie, squared units; None if one is empty."""
+    if first.empty or second.empty:
         return None
     clouds = [
-        sample_surface(surface.vertices, surface.faces, SAMPLED, seed + number)[None]
-        for number, surface in enumerate((made, real))
+        sample_surface(surface.vertices, surface.faces, CHAMFER_POINTS, seed + number)[None]
+        for number, surface in enumerate((first, second))
     ]
     return float(chamfer_matrix(clouds[0], clouds[1])[0, 0])
 
 
-def moved(vertices: NDArray[np.floating], matrix: NDArray[np.float64]) -> NDArray[np.float32]:
-    """Vertices (V, 3) by a matrix (4, 4)."""
+def _transformed(
+    vertices: NDArray[np.floating], matrix: NDArray[np.float64]
+) -> NDArray[np.float32]:
+    """Vertices (V, 3), transformed by a matrix (4, 4)."""
     return np.asarray(trimesh.transform_points(vertices, matrix), np.float32)
 
 
 def write_reconstruction(
     found: Reconstruction, out: Path, mesh: Path, source: Source, settings: ReconstructionSettings
 ) -> None:
-    """Writes latent.npy, mesh.obj and reconstruction.json to a folder; an empty shape has no mesh.
+    """Write latent.npy, mesh.obj and reconstruction.json; an empty shape has no mesh.
+
+    Args:
+        found: The reconstruction.
+        out: Folder; it is created if missing.
+        mesh: Path of the original mesh, for the record.
+        source: Of the autodecoder.
+        settings: Of the search.
 
     Raises:
-        OutputError: where something cannot be written. Files are there whole or not at all.
+        OutputError: if a file cannot be written. Each file is written atomically.
     """
     with writing(out):
         out.mkdir(parents=True, exist_ok=True)
@@ -127,7 +138,7 @@ def write_reconstruction(
     with replacing(out / "latent.npy") as temporary:
         temporary.write_bytes(encoded.getvalue())
     if found.surface.empty:
-        # An older file would pass for this shape.
+        # An older file would be mistaken for this shape.
         with writing(out):
             (out / "mesh.obj").unlink(missing_ok=True)
     else:
@@ -137,7 +148,7 @@ def write_reconstruction(
         "source": source.name,
         "chamfer": found.chamfer,
         "frame": source.generator.config.frame,
-        "points": SAMPLED,
+        "points": CHAMFER_POINTS,
         "watertight": not found.surface.empty and bool(as_trimesh(found.surface).is_watertight),
         "settings": asdict(settings),
     }
@@ -146,9 +157,9 @@ def write_reconstruction(
 
 def _field(path: Path) -> MeshSDF:
     try:
-        made = MeshSDF(load(path))
+        field = MeshSDF(load(path))
     except BadMeshError as error:
         raise ReconstructionError(f"{path}: {error}; name another mesh") from error
-    if reason := made.quality.rejection_reason():
-        raise ReconstructionError(f"{path} has no field to be trusted: {reason}")
-    return made
+    if reason := field.quality.rejection_reason():
+        raise ReconstructionError(f"{path} has no reliable signed distances: {reason}")
+    return field

@@ -1,4 +1,4 @@
-"""A run, a checkpoint or published weights -> a generator, and latents for it."""
+"""A run, a checkpoint or published weights -> a generator and its latents."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,53 +24,57 @@ from shapegan.pipeline.errors import PlainError
 from shapegan.pipeline.schema import MeshReport
 
 PUBLISHED_LEVEL = 0.04
-"""The level at which the authors take surfaces: it keeps thin parts that their fields lose at 0.
-Our datasets give thin parts a thickness of their own, so runs are at 0."""
+"""Level at which the authors extract surfaces (Kleineberg et al. 2020): it keeps thin parts that
+their fields lose at 0. Our datasets thicken thin parts, so the level of our runs is 0."""
 
 
 class SourceError(PlainError):
-    """Something that shapes cannot be made from; the message is one line with what to do."""
+    """A path that holds no usable generator; the message is one line with the remedy."""
 
 
 @dataclass(frozen=True)
 class Source:
-    """A generator that is ready to be asked, and where its latents lie."""
+    """A generator ready for use, and the distribution of its latents."""
 
     name: str
-    """Of the run or the file."""
+    """Name of the run or the file."""
     generator: Generator
-    """On its device, without gradients: the running average of a run's, if it has one."""
+    """On its device, without gradients: the running average of a run's weights, if there is one."""
     level: float
-    """Where its surface is taken, if nobody says otherwise; frame units."""
+    """Default value of the field at the surface, frame units."""
     recipe: str
-    """As in `TrainConfig`, or `published`."""
+    """Recipe of `TrainConfig`, or `published`."""
     split: str = "train"
-    """What a run was trained on."""
+    """Split on which a run was trained."""
     data: Path | None = None
-    """The dataset that a run was trained on, as far as it is known; it may have been moved."""
+    """Dataset on which a run was trained, if known; it may have been moved since."""
     learned: Tensor | None = None
-    """(S, Z): the latents of an autodecoder's training shapes, in the order of its split."""
+    """(S, Z), latents of an autodecoder's training shapes in the order of its split, else None."""
 
     @property
     def device(self) -> torch.device:
-        """Where the generator is."""
+        """Device of the generator."""
         return self.generator.latent_first.weight.device
 
     @property
     def warp_device(self) -> str:
-        """The same by its name in Warp, which draws the pictures."""
+        """Name of that device in Warp, which draws the pictures."""
         return "cpu" if self.device.type == "cpu" else f"cuda:{self.device.index or 0}"
 
     def latent(self, seed: int, truncation: float = 1.0) -> Tensor:
-        """The latent of a seed, (Z,): the same one on any device, whatever else is drawn.
+        """Draw the latent of a seed; it depends on the seed alone, not on device or earlier draws.
 
-        A GAN's latents are standard normal. An autodecoder's are drawn from the normal
-        distribution that fits those it has learned: mean + covariance^(1/2) normal, with the
-        symmetric root, since that is the only one that is the same whoever computes it.
+        Latents of a GAN are standard normal. Those of an autodecoder follow the normal distribution
+        fitted to its learned latents: mean + covariance^(1/2) n, with the symmetric root, which is
+        unique, so the result does not depend on how the root is computed.
 
         Args:
             seed: 0 or more.
-            truncation: Shrinks latents towards their mean: below 1, shapes are more usual ones.
+            truncation: Factor that shrinks latents towards their mean: below 1, shapes vary less
+                and are more typical.
+
+        Returns:
+            (Z,) float32, on the generator's device.
         """
         drawn = truncation * StepRandom(seed).normal(PICTURES, 1, self.generator.config.latent)[0]
         if self.learned is not None:
@@ -82,49 +86,58 @@ class Source:
     def _fitted(self) -> tuple[Tensor, Tensor]:
         """Mean (Z,) and root of the covariance (Z, Z) of the learned latents, on the CPU."""
         assert self.learned is not None
-        known = self.learned.cpu().double()
-        apart = known - known.mean(dim=0)
-        values, vectors = torch.linalg.eigh(apart.T @ apart / max(1, len(known) - 1))
-        return known.mean(dim=0), vectors * values.clamp(min=0).sqrt() @ vectors.T
+        learned = self.learned.cpu().double()
+        centred = learned - learned.mean(dim=0)
+        values, vectors = torch.linalg.eigh(centred.T @ centred / max(1, len(learned) - 1))
+        return learned.mean(dim=0), vectors * values.clamp(min=0).sqrt() @ vectors.T
 
     def latents(self, seeds: Sequence[int], truncation: float = 1.0) -> Tensor:
-        """The latents of seeds, one row each: (S, Z)."""
+        """Latents (S, Z) of seeds, one row each; see `latent`."""
         return torch.stack([self.latent(seed, truncation) for seed in seeds])
 
 
-def open_source(path: Path, device: torch.device | str = "cpu") -> Source:
-    """Reads what shapes are to be made from.
+def open_source(path: Path | str, device: torch.device | str = "cpu") -> Source:
+    """Open a generator.
 
     Args:
-        path: A run's folder, whose last checkpoint is taken; a checkpoint; or one of the authors'
-            files of weights.
-        device: Where the generator is put.
+        path: The folder of a run, whose last checkpoint is used; a checkpoint; or a file of the
+            authors' published weights.
+        device: Device for the generator.
 
     Raises:
-        SourceError: where the path is nothing of these.
-        CheckpointError, WeightsError: where a file cannot be used.
+        SourceError: if the path is none of these.
+        CheckpointError: if a checkpoint cannot be used.
+        WeightsError: if a file of weights cannot be used.
     """
+    path = Path(path)
     if not path.exists():
         raise SourceError(f"there is no {path}: expected a run, a checkpoint or published weights")
     if not path.is_dir():
         if is_published(path):
             generator = load_published(path).to(device).requires_grad_(False)
             return Source(path.stem, generator, PUBLISHED_LEVEL, "published")
-        return _of_checkpoint(path.stem, path, device)
+        return _open_checkpoint(path.stem, path, device)
     checkpoint = latest_checkpoint(path / "checkpoints")
     if checkpoint is None:
         raise SourceError(
             f"{path} holds no checkpoint: expected the folder of a run of `shapegan train` that"
             " has saved one, a checkpoint, or published weights"
         )
-    return _of_checkpoint(path.resolve().name, checkpoint, device)
+    return _open_checkpoint(path.resolve().name, checkpoint, device)
 
 
 def load_latents(path: Path, source: Source) -> Tensor:
-    """Latents (S, Z) from a .npy file, on the source's device; one (Z,) alone is a row.
+    """Load latents from a .npy file.
+
+    Args:
+        path: Of an array (S, Z), or (Z,) for a single latent.
+        source: Whose generator takes the latents.
+
+    Returns:
+        (S, Z) float32, on the generator's device.
 
     Raises:
-        SourceError: where the file holds anything else.
+        SourceError: if the file holds anything else.
     """
     size = source.generator.config.latent
     expected = f"expected a .npy of latents (S, {size})"
@@ -133,43 +146,46 @@ def load_latents(path: Path, source: Source) -> Tensor:
     except OSError as error:
         raise SourceError(f"cannot read {path}: {error.strerror or error}; {expected}") from error
     except (ValueError, EOFError) as error:
-        raise SourceError(f"{path} is no array, or is torn: {expected}") from error
+        raise SourceError(f"{path} is not an array, or is truncated: {expected}") from error
     if not isinstance(latents, np.ndarray) or latents.dtype.kind not in "fiu":
-        raise SourceError(f"{path} holds no array of numbers: {expected}")
+        raise SourceError(f"{path} does not hold an array of numbers: {expected}")
     if latents.ndim != 2 or latents.shape[1] != size or len(latents) == 0:
-        raise SourceError(f"{path} holds {latents.shape}: {expected}")
+        raise SourceError(f"{path} holds an array {latents.shape}: {expected}")
     if not np.isfinite(latents).all():
-        raise SourceError(f"{path} holds numbers that are not finite: {expected}")
+        raise SourceError(f"{path} holds NaN or infinity: {expected}")
     return torch.from_numpy(latents.astype(np.float32)).to(source.device)
 
 
 def learned_shapes(source: Source, data: Path | None = None) -> list[MeshReport]:
-    """The shapes whose latents an autodecoder has learned, in their order: ids and categories.
+    """Reports of an autodecoder's training shapes, in the order of its learned latents.
 
     Args:
         source: With `learned` latents.
-        data: The run's dataset; None where it lay when the run was trained.
+        data: Dataset of the run; None for the place where it was during training.
+
+    Returns:
+        S reports; they hold ids and categories.
 
     Raises:
-        SourceError: where there are no such shapes, or the dataset has others.
-        DatasetError: where it cannot be read.
+        SourceError: if the source has no learned latents, or the dataset does not fit them.
+        DatasetError: if the dataset cannot be read.
     """
     folder = data or source.data
     if source.learned is None:
-        raise SourceError(f"{source.name} has learned no latents: expected an autodecoder's run")
+        raise SourceError(f"{source.name} has no learned latents: expected a run of an autodecoder")
     if folder is None:
-        raise SourceError(f"{source.name} does not say what it was trained on: name it with --data")
+        raise SourceError(f"{source.name} does not name its dataset: name it with --data")
     dataset = Dataset(folder)
-    numbers = dataset.splits.get(source.split, []) if dataset.splits else range(len(dataset))
-    if len(numbers) != len(source.learned):
+    indices = dataset.splits.get(source.split, []) if dataset.splits else range(len(dataset))
+    if len(indices) != len(source.learned):
         raise SourceError(
-            f"{source.name} has learned {len(source.learned)} shapes, {folder} has {len(numbers)}"
-            " to train on: name the run's dataset with --data"
+            f"{source.name} has learned {len(source.learned)} shapes, but {folder} has"
+            f" {len(indices)} to train on: name the run's dataset with --data"
         )
-    return [dataset.accepted[number] for number in numbers]
+    return [dataset.accepted[index] for index in indices]
 
 
-def _of_checkpoint(name: str, path: Path, device: torch.device | str) -> Source:
+def _open_checkpoint(name: str, path: Path, device: torch.device | str) -> Source:
     checkpoint = load_checkpoint(path, device)
     config = checkpoint.config
     return Source(

@@ -1,1 +1,1 @@
-"""Metrics: distances between sets of shapes."""
+"""Metrics between sets of shapes: point clouds, their distances, and scores."""

@@ -1,4 +1,4 @@
-"""The device code of `shapegan.model.metrics.point_clouds`: Warp kernels on the CPU or CUDA.
+"""Device code of `shapegan.model.metrics.point_clouds`: Warp kernels on the CPU or CUDA.
 
 `shapegan.pipeline.queries` explains the style of kernel files.
 """
@@ -10,39 +10,40 @@ import warp as wp
 
 from shapegan.pipeline.warp_runtime import start_warp
 
-# Nothing here is differentiated; adjoint code would treble the time to compile. Two kernels must
-# agree on what is a candidate, to the last bit, so multiplications and additions are not fused.
+# No gradients: adjoint code would triple the compile time. Two kernels must agree on the candidates
+# to the last bit, so multiplications and additions are not fused.
 wp.set_module_options({"enable_backward": False, "fuse_fp": False})
 
 start_warp()
 
 
 @wp.struct
-class Table:
-    # Of each cell of a cubic grid, for each cloud: the points that may be the nearest somewhere
-    # in it. Those of cell c of cloud t: points[first[t * grid^3 + c]] up to the next one's.
+class CandidateTable:
+    # For each cell of a cubic grid and each cloud, the points that may be nearest to a point of the
+    # cell. Those of cell c and cloud t start at points[first[t * grid^3 + c]] and end before those
+    # of the next cell.
     grid: int
     first: wp.array(dtype=int)
     points: wp.array(dtype=wp.vec3)
 
 
 @wp.func
-def row_of(table: Table, t: int, i: int, j: int, k: int) -> int:
+def row_of(table: CandidateTable, t: int, i: int, j: int, k: int) -> int:
     return ((t * table.grid + i) * table.grid + j) * table.grid + k
 
 
 @wp.func
 def may_be_nearest(p: wp.vec3, nearest: wp.vec3, center: wp.vec3, half: float) -> bool:
-    # Whether p is closer than `nearest` to some point of the cube: the difference of their squared
-    # distances is linear, so smallest at a corner.
+    # True if p is closer than `nearest` to some point of the cube. The difference of their squared
+    # distances is linear, so its minimum is at a corner.
     d = p - nearest
     at_center = wp.length_sq(p - center) - wp.length_sq(nearest - center)
     return at_center <= 2.0 * half * (wp.abs(d[0]) + wp.abs(d[1]) + wp.abs(d[2]))
 
 
 @wp.func
-def row_around(parent: Table, grid: int, t: int, c: int) -> int:
-    # The row of a coarser table for the cell around cell c of a grid.
+def row_around(parent: CandidateTable, grid: int, t: int, c: int) -> int:
+    # Row of a coarser table for the cell that contains cell c of a grid.
     ratio = grid / parent.grid
     return row_of(parent, t, c / (grid * grid) / ratio, (c / grid) % grid / ratio, c % grid / ratio)
 
@@ -55,15 +56,15 @@ def center_of(grid: int, c: int, low: wp.vec3, side: float) -> wp.vec3:
 
 @wp.kernel
 def count_candidates(
-    parent: Table,
+    parent: CandidateTable,
     grid: int,
     low: wp.vec3,
     side: float,
     nearest: wp.array2d(dtype=wp.vec3),
     counts: wp.array2d(dtype=int),
 ) -> None:
-    # Of each cell: the point nearest to its centre, and how many candidates there are.
-    # What is no candidate in the cell of the coarser table around it is none here.
+    # For each cell, the point nearest to its centre, and the number of candidates. Only candidates
+    # of the containing cell of the coarser table can be candidates here.
     t, c = wp.tid()
     row = row_around(parent, grid, t, c)
     center = center_of(grid, c, low, side)
@@ -85,7 +86,11 @@ def count_candidates(
 
 @wp.kernel
 def list_candidates(
-    parent: Table, nearest: wp.array2d(dtype=wp.vec3), low: wp.vec3, side: float, table: Table
+    parent: CandidateTable,
+    nearest: wp.array2d(dtype=wp.vec3),
+    low: wp.vec3,
+    side: float,
+    table: CandidateTable,
 ) -> None:
     t, c = wp.tid()
     row = row_around(parent, table.grid, t, c)
@@ -105,13 +110,13 @@ def cell_of(offset: float, side: float, grid: int) -> int:
 
 @wp.kernel
 def mean_squares(
-    table: Table,
+    table: CandidateTable,
     low: wp.vec3,
     side: float,
     queries: wp.array2d(dtype=wp.vec3),
     means: wp.array2d(dtype=float),
 ) -> None:
-    # The mean squared distance from the points of query cloud s to the nearest of cloud t.
+    # Mean squared distance from the points of query cloud s to the nearest points of cloud t.
     t, s = wp.tid()
     total = wp.float64(0.0)
     for q in range(queries.shape[1]):

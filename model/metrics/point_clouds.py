@@ -1,7 +1,7 @@
-"""Point clouds of surfaces, and how far one is from another.
+"""Point clouds of surfaces, and distances between them.
 
-A cloud is (n, 3) float32, a set of clouds (S, n, 3). Distances between sets are matrices, which
-`shapegan.model.metrics.set_metrics` makes scores of.
+A cloud is (n, 3) float32, a set of clouds (S, n, 3). Distances between two sets are matrices, from
+which `shapegan.model.metrics.set_metrics` computes scores.
 """
 
 from concurrent.futures import ThreadPoolExecutor
@@ -16,38 +16,39 @@ from scipy.optimize import linear_sum_assignment
 from scipy.spatial.distance import cdist
 
 from shapegan.model.metrics import point_cloud_kernels as kernels
+from shapegan.model.shapes.mesh import fit_to_ball
 
 Cloud = NDArray[np.float32]
-"""(n, 3), or (S, n, 3) of a set."""
+"""(n, 3), or (S, n, 3) for a set."""
 
-CLOUD = 2048
-"""Points of a cloud in the literature's tables."""
+CLOUD_POINTS = 2048
+"""Points of a cloud in the tables of the literature."""
 
 _GRIDS = (1, 4, 8, 16, 32)
-"""Cells along each axis of the tables of candidates, each made of the one before."""
+"""Cells along each axis of the candidate tables; each table is refined from the one before."""
 _AT_ONCE = {"cpu": 4, "cuda": 64}
-"""Clouds that tables are made of together: few stay in a CPU's cache, many fill a GPU."""
+"""Clouds whose tables are built together: few fit into a CPU's cache, many occupy a GPU."""
 
 
 def sample_surface(
     vertices: NDArray[np.floating],
     faces: NDArray[np.integer],
-    count: int = CLOUD,
+    count: int = CLOUD_POINTS,
     seed: int = 0,
 ) -> Cloud:
-    """Points drawn evenly by area from a triangle mesh.
+    """Sample points uniformly by area from a triangle mesh.
 
     Args:
         vertices: (V, 3).
-        faces: (F, 3) of some area.
-        count: How many points, n.
-        seed: The same seed gives the same points.
+        faces: (F, 3), with a positive total area.
+        count: n, number of points.
+        seed: Equal seeds give equal points.
 
     Returns:
-        (n, 3).
+        (n, 3) float32.
 
     Raises:
-        ValueError: where there is no surface.
+        ValueError: if the mesh has no area.
     """
     mesh = trimesh.Trimesh(vertices, faces, process=False)
     if len(faces) == 0 or not mesh.area > 0:
@@ -57,40 +58,38 @@ def sample_surface(
 
 
 def normalise(cloud: Cloud) -> Cloud:
-    """A cloud (n, 3) centred and scaled to the ball of radius 0.5, where metrics compare shapes.
+    """Centre a cloud (n, 3) and scale it to the ball of radius 0.5, as metrics require.
 
-    Its bounding box's middle goes to 0 and its farthest point to radius 0.5, as in the code of
-    Kleineberg et al. 2020; a cloud of points all in one place stays in the middle. Position and
-    size are lost, so they don't count. Other papers scale all shapes of a dataset alike: compare
-    numbers only with those of the same normalisation.
+    The centre of the bounding box goes to 0 and the farthest point to radius 0.5, as in the code of
+    Kleineberg et al. 2020; a cloud of coincident points goes to 0. Position and size are lost, so
+    they do not count. Other papers scale all shapes of a dataset alike: compare numbers only with
+    those of the same normalisation.
     """
-    centred = cloud - (cloud.min(axis=0) + cloud.max(axis=0)) / 2
-    radius = np.linalg.norm(centred, axis=1).max()
-    return centred if radius == 0 else np.asarray(0.5 / radius * centred, dtype=np.float32)
+    return np.asarray(fit_to_ball(cloud, 0.5), dtype=np.float32)
 
 
 def chamfer_matrix(
     first: Cloud, second: Cloud, device: str = "cpu", workers: int = 1
 ) -> NDArray[np.float64]:
-    """Chamfer distances of all pairs of clouds of two sets.
+    """Chamfer distances of all pairs of clouds from two sets.
 
-    The mean squared distance from a point to the nearest of the other cloud, both ways added: as
-    the code of Yang et al. 2019 (PointFlow) has it; the papers' sums, over the number of points.
-    Exact but for rounding. A point looks only at those points that may be the nearest in its cell
-    of a grid, so a pair of clouds of 2,048 takes some 0.3 ms of one CPU core, and each cloud
-    30 ms once: 1,000 by 1,000 some 5 minutes.
+    CD(X, Y) = mean_x min_y |x - y|^2 + mean_y min_x |x - y|^2, as in the code of Yang et al. 2019
+    (PointFlow): the sums of the papers, divided by the number of points. Exact up to rounding.
+    Each point is compared only with the points that may be nearest within its cell of a grid, so a
+    pair of clouds of 2,048 points takes about 0.3 ms of one CPU core, after 30 ms once per cloud:
+    about 5 minutes for 1,000 by 1,000 clouds.
 
     Args:
         first: (S, n, 3).
         second: (R, m, 3).
-        device: One of Warp's, such as `cuda:0`.
-        workers: Threads on the CPU; the distances are the same with any number.
+        device: Warp device, such as `cuda:0`.
+        workers: Threads on the CPU; the result does not depend on their number.
 
     Returns:
         (S, R), in squared units of the clouds.
 
     Raises:
-        ValueError: where a set is no (S, n, 3) of finite numbers.
+        ValueError: if a set is not (S, n, 3) of finite numbers.
     """
     same = first is second
     first, second = _checked(first), _checked(second)
@@ -103,32 +102,32 @@ def chamfer_matrix(
 def earth_movers_matrix(
     first: Cloud, second: Cloud, points: int | None = 512, workers: int = 1
 ) -> NDArray[np.float64]:
-    """Earth mover's distances of all pairs of clouds of two sets.
+    """Earth mover's distances of all pairs of clouds from two sets.
 
-    The mean distance, not squared, of points to their partners in the one-to-one assignment that
-    makes it smallest: Achlioptas et al. 2018 and Yang et al. 2019, over the number of points. The
-    assignment is optimal (Crouse 2016, `linear_sum_assignment`), not an approximation. Its time
-    grows with the cube of the points: some 10 ms a pair for 256, 70 ms for 512 and seconds for
-    2,048. So it is taken of the first `points` of each cloud, which lie as evenly as all of them.
-    That makes it larger, as fewer points match less closely: compare numbers only where `points`
-    was the same.
+    EMD(X, Y) = min_phi mean_x |x - phi(x)| over all bijections phi from X to Y: as in Achlioptas et
+    al. 2018 and Yang et al. 2019, divided by the number of points. The assignment is optimal
+    (Crouse 2016, `linear_sum_assignment`), not an approximation. Its time grows with the cube of
+    the number of points: about 10 ms a pair for 256, 70 ms for 512 and seconds for 2,048. So only
+    the first `points` of each cloud are used, which are as evenly distributed as all of them.
+    Fewer points match less closely, which makes the distance larger: compare numbers only if
+    `points` was the same.
 
     Args:
         first: (S, n, 3), points in random order.
-        second: (R, n, 3), same.
-        points: How many of each cloud to take; None for all.
+        second: (R, n, 3), likewise.
+        points: Points of each cloud to use; None for all.
         workers: Threads.
 
     Returns:
         (S, R), in units of the clouds.
 
     Raises:
-        ValueError: where a set is no (S, n, 3) of finite numbers, or they have not as many points.
+        ValueError: if a set is not (S, n, 3) of finite numbers, or the clouds differ in size.
     """
     same = first is second
     first, second = _checked(first)[:, :points], _checked(second)[:, :points]
     if first.shape[1] != second.shape[1]:
-        raise ValueError(f"expected clouds of as many points, got {first.shape} and {second.shape}")
+        raise ValueError(f"expected clouds of equal size, got {first.shape} and {second.shape}")
     result = np.zeros((len(first), len(second)))
     pairs = [(i, j) for i, j in np.ndindex(result.shape) if not same or i < j]
 
@@ -146,7 +145,7 @@ def _checked(clouds: Cloud) -> Cloud:
     if clouds.ndim != 3 or clouds.shape[2] != 3 or 0 in clouds.shape:
         raise ValueError(f"expected clouds (S, n, 3), got {clouds.shape}")
     if not np.isfinite(clouds).all():
-        raise ValueError("expected clouds of finite numbers, got others")
+        raise ValueError("expected clouds of finite numbers, got NaN or infinity")
     return clouds
 
 
@@ -165,37 +164,37 @@ class _Box:
     def around(cls, *sets: Cloud) -> "_Box":
         low = np.min([clouds.min(axis=(0, 1)) for clouds in sets], axis=0)
         high = np.max([clouds.max(axis=(0, 1)) for clouds in sets], axis=0)
-        # A little more, so that no rounding puts a point outside.
+        # Slightly larger, so that rounding puts no point outside.
         return cls(wp.vec3(*low), float((high - low).max()) * (1 + 1e-5) + 1e-30)
 
 
 def _directed(
     queries: Cloud, clouds: Cloud, box: _Box, device: str, workers: int
 ) -> NDArray[np.float64]:
-    """Mean squared distance from each query cloud's points to each cloud: (S, R)."""
+    """Mean squared distances (S, R) from the points of each query cloud to each cloud."""
     on_cuda = device.startswith("cuda")
     at_once = _AT_ONCE["cuda" if on_cuda else "cpu"]
-    asking = _to_device(_in_order(queries, box), device)
+    sorted_queries = _to_device(_sort_by_cell(queries, box), device)
     result = np.empty((len(queries), len(clouds)))
 
     def fill(start: int) -> None:
-        some = clouds[start : start + at_once]
-        table = _table(_in_order(some, box), box, device)
-        means = wp.zeros((len(queries), len(some)), dtype=float, device=device)
-        inputs = [table, box.low, box.side / table.grid, asking]
-        wp.launch(kernels.mean_squares, (len(some), len(queries)), inputs, [means], device=device)
+        batch = clouds[start : start + at_once]
+        table = _candidate_table(_sort_by_cell(batch, box), box, device)
+        means = wp.zeros((len(queries), len(batch)), dtype=float, device=device)
+        inputs = [table, box.low, box.side / table.grid, sorted_queries]
+        wp.launch(kernels.mean_squares, (len(batch), len(queries)), inputs, [means], device=device)
         result[:, start : start + at_once] = means.numpy()
 
-    # Loads the kernels, which threads must not do at the same time.
+    # The first call loads the kernels, and threads must not load them concurrently.
     fill(0)
     with ThreadPoolExecutor(1 if on_cuda else workers) as pool:
         list(pool.map(fill, range(at_once, len(clouds), at_once)))
     return result
 
 
-def _table(clouds: Cloud, box: _Box, device: str) -> Any:
-    """The candidates of each cell of the finest grid, of each cloud: a `Table`."""
-    # In the only cell of the coarsest grid, all points are candidates.
+def _candidate_table(clouds: Cloud, box: _Box, device: str) -> Any:
+    """Candidates of each cloud in each cell of the finest grid: a `CandidateTable`."""
+    # All points are candidates in the only cell of the coarsest grid.
     table = _new_table(_GRIDS[0], np.full(len(clouds), clouds.shape[1]), device)
     table.points = _to_device(clouds.reshape(-1, 3), device)
     for grid in _GRIDS[1:]:
@@ -212,19 +211,19 @@ def _table(clouds: Cloud, box: _Box, device: str) -> Any:
 
 
 def _new_table(grid: int, counts: NDArray[np.integer], device: str) -> Any:
-    """A `Table` with room for so many candidates in each cell of each cloud, (clouds * grid^3,)."""
+    """Table with room for `counts` (clouds * grid^3,) candidates in each cell of each cloud."""
     first = np.concatenate([[0], np.cumsum(counts, dtype=np.int64)])
     if first[-1] > np.iinfo(np.int32).max:
-        raise ValueError("expected clouds that lie apart: too many points are equally near")
-    table: Any = kernels.Table()
+        raise ValueError("expected clouds of distinct points: too many are equally near")
+    table: Any = kernels.CandidateTable()
     table.grid = grid
     table.first = wp.array(first.astype(np.int32), dtype=int, device=device)
     table.points = wp.empty(int(first[-1]), dtype=wp.vec3, device=device)
     return table
 
 
-def _in_order(clouds: Cloud, box: _Box) -> Cloud:
-    """Clouds with their points cell by cell, so that what is asked for in turn lies together."""
+def _sort_by_cell(clouds: Cloud, box: _Box) -> Cloud:
+    """Sort the points of each cloud by cell, so that successive queries read adjacent memory."""
     cell = ((clouds - np.array(box.low)) * (_GRIDS[-1] / box.side)).astype(np.int64)
     order = np.argsort(cell @ [_GRIDS[-1] ** 2, _GRIDS[-1], 1], axis=1, kind="stable")
     return np.take_along_axis(clouds, order[:, :, None], axis=1)

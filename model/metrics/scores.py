@@ -1,6 +1,6 @@
-"""All scores of one set of generated shapes against one set of real ones.
+"""All scores of a set of generated shapes against a set of real ones.
 
-Which scores, and how empty shapes count, is told to users in docs/evaluation.md.
+docs/evaluation.md explains to users which scores there are and how empty shapes count.
 """
 
 from collections.abc import Sequence
@@ -13,91 +13,92 @@ from scipy.sparse.csgraph import connected_components
 
 from shapegan.model.metrics import set_metrics
 from shapegan.model.metrics.point_clouds import (
-    CLOUD,
+    CLOUD_POINTS,
     Cloud,
     chamfer_matrix,
     earth_movers_matrix,
     normalise,
     sample_surface,
 )
-from shapegan.model.shapes.image_grid import Mesh
+from shapegan.model.shapes.mesh import Mesh
 
 Distances = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Matched:
-    """What one distance between clouds says."""
+class DistanceScores:
+    """Scores by one distance between point clouds."""
 
     coverage: float
-    """Share of real shapes that are nearest to some generated one."""
-    matching: float | None
-    """Minimum matching distance; None where every shape is empty."""
-    accuracy: float
-    """Of the 1-nearest-neighbour classifier."""
+    """Share of real shapes that are the nearest one of some generated shape."""
+    mmd: float | None
+    """Minimum matching distance; None if every generated shape is empty."""
+    one_nna: float
+    """Accuracy of the 1-nearest-neighbour classifier."""
 
 
 @dataclass(frozen=True)
-class Health:
-    """What can be said of meshes without any others; shares are of all shapes."""
+class MeshValidity:
+    """Scores of meshes by themselves; all shares are of all shapes, the empty ones included."""
 
     shapes: int
     filled: float
     """Share that is not empty."""
     watertight: float
-    single: float
+    single_component: float
     """Share that is one connected component."""
 
 
 @dataclass(frozen=True)
 class Scores:
-    """Of a set of shapes, against real ones."""
+    """Scores of a set of shapes against real ones."""
 
-    chamfer: Matched
-    earth_movers: Matched | None
-    """None where it was not asked for."""
-    divergence: float | None
-    """Jensen-Shannon, in bits; None where every shape is empty."""
+    chamfer: DistanceScores
+    """By chamfer distance (CD)."""
+    emd: DistanceScores | None
+    """By earth mover's distance (EMD); None if it was left out."""
+    jsd: float | None
+    """Jensen-Shannon divergence, bits; None if every generated shape is empty."""
 
 
 class Reference:
-    """Real shapes, with the distances among them, which serve for many comparisons.
+    """Real shapes, with the distances among them, for any number of comparisons.
 
     Args:
         clouds: (R, n, 3), normalised, R > 1.
-        earth_points: Points that the earth mover's distance is taken of; 0 leaves it out.
-        workers: Threads for the distances.
-        device: Of chamfer distances, one of Warp's.
+        emd_points: Points of each cloud for the earth mover's distance; 0 leaves it out.
+        workers: Threads that compute distances.
+        device: Warp device of the chamfer distances, such as `cuda:0`.
     """
 
     def __init__(
-        self, clouds: Cloud, earth_points: int = 0, workers: int = 1, device: str = "cpu"
+        self, clouds: Cloud, emd_points: int = 0, workers: int = 1, device: str = "cpu"
     ) -> None:
         self.clouds = clouds
-        self._points, self._workers, self._device = earth_points, workers, device
+        self._points, self._workers, self._device = emd_points, workers, device
         self._chamfer = self._chamfers(clouds, clouds)
-        self._earth = self._earth_movers(clouds, clouds) if earth_points else None
+        self._emd = self._earth_movers(clouds, clouds) if emd_points else None
 
-    def scores(self, clouds: Cloud, empty: int = 0, *, earth: bool = True) -> Scores:
-        """Compares generated shapes with these.
+    def scores(self, clouds: Cloud, empty: int = 0, *, emd: bool = True) -> Scores:
+        """Compare generated shapes with the real ones.
 
         Args:
             clouds: (S, n, 3), normalised; S may be 0.
-            empty: Shapes beside them that have no surface.
-            earth: Whether to take the earth mover's distance too.
+            empty: Number of further generated shapes, which have no surface.
+            emd: Whether to compute the earth mover's distance, unless `emd_points` is 0.
         """
-        asked = earth and self._earth is not None
+        real_emd = self._emd if emd else None
         if len(clouds) == 0:
-            nothing = Matched(0.0, None, 1.0)
-            return Scores(nothing, nothing if asked else None, None)
-        by_earth = None
-        if asked and self._earth is not None:
+            worst = DistanceScores(0.0, None, 1.0)
+            return Scores(worst, None if real_emd is None else worst, None)
+        by_emd = None
+        if real_emd is not None:
             within, across = (self._earth_movers(clouds, b) for b in (clouds, self.clouds))
-            by_earth = matched(within, across, self._earth, empty)
+            by_emd = distance_scores(within, across, real_emd, empty)
         within, across = (self._chamfers(clouds, b) for b in (clouds, self.clouds))
         return Scores(
-            matched(within, across, self._chamfer, empty),
-            by_earth,
+            distance_scores(within, across, self._chamfer, empty),
+            by_emd,
             set_metrics.jensen_shannon_divergence(clouds, self.clouds),
         )
 
@@ -108,34 +109,42 @@ class Reference:
         return earth_movers_matrix(first, second, self._points, self._workers)
 
 
-def matched(within: Distances, across: Distances, real: Distances, empty: int = 0) -> Matched:
-    """Coverage, matching distance and accuracy, with shapes that are empty.
+def distance_scores(
+    within: Distances, across: Distances, real: Distances, empty: int = 0
+) -> DistanceScores:
+    """Coverage, MMD and 1-NNA from distance matrices, with empty shapes accounted for.
 
-    An empty shape is near nothing: it covers nothing, and the classifier always knows it for
-    generated, since no real shape is empty.
+    An empty shape has no neighbours: it covers no real shape, and the classifier always recognises
+    it as generated, because no real shape is empty.
 
     Args:
         within: (S, S), among generated shapes, S > 0.
-        across: (S, R), generated by real.
+        across: (S, R), from generated to real shapes.
         real: (R, R), among real shapes.
-        empty: Generated shapes beside those.
+        empty: Number of further generated shapes, which are empty.
+
+    Raises:
+        ValueError: if the matrices do not fit together, or hold NaN or infinity.
     """
-    accuracy = set_metrics.one_nearest_neighbour_accuracy(within, across, real)
+    one_nna = set_metrics.one_nearest_neighbour_accuracy(within, across, real)
     compared = sum(across.shape)
-    return Matched(
+    return DistanceScores(
         set_metrics.coverage(across),
         set_metrics.minimum_matching_distance(across),
-        (compared * accuracy + empty) / (compared + empty),
+        (compared * one_nna + empty) / (compared + empty),
     )
 
 
-def clouds_of(meshes: Sequence[Mesh], seed: int, points: int = CLOUD) -> Cloud:
-    """Normalised clouds of those meshes that are not empty: (S, points, 3), S may be 0.
+def sample_clouds(meshes: Sequence[Mesh], seed: int, points: int = CLOUD_POINTS) -> Cloud:
+    """Sample a normalised cloud of each mesh that is not empty.
 
     Args:
-        meshes: Of whatever size and place.
-        seed: Of the set: two sets of the same meshes should not have the same points.
-        points: To a cloud.
+        meshes: Of any size and place.
+        seed: Of the set. Two sets of the same meshes need different seeds, or their clouds agree.
+        points: Points of each cloud.
+
+    Returns:
+        (S, points, 3), S the number of meshes with faces, which may be 0.
     """
     seeds = np.random.SeedSequence((2, seed)).generate_state(max(1, len(meshes)))
     clouds = [
@@ -146,29 +155,30 @@ def clouds_of(meshes: Sequence[Mesh], seed: int, points: int = CLOUD) -> Cloud:
     return np.stack(clouds) if clouds else np.zeros((0, points, 3), np.float32)
 
 
-def health(meshes: Sequence[Mesh]) -> Health:
-    """How many shapes there are, and how many are whole."""
+def mesh_validity(meshes: Sequence[Mesh]) -> MeshValidity:
+    """Shares of the meshes, at least one, that are filled, watertight and connected."""
     filled = [mesh for mesh in meshes if len(mesh.faces)]
-    return Health(
+    return MeshValidity(
         len(meshes),
         len(filled) / len(meshes),
         sum(is_watertight(mesh.faces) for mesh in filled) / len(meshes),
-        sum(components(mesh.faces) == 1 for mesh in filled) / len(meshes),
+        sum(count_components(mesh.faces) == 1 for mesh in filled) / len(meshes),
     )
 
 
 def is_watertight(faces: NDArray[np.integer]) -> bool:
-    """Whether faces (F, 3) are wound alike and close: each edge is there once each way."""
+    """True if faces (F, 3) are closed and consistently wound: each edge occurs once each way."""
     starts = faces.astype(np.int64).ravel()
     ends = np.roll(faces, -1, axis=1).astype(np.int64).ravel()
     size = int(faces.max(initial=0)) + 1
-    # One number for each edge and way.
-    ways, back = np.sort(starts * size + ends), np.sort(ends * size + starts)
-    return len(faces) > 0 and np.array_equal(ways, back) and bool((np.diff(ways) > 0).all())
+    # One number for each directed edge.
+    forward, backward = np.sort(starts * size + ends), np.sort(ends * size + starts)
+    once = bool((np.diff(forward) > 0).all())
+    return len(faces) > 0 and np.array_equal(forward, backward) and once
 
 
-def components(faces: NDArray[np.integer]) -> int:
-    """Parts of a mesh of faces (F, 3) that no path along edges joins."""
+def count_components(faces: NDArray[np.integer]) -> int:
+    """Number of connected components of a mesh of faces (F, 3), joined along edges."""
     used, numbers = np.unique(faces, return_inverse=True)
     first, second, third = numbers.reshape(-1, 3).T
     ends = np.concatenate([first, second]), np.concatenate([second, third])

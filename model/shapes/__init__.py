@@ -1,1 +1,1 @@
-"""Generators -> shapes: surfaces, pictures, and how good they are."""
+"""Generators -> shapes: surfaces by marching cubes or sphere tracing, and their pictures."""

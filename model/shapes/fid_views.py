@@ -1,4 +1,4 @@
-"""The twenty shaded views of a shape that the shading FID compares (Zheng et al. 2022)."""
+"""The 20 shaded views per shape of the shading-image FID (Zheng et al. 2022, SDF-StyleGAN)."""
 
 import math
 from collections.abc import Sequence
@@ -7,32 +7,35 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from shapegan.model.shapes.image_grid import Mesh, write_png
+from shapegan.model.shapes.image_grid import write_png
+from shapegan.model.shapes.mesh import Mesh, fit_to_ball
 from shapegan.pipeline.files import writing
+from shapegan.pipeline.pictures.camera import Camera
 from shapegan.pipeline.pictures.panel import Picture
-from shapegan.pipeline.pictures.render import WHITE, Camera, render
+from shapegan.pipeline.pictures.render import render
+from shapegan.pipeline.pictures.shading import WHITE
 
-VIEW = 299
-"""Height and width of a picture, pixels: what Inception v3 takes."""
+VIEW_SIZE = 299
+"""Height and width of a view, pixels: the input size of Inception v3."""
 
 _GREY = (0.7, 0.7, 0.7)
 _FIELD_OF_VIEW, _DISTANCE = 60.0, 2.0
-"""The unit ball just fits."""
+"""The unit ball just fits into the view."""
 
 
 def dodecahedron() -> NDArray[np.float64]:
-    """The vertices of a regular dodecahedron on the unit sphere: (20, 3)."""
+    """Vertices of a regular dodecahedron on the unit sphere: (20, 3)."""
     golden = (1 + math.sqrt(5)) / 2
     signs = (-1.0, 1.0)
-    found = [(x, y, z) for x in signs for y in signs for z in signs]
+    vertices = [(x, y, z) for x in signs for y in signs for z in signs]
     for a in (-1 / golden, 1 / golden):
         for b in (-golden, golden):
-            found += [(0, a, b), (a, b, 0), (b, 0, a)]
-    return np.array(found) / math.sqrt(3)
+            vertices += [(0, a, b), (a, b, 0), (b, 0, a)]
+    return np.array(vertices) / math.sqrt(3)
 
 
 def cameras() -> list[Camera]:
-    """A camera at each vertex of the dodecahedron, which looks at the middle: 20."""
+    """20 cameras, one at each vertex of the dodecahedron, that look at the origin."""
     return [
         Camera(
             azimuth=math.degrees(math.atan2(x, z)),
@@ -44,9 +47,18 @@ def cameras() -> list[Camera]:
     ]
 
 
-def draw_views(mesh: Mesh, size: int = VIEW, device: str = "cpu") -> list[Picture]:
-    """The twenty pictures of a shape that is not empty, put into the unit ball."""
-    vertices = in_ball(mesh.vertices)
+def draw_views(mesh: Mesh, size: int = VIEW_SIZE, device: str = "cpu") -> list[Picture]:
+    """Draw the 20 views of a shape, scaled to the unit ball.
+
+    Args:
+        mesh: With at least one face.
+        size: Height and width of each view, pixels.
+        device: Warp device, such as `cuda:0`.
+
+    Returns:
+        20 pictures (size, size, 3) uint8.
+    """
+    vertices = np.asarray(fit_to_ball(mesh.vertices), np.float64)
     return [
         render(
             vertices,
@@ -62,19 +74,19 @@ def draw_views(mesh: Mesh, size: int = VIEW, device: str = "cpu") -> list[Pictur
     ]
 
 
-def in_ball(vertices: NDArray[np.floating], radius: float = 1.0) -> NDArray[np.float64]:
-    """Vertices (V, 3) with their box's middle at 0 and the farthest at a radius."""
-    centred = vertices - (vertices.min(axis=0) + vertices.max(axis=0)) / 2
-    return np.asarray(radius / np.linalg.norm(centred, axis=1).max() * centred, np.float64)
-
-
 def write_views(folder: Path, names: Sequence[str], meshes: Sequence[Mesh], size: int) -> None:
-    """Writes view-00/NAME.png to view-19/NAME.png for each shape that is not empty.
+    """Write view-00/NAME.png to view-19/NAME.png for each shape that is not empty.
 
-    A folder for each view, as an FID is taken view by view.
+    Each view has its own folder, because the FID is computed view by view.
+
+    Args:
+        folder: Parent of the views' folders.
+        names: S names of files, without suffix.
+        meshes: S shapes.
+        size: Height and width of each view, pixels.
 
     Raises:
-        OutputError: where a picture cannot be written.
+        OutputError: if a picture cannot be written.
     """
     for name, mesh in zip(names, meshes, strict=True):
         if len(mesh.faces) == 0:

@@ -1,36 +1,25 @@
-"""Pictures of many shapes at once: a sheet of generated meshes, all seen from one camera."""
+"""Image grids: pictures of several shapes, all seen from one camera."""
 
 import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 
+from shapegan.model.shapes.mesh import Mesh
 from shapegan.pipeline.files import replacing
+from shapegan.pipeline.pictures.camera import Camera
 from shapegan.pipeline.pictures.panel import Picture, draw_note
-from shapegan.pipeline.pictures.render import Camera, Color, render
+from shapegan.pipeline.pictures.render import render
+from shapegan.pipeline.pictures.shading import Color
 
-GENERATED: Color = (0.47, 0.63, 0.82)
-"""Colour of generated shapes."""
+GENERATED_COLOR: Color = (0.47, 0.63, 0.82)
+"""Colour of generated shapes, RGB in [0, 1]."""
 
 _GAP = 4
-"""Pixels between pictures."""
-
-
-class Mesh(Protocol):
-    """Triangles, such as a `Surface` or a `TriangleMesh`."""
-
-    @property
-    def vertices(self) -> NDArray[np.floating]:
-        """(V, 3)."""
-
-    @property
-    def faces(self) -> NDArray[np.integer]:
-        """(F, 3), none where the shape is empty."""
+"""Pixels between two pictures."""
 
 
 def draw_shapes(
@@ -39,25 +28,24 @@ def draw_shapes(
     panel: int = 256,
     camera: Camera | None = None,
     *,
-    color: Color = GENERATED,
+    color: Color = GENERATED_COLOR,
     device: str = "cpu",
 ) -> Picture:
-    """Draws shapes row by row; in place of an empty one it says so.
+    """Draw shapes row by row; an empty shape becomes a panel with a note.
 
     Args:
         meshes: S shapes, at least one.
-        columns: In a row, of fewer shapes all.
+        columns: Maximum number of shapes in a row.
         panel: Height and width of each picture, pixels.
-        camera: Of all pictures; None for one that sees all the shapes, three quarters from the
-            front as ShapeNet's lie, so that their sizes compare.
-        color: Of the shapes.
-        device: One of Warp's, such as `cuda:0`.
+        camera: One for all pictures, so sizes compare; None for that of `camera_of`.
+        color: Of the shapes, RGB in [0, 1].
+        device: Warp device, such as `cuda:0`.
 
     Returns:
-        (H, W, 3).
+        (H, W, 3) uint8.
 
     Raises:
-        ValueError: where there is nothing to draw.
+        ValueError: if there are no shapes, or no columns.
     """
     if not meshes or columns < 1:
         raise ValueError(f"expected at least 1 shape and 1 column, got {len(meshes)} and {columns}")
@@ -66,11 +54,10 @@ def draw_shapes(
     def draw(mesh: Mesh) -> Picture:
         if len(mesh.faces) == 0:
             return draw_note("empty", panel)
-        return render(
-            mesh.vertices, mesh.faces, size=panel, camera=camera, color=color, device=device
-        )
+        vertices, faces = mesh.vertices, mesh.faces
+        return render(vertices, faces, size=panel, camera=camera, color=color, device=device)
 
-    # The first one loads the kernels, which threads must not do at the same time.
+    # The first picture loads the kernels, and threads must not load them concurrently.
     pictures = [draw(meshes[0])]
     with ThreadPoolExecutor(_threads(device)) as pool:
         pictures += pool.map(draw, meshes[1:])
@@ -78,34 +65,42 @@ def draw_shapes(
 
 
 def _threads(device: str) -> int:
-    """One for each core; a GPU draws one picture after the other."""
+    """One thread per CPU core; a GPU draws one picture after the other."""
     return len(os.sched_getaffinity(0)) if device == "cpu" else 1
 
 
 def camera_of(meshes: Sequence[Mesh]) -> Camera:
-    """The usual view, moved so that all of these shapes, put in one place, just fit."""
+    """Three-quarter front view, in ShapeNet's axes, in which each of the shapes just fits."""
     shown = [mesh.vertices for mesh in meshes if len(mesh.faces)]
     return Camera().fitted(np.concatenate(shown)) if shown else Camera()
 
 
 def arrange(pictures: Sequence[Picture], columns: int) -> Picture:
-    """Puts pictures (h, w, 3), all of one size, row by row on a white sheet."""
+    """Arrange pictures row by row on white.
+
+    Args:
+        pictures: At least one, (h, w, 3) uint8, all of one size.
+        columns: Maximum number of pictures in a row.
+
+    Returns:
+        (H, W, 3) uint8.
+    """
     columns = min(columns, len(pictures))
     rows = -(-len(pictures) // columns)
     height, width, _ = pictures[0].shape
     down, right = height + _GAP, width + _GAP
-    sheet = np.full((rows * down - _GAP, columns * right - _GAP, 3), 255, np.uint8)
+    grid = np.full((rows * down - _GAP, columns * right - _GAP, 3), 255, np.uint8)
     for place, picture in enumerate(pictures):
         top, left = place // columns * down, place % columns * right
-        sheet[top : top + height, left : left + width] = picture
-    return sheet
+        grid[top : top + height, left : left + width] = picture
+    return grid
 
 
 def write_png(path: Path, picture: Picture) -> None:
-    """Writes a picture whole or not at all, in place of what is there.
+    """Write a picture (H, W, 3) as a PNG file, atomically; an existing file is replaced.
 
     Raises:
-        OutputError: where the file cannot be written.
+        OutputError: if the file cannot be written.
     """
     with replacing(path) as temporary:
         Image.fromarray(picture).save(temporary, format="PNG")

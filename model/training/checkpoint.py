@@ -78,7 +78,8 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint, keep: bool = False) ->
     encoded = io.BytesIO()
     torch.save(content, encoded)
     with replacing(path) as temporary:
-        temporary.write_bytes(encoded.getbuffer())
+        # Not getbuffer(): if writing fails, the traceback keeps the view, and Python 3.13 warns.
+        temporary.write_bytes(encoded.getvalue())
     if keep:
         with replacing(folder / f"stage-{checkpoint.position.stage}.pt") as temporary:
             temporary.hardlink_to(path)

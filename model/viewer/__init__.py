@@ -1,5 +1,6 @@
-"""A page in the browser: what a generator makes, and what a dataset holds.
+"""Pages in the browser for the shapes of a generator and the meshes of a dataset.
 
-`generated`, `nearest` and `browsing` know what there is to see, and nothing of browsers; `page`
-alone imports viser; `generator_page` and `dataset_page` put controls and shapes on it.
+`generated_shapes`, `training_shapes` and `dataset_browser` provide shapes and meshes, independent
+of browsers; `live_page` redraws a page when its controls change, in the thread of `latest_only`;
+`generator_page` and `dataset_page` add controls and shapes. Only `page` imports viser.
 """

@@ -1,80 +1,80 @@
-"""Work asked for faster than it is done: only what was asked for last is."""
+"""A worker thread that skips all waiting requests but the latest."""
 
 import threading
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
-Wish = TypeVar("Wish")
+Request = TypeVar("Request")
 
 
-class Latest(Generic[Wish]):
-    """A thread that does one thing at a time; a newer wish takes the place of one that waits.
+class LatestOnly(Generic[Request]):
+    """A worker thread; a new request replaces the one that waits.
 
-    A slider that is dragged gives a hundred wishes in the time of one mesh.
+    A slider that is dragged makes a hundred requests in the time of one mesh.
 
     Args:
-        work: Is called with each wish that is taken up.
+        work: Called in the thread with each request that is not replaced in time.
     """
 
-    def __init__(self, work: Callable[[Wish], None]) -> None:
+    def __init__(self, work: Callable[[Request], None]) -> None:
         self._work = work
         self._changed = threading.Condition()
-        self._wishes: list[Wish] = []
+        self._waiting: list[Request] = []
         self._busy = self._closed = False
         self._error: Exception | None = None
         self._thread = threading.Thread(target=self._run, name="view", daemon=True)
         self._thread.start()
 
-    def ask(self, wish: Wish) -> None:
-        """Wishes something, instead of what was wished before and is not begun."""
+    def submit(self, request: Request) -> None:
+        """Submit a request; it replaces an earlier one that has not started yet."""
         with self._changed:
-            self._wishes = [wish]
+            self._waiting = [request]
             self._changed.notify_all()
 
     def wait(self, timeout: float | None = None) -> bool:
-        """Whether all was done within so many seconds.
+        """Wait until the thread is idle; False if that takes longer than `timeout` seconds.
 
         Raises:
-            Exception: what the work ended with; nothing is done after that.
+            Exception: the error that ended the work; no request is processed after it.
         """
         with self._changed:
-            done = self._changed.wait_for(self._idle, timeout)
+            done = self._changed.wait_for(self._is_idle, timeout)
         self.check()
         return done
 
     @property
-    def ready(self) -> bool:
-        """Whether nothing is being done, nor waits."""
+    def idle(self) -> bool:
+        """True if no request is in progress or waits."""
         with self._changed:
-            return self._idle()
+            return self._is_idle()
 
     def check(self) -> None:
-        """Raises what the work ended with, if it did."""
+        """Raise the error that ended the work, if any."""
         if self._error is not None:
             raise self._error
 
     def close(self) -> None:
-        """Ends after what is being done."""
+        """End the thread after the request in progress."""
         with self._changed:
             self._closed = True
             self._changed.notify_all()
         self._thread.join()
 
-    def _idle(self) -> bool:
-        return self._error is not None or not (self._busy or self._wishes)
+    def _is_idle(self) -> bool:
+        return self._error is not None or not (self._busy or self._waiting)
 
     def _run(self) -> None:
         while True:
             with self._changed:
                 self._busy = False
                 self._changed.notify_all()
-                self._changed.wait_for(lambda: self._wishes or self._closed)
+                self._changed.wait_for(lambda: self._waiting or self._closed)
                 if self._closed:
                     return
-                wish, self._busy = self._wishes.pop(), True
+                request, self._busy = self._waiting.pop(), True
             try:
-                self._work(wish)
-            except Exception as error:  # for the main thread, which is to end with it
+                self._work(request)
+            except Exception as error:  # `check` raises it in the main thread
                 with self._changed:
                     self._error = error
                     self._changed.notify_all()

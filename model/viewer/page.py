@@ -1,4 +1,4 @@
-"""The page: viser's server, with shapes in columns. The only module that imports viser."""
+"""A page of a viser server, with shapes in columns; the only module that imports viser."""
 
 import contextlib
 import errno
@@ -13,58 +13,57 @@ import viser
 from numpy.typing import NDArray
 
 from shapegan.pipeline.errors import PlainError
-from shapegan.pipeline.pictures.render import Color
+from shapegan.pipeline.pictures.shading import Color
 
 COLUMN = 2.5
-"""From the middle of one column to that of the next; a cube frame is 2 wide."""
+"""Distance between the centres of two columns, frame units; a cube frame is 2 wide."""
 
 _AZIMUTH, _ELEVATION = np.radians(215.0), np.radians(20.0)
-"""The sheets' camera: it sees the front of what faces -z, as in ShapeNet."""
+"""About the camera of the image grids: it sees the front of shapes that face -z, as in ShapeNet."""
 _FIELD_OF_VIEW = 0.6
-"""Radians, from top to bottom: shapes at the sides are hardly slanted."""
-_NEAREST, _AWAY_EACH = 6.0, 3.4
-"""From the camera to the row, at least, and for each column: a window twice as wide as it is high
-sees the whole row beside the controls."""
-_CHECKS = 0.2
-"""Seconds between looks whether the work has failed."""
-_CAPTION = -1.55
-"""Where captions stand, y: seen from the camera, a cube frame's nearest corner is just above."""
-STANDING = (0.0, 0.5**0.5, 0.0, 0.5**0.5)
-"""Quaternion (w, x, y, z) that turns a picture from viser's plane, right +x and down +y, into a
-plane x = const: right +z, up +y, as `draw_slice` has it."""
+"""Vertical, radians; small, so shapes at the sides show little perspective distortion."""
+_MIN_DISTANCE, _DISTANCE_PER_COLUMN = 6.0, 3.4
+"""Distance of the camera: a window of aspect 2:1 shows the whole row beside the controls."""
+_CHECK_INTERVAL = 0.2
+"""Seconds between two checks for errors in the work."""
+_CAPTION_Y = -1.55
+"""Height of captions: from the camera, the nearest corner of the cube frame is just above them."""
+SLICE_ROTATION = (0.0, 0.5**0.5, 0.0, 0.5**0.5)
+"""Quaternion (w, x, y, z) that rotates a picture from viser's plane (right +x, down +y) to a plane
+x = const (right +z, up +y), as `draw_slice` draws it."""
 
 
 class PageError(PlainError):
-    """An address that no page can be opened at; the message is one line with what to do."""
+    """An address at which no page can be opened; the message is one line with the remedy."""
 
 
 class _Server(viser.ViserServer):
-    """A server that nothing tells to anybody outside."""
+    """A server without access from outside through third parties."""
 
     def request_share_url(self, verbose: bool = True) -> None:
-        """Refuses to open a tunnel through a server of viser's makers: any client may ask."""
+        """Open no tunnel through the server of viser's authors, which any client may request."""
 
 
-def turn(control: Any, value: object) -> None:
-    """Puts a control at a value, as if a user had: viser's types call it read-only."""
+def set_control(control: Any, value: object) -> None:
+    """Set a control to a value, like a user would; viser's types declare the value read-only."""
     control.value = value
 
 
 class Page:
-    """A page in the browser, whose shapes stand side by side.
+    """A page in the browser, with shapes side by side in columns.
 
     Args:
         host: Address to listen at.
-        port: 0 takes a free one.
-        title: At the top of the controls.
+        port: 0 selects a free one.
+        title: Shown above the controls.
 
     Raises:
-        PageError: where that cannot be listened at.
+        PageError: if the server cannot listen at that address and port.
     """
 
     def __init__(self, host: str, port: int, title: str) -> None:
         _check_free(host, port)
-        # The server prints a panel about itself; the command says the address in its own way.
+        # The server prints a panel about itself; the command prints the address in its own way.
         with contextlib.redirect_stdout(io.StringIO()):
             self.server = _Server(host, port, label=title, verbose=False)
         if port and self.server.get_port() != port:
@@ -77,27 +76,27 @@ class Page:
         )
         self.server.gui.main_panel.dock_right()
         self.server.scene.set_up_direction("+y")
-        # Shadows cost most of the time that a browser without a GPU takes for a picture.
+        # Shadows take most of the rendering time of a browser without a GPU.
         self.server.scene.configure_default_lights(cast_shadow=False)
         self.columns = 0
 
     @property
     def address(self) -> str:
-        """Where a browser finds it."""
+        """URL of the page."""
         host = self.server.get_host()
         return f"http://{f'[{host}]' if ':' in host else host}:{self.server.get_port()}"
 
-    def look(self, columns: int) -> None:
-        """Puts the camera so that it sees so many columns."""
+    def show_columns(self, columns: int) -> None:
+        """Set the number of columns, and move the camera so that it sees all of them."""
         if columns == self.columns:
             return
         self.columns = columns
-        away = max(_NEAREST, _AWAY_EACH * columns)
-        flat = away * np.cos(_ELEVATION)
+        distance = max(_MIN_DISTANCE, _DISTANCE_PER_COLUMN * columns)
+        horizontal = distance * np.cos(_ELEVATION)
         position = (
-            flat * np.sin(_AZIMUTH),
-            away * np.sin(_ELEVATION),
-            flat * np.cos(_AZIMUTH),
+            horizontal * np.sin(_AZIMUTH),
+            distance * np.sin(_ELEVATION),
+            horizontal * np.cos(_AZIMUTH),
         )
         self.server.initial_camera.position = position
         self.server.initial_camera.look_at = (0.0, 0.0, 0.0)
@@ -105,17 +104,17 @@ class Page:
         for client in self.server.get_clients().values():
             client.camera.position, client.camera.look_at = position, (0.0, 0.0, 0.0)
 
-    def place(self, column: int) -> tuple[float, float, float]:
-        """The middle of a column: they stand in a row across the camera's view, left to right."""
+    def centre(self, column: int) -> tuple[float, float, float]:
+        """Centre of a column; columns form a row across the camera's view, from left to right."""
         right = np.array([np.cos(_AZIMUTH), 0.0, -np.sin(_AZIMUTH)])
         x, y, z = right * COLUMN * (column - (self.columns - 1) / 2)
         return float(x), float(y), float(z)
 
     def caption(self, name: str, text: str, column: int) -> None:
-        """Words below a column."""
-        x, y, z = self.place(column)
+        """Write a caption below a column."""
+        x, y, z = self.centre(column)
         self.server.scene.add_label(
-            f"/{name}/caption", text, anchor="top-center", position=(x, y + _CAPTION, z)
+            f"/{name}/caption", text, anchor="top-center", position=(x, y + _CAPTION_Y, z)
         )
 
     def mesh(
@@ -129,16 +128,16 @@ class Page:
         opacity: float | None = None,
         smooth: bool = True,
     ) -> None:
-        """A mesh in a column, in place of what had the name; one without faces is nothing.
+        """Show a mesh in a column, in place of the one of the same name.
 
         Args:
             name: Of the mesh.
             vertices: (V, 3), frame units.
-            faces: (F, 3).
-            column: Where.
-            color: Of all faces.
-            opacity: None where nothing shines through.
-            smooth: Whether neighbouring faces share a normal.
+            faces: (F, 3); without any, the mesh is removed.
+            column: From 0.
+            color: RGB in [0, 1].
+            opacity: None for an opaque mesh.
+            smooth: Whether to interpolate normals across neighbouring faces.
         """
         if len(faces) == 0:
             self.remove(f"{name}/mesh")
@@ -152,13 +151,13 @@ class Page:
             flat_shading=not smooth,
             side="double",
             cast_shadow=opacity is None,
-            position=self.place(column),
+            position=self.centre(column),
         )
 
     def points(
         self, name: str, points: NDArray[np.floating], colors: NDArray[np.uint8], column: int
     ) -> None:
-        """Points (N, 3) with their colours (N, 3) in a column."""
+        """Show points (N, 3) with colours (N, 3) in a column."""
         self.server.scene.add_point_cloud(
             f"/{name}/points",
             points.astype(np.float32),
@@ -166,12 +165,12 @@ class Page:
             point_size=0.012,
             point_shape="circle",
             precision="float32",
-            position=self.place(column),
+            position=self.centre(column),
         )
 
     def slice(self, name: str, picture: NDArray[np.uint8], x: float, column: int) -> None:
-        """A picture (H, W, 3) of the plane x, 2 frame units wide, seen from -x."""
-        middle = self.place(column)
+        """Show a picture (H, W, 3) of the plane at x, 2 frame units wide and seen from -x."""
+        centre = self.centre(column)
         self.server.scene.add_image(
             f"/{name}/slice",
             picture,
@@ -180,37 +179,37 @@ class Page:
             format="png",
             receive_shadow=False,
             cast_shadow=False,
-            wxyz=STANDING,
-            position=(middle[0] + x, middle[1], middle[2]),
+            wxyz=SLICE_ROTATION,
+            position=(centre[0] + x, centre[1], centre[2]),
         )
 
     def remove(self, name: str) -> None:
-        """Takes something away, if it is there."""
+        """Remove the object NAME/KIND, if there is one."""
         handle = self.server.scene.get_handle_by_name(f"/{name}")
         if handle is not None:
             handle.remove()
 
     @contextlib.contextmanager
-    def at_once(self) -> Iterator[None]:
-        """Shows all changes together, so that no half of one is seen."""
+    def atomic(self) -> Iterator[None]:
+        """Show all changes of the block at once."""
         with self.server.atomic():
             yield
         self.server.flush()
 
     def wait(self, check: Callable[[], None]) -> None:
-        """Keeps the page up until Ctrl-C, or until `check`, called now and then, raises."""
+        """Keep the page up until Ctrl-C, or until `check`, which is called regularly, raises."""
         while True:
-            time.sleep(_CHECKS)
+            time.sleep(_CHECK_INTERVAL)
             check()
 
     def close(self) -> None:
-        """Ends the server."""
+        """Stop the server."""
         with contextlib.redirect_stdout(io.StringIO()):
             self.server.stop()
 
 
 def _check_free(host: str, port: int) -> None:
-    # The server itself would take the next free port without a word.
+    # The server itself would silently take the next free port.
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
         socket.create_server((host, port), family=family).close()
@@ -221,4 +220,4 @@ def _check_free(host: str, port: int) -> None:
 
 
 def _in_use(host: str, port: int) -> str:
-    return f"port {port} of {host} is in use: give another one with --port"
+    return f"port {port} of {host} is in use: choose another one with --port"

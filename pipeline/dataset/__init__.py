@@ -1,1 +1,1 @@
-"""The dataset on disk: shards, manifest, reader, status, inspection."""
+"""A dataset on disk: shards, manifest, reports, reader, status, inspection."""

@@ -1,7 +1,7 @@
-"""What a dataset holds: counts, sizes, how good its shapes are, and why meshes are missing.
+"""Summary of a dataset: counts, sizes, quality of its shapes, and why meshes are missing.
 
 summary = summarise(Path("datasets/chairs"))
-show(summary, Console())
+print_inspection(summary, Console())
 """
 
 from collections import Counter
@@ -17,29 +17,27 @@ from rich.markup import escape
 from rich.table import Table
 
 from shapegan.pipeline import schema
-from shapegan.pipeline.dataset.manifest import (
-    DatasetError,
-    Manifest,
-    find_rejections,
-    read_manifest,
-    read_reports,
-)
+from shapegan.pipeline.dataset.manifest import DatasetError, Manifest, require_manifest
+from shapegan.pipeline.dataset.reports import find_rejections, read_reports
+from shapegan.pipeline.progress_display import print_line
 from shapegan.pipeline.schema import MeshReport
 from shapegan.pipeline.taxonomy import describe
 from shapegan.pipeline.wording import counted, duration, readable_size
 
 INSIDE_EDGES = (0.0, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
 RECALL_EDGES = (0.0, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995, 1.0)
-"""Most shapes lie close to 1, and what matters is how close. Edges are the same for all datasets,
-so that their histograms can be compared."""
+"""Bin edges, finer near 1, where most shapes lie. All datasets have the same edges, so that their
+histograms can be compared."""
 
 _BAR = 40
+"""Characters of the longest bar of a histogram."""
 _REASONS = 20
+"""Reasons that are listed."""
 
 
 @dataclass(frozen=True)
 class Summary:
-    """What is known of a dataset without opening a shard."""
+    """Facts about a dataset that need no shard to be opened."""
 
     path: Path
     manifest: Manifest
@@ -48,79 +46,78 @@ class Summary:
 
     @property
     def accepted(self) -> list[MeshReport]:
-        """Of the shapes that are in the dataset."""
+        """The reports of the shapes that are in the dataset."""
         return [report for report in self.reports if report.status == "ok"]
 
     @property
     def bytes(self) -> int:
-        """Of all shards on disk."""
+        """Bytes of all shards."""
         return sum(shard.bytes for shard in self.manifest.shards)
 
     def counts(self) -> dict[str, Counter[str]]:
-        """Category -> status -> meshes; categories in order."""
+        """Category -> status -> number of meshes; categories in alphabetical order."""
         found: dict[str, Counter[str]] = {}
         for report in sorted(self.reports, key=lambda report: report.category):
             found.setdefault(report.category, Counter())[report.status] += 1
         return found
 
     def methods(self) -> Counter[str]:
-        """Way to the sign -> shapes."""
+        """Method that found the sign -> number of shapes."""
         return Counter(report.method for report in self.accepted)
 
 
 def summarise(path: Path) -> Summary:
-    """Reads what `show` tells of a dataset; an unfinished one will do if it has whole shards.
+    """Read the manifest and reports of a dataset, which may be unfinished.
 
     Raises:
-        DatasetError: where there is no dataset, none of this format, or not a whole shard yet.
+        DatasetError: there is no dataset of this format, or it has no whole shard yet.
     """
-    try:
-        manifest = read_manifest(path)
-    except OSError as error:
-        raise DatasetError(
-            f"{path} is no dataset: cannot read {schema.MANIFEST_NAME}: {error.strerror}"
-        ) from error
+    manifest = require_manifest(path)
     if not manifest.shards:
         raise DatasetError(
-            f"{path} is half made, without a whole shard yet: the same `shapegan preprocess`"
+            f"{path} is unfinished and has no whole shard yet: the same `shapegan preprocess`"
             " resumes it"
         )
     return Summary(path, manifest, read_reports(path / schema.REPORT_NAME))
 
 
 def histogram(values: Iterable[float], edges: Sequence[float]) -> NDArray[np.intp]:
-    """Counts values between neighbouring edges; each bin holds its lower edge, the last both."""
+    """Count values per bin: each bin includes its lower edge, the last bin both.
+
+    Returns:
+        (len(edges) - 1,) integers.
+    """
     counts, _ = np.histogram(np.fromiter(values, dtype=np.float64), edges)
     return counts
 
 
-# --- telling -------------------------------------------------------------------------------------
+# --- printing ------------------------------------------------------------------------------------
 
 
-def show(summary: Summary, console: Console) -> None:
-    """Prints all that there is to say of a dataset: tables, or plain columns without a terminal."""
+def print_inspection(summary: Summary, console: Console) -> None:
+    """Print the whole summary: tables in a terminal, plain columns elsewhere."""
     for line in _headline(summary):
-        console.print(line, highlight=False, markup=False, soft_wrap=True)
-    _show_counts(summary, console)
-    _show_reasons(summary, console)
+        print_line(console, line)
+    _print_counts(summary, console)
+    _print_reasons(summary, console)
     if not summary.accepted:
         return
-    _show_methods(summary, console)
-    _show_histogram(
+    _print_methods(summary, console)
+    _print_histogram(
         summary,
         console,
         "Inside fraction (share of the cube's voxels)",
         INSIDE_EDGES,
         lambda report: report.inside_fraction,
     )
-    _show_histogram(
+    _print_histogram(
         summary,
         console,
         "Surface recall (share of the visible surface that the voxels keep)",
         RECALL_EDGES,
         lambda report: report.surface_recall,
     )
-    _show_seconds(summary, console)
+    _print_seconds(summary, console)
 
 
 def _headline(summary: Summary) -> list[str]:
@@ -143,12 +140,12 @@ def _headline(summary: Summary) -> list[str]:
     if not manifest.complete:
         lines.append(
             f"NOT COMPLETE: {len(manifest.shards):,} of {manifest.shard_count:,} shards are whole;"
-            " the same `shapegan preprocess` does the rest"
+            " the same `shapegan preprocess` makes the rest"
         )
     return lines
 
 
-def _show_counts(summary: Summary, console: Console) -> None:
+def _print_counts(summary: Summary, console: Console) -> None:
     table = _table(console, "Meshes", "category", *schema.STATUSES, "all")
     counts = summary.counts()
     rows = [(describe(category) or "no category", counts[category]) for category in counts]
@@ -160,19 +157,19 @@ def _show_counts(summary: Summary, console: Console) -> None:
     console.print(table)
 
 
-def _show_reasons(summary: Summary, console: Console) -> None:
-    away = find_rejections(summary.reports)
-    if not away:
+def _print_reasons(summary: Summary, console: Console) -> None:
+    groups = find_rejections(summary.reports)
+    if not groups:
         return
-    table = _table(console, "Turned away", "reason", "meshes", "status", "such as")
-    for one in away[:_REASONS]:
-        table.add_row(escape(one.reason), f"{one.count:,}", one.status, escape(one.example))
+    table = _table(console, "Rejected or failed", "reason", "meshes", "status", "such as")
+    for group in groups[:_REASONS]:
+        table.add_row(escape(group.reason), f"{group.count:,}", group.status, escape(group.example))
     console.print(table)
-    if len(away) > _REASONS:
-        console.print(f"... and {len(away) - _REASONS} more reasons, see {schema.REPORT_NAME}")
+    if len(groups) > _REASONS:
+        console.print(f"... and {len(groups) - _REASONS} more reasons, see {schema.REPORT_NAME}")
 
 
-def _show_methods(summary: Summary, console: Console) -> None:
+def _print_methods(summary: Summary, console: Console) -> None:
     table = _table(console, "Methods", "method", "shapes", "share")
     for method, count in summary.methods().most_common():
         table.add_row(
@@ -181,7 +178,7 @@ def _show_methods(summary: Summary, console: Console) -> None:
     console.print(table)
 
 
-def _show_histogram(
+def _print_histogram(
     summary: Summary,
     console: Console,
     title: str,
@@ -203,26 +200,24 @@ def _show_histogram(
     console.print(f"{text}, highest {max(values):.4f}", highlight=False)
 
 
-def _show_seconds(summary: Summary, console: Console) -> None:
+def _print_seconds(summary: Summary, console: Console) -> None:
     seconds = [report.seconds for report in summary.reports if report.seconds is not None]
     if not seconds:
         return
     slowest = max(summary.reports, key=lambda report: report.seconds or 0.0)
-    console.print(
-        f"\nCPU seconds for each mesh: median {np.median(seconds):.2f},"
+    print_line(
+        console,
+        f"\nCPU seconds per mesh: median {np.median(seconds):.2f},"
         f" mean {np.mean(seconds):.2f}, most {max(seconds):.2f} ({slowest.id});"
         f" {duration(sum(seconds))} in all",
-        highlight=False,
-        markup=False,
-        soft_wrap=True,
     )
 
 
 def _table(console: Console, title: str, *columns: str) -> Table:
-    """An empty table under its title: words in the first column, numbers or short words after."""
+    """Print a title; return an empty table: text in the first column, numbers or words after it."""
     console.print(f"\n[bold]{title}[/bold]", highlight=False)
-    look = box.SIMPLE_HEAD if console.is_terminal else None
-    table = Table(box=look, pad_edge=False)
+    style = box.SIMPLE_HEAD if console.is_terminal else None
+    table = Table(box=style, pad_edge=False)
     table.add_column(columns[0], overflow="fold")
     for name in columns[1:]:
         words = name in ("status", "such as", "")

@@ -1,4 +1,4 @@
-"""A dataset's meshes as they came, for pictures beside what was made of them."""
+"""The input meshes of a dataset, for pictures beside the shapes made from them."""
 
 from pathlib import Path
 
@@ -10,12 +10,15 @@ from shapegan.pipeline.meshes.triangle_mesh import BadMeshError, Frame, Triangle
 def read_original(
     mesh_root: Path, relative: str, frame: Frame | None = None
 ) -> tuple[TriangleMesh | None, str]:
-    """A mesh in the cube frame, or why there is none.
+    """Read an input mesh and map it to the cube frame.
 
     Args:
-        mesh_root: Folder below which the meshes lie.
-        relative: The path that `meshes.csv` gives.
-        frame: Of the shape; None measures it, for what was turned away.
+        mesh_root: Folder of the meshes.
+        relative: The mesh's path below it, from `meshes.csv`.
+        frame: Frame of the shape; None measures it, for meshes that are not in the dataset.
+
+    Returns:
+        The cleaned mesh and "", or None and the reason.
     """
     path = mesh_root / relative
     if not path.is_file():

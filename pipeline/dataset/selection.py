@@ -1,4 +1,4 @@
-"""Choosing shapes of a dataset: by id, the worst, or at random."""
+"""Choice of shapes from a dataset: by id, the worst, or at random."""
 
 import difflib
 from collections.abc import Sequence
@@ -12,23 +12,25 @@ from shapegan.pipeline.errors import PlainError
 
 
 class ChoiceError(PlainError, ValueError):
-    """A shape asked for that is not there; the message is one line."""
+    """A shape that is not in the dataset; the message is one line."""
 
 
 @dataclass(frozen=True)
 class Choice:
-    """Which shapes are wanted: those of `ids` if any, else the `worst`, else `count` of them."""
+    """A choice of shapes: those of `ids` if any, else the `worst`, else `count` at random."""
 
     ids: tuple[str, ...] = ()
     worst: int | None = None
+    """Number of shapes with the lowest surface recall."""
     count: int = 12
+    """Number of random shapes."""
     seed: int = 0
 
     def numbers(self, dataset: Dataset) -> list[int]:
-        """Of the shapes.
+        """Indices of the chosen shapes.
 
         Raises:
-            ChoiceError: for an id that is not there.
+            ChoiceError: an id is not in the dataset.
         """
         if self.ids:
             return choose_by_id(dataset, self.ids)
@@ -43,42 +45,42 @@ class Choice:
 
 
 def choose_by_id(dataset: Dataset, ids: Sequence[str]) -> list[int]:
-    """Numbers of the shapes with these ids, in their order.
+    """Indices of the shapes with these ids, in the order of the ids.
 
     Raises:
-        ChoiceError: for an id that is not in the dataset, saying why or which ones are close.
+        ChoiceError: an id is not in the dataset; the message has the reason, or similar ids.
     """
-    numbers = {id_: number for number, id_ in enumerate(dataset.ids)}
+    indices = {id_: index for index, id_ in enumerate(dataset.ids)}
     for id_ in ids:
-        if id_ not in numbers:
+        if id_ not in indices:
             raise ChoiceError(_unknown(dataset, id_))
-    return [numbers[id_] for id_ in ids]
+    return [indices[id_] for id_ in ids]
 
 
 def _unknown(dataset: Dataset, id_: str) -> str:
     for report in dataset.reports:
         if report.id == id_:
-            return f"{id_} is not in the dataset, it was {report.status}: {report.reason}"
+            return f"{id_} is not in the dataset ({report.status}: {report.reason})"
     close = ", ".join(difflib.get_close_matches(id_, dataset.ids, n=3))
-    hint = f"ids like it: {close}" if close else f"{schema.REPORT_NAME} lists them all"
+    hint = f"similar ids: {close}" if close else f"{schema.REPORT_NAME} lists them all"
     return f"no mesh {id_} in {dataset.path}: {hint}"
 
 
 def choose_at_random(dataset: Dataset, count: int, seed: int) -> list[int]:
-    """Numbers of that many shapes, or of all if there are fewer, in ascending order."""
+    """Indices of `count` random shapes, or of all if there are fewer, in ascending order."""
     generator = np.random.default_rng(seed)
     chosen = generator.choice(len(dataset), min(count, len(dataset)), replace=False)
-    return [int(number) for number in np.sort(chosen)]
+    return [int(index) for index in np.sort(chosen)]
 
 
 def choose_worst(dataset: Dataset, count: int) -> list[int]:
-    """Numbers of the shapes with the lowest surface recall, the lowest first.
+    """Indices of the `count` shapes with the lowest surface recall, the lowest first.
 
-    Shapes whose recall was not measured come last.
+    Shapes without a measured recall come last.
     """
 
-    def recall(number: int) -> float:
-        found = dataset.accepted[number].surface_recall
+    def recall(index: int) -> float:
+        found = dataset.accepted[index].surface_recall
         return np.inf if found is None else found
 
     return sorted(range(len(dataset)), key=recall)[:count]

@@ -1,7 +1,7 @@
 """The shard file: shapes to HDF5 and back, in the layout of `shapegan.pipeline.schema`.
 
-The same shapes give the same bytes: the format version is fixed, nothing carries a time, texts
-have a fixed width, and rows are written in order.
+The same shapes give the same bytes: the HDF5 version is fixed, nothing stores a time, texts have a
+fixed width, and rows are written in order.
 """
 
 import contextlib
@@ -25,7 +25,7 @@ from shapegan.pipeline.schema import MeshReport, Points, Shape
 
 _GRID_CHUNK = 64
 _LIBRARY_VERSIONS = ("v110", "v110")
-"""HDF5 1.10's format, whatever library writes it: checksummed metadata and one fixed layout."""
+"""HDF5 1.10's file format, whatever library writes it: checksummed metadata, one fixed layout."""
 
 
 @dataclass(frozen=True)
@@ -34,22 +34,23 @@ class H5Field:
 
     name: str
     shape: tuple[int, ...]
-    """Of one row."""
+    """Shape of one row."""
     dtype: str
     chunk: tuple[int, ...]
-    """Of one row; no chunk spans two shapes."""
+    """Chunk within one row; no chunk spans two rows."""
     compress: bool
+    """True to compress with gzip."""
 
 
 def point_sets(config: PreprocessConfig) -> tuple[str, ...]:
-    """The point sets that a dataset of this configuration has."""
+    """Point sets of a dataset with this configuration."""
     if config.points == 0:
         return ()
     return schema.POINT_SETS if config.cloud else schema.POINT_SETS[:2]
 
 
 def h5_fields(config: PreprocessConfig) -> list[H5Field]:
-    """The chunked datasets of a shard, in the order in which a row of them is written."""
+    """The chunked datasets of a shard, in the order in which a row is written."""
     found = []
     for resolution in config.resolutions:
         grid, chunk = (resolution,) * 3, (min(resolution, _GRID_CHUNK),) * 3
@@ -62,6 +63,7 @@ def h5_fields(config: PreprocessConfig) -> list[H5Field]:
 
 
 def _arrays(shape: Shape) -> dict[str, NDArray[Any]]:
+    """Field name -> array of a shape."""
     arrays: dict[str, NDArray[Any]] = {
         schema.voxel_name(resolution): grid for resolution, grid in shape.voxels.items()
     }
@@ -72,6 +74,7 @@ def _arrays(shape: Shape) -> dict[str, NDArray[Any]]:
 
 
 def _check_fits(shape: Shape, layout: list[H5Field]) -> dict[str, NDArray[Any]]:
+    """Compare the names, shapes and types of a shape's arrays with the layout; return them."""
     arrays = _arrays(shape)
     if sorted(arrays) != sorted(field.name for field in layout):
         raise ValueError(f"{shape.id}: expected {[f.name for f in layout]}, got {list(arrays)}")
@@ -86,7 +89,7 @@ def _check_fits(shape: Shape, layout: list[H5Field]) -> dict[str, NDArray[Any]]:
 
 
 def _texts(values: Sequence[str]) -> NDArray[Any]:
-    """Texts as fixed-width UTF-8; HDF5 knows no width 0."""
+    """Texts as fixed-width UTF-8; HDF5 has no width 0."""
     encoded = [value.encode() for value in values]
     width = max(1, *(len(value) for value in encoded))
     return np.array(encoded, dtype=h5py.string_dtype("utf-8", width))
@@ -98,7 +101,7 @@ def _create(
     ids: Sequence[str],
     categories: Sequence[str],
 ) -> None:
-    """Everything of a shard but the shapes' own numbers."""
+    """Create all of a shard's datasets and attributes; fill in ids and categories only."""
     file.attrs["format_version"] = schema.FORMAT_VERSION
     file.attrs["code_version"] = __version__
     file.attrs["config"] = json.dumps(config.to_dict(), sort_keys=True)
@@ -120,7 +123,7 @@ def _create(
         )
 
 
-def _put(file: h5py.File, row: int, shape: Shape, layout: list[H5Field]) -> None:
+def _write_row(file: h5py.File, row: int, shape: Shape, layout: list[H5Field]) -> None:
     for name, array in _check_fits(shape, layout).items():
         file[name][row] = array
     file["center"][row] = shape.center
@@ -128,8 +131,8 @@ def _put(file: h5py.File, row: int, shape: Shape, layout: list[H5Field]) -> None
     file["scale_sphere"][row] = shape.scale_sphere
 
 
-def _copy(source: h5py.File, file: h5py.File, row: int, layout: list[H5Field]) -> None:
-    """Copies a part's only shape; its chunks go over as they are, compressed once and for all."""
+def _copy_row(source: h5py.File, file: h5py.File, row: int, layout: list[H5Field]) -> None:
+    """Copy the shape of a shard of one shape; its chunks are copied without decompression."""
     for name in ("center", "scale_cube", "scale_sphere"):
         file[name][row] = source[name][0]
     for field in layout:
@@ -140,11 +143,11 @@ def _copy(source: h5py.File, file: h5py.File, row: int, layout: list[H5Field]) -
             write.write_direct_chunk((row, *corner), chunk, skipped_filters)
 
 
-class _QuietFile(io.FileIO):
-    """A file that says nothing of a failed write until it is asked.
+class _DeferredErrorFile(io.FileIO):
+    """A file that stores the first write error in `error` and raises none.
 
-    HDF5 cannot get over a full disk: it keeps trying to write what it holds, also when the file
-    is closed and when the interpreter ends, and crashes. So it never hears of it.
+    HDF5 cannot recover from a full disk: it tries again to write its buffers when the file is
+    closed and when the interpreter ends, and crashes. So errors are hidden from it.
     """
 
     error: OSError | None = None
@@ -169,8 +172,8 @@ class _QuietFile(io.FileIO):
 
 @contextlib.contextmanager
 def _new_file(path: Path) -> Iterator[h5py.File]:
-    """An HDF5 file that appears at `path` when it is whole."""
-    with replacing(path) as temporary, _QuietFile(temporary, "w+") as raw:
+    """Open an HDF5 file that is renamed to `path` when it is whole."""
+    with replacing(path) as temporary, _DeferredErrorFile(temporary, "w+") as raw:
         with h5py.File(raw, "w", libver=_LIBRARY_VERSIONS) as file:
             yield file
         if raw.error is not None:
@@ -178,33 +181,43 @@ def _new_file(path: Path) -> Iterator[h5py.File]:
 
 
 def write_shard(path: Path, shapes: Sequence[Shape], config: PreprocessConfig) -> None:
-    """Writes shapes, at least one, as a shard.
+    """Write one or more shapes as a shard.
 
     Raises:
-        ValueError: where a shape does not fit the configuration.
-        OutputError: where `path` cannot be written.
+        ValueError: a shape does not fit the configuration.
+        OutputError: `path` cannot be written.
     """
     layout = h5_fields(config)
     with _new_file(path) as file:
         _create(file, config, [s.id for s in shapes], [s.category for s in shapes])
         for row, shape in enumerate(shapes):
-            _put(file, row, shape, layout)
+            _write_row(file, row, shape, layout)
 
 
 def join_shards(
-    path: Path, parts: Sequence[Path], reports: Sequence[MeshReport], config: PreprocessConfig
+    path: Path, sources: Sequence[Path], reports: Sequence[MeshReport], config: PreprocessConfig
 ) -> None:
-    """Writes a shard out of shards of one shape each, and of those shapes' reports."""
+    """Join shards of one shape each into one shard.
+
+    Args:
+        path: File to write.
+        sources: The shards of one shape, in row order.
+        reports: Reports of the same shapes.
+        config: Configuration of the dataset.
+
+    Raises:
+        OutputError: `path` cannot be written.
+    """
     layout = h5_fields(config)
     with _new_file(path) as file:
         _create(file, config, [r.id for r in reports], [r.category for r in reports])
-        for row, part in enumerate(parts):
-            with h5py.File(part) as source:
-                _copy(source, file, row, layout)
+        for row, shard in enumerate(sources):
+            with h5py.File(shard) as source:
+                _copy_row(source, file, row, layout)
 
 
 def read_shape(file: h5py.File, row: int) -> Shape:
-    """Reads one shape of an open shard, all of it."""
+    """Read all fields of one shape from an open shard."""
     names = [name for name in schema.POINT_SETS if name in file]
     return Shape(
         id=file["id"].asstr()[row],

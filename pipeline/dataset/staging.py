@@ -1,8 +1,9 @@
-"""From finished meshes to whole shards.
+"""Finished meshes of unfinished shards, and how they become a shard.
 
-While a shard is being worked on, each finished mesh lies below `parts/`: a shard of one shape
-where it was accepted, and its report in any case. Whoever dies loses no more than the mesh in
-hand. When all meshes of a shard are there, they are joined, and a record beside the shard says so.
+While a shard is being made, each finished mesh lies in `staging/`: its report in any case, and a
+shard of one shape if the mesh was accepted. So a crash loses only the meshes that are being
+processed. When all meshes of a shard are finished, they are joined, and a record is written beside
+the shard.
 """
 
 import dataclasses
@@ -17,89 +18,96 @@ from shapegan.pipeline.dataset.shards import join_shards, write_shard
 from shapegan.pipeline.files import sha256, write_text
 from shapegan.pipeline.schema import MeshReport, Outcome
 
-PART_FOLDER = "parts"
+STAGING_FOLDER = "staging"
 
 
 @dataclass(frozen=True)
 class ShardRecord:
-    """What is known of a whole shard, beside it in `shards/00000.json`."""
+    """Facts about a whole shard, stored beside it in `shards/00000.json`."""
 
     index: int
     file: str | None
-    """Below the dataset's folder; None where no mesh of the shard was accepted."""
+    """Path below the dataset's folder; None if no mesh of the shard was accepted."""
     shapes: int
+    """Number of shapes in the shard."""
     bytes: int
     sha256: str
     reports: tuple[MeshReport, ...]
     """One for each of its jobs, in job order."""
 
 
-def part_path(out: Path, job: int) -> Path:
-    """Where a job's shape lies until its shard is made."""
-    return out / PART_FOLDER / f"{job:07d}.h5"
+def staged_shape_path(out: Path, job: int) -> Path:
+    """Path of a job's shape until its shard is made."""
+    return out / STAGING_FOLDER / f"{job:07d}.h5"
 
 
-def report_path(out: Path, job: int) -> Path:
-    """Where a job's report lies until its shard is made; it says that the job is done."""
-    return out / PART_FOLDER / f"{job:07d}.json"
+def staged_report_path(out: Path, job: int) -> Path:
+    """Path of a job's report until its shard is made. If the file exists, the job is done."""
+    return out / STAGING_FOLDER / f"{job:07d}.json"
 
 
-def write_part(out: Path, job: int, outcome: Outcome, config: PreprocessConfig) -> None:
-    """Stores what a mesh gave: first its shape, if it has one, then its report."""
+def write_staged(out: Path, job: int, outcome: Outcome, config: PreprocessConfig) -> None:
+    """Store the outcome of a mesh: first its shape, if it has one, then its report.
+
+    Raises:
+        ValueError: the shape does not fit the configuration.
+        OutputError: a file cannot be written.
+    """
     if outcome.shape is not None:
-        write_shard(part_path(out, job), [outcome.shape], config)
-    write_text(report_path(out, job), json.dumps(dataclasses.asdict(outcome.report)))
+        write_shard(staged_shape_path(out, job), [outcome.shape], config)
+    write_text(staged_report_path(out, job), json.dumps(dataclasses.asdict(outcome.report)))
 
 
-def read_report(out: Path, job: int) -> MeshReport | None:
-    """The report of a job that is done, or None."""
+def read_staged_report(out: Path, job: int) -> MeshReport | None:
+    """The report of a job that is done and not in a shard yet; None if there is none."""
     try:
-        report = MeshReport(**json.loads(report_path(out, job).read_text(encoding="utf-8")))
+        report = MeshReport(**json.loads(staged_report_path(out, job).read_text(encoding="utf-8")))
     except (FileNotFoundError, ValueError, TypeError):
         return None
-    if report.status == "ok" and not part_path(out, job).is_file():
+    if report.status == "ok" and not staged_shape_path(out, job).is_file():
         return None
     return report
 
 
-def remove_parts(out: Path, jobs: range) -> None:
-    """Removes parts that are in a shard now."""
+def remove_staged(out: Path, jobs: range) -> None:
+    """Remove the staged files of jobs whose shard is written."""
     for job in jobs:
-        report_path(out, job).unlink(missing_ok=True)
-        part_path(out, job).unlink(missing_ok=True)
+        staged_report_path(out, job).unlink(missing_ok=True)
+        staged_shape_path(out, job).unlink(missing_ok=True)
 
 
 def finish_shard(out: Path, index: int, jobs: range, config: PreprocessConfig) -> ShardRecord:
-    """Joins the parts of a shard's jobs, all of which are done, and removes them.
+    """Join the staged shapes of a shard's jobs, all of which are done, and remove them.
 
-    Doing it twice does no harm: a scheduler may have lost word of the first time.
+    A second call does nothing: a scheduler that lost the first result may run it again.
 
     Raises:
-        FileNotFoundError: where a job of the shard is not done.
-        OutputError: where the shard cannot be written.
+        FileNotFoundError: a job of the shard is not done.
+        OutputError: the shard cannot be written.
     """
     if record := read_record(out, index, jobs):
         return record
-    reports = tuple(_placed([_done_report(out, job) for job in jobs], index))
+    reports = tuple(_number_rows([_require_report(out, job) for job in jobs], index))
     accepted = [(job, r) for job, r in zip(jobs, reports, strict=True) if r.status == "ok"]
     path = out / schema.shard_name(index)
     if accepted:
-        parts = [part_path(out, job) for job, _ in accepted]
-        join_shards(path, parts, [report for _, report in accepted], config)
-    record = _describe(out, index, len(accepted), reports)
+        staged = [staged_shape_path(out, job) for job, _ in accepted]
+        join_shards(path, staged, [report for _, report in accepted], config)
+    record = _make_record(out, index, len(accepted), reports)
     write_text(path.with_suffix(".json"), json.dumps(dataclasses.asdict(record)))
-    remove_parts(out, jobs)
+    remove_staged(out, jobs)
     return record
 
 
-def _done_report(out: Path, job: int) -> MeshReport:
-    report = read_report(out, job)
+def _require_report(out: Path, job: int) -> MeshReport:
+    report = read_staged_report(out, job)
     if report is None:
-        raise FileNotFoundError(f"job {job} is not done: {report_path(out, job)}")
+        raise FileNotFoundError(f"job {job} is not done: {staged_report_path(out, job)}")
     return report
 
 
-def _placed(reports: Sequence[MeshReport], index: int) -> Iterator[MeshReport]:
+def _number_rows(reports: Sequence[MeshReport], index: int) -> Iterator[MeshReport]:
+    """Give each accepted report its shard and its row in the shard."""
     row = 0
     for report in reports:
         if report.status == "ok":
@@ -109,7 +117,9 @@ def _placed(reports: Sequence[MeshReport], index: int) -> Iterator[MeshReport]:
             yield report
 
 
-def _describe(out: Path, index: int, shapes: int, reports: tuple[MeshReport, ...]) -> ShardRecord:
+def _make_record(
+    out: Path, index: int, shapes: int, reports: tuple[MeshReport, ...]
+) -> ShardRecord:
     if shapes == 0:
         return ShardRecord(index, None, 0, 0, "", reports)
     name = schema.shard_name(index)
@@ -118,10 +128,10 @@ def _describe(out: Path, index: int, shapes: int, reports: tuple[MeshReport, ...
 
 
 def read_record(out: Path, index: int, jobs: range) -> ShardRecord | None:
-    """A shard's record if it is whole; None if it has to be made, or made again.
+    """The record of a whole shard; None if the shard has to be made, or made again.
 
-    A shard is whole if its record is there, speaks of as many jobs, and its file has the size
-    that the record says: a file cut off by a crash has not.
+    A shard is whole if its record exists, has a report for each job, and states the size of the
+    shard's file. A file that a crash cut short has another size.
     """
     path = (out / schema.shard_name(index)).with_suffix(".json")
     try:

@@ -1,4 +1,4 @@
-"""Triangle meshes, and the frame that normalises them."""
+"""Triangle meshes, and the frames that normalise them."""
 
 from dataclasses import dataclass
 
@@ -6,10 +6,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shapegan.pipeline.errors import PlainError
+from shapegan.pipeline.triangles import double_areas
 
 
 class BadMeshError(PlainError, ValueError):
-    """An input that holds no usable mesh; the message is one line saying why."""
+    """An input without a usable mesh; the message is one line with the reason."""
 
 
 @dataclass(frozen=True)
@@ -19,38 +20,54 @@ class TriangleMesh:
     vertices: NDArray[np.float64]
     """(V, 3)."""
     faces: NDArray[np.int32]
-    """(F, 3), rows into `vertices`."""
+    """(F, 3), rows of `vertices`."""
 
 
 @dataclass(frozen=True)
 class Frame:
-    """Where the cube and the sphere frame lie (see `shapegan.pipeline.schema`)."""
+    """Position and scales of the cube frame and the sphere frame in a mesh's coordinates.
+
+    See `shapegan.pipeline.schema`.
+    """
 
     center: NDArray[np.float64]
-    """(3,), the bounding box's centre."""
+    """(3,), the bounding box's centre: the origin of both frames."""
     scale_cube: float
+    """Length of the cube frame's unit: half the bounding box's longest side."""
     scale_sphere: float
+    """Length of the sphere frame's unit: the largest distance of a vertex from the centre."""
 
 
-LARGEST = 1e18
-"""Coordinates beyond this are taken for garbage: squares of squares would leave float64."""
+MAX_COORDINATE = 1e18
+"""Meshes with larger coordinates are rejected. They are garbage, and products of lengths must stay
+far from the limits of float64."""
 
 
-SMALLEST = 1e-18
-"""A mesh whose longest side is not above this has no size."""
+MIN_SIZE = 1e-18
+"""A mesh whose longest side is not longer than this has no size."""
 
 
-FAR = 1e9
-"""How many times its own size a mesh may lie away from the origin before float64 is too coarse
-for it."""
+MAX_DISTANCE = 1e9
+"""Largest distance of a mesh from the origin, in multiples of its longest side. Farther away,
+float64 is too coarse for it."""
 
 
 NO_AREA = 1e-14
-"""Share of the squared longest side; a face of no more than this (twice its area) has none."""
+"""A face has no area if twice its area is at most this share of the squared longest side (of the
+face or of the mesh)."""
 
 
 def usable(vertices: NDArray[np.float64], faces: NDArray[np.int64]) -> TriangleMesh:
-    """Turns away what has no surface, and leaves out what is not finite and what is not used."""
+    """Drop faces with vertices that are not finite, and vertices that no face uses.
+
+    Args:
+        vertices: (V, 3).
+        faces: (F, 3), rows of `vertices`.
+
+    Raises:
+        BadMeshError: no vertices or faces, none that is finite, coordinates too large, no size, too
+            far from the origin for its size, or no face with an area.
+    """
     if len(vertices) == 0 or len(faces) == 0:
         raise BadMeshError("no faces" if len(vertices) else "no vertices")
     faces = faces[np.isfinite(vertices[faces]).all(axis=(1, 2))]
@@ -66,29 +83,30 @@ def usable(vertices: NDArray[np.float64], faces: NDArray[np.int64]) -> TriangleM
 
 def _check_size(vertices: NDArray[np.float64]) -> None:
     farthest = float(np.abs(vertices).max())
-    if farthest > LARGEST:
-        raise BadMeshError(f"huge coordinates: {farthest:.3g}, expected at most {LARGEST:.0g}")
+    if farthest > MAX_COORDINATE:
+        raise BadMeshError(
+            f"huge coordinates: {farthest:.3g}, expected at most {MAX_COORDINATE:.0g}"
+        )
     size = float(np.ptp(vertices, axis=0).max())
-    if size <= SMALLEST:
+    if size <= MIN_SIZE:
         raise BadMeshError("zero size: all vertices that faces use are in one place")
-    if farthest > FAR * size:
+    if farthest > MAX_DISTANCE * size:
         raise BadMeshError(
             f"too far from the origin: {farthest:.3g} away, but only {size:.3g} in size"
         )
 
 
 def _check_area(mesh: TriangleMesh) -> None:
-    a, b, c = (mesh.vertices[mesh.faces[:, k]] for k in range(3))
     size = float(np.ptp(mesh.vertices, axis=0).max())
-    if not np.any(np.linalg.norm(np.cross(b - a, c - a), axis=1) > NO_AREA * size**2):
+    if not np.any(double_areas(mesh.vertices[mesh.faces]) > NO_AREA * size**2):
         raise BadMeshError("all faces are degenerate: none has an area")
 
 
 def frame_of(vertices: NDArray[np.float64]) -> Frame:
-    """Measures the frame of vertices (V, 3), V > 0, all of which are used by faces.
+    """Compute the frame of vertices (V, 3), all of which are used by faces.
 
     Raises:
-        BadMeshError: the vertices are all in one place.
+        BadMeshError: there are no vertices, or all are in one place.
     """
     if len(vertices) == 0:
         raise BadMeshError("no faces are left once degenerate ones are dropped")
@@ -96,6 +114,6 @@ def frame_of(vertices: NDArray[np.float64]) -> Frame:
     center = (low + high) / 2
     scale_cube = float((high - low).max()) / 2
     scale_sphere = float(np.linalg.norm(vertices - center, axis=1).max())
-    if 2 * scale_cube <= SMALLEST:
+    if 2 * scale_cube <= MIN_SIZE:
         raise BadMeshError("zero size: all vertices are in one place")
     return Frame(center, scale_cube, scale_sphere)

@@ -1,1 +1,1 @@
-"""Pictures of meshes and fields, drawn without a display."""
+"""Pictures of meshes and fields; they need no display."""

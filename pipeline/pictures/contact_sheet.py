@@ -1,6 +1,6 @@
-"""A picture of many shapes: each one's mesh, what the voxels kept of it, and a slice of its field.
+"""Contact sheet of a dataset: for each shape its mesh, its voxels' surfaces, a slice of its field.
 
-write_sheet(Path("sheet.png"), dataset, Choice(worst=20))
+write_contact_sheet(Path("sheet.png"), dataset, Choice(worst=20))
 """
 
 from collections.abc import Sequence
@@ -16,101 +16,104 @@ from shapegan.pipeline.dataset.reader import Dataset
 from shapegan.pipeline.dataset.selection import Choice
 from shapegan.pipeline.files import replacing
 from shapegan.pipeline.isosurface import extract_surface
+from shapegan.pipeline.pictures.camera import Camera
 from shapegan.pipeline.pictures.field_slice import draw_slice, richest_slice, slice_position
 from shapegan.pipeline.pictures.panel import GREY, Picture, draw_note, font, printable
-from shapegan.pipeline.pictures.render import CLAY, Camera, Color, render
+from shapegan.pipeline.pictures.render import render
+from shapegan.pipeline.pictures.shading import CLAY, Color
 from shapegan.pipeline.schema import MeshReport
 from shapegan.pipeline.taxonomy import describe
 
 VOXELS: Color = (0.47, 0.63, 0.82)
-"""Colour of what comes out of voxels; meshes as they came are `CLAY`."""
+"""Colour of surfaces extracted from voxels; original meshes are `CLAY`."""
 
 POOR_RECALL = 0.95
-"""Below this a shape's recall is written in red."""
+"""A surface recall below this is written in red."""
 
 _DARK, _RED, _FAINT = (25, 28, 34), (190, 40, 30), (225, 227, 231)
 _LABEL = (255, 240, 222)
 _MARGIN, _GAP, _CAPTION = 28, 6, 26
 _TITLE_SIZE, _HEAD_SIZE, _ID_SIZE, _TEXT_SIZE = 24, 15, 16, 14
 _DOT = "  \u00b7  "
-_MANY = 4
-"""More shapes than this are set in two columns."""
+_ONE_COLUMN = 4
+"""The largest number of shapes in one column; more are set in two."""
 
 
 @dataclass(frozen=True)
-class SheetSettings:
-    """How a sheet is drawn."""
+class ContactSheetSettings:
+    """Settings of a contact sheet."""
 
     panel: int = 208
-    """Height and width of each picture, pixels."""
+    """Height and width of each picture in pixels."""
     camera: Camera = field(default_factory=Camera)
     """Direction of the view; it is fitted to each shape."""
     device: str = "cpu"
+    """Warp's name of the device."""
 
 
-def write_sheet(
+def write_contact_sheet(
     file: Path,
     dataset: Dataset,
     choice: Choice,
     mesh_root: Path | None = None,
-    settings: SheetSettings | None = None,
+    settings: ContactSheetSettings | None = None,
 ) -> int:
-    """Draws shapes of a dataset as a PNG.
+    """Draw shapes of a dataset as a PNG file.
 
     Args:
-        file: is replaced if it is there.
-        dataset: with voxels.
-        choice: of its shapes.
-        mesh_root: where the meshes lie; None for the folder that they were found in.
-        settings: None for the usual ones.
+        file: replaced if it exists.
+        dataset: a dataset with voxels.
+        choice: selects shapes.
+        mesh_root: the folder of the meshes; None for the one recorded in the dataset.
+        settings: None for the defaults.
 
     Returns:
-        How many shapes are on it.
+        The number of shapes on the sheet.
 
     Raises:
-        ChoiceError: where a shape asked for is not there.
-        DatasetError: where a shard cannot be read.
-        OutputError: where the file cannot be written.
+        ChoiceError: a requested shape does not exist.
+        DatasetError: a shard cannot be read.
+        OutputError: the file cannot be written.
     """
     indices = choice.numbers(dataset)
     name, count = dataset.path.resolve().name, f"{len(indices):,} of {len(dataset):,} shapes"
     root = mesh_root or Path(dataset.manifest.input)
-    image = draw_sheet(dataset, indices, root, f"{name}: {count}, {choice}", settings)
+    image = draw_contact_sheet(dataset, indices, root, f"{name}: {count}, {choice}", settings)
     with replacing(file) as temporary:
         image.save(temporary, format="PNG")
     return len(indices)
 
 
-def draw_sheet(
+def draw_contact_sheet(
     dataset: Dataset,
     indices: Sequence[int],
     mesh_root: Path,
     title: str,
-    settings: SheetSettings | None = None,
+    settings: ContactSheetSettings | None = None,
 ) -> Image.Image:
-    """Draws shapes of a dataset, one to a row.
+    """Draw shapes of a dataset, one a row; in two columns if there are many.
 
     Args:
-        dataset: with voxels.
-        indices: numbers of the shapes, at least one.
-        mesh_root: folder below which the meshes lie. Where one is gone, its picture says so.
-        title: a line for the top.
-        settings: None for the usual ones.
+        dataset: a dataset with voxels.
+        indices: indices of the shapes, at least one.
+        mesh_root: the folder of the meshes. A note replaces the picture of a missing mesh.
+        title: the line at the top.
+        settings: None for the defaults.
 
     Raises:
-        DatasetError: where a shard cannot be read.
+        DatasetError: a shard cannot be read.
     """
-    settings = settings or SheetSettings()
+    settings = settings or ContactSheetSettings()
     resolutions = dataset.resolutions[-2:]
     heads = ["mesh", *(f"{r}^3 voxels" for r in resolutions), "slice of the field"]
-    sheet = _Sheet(title, heads, len(indices), settings.panel)
+    sheet = _ContactSheet(title, heads, len(indices), settings.panel)
     for place, index in enumerate(indices):
         pictures = _pictures(dataset, index, resolutions, mesh_root, settings)
         sheet.add(place, dataset.accepted[index], pictures)
     return sheet.image
 
 
-# --- the pictures of one shape -----------------------------------------------------------------
+# --- the pictures of one shape ---------------------------------------------------------------
 
 
 def _pictures(
@@ -118,9 +121,9 @@ def _pictures(
     index: int,
     resolutions: Sequence[int],
     mesh_root: Path,
-    settings: SheetSettings,
+    settings: ContactSheetSettings,
 ) -> list[Picture]:
-    """All pictures of a shape, drawn from one camera."""
+    """Draw all pictures of a shape from one camera."""
     voxels = [dataset.voxels(index, r) for r in resolutions]
     surfaces = [extract_surface(grid) for grid in voxels]
     relative, frame = dataset.accepted[index].path, dataset.frame(index)
@@ -153,12 +156,12 @@ def _slice(voxels: NDArray[np.float32], camera: Camera, size: int) -> Picture:
 # --- the sheet ---------------------------------------------------------------------------------
 
 
-class _Sheet:
-    """Puts pictures, captions and headings in their places."""
+class _ContactSheet:
+    """Layout of pictures, captions and headings on one image."""
 
     def __init__(self, title: str, heads: Sequence[str], shapes: int, panel: int) -> None:
         self._panel = panel
-        self._columns = 2 if shapes > _MANY else 1
+        self._columns = 2 if shapes > _ONE_COLUMN else 1
         self._block = len(heads) * (panel + _GAP) - _GAP
         rows = -(-shapes // self._columns)
         self._top = _MARGIN + _TITLE_SIZE + _HEAD_SIZE + 34
@@ -175,7 +178,7 @@ class _Sheet:
                 self._draw.text(at, head, GREY, font(_HEAD_SIZE), anchor="ms")
 
     def add(self, place: int, report: MeshReport, pictures: Sequence[Picture]) -> None:
-        """Puts a shape at the place-th place."""
+        """Draw a shape at a place, counted row by row."""
         left = self._left(place % self._columns)
         top = self._top + place // self._columns * self._row
         self._draw.line((left, top, left + self._block, top), _FAINT)
@@ -196,7 +199,7 @@ class _Sheet:
             category = category.removeprefix(report.category).strip(" ()")
         text = _DOT + _DOT.join(filter(None, [category, *facts])) + _DOT
         poor = report.surface_recall is not None and report.surface_recall < POOR_RECALL
-        # The id may take what the rest leaves, but a quarter in any case; then the rest gives way.
+        # The id gets the room that the rest leaves, and at least a quarter of the row.
         end = left + self._block - self._width(recall, _TEXT_SIZE)
         room = max(end - left - self._width(text, _TEXT_SIZE), self._block / 4)
         x = self._write((left, top), report.id, _DARK, _ID_SIZE, room)
@@ -211,7 +214,7 @@ class _Sheet:
         size: int,
         room: float,
     ) -> float:
-        """Writes a line, shortened to the room that there is; gives where it ends."""
+        """Draw a line of text, shortened to the room; returns the x at which it ends."""
         text = printable(text)
         end = ""
         while text and self._width(text + end, size) > room:

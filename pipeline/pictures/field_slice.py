@@ -1,4 +1,4 @@
-"""A slice of a signed distance field as a picture: signs as colours, distances as lines."""
+"""Picture of a slice through a signed distance field: colours for signs, contour lines."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -7,10 +7,10 @@ from scipy.ndimage import map_coordinates
 from shapegan.pipeline.schema import grid_axis
 
 LINE_STEP = 0.1
-"""From one line to the next, cube frame."""
+"""Distance between contour lines, cube frame."""
 
 _FAR = 0.6
-"""Distance at which colours end."""
+"""Distance at which the colour scale ends."""
 _STEPS = np.array([-1.0, 0.0, 1e-9, 1.0])
 _COLORS = np.array([[24, 62, 140], [150, 190, 232], [255, 246, 232], [226, 142, 84]])
 """Deep inside, just inside, just outside, far outside."""
@@ -18,51 +18,54 @@ _ZERO_LINE, _OTHER_LINES = np.array([20, 20, 30]), np.array([120, 90, 70])
 
 
 def richest_slice(voxels: NDArray[np.floating]) -> int:
-    """The index i of the slice x = const with the most to see.
+    """The index i of the slice x = const that shows the most.
 
-    That is the one crossed by most of the surface, where what lies farther out counts for less,
-    and what lies at the cube's border, along a flat side perhaps, for nothing. The middle where
-    there is no surface.
+    It is the slice that most of the surface crosses. Slices farther from the middle count for less,
+    and those at the cube's border, which may run along a flat side, not at all. Without a surface
+    it is the middle.
+
+    Args:
+        voxels: (R, R, R) signed distances, cube frame; index order x, y, z.
     """
     inside = voxels < 0
     crossings = (inside[:, 1:] != inside[:, :-1]).sum(axis=(1, 2))
     crossings += (inside[:, :, 1:] != inside[:, :, :-1]).sum(axis=(1, 2))
-    outwards = np.abs(grid_axis(len(voxels)))
-    order = np.argsort(outwards, kind="stable")
-    score = crossings * (1 - 0.6 * outwards) * (outwards < 0.9)
+    distance = np.abs(grid_axis(len(voxels)))
+    order = np.argsort(distance, kind="stable")
+    score = crossings * (1 - 0.6 * distance) * (distance < 0.9)
     return int(order[np.argmax(score[order])])
 
 
 def draw_slice(
     voxels: NDArray[np.floating], index: int, size: int, *, from_right: bool = False
 ) -> NDArray[np.uint8]:
-    """Draws the slice x = const through a grid; y is up, and the whole cube is in the picture.
+    """Draw the slice x = const of a grid, the whole cube with y up.
 
-    Blue is inside, orange outside. The black line is the surface, the thin ones lie `LINE_STEP`
-    apart.
+    Blue is inside, orange outside. The black line is the surface, the thin contour lines lie
+    `LINE_STEP` apart.
 
     Args:
         voxels: (R, R, R) signed distances, cube frame; index order x, y, z.
-        index: of the slice.
+        index: index of the slice.
         size: height and width in pixels.
-        from_right: whether to look from the side of +x (+z is left) or from that of -x.
+        from_right: look from +x, so that +z is left, instead of from -x.
 
     Returns:
         (size, size, 3) uint8.
     """
-    # 1. The field at the pixels' centres.
+    # 1. Interpolate the field at the pixels' centres.
     plane = np.asarray(voxels[index], dtype=np.float64)[::-1]
     plane = plane[:, ::-1] if from_right else plane
     at = (np.arange(size) + 0.5) / size * (len(plane) - 1)
     field = map_coordinates(plane, np.meshgrid(at, at, indexing="ij"), order=1)
 
-    # 2. Colours; the root spreads the small distances, which are most of what lies inside.
+    # 2. Map distances to colours. The root spreads small distances, which prevail inside.
     share = np.clip(field / _FAR, -1, 1)
     share = np.sign(share) * np.sqrt(np.abs(share))
     pixels = np.stack([np.interp(share, _STEPS, _COLORS[:, k]) for k in range(3)], axis=-1)
 
-    # 3. Lines. Their distance in pixels is that in values over the slope, which is small where the
-    # surface runs along the slice.
+    # 3. Draw lines. The distance to a line in pixels is the difference in values over the slope,
+    #    which is small where the surface runs along the slice.
     slope = np.maximum(np.hypot(*np.gradient(field)), 1e-6)
     nearest = LINE_STEP * np.rint(field / LINE_STEP)
     others = np.clip(1.0 - np.abs(field - nearest) / slope, 0, 1) * (nearest != 0) * 0.45
@@ -74,5 +77,5 @@ def draw_slice(
 
 
 def slice_position(resolution: int, index: int) -> float:
-    """Where slice `index` of a grid lies: x in the cube frame."""
+    """The x of slice `index` of a grid, cube frame."""
     return float(grid_axis(resolution)[index])

@@ -1,4 +1,4 @@
-"""What the sheets are made of: panels of words, and lettering that any text can be set in."""
+"""Text in pictures: notes instead of a picture, the font, printable text."""
 
 import textwrap
 
@@ -10,13 +10,13 @@ Picture = NDArray[np.uint8]
 """(H, W, 3)."""
 
 GREY = (105, 110, 120)
-"""Colour of what is said beside the pictures."""
+"""Colour of captions."""
 
 _NOTE_SIZE, _BACKGROUND = 14, (246, 246, 247)
 
 
 def draw_note(text: str, size: int) -> Picture:
-    """A picture (size, size, 3) that only says why there is none."""
+    """Draw a text on a blank picture (size, size, 3), in place of one that cannot be drawn."""
     image = Image.new("RGB", (size, size), _BACKGROUND)
     lines = "\n".join(textwrap.wrap(printable(text), max(8, size // 8), break_on_hyphens=False))
     ImageDraw.Draw(image).multiline_text(
@@ -26,10 +26,10 @@ def draw_note(text: str, size: int) -> Picture:
 
 
 def font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
-    """The typeface of all sheets, so many pixels high."""
+    """The font of all pictures, `size` pixels high."""
     return ImageFont.load_default(size)
 
 
 def printable(text: str) -> str:
-    """Without what no font can draw: a file name may hold bytes that are no text."""
+    """Replace characters that no font can draw: file names may hold bytes that are not text."""
     return text.encode("utf-8", "replace").decode("utf-8")

@@ -1,4 +1,6 @@
-"""The device code of `shapegan.pipeline.pictures.render`: Warp kernels that cast rays at triangles.
+"""Device code of pictures: ray casting, ambient occlusion, shading.
+
+See `shapegan.pipeline.pictures.render` and `shapegan.pipeline.pictures.shading`.
 
 `shapegan.pipeline.queries` explains how kernel files are written.
 """
@@ -8,21 +10,21 @@
 
 import warp as wp
 
-from shapegan.pipeline.queries.ray_kernels import GOLDEN, tilted
+from shapegan.pipeline.queries.hemisphere_functions import GOLDEN_RATIO, hemisphere_direction
 from shapegan.pipeline.warp_runtime import start_warp
 
-# Nobody asks a picture for gradients, and the code for them takes as long again to compile.
 wp.set_module_options({"enable_backward": False})
 
 start_warp()
 
-MOST_NEIGHBOURS = wp.constant(64)
-"""Faces round a vertex that count for its normal; of more, as in a fan, an even choice."""
+MAX_NEIGHBOURS = wp.constant(64)
+"""Faces round a vertex that count for its normal. Of more, as in a fan, every n-th counts."""
 
 
 @wp.struct
 class View:
-    # Where picture's rays start and go: forward + x right + y up, x and y in [-1, 1].
+    # The picture's rays start at the eye and have the directions forward + x right + y up, with x
+    # and y in [-1, 1].
     eye: wp.vec3
     right: wp.vec3
     up: wp.vec3
@@ -31,16 +33,18 @@ class View:
 
 @wp.struct
 class Scene:
-    # What the rays may meet, and how far they look for it.
+    # The mesh and the floor, which lies at the bottom of the box from low to high. Rays start
+    # `offset` off the surface; those to the sky are up to `occlusion_distance` long. `lamp_spread`
+    # is the squared sine of the lamp's angular radius.
     mesh: wp.uint64
     normals: wp.array2d(dtype=wp.vec3)
     low: wp.vec3
     high: wp.vec3
     floor: bool
-    reach: float
+    occlusion_distance: float
     offset: float
-    light: wp.vec3
-    spread: float
+    to_lamp: wp.vec3
+    lamp_spread: float
 
 
 @wp.kernel
@@ -52,14 +56,14 @@ def corner_normals(
     cosine: float,
     normals: wp.array2d(dtype=wp.vec3),
 ) -> None:
-    # Faces round the corner count as far as they continue its own face smoothly, whichever way
-    # they are wound. face_normal is as long as the face's area is large.
+    # The mean normal of the faces round a corner that continue its own face smoothly, weighted by
+    # area, which is half the length of face_normal. Their windings do not matter.
     f, k = wp.tid()
     own = wp.normalize(face_normal[f])
     vertex = faces[f, k]
     start = first[vertex]
     count = first[vertex + 1] - start
-    step = 1 + count / MOST_NEIGHBOURS
+    step = 1 + count / MAX_NEIGHBOURS
     total = face_normal[f]
     for i in range(0, count, step):
         other = around[start + i]
@@ -72,29 +76,33 @@ def corner_normals(
 
 
 @wp.func
-def wrap(value: float) -> float:
+def fraction(value: float) -> float:
     return value - wp.floor(value)
 
 
 @wp.func
-def open_sky(scene: Scene, position: wp.vec3, n: wp.vec3, rays: int, shift: float) -> float:
-    # Share of the sky over a surface that nothing hides. Rays end at different lengths, so that
-    # what is near darkens more than what is far.
-    seen = float(0.0)
+def sky_visibility(scene: Scene, position: wp.vec3, n: wp.vec3, rays: int, shift: float) -> float:
+    # The share of the sky that is visible from a surface. Rays have different lengths, so near
+    # surfaces darken more than far ones.
+    visible = float(0.0)
     for k in range(rays):
-        square = (float(k) + wrap(shift * 7.0)) / float(rays)
-        length = wrap(shift * 11.0 + GOLDEN * float(k))
-        direction = tilted(n, square, shift + GOLDEN * float(k))
+        square = (float(k) + fraction(shift * 7.0)) / float(rays)
+        length = fraction(shift * 11.0 + GOLDEN_RATIO * float(k))
+        direction = hemisphere_direction(n, square, shift + GOLDEN_RATIO * float(k))
         start = position + scene.offset * n
-        if not wp.mesh_query_ray_anyhit(scene.mesh, start, direction, scene.reach * length):
-            seen += 1.0
-    return seen / float(rays)
+        if not wp.mesh_query_ray_anyhit(
+            scene.mesh, start, direction, scene.occlusion_distance * length
+        ):
+            visible += 1.0
+    return visible / float(rays)
 
 
 @wp.func
-def lit(scene: Scene, position: wp.vec3, n: wp.vec3, shift: float) -> float:
-    # Whether a point of the lamp, which is a disc, is seen from here.
-    direction = tilted(scene.light, scene.spread * wrap(shift * 5.0), shift)
+def lamp_visibility(scene: Scene, position: wp.vec3, n: wp.vec3, shift: float) -> float:
+    # 1 if a point of the lamp, which is a disc, is visible, else 0.
+    direction = hemisphere_direction(
+        scene.to_lamp, scene.lamp_spread * fraction(shift * 5.0), shift
+    )
     if wp.dot(direction, n) <= 0.0:
         return 0.0
     if wp.mesh_query_ray_anyhit(scene.mesh, position + scene.offset * n, direction, 1.0e6):
@@ -103,10 +111,11 @@ def lit(scene: Scene, position: wp.vec3, n: wp.vec3, shift: float) -> float:
 
 
 @wp.func
-def alike(
+def neighbours_agree(
     depth: wp.array2d(dtype=float), normals: wp.array2d(dtype=wp.vec3), i: int, j: int
 ) -> bool:
-    # Whether the four neighbours of a sample met the same smooth surface, or none of them any.
+    # True if the rays of the four neighbours of a sample hit the same smooth surface, or all hit
+    # nothing.
     left = depth[i, wp.max(j - 1, 0)]
     right = depth[i, wp.min(j + 1, depth.shape[1] - 1)]
     above = depth[wp.max(i - 1, 0), j]
@@ -115,7 +124,7 @@ def alike(
     high = wp.max(wp.max(left, right), wp.max(above, below))
     if low == 0.0 and high == 0.0:
         return True
-    # At the border a neighbour is the sample itself, of which nothing is known yet.
+    # At the border a neighbour is the sample itself, which is not traced yet and has depth 0.
     if low * high <= 0.0 or wp.abs(left + right - above - below) > 2.0e-3:
         return False
     n = normals[i, j - 1]
@@ -134,16 +143,16 @@ def trace(
     normals: wp.array2d(dtype=wp.vec3),
     shade: wp.array2d(dtype=wp.vec2),
 ) -> None:
-    # depth is 0 where a ray meets nothing and negative on the floor. shade holds how much of the
-    # sky and of the lamp is seen; one sample in sparse x sparse asks, on the floor one in four of
-    # those with four times the rays, elsewhere it is negative.
-    # The squares of one colour of a chessboard are traced first (odd = 0); those of the other then
-    # send no ray where their neighbours met the same.
+    # depth is 0 where a ray hits nothing, and negative on the floor. shade holds the visibility of
+    # sky and lamp for one sample in sparse x sparse and is negative for the others; on the floor,
+    # for one in four of those, with four times the rays.
+    # The samples form a chessboard. One colour is traced first (odd = 0); then those of the other
+    # are interpolated where their neighbours agree.
     i, j = wp.tid()
     if (i + j) % 2 != odd:
         return
     shade[i, j] = wp.vec2(-1.0, -1.0)
-    if odd == 1 and alike(depth, normals, i, j):
+    if odd == 1 and neighbours_agree(depth, normals, i, j):
         if depth[i, wp.max(j - 1, 0)] != 0.0:
             n = normals[i, j - 1] + normals[i, j + 1] + normals[i - 1, j] + normals[i + 1, j]
             d = depth[i, j - 1] + depth[i, j + 1] + depth[i - 1, j] + depth[i + 1, j]
@@ -154,8 +163,9 @@ def trace(
     y = 1.0 - 2.0 * (float(i) + 0.5) / float(depth.shape[0])
     x = 2.0 * (float(j) + 0.5) / float(depth.shape[1]) - 1.0
     direction = wp.normalize(view.forward + x * view.right + y * view.up)
-    # Roberts' R2 sequence over the picture: neighbours look elsewhere, and the filter joins them.
-    shift = wrap(0.7548776662 * float(i) + 0.5698402910 * float(j))
+    # Roberts' R2 sequence over the picture: neighbouring samples send rays in different directions,
+    # and the filter averages them.
+    shift = fraction(0.7548776662 * float(i) + 0.5698402910 * float(j))
     hit = wp.mesh_query_ray(scene.mesh, view.eye, direction, 1.0e6)
     if hit.result:
         n = hit.u * scene.normals[hit.face, 0] + hit.v * scene.normals[hit.face, 1]
@@ -170,8 +180,8 @@ def trace(
         depth[i, j] = hit.t
         normals[i, j] = n
         if probed:
-            sky = open_sky(scene, at, flat, rays, shift)
-            shade[i, j] = wp.vec2(sky, lit(scene, at, flat, shift))
+            sky = sky_visibility(scene, at, flat, rays, shift)
+            shade[i, j] = wp.vec2(sky, lamp_visibility(scene, at, flat, shift))
         return
     if not scene.floor or direction[1] >= 0.0:
         return
@@ -179,12 +189,12 @@ def trace(
     at = view.eye + t * direction
     aside = wp.max(wp.max(scene.low[0] - at[0], at[0] - scene.high[0]), 0.0)
     behind = wp.max(wp.max(scene.low[2] - at[2], at[2] - scene.high[2]), 0.0)
-    if t > 0.0 and wp.max(aside, behind) < scene.reach:
+    if t > 0.0 and wp.max(aside, behind) < scene.occlusion_distance:
         up = wp.vec3(0.0, 1.0, 0.0)
         depth[i, j] = -t
         normals[i, j] = up
         if i % (2 * sparse) == 0 and j % (2 * sparse) == 0:
-            shade[i, j] = wp.vec2(open_sky(scene, at, up, 4 * rays, shift), 1.0)
+            shade[i, j] = wp.vec2(sky_visibility(scene, at, up, 4 * rays, shift), 1.0)
 
 
 @wp.kernel
@@ -197,8 +207,8 @@ def smooth(
     tolerance: float,
     smoothed: wp.array2d(dtype=wp.vec2),
 ) -> None:
-    # The mean over neighbours that asked, on the same surface: it makes shading of a few rays.
-    # The floor has no detail to lose: neighbours farther away count.
+    # The mean visibility of the neighbours on the same surface that sent rays. The floor has no
+    # detail to lose, so its radius is twice as large.
     i, j = wp.tid()
     here = depth[i, j]
     if here == 0.0:
@@ -208,14 +218,14 @@ def smooth(
         sparse = 2 * sparse
     total = wp.vec2(0.0, 0.0)
     weight = float(0.0)
-    # Only every sparse-th row and column asked.
+    # Only every sparse-th row and column sent rays.
     top = (wp.max(i - radius, 0) + sparse - 1) / sparse * sparse
     left = (wp.max(j - radius, 0) + sparse - 1) / sparse * sparse
     for row in range(top, wp.min(i + radius + 1, depth.shape[0]), sparse):
         for column in range(left, wp.min(j + radius + 1, depth.shape[1]), sparse):
             near = wp.abs(depth[row, column] - here) < tolerance
-            asked = shade[row, column][0] >= 0.0
-            if near and asked and wp.dot(normals[row, column], normals[i, j]) > 0.9:
+            known = shade[row, column][0] >= 0.0
+            if near and known and wp.dot(normals[row, column], normals[i, j]) > 0.9:
                 total += shade[row, column]
                 weight += 1.0
     smoothed[i, j] = wp.vec2(1.0, 1.0)
@@ -225,7 +235,7 @@ def smooth(
 
 @wp.struct
 class Lights:
-    # What the mesh is lit by, in amounts of light, and how much of it comes back.
+    # Light sources in linear light, and the albedo of the mesh.
     albedo: wp.vec3
     sky: wp.vec3
     ground: wp.vec3
@@ -237,8 +247,8 @@ class Lights:
 
 @wp.func
 def lit_color(n: wp.vec3, light: wp.vec2, lights: Lights) -> wp.vec3:
-    # The sky lights what faces up, and the ground what faces down; a weak fill from the camera's
-    # right keeps sides apart.
+    # The sky lights faces that point up, the ground those that point down. A weak fill light from
+    # the camera's right makes sides look different.
     up = 0.5 * (n[1] + 1.0)
     fill = lights.fill * wp.max(wp.dot(n, lights.to_fill), 0.0)
     key = lights.lamp * light[1] * wp.max(wp.dot(n, lights.to_lamp), 0.0)
@@ -255,7 +265,8 @@ def shade(
     samples: int,
     rgba: wp.array2d(dtype=wp.vec4),
 ) -> None:
-    # A pixel's linear colour times alpha, and alpha: the means of its samples.
+    # Each pixel's linear colour times alpha, and alpha: means over its samples. On the floor, alpha
+    # is the darkness of the shadow.
     i, j = wp.tid()
     total = wp.vec4(0.0, 0.0, 0.0, 0.0)
     for k in range(samples * samples):

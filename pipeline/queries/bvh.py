@@ -1,7 +1,8 @@
-"""Trees over triangles, to find quickly what is near or far of many.
+"""Bounding volume hierarchies (BVH) over triangles.
 
-A tree is complete: node i has the children 2i and 2i + 1, so that a walk needs no stack. Each
-node's triangles are halved along its longest side, so that nodes are compact.
+A hierarchy is a complete binary tree: node i has the children 2i and 2i + 1, so traversal needs no
+stack. Each node's triangles are split at the median along the longest side of their centroids'
+bounding box, which keeps nodes compact.
 """
 
 import math
@@ -11,56 +12,65 @@ import numpy as np
 import warp as wp
 from numpy.typing import NDArray
 
-from shapegan.pipeline.arrays import centroids
 from shapegan.pipeline.queries import bvh_kernels as kernels
+from shapegan.pipeline.triangles import centroids
 
 LEAF_SIZE = 4
-"""Triangles of a leaf, where many points go through a tree together."""
+"""Triangles in a leaf where many points traverse a BVH together."""
 
 
-def build_tree(corners: NDArray[np.float32], device: str, leaf_size: int = LEAF_SIZE) -> Any:
-    """Lays a tree over triangles (F, 3, 3), F may be 0: a `Triangles` for kernels.
-
-    Row 0 of its boxes is unused, and all of a tree without triangles are.
+def build_bvh(corners: NDArray[np.float32], device: str, leaf_size: int = LEAF_SIZE) -> Any:
+    """Build a BVH over triangles.
 
     Args:
-        corners: (F, 3, 3).
-        device: Warp's name of it.
-        leaf_size: triangles of a leaf at most; half as many at least, but for trees of one leaf.
+        corners: (F, 3, 3), F may be 0.
+        device: Warp's name of the device.
+        leaf_size: the largest number of triangles in a leaf. A leaf holds at least half as many,
+            unless it is the only one.
+
+    Returns:
+        A `Bvh` for kernels. Row 0 of its boxes is unused; without triangles, all rows are.
     """
     leaves = 1 << max(0, math.ceil(math.log2(max(len(corners), 1) / leaf_size)))
-    first: Any = wp.array(np.arange(leaves + 1) * len(corners) // leaves, dtype=int, device=device)
-    source = _compact_order(centroids(corners), first, leaves, device)
+    leaf_start: Any = wp.array(
+        np.arange(leaves + 1) * len(corners) // leaves, dtype=int, device=device
+    )
+    face = _sort_into_leaves(centroids(corners), leaf_start, leaves, device)
 
-    tree: Any = kernels.Triangles()
-    tree.leaves = leaves
-    tree.first = first
-    tree.source = source
-    tree.corners = wp.array(corners[source.numpy()], dtype=wp.vec3, ndim=2, device=device)
-    tree.boxes = wp.zeros(2 * leaves, dtype=kernels.Box, device=device)
+    bvh: Any = kernels.Bvh()
+    bvh.leaves = leaves
+    bvh.leaf_start = leaf_start
+    bvh.face = face
+    bvh.corners = wp.array(corners[face.numpy()], dtype=wp.vec3, ndim=2, device=device)
+    bvh.boxes = wp.zeros(2 * leaves, dtype=kernels.Box, device=device)
     if len(corners):
-        wp.launch(kernels.box_leaves, dim=leaves, inputs=[tree], device=device)
+        wp.launch(kernels.bound_leaves, dim=leaves, inputs=[bvh], device=device)
         level = leaves // 2
         while level:
-            wp.launch(kernels.join_boxes, dim=level, inputs=[level, tree.boxes], device=device)
+            wp.launch(kernels.bound_level, dim=level, inputs=[level, bvh.boxes], device=device)
             level //= 2
-    return tree
+    return bvh
 
 
-def _compact_order(centers: NDArray[np.float32], first: Any, leaves: int, device: str) -> Any:
-    """An order (F,) of triangles, by their centres (F, 3), in which every node's are together.
+def _sort_into_leaves(
+    centers: NDArray[np.float32], leaf_start: Any, leaves: int, device: str
+) -> Any:
+    """An order of triangles in which those of every node are contiguous.
 
     Args:
-        centers: of the triangles.
-        first: (leaves + 1,), where each leaf's triangles begin.
-        leaves: a power of two.
-        device: Warp's name of it.
+        centers: (F, 3), the triangles' centroids.
+        leaf_start: (leaves + 1,), the position at which each leaf begins.
+        leaves: the number of leaves, a power of two.
+        device: Warp's name of the device.
+
+    Returns:
+        (F,) indices of triangles, an array of Warp's.
     """
-    places: Any = wp.array(centers, dtype=wp.vec3, device=device)
+    positions: Any = wp.array(centers, dtype=wp.vec3, device=device)
     order: Any = wp.array(np.arange(len(centers)), dtype=int, device=device)
     below = leaves
     while below > 1:
-        inputs = [places, first, below, order]
-        wp.launch(kernels.halve, dim=leaves // below, inputs=inputs, device=device)
+        inputs = [positions, leaf_start, below, order]
+        wp.launch(kernels.split_at_median, dim=leaves // below, inputs=inputs, device=device)
         below //= 2
     return order

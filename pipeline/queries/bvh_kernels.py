@@ -1,7 +1,6 @@
-"""The device code of trees over triangles: how they are built, and walked through.
+"""Device code that builds and traverses BVHs: see `shapegan.pipeline.queries.bvh`.
 
-`shapegan.pipeline.queries.bvh` says what they are; `shapegan.pipeline.queries` explains how
-kernel files are written.
+`shapegan.pipeline.queries` explains how kernel files are written.
 """
 
 # mypy: ignore-errors
@@ -16,8 +15,11 @@ wp.set_module_options({"enable_backward": False})
 start_warp()
 
 LANES = wp.constant(32)
-"""Points that a processor's core walks through a tree with together. What is looked at for one is
-looked at for all, and loops over them become vector instructions."""
+"""Points that one CPU thread takes through a BVH together. A node is visited if any of them needs
+it, and loops over the points become vector instructions."""
+
+Floats32 = wp.types.vector(length=LANES, dtype=float)
+Ints32 = wp.types.vector(length=LANES, dtype=int)
 
 
 @wp.struct
@@ -27,19 +29,20 @@ class Box:
 
 
 @wp.struct
-class Triangles:
-    # Leaf k has the rows from `first[k]` to `first[k + 1]` of `corners`; `source` has whose they
-    # are. Boxes are those of all nodes.
+class Bvh:
+    # Leaf k holds the rows from `leaf_start[k]` to `leaf_start[k + 1]` of `corners`; `face` holds
+    # the index of each row's triangle in the input. There is one box for each node. Leaf k is node
+    # `leaves` + k.
     leaves: int
-    first: wp.array(dtype=int)
-    source: wp.array(dtype=int)
+    leaf_start: wp.array(dtype=int)
+    face: wp.array(dtype=int)
     corners: wp.array2d(dtype=wp.vec3)
     boxes: wp.array(dtype=Box)
 
 
 @wp.func
 def smaller(a: float, b: float) -> float:
-    # Which the compiler makes a vector instruction of, unlike of `wp.min`.
+    # Compilers vectorise this, unlike `wp.min`.
     return wp.where(a < b, a, b)
 
 
@@ -50,25 +53,27 @@ def larger(a: float, b: float) -> float:
 
 @wp.func
 def next_node(node: int) -> int:
-    # Depth-first order without a stack: up while this was a right child, then to the right.
+    # The next node of a depth-first traversal that does not descend, or 0 at its end: go up while
+    # the node is a right child, then right.
     while node % 2 == 1:
         node = node // 2
     return wp.where(node > 0, node + 1, 0)
 
 
 @wp.kernel
-def halve(
+def split_at_median(
     centers: wp.array(dtype=wp.vec3),
-    bounds: wp.array(dtype=int),
+    leaf_start: wp.array(dtype=int),
     leaves: int,
     order: wp.array(dtype=int),
 ) -> None:
-    # A node of so many leaves, whose triangles are a stretch of `order`: puts those that are lower
-    # along its longest side into its first half, with their centres. Hoare's quickselect.
+    # Partitions a node's triangles, a contiguous range of `order`, at the median along the longest
+    # side of the box round their centres; reorders the centres alike. `leaves` is the number of
+    # leaves below each node. Hoare 1961, "Algorithm 65: find" (quickselect).
     node = wp.tid()
-    start = bounds[leaves * node]
-    end = bounds[leaves * (node + 1)]
-    middle = bounds[leaves * node + leaves // 2]
+    start = leaf_start[leaves * node]
+    end = leaf_start[leaves * (node + 1)]
+    middle = leaf_start[leaves * node + leaves // 2]
     low = centers[start]
     high = low
     for k in range(start, end):
@@ -100,7 +105,7 @@ def halve(
                 centers[b] = center
                 a += 1
                 b -= 1
-        # What is from b + 1 to a - 1 is the pivot.
+        # All elements from b + 1 to a - 1 equal the pivot.
         if middle <= b:
             right = b
         elif middle >= a:
@@ -110,25 +115,25 @@ def halve(
 
 
 @wp.kernel
-def box_leaves(tree: Triangles) -> None:
+def bound_leaves(bvh: Bvh) -> None:
     leaf = wp.tid()
-    low = tree.corners[tree.first[leaf], 0]
+    low = bvh.corners[bvh.leaf_start[leaf], 0]
     high = low
-    for t in range(tree.first[leaf], tree.first[leaf + 1]):
-        a = tree.corners[t, 0]
-        b = tree.corners[t, 1]
-        c = tree.corners[t, 2]
+    for t in range(bvh.leaf_start[leaf], bvh.leaf_start[leaf + 1]):
+        a = bvh.corners[t, 0]
+        b = bvh.corners[t, 1]
+        c = bvh.corners[t, 2]
         low = wp.min(low, wp.min(a, wp.min(b, c)))
         high = wp.max(high, wp.max(a, wp.max(b, c)))
     box = Box()
     box.low = low
     box.high = high
-    tree.boxes[tree.leaves + leaf] = box
+    bvh.boxes[bvh.leaves + leaf] = box
 
 
 @wp.kernel
-def join_boxes(level: int, boxes: wp.array(dtype=Box)) -> None:
-    # Those of a level, which has so many nodes.
+def bound_level(level: int, boxes: wp.array(dtype=Box)) -> None:
+    # Boxes of a level of `level` nodes, from those of their children.
     i = level + wp.tid()
     box = Box()
     box.low = wp.min(boxes[2 * i].low, boxes[2 * i + 1].low)

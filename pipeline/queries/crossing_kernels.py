@@ -1,7 +1,6 @@
-"""The device code of crossings: what winding numbers gain on ways through faces.
+"""Device code of signed crossings: how winding numbers change along segments through faces.
 
-`shapegan.pipeline.queries` explains how
-kernel files are written.
+`shapegan.pipeline.queries` explains how kernel files are written.
 """
 
 # mypy: ignore-errors
@@ -9,7 +8,7 @@ kernel files are written.
 
 import warp as wp
 
-from shapegan.pipeline.queries.bvh_kernels import LANES, Box, Triangles, next_node
+from shapegan.pipeline.queries.bvh_kernels import LANES, Box, Bvh, Floats32, Ints32, next_node
 from shapegan.pipeline.warp_runtime import start_warp
 
 # Loops over lanes stay loops, so that the compiler makes vector instructions of them.
@@ -17,45 +16,42 @@ wp.set_module_options({"enable_backward": False, "max_unroll": 0})
 
 start_warp()
 
-EACH = wp.types.vector(length=LANES, dtype=float)
-WHICH = wp.types.vector(length=LANES, dtype=int)
-
 
 @wp.struct
 class Edge:
-    # From end to end, in an order that does not depend on the face, and whether that is against
-    # the face's.
+    # An edge with its ends in lexicographic order, which does not depend on the face, and 1 if that
+    # is against the face's winding.
     first: wp.vec3
     second: wp.vec3
-    turned: int
+    reversed: int
 
 
 @wp.func
-def edge(b: wp.vec3, c: wp.vec3) -> Edge:
-    way = Edge()
-    way.first = b
-    way.second = c
-    way.turned = 0
+def ordered_edge(b: wp.vec3, c: wp.vec3) -> Edge:
+    edge = Edge()
+    edge.first = b
+    edge.second = c
+    edge.reversed = 0
     if c[0] < b[0] or (c[0] == b[0] and (c[1] < b[1] or (c[1] == b[1] and c[2] < b[2]))):
-        way.first = c
-        way.second = b
-        way.turned = 1
-    return way
+        edge.first = c
+        edge.second = b
+        edge.reversed = 1
+    return edge
 
 
 @wp.func
-def passes(way: Edge, start: wp.vec3, along: wp.vec3, aside: wp.vec3) -> int:
-    # On which side of an edge a line passes. The faces beside an edge walk it in opposite
-    # directions and must say the opposite: so it is always computed from the same end, and a line
-    # through the edge itself counts as moved a little aside.
-    side = wp.dot(along, wp.cross(way.first - start, way.second - start))
-    side = wp.where(side == 0.0, wp.dot(aside, way.second - way.first), side)
-    return wp.where(side > 0.0, 1 - way.turned, way.turned)
+def passes_left(edge: Edge, start: wp.vec3, along: wp.vec3, nudge: wp.vec3) -> int:
+    # 1 if a line passes on the left of a face's edge, seen from the line's far end, else 0. Two
+    # faces that share an edge wind it in opposite directions and must get opposite answers. So the
+    # computation always starts from the same end of the edge, and a line through the edge counts
+    # as moved by the nudge.
+    side = wp.dot(along, wp.cross(edge.first - start, edge.second - start))
+    side = wp.where(side == 0.0, wp.dot(nudge, edge.second - edge.first), side)
+    return wp.where(side > 0.0, 1 - edge.reversed, edge.reversed)
 
 
 @wp.struct
-class Door:
-    # A face as ways go through it.
+class Triangle:
     a: wp.vec3
     normal: wp.vec3
     ab: Edge
@@ -64,41 +60,42 @@ class Door:
 
 
 @wp.func
-def door(a: wp.vec3, b: wp.vec3, c: wp.vec3) -> Door:
-    face = Door()
-    face.a = a
-    face.normal = wp.cross(b - a, c - a)
-    face.ab = edge(a, b)
-    face.bc = edge(b, c)
-    face.ca = edge(c, a)
-    return face
+def prepare_triangle(a: wp.vec3, b: wp.vec3, c: wp.vec3) -> Triangle:
+    triangle = Triangle()
+    triangle.a = a
+    triangle.normal = wp.cross(b - a, c - a)
+    triangle.ab = ordered_edge(a, b)
+    triangle.bc = ordered_edge(b, c)
+    triangle.ca = ordered_edge(c, a)
+    return triangle
 
 
 @wp.func
-def crossing(face: Door, start: wp.vec3, along: wp.vec3, aside: wp.vec3) -> float:
-    # What the winding number gains on the way from start to start + along.
-    sides = (
-        passes(face.ab, start, along, aside)
-        + passes(face.bc, start, along, aside)
-        + passes(face.ca, start, along, aside)
+def signed_crossing(triangle: Triangle, start: wp.vec3, along: wp.vec3, nudge: wp.vec3) -> float:
+    # The change of the winding number from start to start + along: 1, 0 or -1.
+    left = (
+        passes_left(triangle.ab, start, along, nudge)
+        + passes_left(triangle.bc, start, along, nudge)
+        + passes_left(triangle.ca, start, along, nudge)
     )
-    height = wp.dot(face.normal, face.a - start)
-    rise = wp.dot(face.normal, along)
+    height = wp.dot(triangle.normal, triangle.a - start)
+    rise = wp.dot(triangle.normal, along)
     up = wp.where(height >= 0.0, 1, 0) * wp.where(height < rise, 1, 0)
     down = wp.where(height < 0.0, 1, 0) * wp.where(height >= rise, 1, 0)
-    out = wp.where(sides == 0, 1, 0) - wp.where(sides == 3, 1, 0)
-    return float(out * (up + down))
+    direction = wp.where(left == 0, 1, 0) - wp.where(left == 3, 1, 0)
+    return float(direction * (up + down))
 
 
 @wp.func
-def aside_of(along: wp.vec3) -> wp.vec3:
+def nudge_of(along: wp.vec3) -> wp.vec3:
+    # A direction across a segment, generic with respect to the axes.
     return wp.cross(along, wp.vec3(0.5773, 0.1432, 0.8039))
 
 
 @wp.func
-def meets_box(box: Box, start: wp.vec3, along: wp.vec3) -> int:
-    # Separating axes of a way and a box: the box's three, and the three at right angles to the way
-    # and one of them.
+def segment_meets_box(box: Box, start: wp.vec3, along: wp.vec3) -> int:
+    # Separating axis test: the box's three axes, and their cross products with the segment
+    # (Ericson 2005, "Real-time collision detection", section 5.3.3).
     extent = 0.5 * (box.high - box.low)
     half = 0.5 * along
     d = start + half - 0.5 * (box.high + box.low)
@@ -118,54 +115,55 @@ def meets_box(box: Box, start: wp.vec3, along: wp.vec3) -> int:
 
 
 @wp.func
-def crossings(tree: Triangles, start: wp.vec3, along: wp.vec3) -> float:
-    aside = aside_of(along)
+def signed_crossings(bvh: Bvh, start: wp.vec3, along: wp.vec3) -> float:
+    nudge = nudge_of(along)
     total = float(0.0)
     node = int(1)
     while node > 0:
-        if meets_box(tree.boxes[node], start, along) > 0:
-            if node < tree.leaves:
+        if segment_meets_box(bvh.boxes[node], start, along) > 0:
+            if node < bvh.leaves:
                 node = 2 * node
                 continue
-            leaf = node - tree.leaves
-            for t in range(tree.first[leaf], tree.first[leaf + 1]):
-                face = door(tree.corners[t, 0], tree.corners[t, 1], tree.corners[t, 2])
-                total += crossing(face, start, along, aside)
+            leaf = node - bvh.leaves
+            for t in range(bvh.leaf_start[leaf], bvh.leaf_start[leaf + 1]):
+                triangle = prepare_triangle(bvh.corners[t, 0], bvh.corners[t, 1], bvh.corners[t, 2])
+                total += signed_crossing(triangle, start, along, nudge)
         node = next_node(node)
     return total
 
 
 @wp.kernel
 def add_crossings(
-    tree: Triangles,
+    bvh: Bvh,
     start: wp.array(dtype=wp.vec3),
     end: wp.array(dtype=wp.vec3),
     winding: wp.array(dtype=float),
 ) -> None:
+    # Adds the signed crossings of each segment to its winding number.
     i = wp.tid()
     along = end[i] - start[i]
     if wp.length_sq(along) > 0.0:
-        winding[i] += crossings(tree, start[i], along)
+        winding[i] += signed_crossings(bvh, start[i], along)
 
 
 @wp.kernel
-def add_crossings_together(
-    tree: Triangles,
+def add_crossings_batched(
+    bvh: Bvh,
     start: wp.array(dtype=wp.vec3),
     end: wp.array(dtype=wp.vec3),
     winding: wp.array(dtype=float),
 ) -> None:
-    # As above, by `LANES` ways at a time.
+    # The same for `LANES` segments a thread.
     begin = wp.tid() * LANES
-    sx = EACH()
-    sy = EACH()
-    sz = EACH()
-    ax = EACH()
-    ay = EACH()
-    az = EACH()
-    total = EACH()
-    goes = WHICH()
-    going = int(0)
+    sx = Floats32()
+    sy = Floats32()
+    sz = Floats32()
+    ax = Floats32()
+    ay = Floats32()
+    az = Floats32()
+    total = Floats32()
+    active = Ints32()
+    active_count = int(0)
     for k in range(LANES):
         i = wp.min(begin + k, start.shape[0] - 1)
         s = start[i]
@@ -177,29 +175,29 @@ def add_crossings_together(
         ay[k] = along[1]
         az[k] = along[2]
         if wp.length_sq(along) > 0.0:
-            goes[k] = 1
-            going += 1
-    if going == 0:
+            active[k] = 1
+            active_count += 1
+    if active_count == 0:
         return
     node = int(1)
     while node > 0:
-        box = tree.boxes[node]
+        box = bvh.boxes[node]
         within = int(0)
         for k in range(LANES):
             s = wp.vec3(sx[k], sy[k], sz[k])
-            within += goes[k] * meets_box(box, s, wp.vec3(ax[k], ay[k], az[k]))
+            within += active[k] * segment_meets_box(box, s, wp.vec3(ax[k], ay[k], az[k]))
         if within > 0:
-            if node < tree.leaves:
+            if node < bvh.leaves:
                 node = 2 * node
                 continue
-            leaf = node - tree.leaves
-            for t in range(tree.first[leaf], tree.first[leaf + 1]):
-                face = door(tree.corners[t, 0], tree.corners[t, 1], tree.corners[t, 2])
+            leaf = node - bvh.leaves
+            for t in range(bvh.leaf_start[leaf], bvh.leaf_start[leaf + 1]):
+                triangle = prepare_triangle(bvh.corners[t, 0], bvh.corners[t, 1], bvh.corners[t, 2])
                 for k in range(LANES):
                     along = wp.vec3(ax[k], ay[k], az[k])
                     s = wp.vec3(sx[k], sy[k], sz[k])
-                    total[k] += crossing(face, s, along, aside_of(along))
+                    total[k] += signed_crossing(triangle, s, along, nudge_of(along))
         node = next_node(node)
     for k in range(LANES):
-        if begin + k < start.shape[0] and goes[k] > 0:
+        if begin + k < start.shape[0] and active[k] > 0:
             winding[begin + k] += total[k]

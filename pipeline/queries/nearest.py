@@ -1,9 +1,8 @@
-"""What of some triangles is nearest to points.
+"""Nearest-point queries against a triangle soup.
 
-A search says which triangle, in floats; in double precision it is then looked where on it. On
-the CPU many neighbours go through a tree together (`shapegan.pipeline.queries.bvh_kernels`),
-which is several times as quick as one after the other; elsewhere each has a thread of its own,
-and Warp's bounding volumes do.
+A search in single precision finds the nearest triangle; its nearest point and distance are then
+computed in double precision. `shapegan.pipeline.queries` explains why the CPU has a search of its
+own.
 """
 
 import math
@@ -14,57 +13,65 @@ import warp as wp
 from numpy.typing import NDArray
 
 from shapegan.pipeline.queries import nearest_kernels as kernels
-from shapegan.pipeline.queries.bvh import build_tree
+from shapegan.pipeline.queries.bvh import build_bvh
 from shapegan.pipeline.queries.bvh_kernels import LANES
 
-BLOCK = 64
-"""So many times `LANES` neighbours bound each other's searches."""
+_BATCH = int(kernels.BATCHES) * int(LANES)
+"""Points that a CPU thread searches."""
 
 
 class TriangleQueries:
-    """Triangles to be asked."""
+    """Triangles with a BVH for nearest-point queries."""
 
     def __init__(
         self, vertices: NDArray[np.floating], faces: NDArray[np.int32], device: str = "cpu"
     ) -> None:
-        """Builds the tree.
+        """Build the BVH.
 
         Args:
             vertices: (V, 3).
             faces: (F, 3), F may be 0.
-            device: Warp's name of it.
+            device: Warp's name of the device.
         """
         self.device = device
         corners = vertices.astype(np.float32, copy=False)
         self.vertices: Any = wp.array(corners, dtype=wp.vec3, device=device)
         self.faces: Any = wp.array(faces, dtype=int, ndim=2, device=device)
+        self._target: Any
+        self._find_faces: Any
         if device == "cpu":
-            self._tree = build_tree(corners[faces], device)
-        elif len(faces):
-            self._mesh = wp.Mesh(self.vertices, self.faces.flatten())
+            self._find_faces, self._points_per_thread = kernels.find_faces_batched, _BATCH
+            self._target = build_bvh(corners[faces], device)
+        else:
+            self._find_faces, self._points_per_thread = kernels.find_faces, 1
+            # Warp builds no mesh without faces.
+            if len(faces):
+                self._mesh = wp.Mesh(self.vertices, self.faces.flatten())
+                self._target = wp.uint64(self._mesh.id)
 
-    def nearest(self, points: Any, reach: Any | None = None) -> Any:
-        """The `NearestPoints` of points (N,), all arrays Warp's.
+    def nearest(self, points: Any, max_distance: Any | None = None) -> Any:
+        """The nearest triangle of each point, and the nearest point on it.
 
         Args:
-            points: vectors, neighbours one after the other.
-            reach: (N,), how far to look; no limit if None.
+            points: (N,) Warp vectors; faster if neighbours follow each other.
+            max_distance: (N,) Warp floats, the largest distance to search; unlimited if None.
+
+        Returns:
+            `NearestPoints` of Warp arrays (N,). Where no triangle is near enough, the face is -1
+            and the distance `NOT_FOUND`.
         """
         count = len(points)
-        if reach is None:
-            reach = wp.full(count, kernels.NOWHERE, dtype=float, device=self.device)
+        if max_distance is None:
+            max_distance = wp.full(count, kernels.NOT_FOUND, dtype=float, device=self.device)
         found: Any = kernels.NearestPoints()
         found.face = wp.full(count, -1, dtype=int, device=self.device)
         found.distance = wp.empty(count, dtype=float, device=self.device)
         found.closest = wp.empty(count, dtype=wp.vec3, device=self.device)
         found.weights = wp.empty(count, dtype=wp.vec2, device=self.device)
-        if self.device == "cpu":
-            inputs = [self._tree, points, reach, BLOCK, found.face]
-            self._launch(kernels.search_together, inputs, math.ceil(count / (BLOCK * LANES)))
-        elif len(self.faces):
-            inputs = [wp.uint64(self._mesh.id), points, reach, found.face]
-            self._launch(kernels.search, inputs, count)
-        self._launch(kernels.look_closer, [self.vertices, self.faces, points, found], count)
+        if len(self.faces):
+            inputs = [self._target, points, max_distance, found.face]
+            self._launch(self._find_faces, inputs, math.ceil(count / self._points_per_thread))
+        self._launch(kernels.locate, [self.vertices, self.faces, points, found], count)
         return found
 
     def _launch(self, kernel: Any, inputs: list[Any], threads: int) -> None:

@@ -1,7 +1,6 @@
-"""The device code of rays: what of some triangles they meet first, and who sees the sky.
+"""Device code of ray queries: first hits, and visible sky. See `shapegan.pipeline.queries.rays`.
 
-`shapegan.pipeline.queries.rays` says which does what; `shapegan.pipeline.queries` explains how
-kernel files are written.
+`shapegan.pipeline.queries` explains how kernel files are written.
 """
 
 # mypy: ignore-errors
@@ -9,7 +8,8 @@ kernel files are written.
 
 import warp as wp
 
-from shapegan.pipeline.queries.bvh_kernels import Triangles, larger, smaller
+from shapegan.pipeline.queries.bvh_kernels import Bvh, larger, smaller
+from shapegan.pipeline.queries.hemisphere_functions import fibonacci_direction
 from shapegan.pipeline.warp_runtime import start_warp
 
 # Loops over boxes and triangles stay loops, so that the compiler makes vector instructions of them.
@@ -18,61 +18,61 @@ wp.set_module_options({"enable_backward": False, "max_unroll": 0})
 start_warp()
 
 WIDTH = wp.constant(8)
-"""Boxes or triangles that a processor's core tests a ray against together."""
+"""Boxes or triangles that a CPU thread tests a ray against together."""
 
-EACH = wp.types.vector(length=WIDTH, dtype=float)
-PLACES = wp.types.matrix(shape=(3, WIDTH), dtype=float)
-WHICH = wp.types.vector(length=WIDTH, dtype=int)
+Floats8 = wp.types.vector(length=WIDTH, dtype=float)
+Ints8 = wp.types.vector(length=WIDTH, dtype=int)
+Vectors8 = wp.types.matrix(shape=(3, WIDTH), dtype=float)
 
 STACK = wp.constant(64)
-"""Enough for 2^24 leaves: each of their 8 levels leaves 7 nodes for later."""
-NODES = wp.types.vector(length=STACK, dtype=int)
-ENTRIES = wp.types.vector(length=STACK, dtype=float)
+"""Size of the traversal stack. It suffices for 2^24 leaves: each of their 8 levels leaves at most 7
+nodes on the stack."""
+StackInts = wp.types.vector(length=STACK, dtype=int)
+StackFloats = wp.types.vector(length=STACK, dtype=float)
 
-GOLDEN = wp.constant(0.61803398875)
-
-FAR = wp.constant(10.0)
-"""Beyond all that there is, cube frame."""
-
-
-@wp.struct
-class Boxes:
-    # Of a node's children: x, y and z of their ends.
-    low: PLACES
-    high: PLACES
+OUT_OF_SIGHT = wp.constant(10.0)
+"""A length beyond everything in the cube frame."""
 
 
 @wp.struct
-class Few:
-    # A leaf's triangles: x, y and z of a corner, and of the edges to the others.
-    corner: PLACES
-    first: PLACES
-    second: PLACES
+class Boxes8:
+    # The boxes of a node's children.
+    low: Vectors8
+    high: Vectors8
 
 
 @wp.struct
-class WideTree:
-    # A complete tree, whose node i has the `WIDTH` children from `WIDTH` i on; but the root has
-    # `fan` from `fan` on. Leaf k is node `leaves` + k.
+class Triangles8:
+    # A leaf's triangles: a corner, and the edges from it to the other two.
+    a: Vectors8
+    ab: Vectors8
+    ac: Vectors8
+
+
+@wp.struct
+class WideBvh:
+    # A complete tree in which node i has the `WIDTH` children that start at `WIDTH` i. The root is
+    # the exception: it has the `root_width` children that start at `root_width`. Leaf k is node
+    # `leaves` + k.
     leaves: int
-    fan: int
-    boxes: wp.array(dtype=Boxes)
-    triangles: wp.array(dtype=Few)
+    root_width: int
+    boxes: wp.array(dtype=Boxes8)
+    triangles: wp.array(dtype=Triangles8)
 
 
 @wp.kernel
-def widen(tree: Triangles, wide: WideTree) -> None:
+def fill_boxes(bvh: Bvh, wide: WideBvh) -> None:
     node = wp.tid()
-    first = wp.where(node == 1, wide.fan, WIDTH * node)
-    count = wp.where(node == 1, wide.fan, WIDTH)
-    boxes = Boxes()
+    first = wp.where(node == 1, wide.root_width, WIDTH * node)
+    count = wp.where(node == 1, wide.root_width, WIDTH)
+    boxes = Boxes8()
     for k in range(WIDTH):
-        # What is not there is beyond all.
-        low = wp.vec3(FAR, FAR, FAR)
+        # Children that do not exist get a box out of sight.
+        low = wp.vec3(OUT_OF_SIGHT, OUT_OF_SIGHT, OUT_OF_SIGHT)
         high = low
         if node > 0 and k < count:
-            low = tree.boxes[first + k].low
-            high = tree.boxes[first + k].high
+            low = bvh.boxes[first + k].low
+            high = bvh.boxes[first + k].high
         for axis in range(3):
             boxes.low[axis, k] = low[axis]
             boxes.high[axis, k] = high[axis]
@@ -80,25 +80,25 @@ def widen(tree: Triangles, wide: WideTree) -> None:
 
 
 @wp.kernel
-def pack(tree: Triangles, wide: WideTree) -> None:
+def fill_triangles(bvh: Bvh, wide: WideBvh) -> None:
     leaf = wp.tid()
-    first = tree.first[leaf]
-    count = tree.first[leaf + 1] - first
-    few = Few()
+    first = bvh.leaf_start[leaf]
+    count = bvh.leaf_start[leaf + 1] - first
+    triangles = Triangles8()
     for k in range(WIDTH):
-        # Without edges, it meets no ray.
+        # Triangles that do not exist get edges of length 0, which no ray hits.
         a = wp.vec3()
         b = wp.vec3()
         c = wp.vec3()
         if k < count:
-            a = tree.corners[first + k, 0]
-            b = tree.corners[first + k, 1] - a
-            c = tree.corners[first + k, 2] - a
+            a = bvh.corners[first + k, 0]
+            b = bvh.corners[first + k, 1] - a
+            c = bvh.corners[first + k, 2] - a
         for axis in range(3):
-            few.corner[axis, k] = a[axis]
-            few.first[axis, k] = b[axis]
-            few.second[axis, k] = c[axis]
-    wide.triangles[leaf] = few
+            triangles.a[axis, k] = a[axis]
+            triangles.ab[axis, k] = b[axis]
+            triangles.ac[axis, k] = c[axis]
+    wide.triangles[leaf] = triangles
 
 
 @wp.func
@@ -107,51 +107,53 @@ def inverse(x: float) -> float:
 
 
 @wp.func
-def distance_along(
-    a: wp.vec3, ab: wp.vec3, ac: wp.vec3, start: wp.vec3, way: wp.vec3, none: float
+def hit_distance(
+    a: wp.vec3, ab: wp.vec3, ac: wp.vec3, start: wp.vec3, direction: wp.vec3, limit: float
 ) -> float:
-    # How far off a triangle is, or `none`. Moeller and Trumbore 1997, "Fast, minimum storage
-    # ray/triangle intersection". What a ray runs along divides by zero, and what is not a number
-    # then is not above zero.
-    p = wp.cross(way, ac)
+    # The distance along a ray to a triangle, or `limit` if it misses. Moeller and Trumbore 1997,
+    # "Fast, minimum storage ray/triangle intersection". A triangle parallel to the ray divides by
+    # zero; comparisons with the NaN that follows are false.
+    p = wp.cross(direction, ac)
     s = start - a
     q = wp.cross(s, ab)
     scale = 1.0 / wp.dot(ab, p)
     u = wp.dot(s, p) * scale
-    v = wp.dot(way, q) * scale
+    v = wp.dot(direction, q) * scale
     t = wp.dot(ac, q) * scale
-    met = (
+    hit = (
         wp.where(u >= 0.0, 1, 0)
         * wp.where(v >= 0.0, 1, 0)
         * wp.where(u + v <= 1.0, 1, 0)
         * wp.where(t >= 0.0, 1, 0)
     )
-    return wp.where(met * wp.where(t < none, 1, 0) > 0, t, none)
+    return wp.where(hit * wp.where(t < limit, 1, 0) > 0, t, limit)
 
 
 @wp.func
-def length_of(tree: WideTree, start: wp.vec3, way: wp.vec3, most: float, whether: bool) -> float:
-    # How far a ray goes until it meets a triangle, or `most`; until it meets some, not the first
-    # one, where it is only asked whether it does.
-    length = float(most)
-    ix = inverse(way[0])
-    iy = inverse(way[1])
-    iz = inverse(way[2])
+def ray_distance(
+    bvh: WideBvh, start: wp.vec3, direction: wp.vec3, max_distance: float, any_hit: bool
+) -> float:
+    # The distance at which a ray first hits a triangle, or `max_distance`. With `any_hit` the
+    # search stops at the first triangle found, which need not be the nearest.
+    length = float(max_distance)
+    ix = inverse(direction[0])
+    iy = inverse(direction[1])
+    iz = inverse(direction[2])
     ox = start[0]
     oy = start[1]
     oz = start[2]
-    nodes = NODES()
-    entries = ENTRIES()
-    enters = EACH()
-    within = WHICH()
+    nodes = StackInts()
+    entries = StackFloats()
+    enters = Floats8()
+    within = Ints8()
     nodes[0] = 1
     top = int(1)
     while top > 0:
         top -= 1
         node = nodes[top]
         if entries[top] < length:
-            if node < tree.leaves:
-                boxes = tree.boxes[node]
+            if node < bvh.leaves:
+                boxes = bvh.boxes[node]
                 low_x = boxes.low[0]
                 low_y = boxes.low[1]
                 low_z = boxes.low[2]
@@ -170,8 +172,8 @@ def length_of(tree: WideTree, start: wp.vec3, way: wp.vec3, most: float, whether
                     enters[k] = larger(enter, 0.0)
                     leave = smaller(leave * 1.000001, length)
                     within[k] = wp.where(enters[k] <= leave, 1, 0)
-                # The nearest of them is next.
-                first = wp.where(node == 1, tree.fan, WIDTH * node)
+                # Push the children that the ray enters, the nearest one last.
+                first = wp.where(node == 1, bvh.root_width, WIDTH * node)
                 nearest = int(-1)
                 for k in range(WIDTH):
                     if within[k] == 1:
@@ -188,77 +190,51 @@ def length_of(tree: WideTree, start: wp.vec3, way: wp.vec3, most: float, whether
                     nodes[nearest] = last_node
                     entries[nearest] = last_entry
             else:
-                few = tree.triangles[node - tree.leaves]
-                ax = few.corner[0]
-                ay = few.corner[1]
-                az = few.corner[2]
-                bx = few.first[0]
-                by = few.first[1]
-                bz = few.first[2]
-                cx = few.second[0]
-                cy = few.second[1]
-                cz = few.second[2]
+                triangles = bvh.triangles[node - bvh.leaves]
+                ax = triangles.a[0]
+                ay = triangles.a[1]
+                az = triangles.a[2]
+                bx = triangles.ab[0]
+                by = triangles.ab[1]
+                bz = triangles.ab[2]
+                cx = triangles.ac[0]
+                cy = triangles.ac[1]
+                cz = triangles.ac[2]
                 for k in range(WIDTH):
                     a = wp.vec3(ax[k], ay[k], az[k])
                     ab = wp.vec3(bx[k], by[k], bz[k])
                     ac = wp.vec3(cx[k], cy[k], cz[k])
-                    enters[k] = distance_along(a, ab, ac, start, way, length)
+                    enters[k] = hit_distance(a, ab, ac, start, direction, length)
                 for k in range(WIDTH):
                     length = smaller(enters[k], length)
-                if whether and length < most:
+                if any_hit and length < max_distance:
                     top = 0
     return length
 
 
-@wp.func
-def across(normal: wp.vec3) -> wp.vec3:
-    # Some direction at a right angle to another.
-    axis = wp.vec3(1.0, 0.0, 0.0)
-    if wp.abs(normal[0]) > 0.7:
-        axis = wp.vec3(0.0, 1.0, 0.0)
-    return wp.normalize(wp.cross(normal, axis))
-
-
-@wp.func
-def tilted(normal: wp.vec3, square: float, turn: float) -> wp.vec3:
-    # The direction over the point of the disc round a normal, lifted to the hemisphere.
-    u = across(normal)
-    v = wp.cross(normal, u)
-    radius = wp.sqrt(square)
-    angle = 2.0 * wp.pi * turn
-    return radius * (wp.cos(angle) * u + wp.sin(angle) * v) + wp.sqrt(1.0 - square) * normal
-
-
-@wp.func
-def to_the_sky(normal: wp.vec3, i: int, k: int, rays: int) -> wp.vec3:
-    # The k-th ray of sample i. A Fibonacci spiral on the disc, turned by the golden ratio from
-    # sample to sample: cosine-weighted directions without a random number.
-    turn = GOLDEN * float(i)
-    turn = turn - wp.floor(turn)
-    return tilted(normal, (float(k) + 0.5) / float(rays), turn + (1.0 - GOLDEN) * float(k))
-
-
 @wp.kernel
-def see_sky_wide(
-    tree: WideTree,
+def sky_fractions_wide(
+    bvh: WideBvh,
     position: wp.array(dtype=wp.vec3),
     normal: wp.array(dtype=wp.vec3),
     rays: int,
     offset: float,
     sky: wp.array2d(dtype=float),
 ) -> None:
+    # The fraction of each side's rays that hit nothing; side 0 is in front.
     i, side = wp.tid()
     n = wp.where(side == 1, -normal[i], normal[i])
     start = position[i] + offset * n
-    seen = int(0)
+    free = int(0)
     for k in range(rays):
-        length = length_of(tree, start, to_the_sky(n, i, k, rays), FAR, True)
-        seen += wp.where(length < FAR, 0, 1)
-    sky[i, side] = float(seen) / float(rays)
+        direction = fibonacci_direction(n, i, k, rays)
+        length = ray_distance(bvh, start, direction, OUT_OF_SIGHT, True)
+        free += wp.where(length < OUT_OF_SIGHT, 0, 1)
+    sky[i, side] = float(free) / float(rays)
 
 
 @wp.kernel
-def see_sky(
+def sky_fractions(
     mesh: wp.uint64,
     position: wp.array(dtype=wp.vec3),
     normal: wp.array(dtype=wp.vec3),
@@ -266,36 +242,39 @@ def see_sky(
     offset: float,
     sky: wp.array2d(dtype=float),
 ) -> None:
+    # The same with Warp's BVH.
     i, side = wp.tid()
     n = wp.where(side == 1, -normal[i], normal[i])
     start = position[i] + offset * n
-    seen = int(0)
+    free = int(0)
     for k in range(rays):
-        met = wp.mesh_query_ray_anyhit(mesh, start, to_the_sky(n, i, k, rays), FAR)
-        seen += wp.where(met, 0, 1)
-    sky[i, side] = float(seen) / float(rays)
+        direction = fibonacci_direction(n, i, k, rays)
+        hit = wp.mesh_query_ray_anyhit(mesh, start, direction, OUT_OF_SIGHT)
+        free += wp.where(hit, 0, 1)
+    sky[i, side] = float(free) / float(rays)
 
 
 @wp.kernel
-def ray_lengths_wide(
-    tree: WideTree,
+def ray_distances_wide(
+    bvh: WideBvh,
     start: wp.array(dtype=wp.vec3),
-    way: wp.array(dtype=wp.vec3),
-    most: float,
-    length: wp.array(dtype=float),
+    direction: wp.array(dtype=wp.vec3),
+    max_distance: float,
+    distance: wp.array(dtype=float),
 ) -> None:
     i = wp.tid()
-    length[i] = length_of(tree, start[i], way[i], most, False)
+    distance[i] = ray_distance(bvh, start[i], direction[i], max_distance, False)
 
 
 @wp.kernel
-def ray_lengths(
+def ray_distances(
     mesh: wp.uint64,
     start: wp.array(dtype=wp.vec3),
-    way: wp.array(dtype=wp.vec3),
-    most: float,
-    length: wp.array(dtype=float),
+    direction: wp.array(dtype=wp.vec3),
+    max_distance: float,
+    distance: wp.array(dtype=float),
 ) -> None:
+    # The same with Warp's BVH.
     i = wp.tid()
-    hit = wp.mesh_query_ray(mesh, start[i], way[i], most)
-    length[i] = wp.where(hit.result, hit.t, most)
+    hit = wp.mesh_query_ray(mesh, start[i], direction[i], max_distance)
+    distance[i] = wp.where(hit.result, hit.t, max_distance)

@@ -1,7 +1,7 @@
-"""What of some triangles rays meet.
+"""Ray queries against a triangle soup.
 
-On the CPU a ray is tested against eight boxes or triangles at a time, which is two to three times
-as quick as one after the other; elsewhere, Warp's bounding volumes do.
+On the CPU a ray is tested against eight boxes or triangles at a time, which is 2x to 3x as fast as
+one after the other. Other devices use Warp's BVH.
 """
 
 import math
@@ -12,88 +12,99 @@ import warp as wp
 from numpy.typing import NDArray
 
 from shapegan.pipeline.queries import ray_kernels as kernels
-from shapegan.pipeline.queries.bvh import build_tree
+from shapegan.pipeline.queries.bvh import build_bvh
 
 
 class RayScene:
-    """Triangles to cast rays at."""
+    """Triangles with a BVH for rays."""
 
     def __init__(
         self, vertices: NDArray[np.floating], faces: NDArray[np.int32], device: str = "cpu"
     ) -> None:
-        """Builds the tree.
+        """Build the BVH.
 
         Args:
             vertices: (V, 3), cube frame.
-            faces: (F, 3), one at least.
-            device: Warp's name of it.
+            faces: (F, 3), F > 0.
+            device: Warp's name of the device.
         """
         self.device = device
         corners = vertices.astype(np.float32, copy=False)
+        self._target: Any
         if device == "cpu":
-            self._target: Any = _wide_tree(corners[faces], device)
+            self._target = _build_wide_bvh(corners[faces], device)
+            self._sky_kernel: Any = kernels.sky_fractions_wide
+            self._distance_kernel: Any = kernels.ray_distances_wide
         else:
             self._mesh = wp.Mesh(
                 wp.array(corners, dtype=wp.vec3, device=device),
                 wp.array(faces.ravel(), dtype=int, device=device),
             )
             self._target = wp.uint64(self._mesh.id)
+            self._sky_kernel = kernels.sky_fractions
+            self._distance_kernel = kernels.ray_distances
 
-    def sky(
+    def sky_fractions(
         self,
         position: NDArray[np.float32],
         normal: NDArray[np.float32],
         rays: int,
         offset: float,
     ) -> NDArray[np.float32]:
-        """Share of the sky that points (S, 3) see before them and behind them: (S, 2).
+        """The share of the sky that each side of points sees, cosine-weighted.
 
         Args:
             position: (S, 3).
-            normal: (S, 3), unit length: which way is before.
-            rays: cast from each side.
-            offset: how far from the point they start.
+            normal: (S, 3), unit length, towards the front.
+            rays: number of rays from each side.
+            offset: distance from the point at which rays start.
+
+        Returns:
+            (S, 2), from 0 to 1: in front, behind.
         """
         sky: Any = wp.empty((len(position), 2), dtype=float, device=self.device)
         inputs = [self._vectors(position), self._vectors(normal), rays, offset, sky]
-        self._launch(kernels.see_sky_wide, kernels.see_sky, inputs, sky.shape)
-        seen: NDArray[np.float32] = sky.numpy()
-        return seen
+        self._launch(self._sky_kernel, inputs, sky.shape)
+        fractions: NDArray[np.float32] = sky.numpy()
+        return fractions
 
-    def lengths(
-        self, start: NDArray[np.float32], way: NDArray[np.float32], most: float
+    def distances(
+        self,
+        start: NDArray[np.float32],
+        direction: NDArray[np.float32],
+        max_distance: float,
     ) -> NDArray[np.float32]:
-        """How far (N,) rays go until they meet a triangle; `most` where there is none before.
+        """Distances (N,) at which rays first hit a triangle, or `max_distance`.
 
         Args:
             start: (N, 3).
-            way: (N, 3), unit length.
-            most: how far to look.
+            direction: (N, 3), unit length.
+            max_distance: the largest distance to search.
         """
-        length: Any = wp.empty(len(start), dtype=float, device=self.device)
-        inputs = [self._vectors(start), self._vectors(way), most, length]
-        self._launch(kernels.ray_lengths_wide, kernels.ray_lengths, inputs, length.shape)
-        lengths: NDArray[np.float32] = length.numpy()
-        return lengths
+        distance: Any = wp.empty(len(start), dtype=float, device=self.device)
+        inputs = [self._vectors(start), self._vectors(direction), max_distance, distance]
+        self._launch(self._distance_kernel, inputs, distance.shape)
+        distances: NDArray[np.float32] = distance.numpy()
+        return distances
 
     def _vectors(self, rows: NDArray[np.float32]) -> Any:
         return wp.array(rows, dtype=wp.vec3, device=self.device)
 
-    def _launch(self, wide: Any, other: Any, inputs: list[Any], dim: tuple[int, ...]) -> None:
-        kernel = wide if self.device == "cpu" else other
+    def _launch(self, kernel: Any, inputs: list[Any], dim: tuple[int, ...]) -> None:
         wp.launch(kernel, dim=dim, inputs=[self._target, *inputs], device=self.device)
 
 
-def _wide_tree(corners: NDArray[np.float32], device: str) -> Any:
-    """Lays a tree over triangles (F, 3, 3) whose nodes have eight children: a `WideTree`."""
+def _build_wide_bvh(corners: NDArray[np.float32], device: str) -> Any:
+    """Build a BVH over triangles (F, 3, 3) whose nodes have eight children: a `WideBvh`."""
     width = int(kernels.WIDTH)
-    tree = build_tree(corners, device, width)
-    wide: Any = kernels.WideTree()
-    wide.leaves = tree.leaves
-    # Of the binary tree's levels every third counts, from the leaves up.
-    wide.fan = 1 << ((int(math.log2(tree.leaves)) - 1) % 3 + 1) if tree.leaves > 1 else 1
-    wide.boxes = wp.empty(max(2, 2 * tree.leaves // width), dtype=kernels.Boxes, device=device)
-    wide.triangles = wp.empty(tree.leaves, dtype=kernels.Few, device=device)
-    wp.launch(kernels.widen, dim=len(wide.boxes), inputs=[tree, wide], device=device)
-    wp.launch(kernels.pack, dim=tree.leaves, inputs=[tree, wide], device=device)
+    bvh = build_bvh(corners, device, width)
+    wide: Any = kernels.WideBvh()
+    wide.leaves = bvh.leaves
+    # Every third level of the binary tree remains, counted from the leaves.
+    levels = int(math.log2(bvh.leaves))
+    wide.root_width = 1 << ((levels - 1) % 3 + 1) if levels else 1
+    wide.boxes = wp.empty(max(2, 2 * bvh.leaves // width), dtype=kernels.Boxes8, device=device)
+    wide.triangles = wp.empty(bvh.leaves, dtype=kernels.Triangles8, device=device)
+    wp.launch(kernels.fill_boxes, dim=len(wide.boxes), inputs=[bvh, wide], device=device)
+    wp.launch(kernels.fill_triangles, dim=bvh.leaves, inputs=[bvh, wide], device=device)
     return wide

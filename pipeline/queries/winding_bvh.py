@@ -1,14 +1,14 @@
-"""A tree over triangles whose far nodes give their winding number in one term.
+"""BVH whose nodes carry a multipole expansion of their winding number.
 
-Seen from afar, triangles are a dipole and what its moments add (Barill et al. 2018, "Fast winding
-numbers for soups and clouds", section 3.1). With r from the point asked to a node's centre, n the
-area vectors of its triangles and d the places on them, from the centre,
+From far away, triangles look like a dipole plus higher moments (Barill et al. 2018, "Fast winding
+numbers for soups and clouds", section 3.1). With r the vector from the query point to a node's
+centre, n the area vectors of its triangles and d the positions on them, relative to the centre,
 
     solid angle = r N / |r|^3 - 3 r M r / |r|^5 + 15/2 Q r r r / |r|^7,
     N = sum of n,   M = sum of n d,   Q = sum of n d d.
 
-The derivatives of 1 / |r| are symmetric and have no trace, so only that part of M and Q counts:
-5 and 7 numbers. What is left out falls as the fourth power of a node's size over its distance.
+The derivatives of 1 / |r| are symmetric and traceless, so only that part of M and Q counts: 5 and 7
+numbers. The error falls as the fourth power of a node's size over its distance.
 """
 
 from typing import Any
@@ -19,59 +19,54 @@ from numpy.typing import NDArray
 
 from shapegan.pipeline.arrays import largest
 from shapegan.pipeline.queries import winding_bvh_kernels, winding_kernels
-from shapegan.pipeline.queries.bvh import build_tree
+from shapegan.pipeline.queries.bvh import build_bvh
+from shapegan.pipeline.triangles import edge_lengths
 
 FAR = 1.4
-"""A node farther away than this many of its radii counts as far. The error stays below 0.02 on
-furniture and trees and reaches 0.09 in the middle of nested spheres; 0.5 would turn a sign."""
+"""A node counts as far if its distance exceeds this many of its radii. The error of a winding
+number stays below 0.02 on furniture and trees and reaches 0.09 in the middle of nested spheres;
+0.5 would turn a sign."""
 
-MORE = 1.5
-"""Long faces are halved as long as that leaves no more than this many times as many: hardly
-anything is far from a node with one among small ones."""
+MAX_GROWTH = 1.5
+"""Long faces are halved as long as the number of faces grows by this factor at most. One long face
+among small ones makes its node so large that hardly any point is far from it."""
 
 
-def build_winding_tree(corners: NDArray[np.float32], device: str) -> Any:
-    """Lays a tree over triangles (F, 3, 3): a `WindingData` without references yet."""
+def build_winding_bvh(corners: NDArray[np.float32], device: str) -> Any:
+    """Build a BVH over triangles (F, 3, 3) with multipoles: a `WindingData` without references."""
     data: Any = winding_kernels.WindingData()
-    data.tree = build_tree(_shortened(corners), device)
-    data.nodes = _nodes(data.tree, device)
+    data.bvh = build_bvh(_halve_long_edges(corners), device)
+    data.nodes = _multipoles(data.bvh, device)
     data.origin, data.cell = wp.vec3(0.0, 0.0, 0.0), 1.0
     data.references = wp.zeros((0, 0, 0), dtype=float, device=device)
     return data
 
 
-def _shortened(corners: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Halves the longest of triangles (F, 3, 3) at their longest edges, to `MORE` of them at most.
+def _halve_long_edges(corners: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Halve the longest edges of triangles (F, 3, 3), up to `MAX_GROWTH` times as many triangles.
 
-    An edge that is too long is halved in all its triangles: no crack opens between them.
+    An edge that is too long is halved in all its triangles, so no crack opens between them.
     """
-    length = largest(_edge_lengths(corners))
-    most, longest = MORE * len(corners), length.max(initial=0.0)
+    length = largest(edge_lengths(corners))
+    limit, longest = MAX_GROWTH * len(corners), length.max(initial=0.0)
     while longest > 0:
         longest /= 2**0.5
         long = length > longest
         halves = _halved(corners[long], longest)
-        if len(corners) - long.sum() + len(halves) > most:
+        if len(corners) - long.sum() + len(halves) > limit:
             break
         corners = np.concatenate([corners[~long], halves])
-        length = np.concatenate([length[~long], largest(_edge_lengths(halves))])
+        length = np.concatenate([length[~long], largest(edge_lengths(halves))])
     return corners
 
 
-def _edge_lengths(corners: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Of the edges (F, 3) that leave each corner of triangles (F, 3, 3)."""
-    x, y, z = (np.roll(corners, -1, axis=1) - corners).transpose(2, 0, 1)
-    length: NDArray[np.float32] = np.sqrt(x * x + y * y + z * z)
-    return length
-
-
-def _halved(corners: NDArray[np.float32], longest: float) -> NDArray[np.float32]:
-    """Halves triangles (F, 3, 3) until no edge is longer than that."""
+def _halved(corners: NDArray[np.float32], max_length: float) -> NDArray[np.float32]:
+    """Halve triangles (F, 3, 3) at their longest edges until no edge exceeds a length."""
     short = [corners[:0]]
     while len(corners):
-        length = _edge_lengths(corners)
+        length = edge_lengths(corners)
         edge = length.argmax(axis=1)
-        long = largest(length) > longest
+        long = largest(length) > max_length
         short.append(corners[~long])
         turn = (edge[long, None] + np.arange(3)) % 3
         a, b, c = np.take_along_axis(corners[long], turn[:, :, None], axis=1).transpose(1, 0, 2)
@@ -80,19 +75,21 @@ def _halved(corners: NDArray[np.float32], longest: float) -> NDArray[np.float32]
     return np.concatenate(short)
 
 
-def _nodes(tree: Any, device: str) -> Any:
-    """What walks look at of all nodes, from the root down; row 0 is unused."""
-    nodes: Any = wp.zeros(2 * tree.leaves, dtype=winding_kernels.Node, device=device)
-    if len(tree.corners) == 0:
+def _multipoles(bvh: Any, device: str) -> Any:
+    """The multipoles of all nodes, a Warp array of `Node`, from the root down; row 0 is unused."""
+    nodes: Any = wp.zeros(2 * bvh.leaves, dtype=winding_kernels.Node, device=device)
+    if len(bvh.corners) == 0:
         return nodes
     kernels = winding_bvh_kernels
-    level: Any = wp.empty(tree.leaves, dtype=kernels.Part, device=device)
-    wp.launch(kernels.make_leaves, dim=tree.leaves, inputs=[tree, level], device=device)
+    level: Any = wp.empty(bvh.leaves, dtype=kernels.Multipole, device=device)
+    wp.launch(kernels.leaf_multipoles, dim=bvh.leaves, inputs=[bvh, level], device=device)
     while True:
         inputs = [level, FAR, nodes]
-        wp.launch(kernels.see_from_afar, dim=len(level), inputs=inputs, device=device)
+        wp.launch(kernels.store_moments, dim=len(level), inputs=inputs, device=device)
         if len(level) == 1:
             return nodes
-        above: Any = wp.empty(len(level) // 2, dtype=kernels.Part, device=device)
-        wp.launch(kernels.join_pairs, dim=len(above), inputs=[tree, level, above], device=device)
+        above: Any = wp.empty(len(level) // 2, dtype=kernels.Multipole, device=device)
+        wp.launch(
+            kernels.merge_multipoles, dim=len(above), inputs=[bvh, level, above], device=device
+        )
         level = above

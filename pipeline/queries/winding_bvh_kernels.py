@@ -1,7 +1,7 @@
-"""The device code of how nodes of trees over triangles look from afar, leaves first.
+"""Device code that computes the multipoles of a BVH's nodes, leaves first, in double precision.
 
 `shapegan.pipeline.queries.winding_bvh` has the formulas; `shapegan.pipeline.queries` explains how
-kernel files are written. All sums are in double precision.
+kernel files are written.
 """
 
 # mypy: ignore-errors
@@ -9,44 +9,48 @@ kernel files are written. All sums are in double precision.
 
 import warp as wp
 
-from shapegan.pipeline.queries.bvh_kernels import Box, Triangles
-from shapegan.pipeline.queries.winding_kernels import FIVE, SEVEN, Node
+from shapegan.pipeline.queries.bvh_kernels import Box, Bvh
+from shapegan.pipeline.queries.winding_kernels import Node, TracelessCube, TracelessMatrix
 from shapegan.pipeline.warp_runtime import start_warp
 
 wp.set_module_options({"enable_backward": False})
 
 start_warp()
 
-NO_AREA = wp.constant(wp.float64(1e-100))
-"""Faces weigh at least this much when centres are found: there may be none with an area."""
+MIN_AREA = wp.constant(wp.float64(1e-100))
+"""The least weight of a face in the mean of centres, since all faces of a node may lack an area."""
 
-SIX = wp.types.vector(length=6, dtype=wp.float64)
-TEN = wp.types.vector(length=10, dtype=wp.float64)
+SymmetricMatrix = wp.types.vector(length=6, dtype=wp.float64)
+"""xx, xy, xz, yy, yz, zz of a symmetric 3 x 3 matrix."""
+
+SymmetricCube = wp.types.vector(length=10, dtype=wp.float64)
+"""xxx, xxy, xxz, xyy, xyz, xzz, yyy, yyz, yzz, zzz of a symmetric 3 x 3 x 3 tensor."""
 
 
 @wp.struct
-class Part:
-    # A triangle, or a node of them, as it is from afar. Of a symmetric matrix there are xx, xy, xz,
-    # yy, yz and zz, of a cube xxx, xxy, xxz, xyy, xyz, xzz, yyy, yyz, yzz and zzz. The radius is
-    # that of a ball round the centre that holds all.
+class Multipole:
+    # The expansion of a triangle, or of all triangles below a node, about a centre. All of them lie
+    # in the ball round the centre with the radius.
     area: wp.float64
     center: wp.vec3d
     dipole: wp.vec3d
-    first: SIX
-    second: TEN
+    first_moment: SymmetricMatrix
+    second_moment: SymmetricCube
     radius: wp.float64
 
 
 @wp.func
-def square_of(d: wp.vec3d) -> SIX:
-    return SIX(d[0] * d[0], d[0] * d[1], d[0] * d[2], d[1] * d[1], d[1] * d[2], d[2] * d[2])
+def self_product(d: wp.vec3d) -> SymmetricMatrix:
+    return SymmetricMatrix(
+        d[0] * d[0], d[0] * d[1], d[0] * d[2], d[1] * d[1], d[1] * d[2], d[2] * d[2]
+    )
 
 
 @wp.func
-def pair(n: wp.vec3d, d: wp.vec3d) -> SIX:
-    # The symmetric part of the product of two vectors.
+def symmetric_product(n: wp.vec3d, d: wp.vec3d) -> SymmetricMatrix:
+    # The symmetric part of the outer product of two vectors.
     half = wp.float64(0.5)
-    return SIX(
+    return SymmetricMatrix(
         n[0] * d[0],
         half * (n[0] * d[1] + n[1] * d[0]),
         half * (n[0] * d[2] + n[2] * d[0]),
@@ -57,11 +61,11 @@ def pair(n: wp.vec3d, d: wp.vec3d) -> SIX:
 
 
 @wp.func
-def triple(n: wp.vec3d, m: SIX) -> TEN:
-    # The symmetric part of the product of a vector and a symmetric matrix.
+def symmetric_cube(n: wp.vec3d, m: SymmetricMatrix) -> SymmetricCube:
+    # The symmetric part of the outer product of a vector and a symmetric matrix.
     third = wp.float64(1.0 / 3.0)
     two = wp.float64(2.0)
-    return TEN(
+    return SymmetricCube(
         n[0] * m[0],
         third * (two * n[0] * m[1] + n[1] * m[0]),
         third * (two * n[0] * m[2] + n[2] * m[0]),
@@ -76,98 +80,103 @@ def triple(n: wp.vec3d, m: SIX) -> TEN:
 
 
 @wp.func
-def triangle(tree: Triangles, t: int) -> Part:
-    # Round its centroid, where the first moments are 0.
-    a = wp.vec3d(tree.corners[t, 0])
-    b = wp.vec3d(tree.corners[t, 1])
-    c = wp.vec3d(tree.corners[t, 2])
-    part = Part()
+def triangle_multipole(bvh: Bvh, t: int) -> Multipole:
+    # About the centroid, where the first moment is 0.
+    a = wp.vec3d(bvh.corners[t, 0])
+    b = wp.vec3d(bvh.corners[t, 1])
+    c = wp.vec3d(bvh.corners[t, 2])
+    part = Multipole()
     part.center = (a + b + c) / wp.float64(3.0)
     a -= part.center
     b -= part.center
     c -= part.center
     part.dipole = wp.float64(0.5) * wp.cross(b - a, c - a)
-    part.area = wp.max(wp.length(part.dipole), NO_AREA)
-    square = square_of(a) + square_of(b) + square_of(c)
-    part.second = triple(part.dipole, square / wp.float64(12.0))
+    part.area = wp.max(wp.length(part.dipole), MIN_AREA)
+    square = self_product(a) + self_product(b) + self_product(c)
+    part.second_moment = symmetric_cube(part.dipole, square / wp.float64(12.0))
     part.radius = wp.max(wp.length(a), wp.max(wp.length(b), wp.length(c)))
     return part
 
 
 @wp.func
-def place(part: Part) -> Part:
-    # Where a part is, without its moments.
-    bare = Part()
+def centered_like(part: Multipole) -> Multipole:
+    # A multipole with the centre and area of another, but without its moments.
+    bare = Multipole()
     bare.area = part.area
     bare.center = part.center
     return bare
 
 
 @wp.func
-def joined(one: Part, other: Part) -> Part:
-    # Where two parts are, without their moments.
-    whole = Part()
+def centered_between(one: Multipole, other: Multipole) -> Multipole:
+    # A multipole about the common centre of two others, without their moments.
+    whole = Multipole()
     whole.area = one.area + other.area
     whole.center = (one.area * one.center + other.area * other.center) / whole.area
     return whole
 
 
 @wp.func
-def gained(whole: Part, part: Part) -> Part:
-    # Adds a part's moments, about the centre of the whole.
+def with_moments_of(whole: Multipole, part: Multipole) -> Multipole:
+    # Adds the moments of a part, moved to the centre of the whole.
     d = part.center - whole.center
     whole.dipole += part.dipole
-    whole.first += part.first + pair(part.dipole, d)
-    whole.second += (
-        part.second + wp.float64(2.0) * triple(d, part.first) + triple(part.dipole, square_of(d))
+    whole.first_moment += part.first_moment + symmetric_product(part.dipole, d)
+    whole.second_moment += (
+        part.second_moment
+        + wp.float64(2.0) * symmetric_cube(d, part.first_moment)
+        + symmetric_cube(part.dipole, self_product(d))
     )
     whole.radius = wp.max(whole.radius, wp.length(d) + part.radius)
     return whole
 
 
 @wp.func
-def enclosed(whole: Part, box: Box) -> Part:
-    # Within balls round the parts' balls, and within the box.
+def bounded_by(whole: Multipole, box: Box) -> Multipole:
+    # Shrinks the radius to the farthest corner of the node's box, if that is nearer.
     corner = wp.max(wp.vec3d(box.high) - whole.center, whole.center - wp.vec3d(box.low))
     whole.radius = wp.min(whole.radius, wp.length(corner))
     return whole
 
 
 @wp.kernel
-def make_leaves(tree: Triangles, parts: wp.array(dtype=Part)) -> None:
+def leaf_multipoles(bvh: Bvh, level: wp.array(dtype=Multipole)) -> None:
     leaf = wp.tid()
-    start = tree.first[leaf]
-    end = tree.first[leaf + 1]
-    whole = place(triangle(tree, start))
+    start = bvh.leaf_start[leaf]
+    end = bvh.leaf_start[leaf + 1]
+    whole = centered_like(triangle_multipole(bvh, start))
     for t in range(start + 1, end):
-        whole = joined(whole, triangle(tree, t))
+        whole = centered_between(whole, triangle_multipole(bvh, t))
     for t in range(start, end):
-        whole = gained(whole, triangle(tree, t))
-    parts[leaf] = enclosed(whole, tree.boxes[tree.leaves + leaf])
+        whole = with_moments_of(whole, triangle_multipole(bvh, t))
+    level[leaf] = bounded_by(whole, bvh.boxes[bvh.leaves + leaf])
 
 
 @wp.kernel
-def join_pairs(tree: Triangles, parts: wp.array(dtype=Part), above: wp.array(dtype=Part)) -> None:
+def merge_multipoles(
+    bvh: Bvh, level: wp.array(dtype=Multipole), above: wp.array(dtype=Multipole)
+) -> None:
+    # From the nodes of a level to those of the level above it.
     i = wp.tid()
-    one = parts[2 * i]
-    other = parts[2 * i + 1]
-    whole = gained(gained(joined(one, other), one), other)
-    above[i] = enclosed(whole, tree.boxes[above.shape[0] + i])
+    one = level[2 * i]
+    other = level[2 * i + 1]
+    whole = with_moments_of(with_moments_of(centered_between(one, other), one), other)
+    above[i] = bounded_by(whole, bvh.boxes[above.shape[0] + i])
 
 
 @wp.kernel
-def see_from_afar(
-    parts: wp.array(dtype=Part),
+def store_moments(
+    level: wp.array(dtype=Multipole),
     far: float,
     nodes: wp.array(dtype=Node),
 ) -> None:
-    # What walks look at of a level: of the moments, what has no trace. Its first node has as number
-    # how many there are in it.
-    part = parts[wp.tid()]
-    i = parts.shape[0] + wp.tid()
-    m = part.first
+    # Writes a level's multipoles, their moments without traces, to the nodes for traversal. The
+    # index of a level's first node is the number of its nodes.
+    part = level[wp.tid()]
+    i = level.shape[0] + wp.tid()
+    m = part.first_moment
     trace = (m[0] + m[3] + m[5]) / wp.float64(3.0)
-    q = part.second
+    q = part.second_moment
     three = wp.float64(3.0)
     five = wp.float64(5.0)
     x = (q[0] + q[3] + q[5]) / five
@@ -175,13 +184,13 @@ def see_from_afar(
     z = (q[2] + q[7] + q[9]) / five
     node = Node()
     node.center = wp.vec3(part.center)
-    reach = wp.float64(far) * part.radius
-    node.reach = float(reach * reach)
+    far_distance = wp.float64(far) * part.radius
+    node.far_square = float(far_distance * far_distance)
     node.dipole = wp.vec3(part.dipole)
-    node.first = FIVE(
+    node.first_moment = TracelessMatrix(
         float(m[0] - trace), float(m[1]), float(m[2]), float(m[3] - trace), float(m[4])
     )
-    node.second = SEVEN(
+    node.second_moment = TracelessCube(
         float(q[0] - three * x),
         float(q[1] - y),
         float(q[2] - z),

@@ -1,1 +1,1 @@
-"""Runs: jobs, processes, Dask, progress and reports."""
+"""Preprocessing runs: jobs become tasks, tasks run in processes, results become a dataset."""

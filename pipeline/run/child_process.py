@@ -1,72 +1,67 @@
-"""Meshes done in a process that may die.
+"""A child process that runs functions, with limits, and may die.
 
-Native code crashes, hangs and eats memory, and meshes from the wild bring it out. So a mesh is
-done in a child process, which is killed when it breaks a limit, and replaced when it is gone;
-the mesh is tried once more in a fresh one, and is then recorded as failed.
+Native code crashes, hangs and exhausts memory on some meshes. So meshes are processed in child
+processes: a child that exceeds a limit is killed, and a lost child is replaced.
 
-Memory is limited by looking at the resident size ten times a second. An address space limit
-(RLIMIT_AS) would be exact, but CUDA reserves far more addresses than memory and cannot start
-under one. The price is that a mesh overshoots by what it can touch in a tenth of a second.
+Memory is limited by reading the resident size ten times a second. A limit on the address space
+(RLIMIT_AS) would be exact, but CUDA reserves far more addresses than memory and cannot start under
+one. So a mesh may exceed its limit by what it can allocate in a tenth of a second.
 """
 
 import contextlib
-import ctypes
 import math
 import os
-import pickle
 import signal
 import subprocess
 import sys
 import tempfile
 import threading
 import time
-import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, Pipe
-from pathlib import Path
 from typing import Any
 
 import psutil
 
-_GLANCE = 0.1
+_POLL_SECONDS = 0.1
 _PROGRAM = (
-    "import sys; from shapegan.pipeline.run.child_process import serve;"
+    "import sys; from shapegan.pipeline.run.child_server import serve;"
     " serve(*map(int, sys.argv[1:]))"
 )
-_THREADS = ("OMP", "OPENBLAS", "MKL", "NUMEXPR", "VECLIB")
-_PR_SET_PDEATHSIG = 1
+_THREAD_LIBRARIES = ("OMP", "OPENBLAS", "MKL", "NUMEXPR", "VECLIB")
+"""Prefixes of the environment variables that limit native threads."""
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What one mesh may take."""
+    """Limits of one call, for instance of one mesh."""
 
     seconds: float = 300.0
-    """Wall clock."""
+    """Wall-clock time."""
     memory: float = 8e9
-    """Resident bytes of the process that does it."""
+    """Resident bytes of the child process."""
 
 
 UNLIMITED = Limits(math.inf, math.inf)
-_START = Limits(seconds=300.0, memory=math.inf)
+_WARM_UP_LIMITS = Limits(seconds=300.0, memory=math.inf)
 
 
-class WorkerLostError(Exception):
-    """The child died or had to be killed; the message says why, in plain words."""
+class ChildLostError(Exception):
+    """The child died or had to be killed; the message is the reason."""
 
 
-class WorkerStoppedError(Exception):
-    """The child was stopped on purpose while at work."""
+class ChildStoppedError(Exception):
+    """The child was stopped on purpose."""
 
 
 @dataclass
 class ChildProcess:
-    """A child process that is started when needed and runs one function at a time.
+    """A child process that starts when needed and runs one function at a time.
 
-    It lives in a session of its own, so that Ctrl-C in a terminal does not reach it and all that
-    it started can be killed with it. On Linux it dies with the thread that started it. What it
-    prints is kept until it ends, to be shown if it cannot start.
+    It has its own session, so Ctrl-C in a terminal does not reach it, and all processes that it
+    started can be killed with it. On Linux it dies with the thread that started it. Its output is
+    kept until it ends, and is shown if it cannot start.
     """
 
     warm_up: Callable[[], object]
@@ -74,19 +69,19 @@ class ChildProcess:
     _process: subprocess.Popen[bytes] | None = None
     _connection: Connection | None = None
     _output: Any = None
-    _last_words: str = ""
+    _last_output: str = ""
     _busy: bool = False
     _stopped: bool = False
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def call(self, function: Callable[..., Any], *args: Any, limits: Limits = UNLIMITED) -> Any:
-        """Runs a function of some module in the child and gives its result.
+        """Run a module's function in the child and return its result.
 
         Raises:
-            WorkerLostError: where the child died, or was killed for breaking a limit.
-            WorkerStoppedError: where `stop` was called.
-            RuntimeError: where the child cannot start.
-            Exception: whatever the function raised.
+            ChildLostError: the child died, or was killed for exceeding a limit.
+            ChildStoppedError: `stop` was called.
+            RuntimeError: the child cannot start.
+            Exception: any exception of the function.
         """
         self._busy = True
         try:
@@ -97,82 +92,85 @@ class ChildProcess:
             with self._lock:
                 self._busy = False
                 if self._stopped:
-                    self._tidy()
+                    self._close()
 
     def stop(self) -> None:
-        """Kills the child, even from another thread; it will not be started again."""
+        """Kill the child, even from another thread; it is not started again."""
         with self._lock:
             self._stopped = True
             self._kill()
-            if not self._busy:  # else the thread that waits for the answer tidies up
-                self._tidy()
+            if not self._busy:  # otherwise the thread that waits for the result closes
+                self._close()
 
     def _start(self) -> None:
+        """Start the child and run `warm_up` in it."""
         with self._lock:
             if self._stopped:
-                raise WorkerStoppedError
-            self._connection, theirs = Pipe()
-            self._output = tempfile.TemporaryFile()  # noqa: SIM115 - closed by _end
-            with theirs:
-                handle = theirs.fileno()
+                raise ChildStoppedError
+            self._connection, other_end = Pipe()
+            self._output = tempfile.TemporaryFile()  # noqa: SIM115 - closed by _close
+            with other_end:
+                handle = other_end.fileno()
                 self._process = subprocess.Popen(  # noqa: S603 - our own interpreter
                     [sys.executable, "-P", "-c", _PROGRAM, str(handle), str(os.getpid())],
                     pass_fds=[handle],
                     stdin=subprocess.DEVNULL,
                     stdout=self._output,
                     stderr=self._output,
-                    env=os.environ | {f"{name}_NUM_THREADS": "1" for name in _THREADS},
+                    env=os.environ | {f"{name}_NUM_THREADS": "1" for name in _THREAD_LIBRARIES},
                     start_new_session=True,
                 )
         try:
-            self._exchange(self.warm_up, (), _START)
-        except WorkerLostError as lost:
+            self._exchange(self.warm_up, (), _WARM_UP_LIMITS)
+        except ChildLostError as lost:
             raise RuntimeError(
-                f"a worker process cannot start, it {lost}: {self._last_words}"
+                f"a child process cannot start, it {lost}: {self._last_output}"
             ) from lost
 
     def _exchange(self, function: Callable[..., Any], args: tuple[Any, ...], limits: Limits) -> Any:
+        """Send a call, watch the limits, and return the result."""
         connection = self._connection
         assert connection is not None
         deadline = time.monotonic() + limits.seconds
         try:
             connection.send((function, args))
-            while not connection.poll(_GLANCE):
+            while not connection.poll(_POLL_SECONDS):
                 if time.monotonic() > deadline:
-                    raise self._lost(f"took longer than {limits.seconds:g} s")
+                    raise self._end(f"took longer than {limits.seconds:g} s")
                 if self._memory() > limits.memory:
-                    raise self._lost(f"wanted more than {limits.memory / 1e9:.1f} GB")
+                    raise self._end(f"used more than {limits.memory / 1e9:.1f} GB")
             succeeded, value = connection.recv()
         except (EOFError, OSError):
-            raise self._lost(None) from None
+            raise self._end(None) from None
         if succeeded:
             return value
         if isinstance(value, MemoryError):
-            raise self._lost("wanted more memory than there was")
+            raise self._end("ran out of memory")
         raise value
 
     def _memory(self) -> int:
+        """Resident bytes of the child."""
         assert self._process is not None
         try:
             return int(psutil.Process(self._process.pid).memory_info().rss)
         except psutil.Error:
-            return 0  # it is dying, which the connection will say
+            return 0  # the child is dying; the connection will close
 
-    def _lost(self, reason: str | None) -> Exception:
-        """Ends the child; without a reason, how it died is the reason."""
-        code = self._end()
-        if self._stopped:
-            return WorkerStoppedError()
-        return WorkerLostError(reason or _cause_of_death(code))
+    def _end(self, reason: str | None) -> Exception:
+        """Kill and close the child; return the error to raise.
 
-    def _end(self) -> int | None:
+        Args:
+            reason: Why the child is killed; None if it died, which gives its exit status.
+        """
         with self._lock:
             code = self._kill()
-            self._tidy()
-            return code
+            self._close()
+        if self._stopped:
+            return ChildStoppedError()
+        return ChildLostError(reason or _describe_exit(code))
 
     def _kill(self) -> int | None:
-        """Kills the child with all that it started; gives its exit code."""
+        """Kill the child and all that it started; return its exit code."""
         if self._process is None:
             return None
         with contextlib.suppress(ProcessLookupError):
@@ -181,65 +179,19 @@ class ChildProcess:
             return self._process.wait(timeout=5)
         return None
 
-    def _tidy(self) -> None:
+    def _close(self) -> None:
+        """Close the connection, and keep the end of the child's output."""
         if self._connection is not None:
             self._connection.close()
             self._output.seek(0)
-            self._last_words = self._output.read()[-500:].decode(errors="replace").strip()
+            self._last_output = self._output.read()[-500:].decode(errors="replace").strip()
             self._output.close()
         self._process = self._connection = self._output = None
 
 
-def _cause_of_death(code: int | None) -> str:
+def _describe_exit(code: int | None) -> str:
     if code is None or code >= 0:
         return f"ended by itself with exit code {code}"
     name = signal.Signals(-code).name
     hint = " (the system may have run out of memory)" if name == "SIGKILL" else ""
     return f"crashed with {name}{hint}"
-
-
-def serve(handle: int, parent: int) -> None:
-    """Main program of the child: runs what comes through the connection until it closes.
-
-    Args:
-        handle: Of the connection.
-        parent: Process id of who started the child.
-    """
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    _die_with_parent(parent)
-    with Connection(handle) as connection:
-        while True:
-            try:
-                request = connection.recv_bytes()
-            except (EOFError, OSError):
-                return
-            connection.send_bytes(_answer(request))
-
-
-def _die_with_parent(parent: int) -> None:
-    if sys.platform != "linux":
-        return  # elsewhere it ends when it next looks at the connection
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:
-        sys.exit("the parent has ended")
-    with contextlib.suppress(PermissionError):
-        # If the system's memory runs out, the mesh should go, not the run.
-        Path("/proc/self/oom_score_adj").write_text("1000")
-
-
-def _answer(request: bytes) -> bytes:
-    try:
-        function, args = pickle.loads(request)  # noqa: S301 - from our own parent
-        return pickle.dumps((True, function(*args)))
-    except Exception as error:  # the parent raises it
-        error.add_note("in a worker process:\n" + traceback.format_exc())
-        return _pickled(error)
-
-
-def _pickled(error: Exception) -> bytes:
-    try:
-        answer = pickle.dumps((False, error))
-        pickle.loads(answer)  # noqa: S301 - some errors only fail here
-    except Exception:  # any class of exception may have any trouble
-        return pickle.dumps((False, RuntimeError(traceback.format_exc())))
-    return answer

@@ -1,7 +1,7 @@
-"""Pools of Dask workers: the one module that imports Dask.
+"""A pool of Dask workers: the only module that imports Dask.
 
-Dask decides which thread does what; each of its threads owns one child process
-(`shapegan.pipeline.run.child_process`), so a mesh that crashes takes no Dask worker with it.
+Dask assigns tasks to threads. Each thread owns one child process (see
+`shapegan.pipeline.run.isolation`), so a mesh that crashes does not take a Dask worker with it.
 """
 
 # mypy: allow-untyped-calls
@@ -11,11 +11,9 @@ import contextlib
 import logging
 import math
 import os
-import threading
 import uuid
 from collections.abc import Iterator
 from concurrent.futures import CancelledError
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -35,34 +33,34 @@ from distributed.system import MEMORY_LIMIT
 from distributed.utils import silence_logging_cmgr
 
 from shapegan import __version__
-from shapegan.pipeline.dataset.staging import ShardRecord, finish_shard
-from shapegan.pipeline.run.child_process import ChildProcess, WorkerStoppedError
-from shapegan.pipeline.run.local_pool import RunError, record_failure
-from shapegan.pipeline.run.plan import Join, ProgressReporter, RunSettings
-from shapegan.pipeline.run.tasks import Task, do_isolated, prepare
+from shapegan.pipeline.dataset.staging import ShardRecord
+from shapegan.pipeline.run.isolation import ChildProcesses
+from shapegan.pipeline.run.plan import ProgressReporter, RunSettings
+from shapegan.pipeline.run.pool import RunError
+from shapegan.pipeline.run.tasks import JoinTask, Task, store_failure
+from shapegan.pipeline.run.worker_events import WorkerEvents
 from shapegan.pipeline.schema import MeshReport
 from shapegan.pipeline.warp_runtime import has_device
 
 _CONNECT_SECONDS = 20
 _WORKER_MEMORY = 1e9
-"""Bytes that a worker needs for an ordinary mesh, with room to spare."""
+"""Bytes that a worker needs for an ordinary mesh, with a margin."""
 _REMOTE_WINDOW = 2000
-"""Meshes that a cluster of any size has in hand or waiting; a few kilobytes each."""
-_PREFIX = "shapegan-"
-"""Of the keys under which Dask knows our calls."""
-_QUIET = {
+"""Tasks to submit ahead on a cluster of any size; each takes a few kilobytes."""
+_KEY_PREFIX = "shapegan-"
+"""Prefix of the keys of our tasks in Dask."""
+_LOCAL_CONFIG = {
     "distributed.worker.profile.enabled": False,
     "distributed.admin.system-monitor.gil.enabled": False,
     "distributed.admin.tick.interval": "500ms",
 }
-"""Dask looks at itself a hundred times a second, which costs a twentieth of a core for nobody."""
-_NOBODY = "no Dask worker, waiting for one"
+"""Turns off Dask's profilers: they sample at 100 Hz and take about 5 % of a core."""
 
 
 def default_workers() -> tuple[int, str]:
-    """Processes that this machine has cores and memory for, and a note if memory decides.
+    """Number of processes for this machine's cores and memory, and a note if memory decides.
 
-    Containers' limits count as the machine's.
+    The limits of a container count as the machine's.
     """
     cores = int(CPU_COUNT)
     memory = min(psutil.virtual_memory().available, MEMORY_LIMIT)
@@ -79,182 +77,161 @@ def open_dask_pool(
     """Connect to the workers that the settings name, and give each of them child processes.
 
     Raises:
-        RunError: where the workers cannot be had.
+        RunError: the workers cannot be started or reached.
     """
     with contextlib.ExitStack() as stack:
-        address, window = stack.enter_context(_cluster(settings))
-        client = stack.enter_context(_connected(address))
-        name = stack.enter_context(_children(client, settings, out))
+        address, window = stack.enter_context(_open_cluster(settings))
+        client = stack.enter_context(_connect(address))
+        plugin = stack.enter_context(_child_processes(client, settings, out))
         if settings.scheduler is not None or settings.cluster is not None:
-            stack.enter_context(_company(client, progress))
-        yield DaskPool(client, name, window)
+            stack.enter_context(_worker_events(client, progress))
+        yield DaskPool(client, plugin, window)
 
 
 class DaskPool:
-    """Dask's workers, here or elsewhere."""
+    """Implements `shapegan.pipeline.run.pool.Pool` with Dask workers, here or on other machines.
 
-    def __init__(self, client: Client, children: str, window: int) -> None:
+    Args:
+        client: Client of the scheduler.
+        plugin: Name of the workers' `ChildProcessPlugin`.
+        window: Number of tasks to submit ahead of their results.
+    """
+
+    def __init__(self, client: Client, plugin: str, window: int) -> None:
         self.window = window
         self._client = client
-        self._children = children
-        self._calls: dict[Any, Task | Join] = {}
+        self._plugin = plugin
+        self._tasks: dict[Any, Task] = {}
         self._futures = as_completed(loop=client.loop)
 
-    def submit(self, call: Task | Join) -> None:
-        """Queue a call; joins go before meshes."""
-        first = 1 if isinstance(call, Join) else 0
-        future = self._client.submit(
-            _do_there, call, self._children, key=f"{_PREFIX}{uuid.uuid4().hex}", priority=first
-        )
-        self._calls[future.key] = call
+    def submit(self, task: Task) -> None:
+        """Queue a task; joins run before meshes."""
+        priority = 1 if isinstance(task, JoinTask) else 0
+        key = f"{_KEY_PREFIX}{uuid.uuid4().hex}"
+        future = self._client.submit(_run_on_worker, task, self._plugin, key=key, priority=priority)
+        self._tasks[future.key] = task
         self._futures.add(future)
 
-    def answers(self) -> Iterator[tuple[Task | Join, Any]]:
-        """Yield calls with their results as they complete."""
+    def results(self) -> Iterator[tuple[Task, Any]]:
+        """Yield tasks with their results as they complete."""
         for future in self._futures:
-            call = self._calls.pop(future.key)
-            yield call, self._answer(call, future)
+            task = self._tasks.pop(future.key)
+            yield task, self._result(task, future)
 
-    def _answer(self, call: Task | Join, future: Future[Any]) -> Any:
+    def _result(self, task: Task, future: Future[Any]) -> Any:
         try:
             return future.result()
         except KilledWorker as error:
-            if isinstance(call, Join):
-                raise RunError(f"Dask workers died over shard {call.index}: {error}") from error
-            return record_failure(call, "the Dask workers that tried it died")
+            if isinstance(task, JoinTask):
+                raise RunError(f"Dask workers died over shard {task.index}: {error}") from error
+            return store_failure(task, "the Dask workers that tried it died")
         except CancelledError as error:
             raise RunError("lost the Dask scheduler; the same command resumes") from error
 
 
-def _do_there(call: Task | Join, name: str) -> MeshReport | ShardRecord:
-    """What a thread of a Dask worker does: it has its child do it."""
-    children: Any = get_worker().plugins[name]
-    answer: MeshReport | ShardRecord = children.do(call)
-    return answer
+def _run_on_worker(task: Task, plugin: str) -> MeshReport | ShardRecord:
+    """Run a task in a thread of a Dask worker."""
+    children: Any = get_worker().plugins[plugin]
+    result: MeshReport | ShardRecord = children.run(task)
+    return result
 
 
-class _Children(WorkerPlugin):
-    """The child processes of a Dask worker, one for each of its threads."""
+class ChildProcessPlugin(WorkerPlugin):
+    """The child processes of a Dask worker, unless the worker is unfit for the run.
+
+    Args:
+        name: Name of the plugin, unique to the run.
+        settings: Settings of the run.
+        out: The output folder.
+    """
 
     def __init__(self, name: str, settings: RunSettings, out: Path) -> None:
         self.name = name
-        self._target, self._limits = settings.target, settings.limits
-        self._device = settings.device
+        self._settings = settings
         self._out = out
-        self._version = __version__
+        self._version = __version__  # of the command; in `setup`, __version__ is the worker's
 
     def setup(self, worker: Any) -> None:
-        self._children: dict[int, ChildProcess] = {}
-        self._stopped = False
-        self._refusal = self._refused(worker.address)
+        """Prepare child processes, and check that the worker is fit for the run."""
+        self._children = ChildProcesses(self._settings.target, self._settings.limits)
+        self._rejection = self._rejection_reason(worker.address)
 
-    def _refused(self, address: str) -> str:
-        """Why this worker would write elsewhere, other bytes, or nothing; empty if it would not."""
-        if __version__ != self._version:  # here, and in the process of the command
+    def _rejection_reason(self, address: str) -> str:
+        """Why this worker cannot write the same bytes to the same folder; empty if it can."""
+        device = self._settings.device
+        if __version__ != self._version:
             return f"{address} has shapegan {__version__}, the command {self._version}"
         if not os.access(self._out, os.W_OK):
             return f"{address} cannot write to {self._out}: --out has to be on a shared file system"
-        if not has_device(self._device):
-            return (
-                f"{address} finds no device {self._device}: take --device cpu, or workers on GPUs"
-            )
+        if not has_device(device):
+            return f"{address} finds no device {device}: take --device cpu, or workers on GPUs"
         return ""
 
     def teardown(self, worker: Any) -> None:  # noqa: ARG002 - Dask's signature
-        self._stopped = True
-        for child in list(self._children.values()):
-            child.stop()
+        """Kill the child processes."""
+        self._children.stop()
 
-    def do(self, call: Task | Join) -> MeshReport | ShardRecord:
-        if self._stopped:
-            raise WorkerStoppedError
-        if self._refusal:
-            raise RunError(self._refusal)
-        child = self._children.setdefault(
-            threading.get_ident(), ChildProcess(partial(prepare, self._target))
-        )
-        if isinstance(call, Task):
-            return do_isolated(child, call, self._limits)
-        record: ShardRecord = child.call(finish_shard, call.out, call.index, call.jobs, call.config)
-        return record
+    def run(self, task: Task) -> MeshReport | ShardRecord:
+        """Run a task in the child process of the calling thread.
+
+        Raises:
+            RunError: the worker is unfit for the run.
+        """
+        if self._rejection:
+            raise RunError(self._rejection)
+        return self._children.run(task)
 
 
 @contextlib.contextmanager
-def _children(client: Client, settings: RunSettings, out: Path) -> Iterator[str]:
-    """Gives all Dask workers children, also those that come later, and ends them at the end."""
+def _child_processes(client: Client, settings: RunSettings, out: Path) -> Iterator[str]:
+    """Give all Dask workers child processes, also those that join later; end them at the end.
+
+    Yields the name of the plugin.
+    """
     name = f"shapegan-{uuid.uuid4().hex}"
-    client.register_plugin(_Children(name, settings, out))
+    client.register_plugin(ChildProcessPlugin(name, settings, out))
     try:
         yield name
     finally:
-        # Workers that lose their scheduler end, and their children with them.
+        # Workers that lose their scheduler end, and their child processes with them.
         if client.status == "running":
             client.unregister_worker_plugin(name)
 
 
 @contextlib.contextmanager
-def _company(client: Client, progress: ProgressReporter) -> Iterator[None]:
-    """Tells which Dask workers come and go."""
+def _worker_events(client: Client, progress: ProgressReporter) -> Iterator[None]:
+    """Report Dask workers that join or leave."""
     count = len(client.scheduler_info(n_workers=-1)["workers"])
-    progress.note(f"{count} Dask workers" if count else _NOBODY)
-    company = _Company(progress, count)
-    client.subscribe_topic("all", company.hear)
+    events = WorkerEvents(progress, count, _KEY_PREFIX)
+    client.subscribe_topic("all", events.handle)
     try:
         yield
     finally:
-        company.over = True
+        events.closed = True
         if client.status == "running":
             client.unsubscribe_topic("all")
 
 
-class _Company:
-    """The workers that a scheduler has, as its events tell."""
-
-    def __init__(self, progress: ProgressReporter, count: int) -> None:
-        self._progress = progress
-        self._count = count
-        self.over = False
-
-    def hear(self, event: tuple[float, Any]) -> None:
-        """One event of the topic `all`: its time, and what happened."""
-        _, what = event
-        action = what.get("action") if isinstance(what, dict) else None
-        if self.over or action not in ("add-worker", "remove-worker"):
-            return
-        worker = what["worker"]
-        if action == "add-worker":
-            self._count += 1
-            self._progress.note(f"Dask worker {worker} has joined: {self._count} now")
-            return
-        self._count -= 1
-        calls = len([key for key in what["processing-tasks"] if key.startswith(_PREFIX)])
-        left = f"{self._count} now" if self._count else _NOBODY
-        how = "has left" if what["expected"] else "is lost"
-        self._progress.note(
-            f"Dask worker {worker} {how}, what it had in hand goes to others ({calls}): {left}"
-        )
-
-
 @contextlib.contextmanager
-def _cluster(settings: RunSettings) -> Iterator[tuple[Any, int]]:
-    """Gives what a Dask client connects to, and how many meshes to have in hand."""
+def _open_cluster(settings: RunSettings) -> Iterator[tuple[Any, int]]:
+    """Yield what a Dask client connects to, and how many tasks to submit ahead."""
     if settings.scheduler is not None:
         yield settings.scheduler, _REMOTE_WINDOW
     elif settings.cluster is not None:
-        with _slurm(settings) as cluster:
+        with _start_slurm(settings) as cluster:
             yield cluster, _REMOTE_WINDOW
     else:
-        # One Dask worker in this process: its threads only wait for their children, so more
-        # processes would cost memory and give nothing.
+        # One Dask worker in this process: its threads only wait for their child processes, so
+        # more Dask processes would only cost memory.
         with (
-            dask.config.set(_QUIET),
+            dask.config.set(_LOCAL_CONFIG),
             LocalCluster(
                 n_workers=1,
                 threads_per_worker=settings.workers,
                 processes=False,
                 memory_limit=0,
                 dashboard_address=None,
-                # Even without a dashboard there is a page of metrics: at any port that is free.
+                # Without a dashboard, Dask still serves metrics: use any free port.
                 scheduler_kwargs={"dashboard_address": "127.0.0.1:0"},
                 silence_logs=logging.CRITICAL,
             ) as cluster,
@@ -262,8 +239,8 @@ def _cluster(settings: RunSettings) -> Iterator[tuple[Any, int]]:
             yield cluster, 2 * settings.workers + 2
 
 
-def _slurm(settings: RunSettings) -> Any:
-    """A SLURM job for each worker; queue, account and walltime come from Dask's own config."""
+def _start_slurm(settings: RunSettings) -> Any:
+    """Start a SLURM job per worker; queue, account and walltime come from Dask's configuration."""
     try:
         from dask_jobqueue.slurm import SLURMCluster
     except ImportError as error:
@@ -272,8 +249,8 @@ def _slurm(settings: RunSettings) -> Any:
         ) from error
     gigabytes = math.ceil(settings.limits.memory / 1e9) + 2
     configured = dask.config.get("jobqueue.slurm")
-    asked = {"cores": 1, "processes": 1, "memory": f"{gigabytes}GB"}
-    missing: Any = {name: value for name, value in asked.items() if configured.get(name) is None}
+    wanted = {"cores": 1, "processes": 1, "memory": f"{gigabytes}GB"}
+    missing: Any = {name: value for name, value in wanted.items() if configured.get(name) is None}
     cluster = SLURMCluster(**missing)
     jobs = max(1, settings.workers)
     cluster.adapt(minimum_jobs=jobs, maximum_jobs=jobs)  # replaces jobs whose time is up
@@ -281,11 +258,11 @@ def _slurm(settings: RunSettings) -> Any:
 
 
 @contextlib.contextmanager
-def _connected(address: Any) -> Iterator[Client]:
+def _connect(address: Any) -> Iterator[Client]:
     try:
         client = Client(address, timeout=_CONNECT_SECONDS, set_as_default=False)
     except (OSError, ValueError) as error:
         raise RunError(f"cannot reach the Dask scheduler {address}: {error}") from error
-    # Who loses a scheduler or a worker is told so in a line; Dask would print its stack for it.
+    # A lost scheduler or worker is reported in one line; Dask would log a traceback for it.
     with silence_logging_cmgr(logging.CRITICAL), client:
         yield client

@@ -1,63 +1,36 @@
-"""A pool without workers: every call runs in this process, one after the other."""
+"""A pool without workers: every task runs in this process, one after the other, for debugging."""
 
 from collections import deque
 from collections.abc import Iterator
-from typing import Any, Protocol
 
-from shapegan.pipeline.dataset.staging import ShardRecord, finish_shard, write_part
-from shapegan.pipeline.errors import PlainError
-from shapegan.pipeline.run.plan import Join
-from shapegan.pipeline.run.tasks import Task, do_task, failure
-from shapegan.pipeline.schema import MeshReport, Outcome
-
-
-class RunError(PlainError):
-    """The workers asked for cannot be had; the message is one line with what to do."""
-
-
-class Pool(Protocol):
-    """Whoever runs tasks: this process, or Dask workers."""
-
-    window: int
-    """Calls to have in hand at once."""
-
-    def submit(self, call: Task | Join) -> None:
-        """Queue a call."""
-
-    def answers(self) -> Iterator[tuple[Task | Join, Any]]:
-        """Calls with their results, in any order, until there are no more calls."""
+from shapegan.pipeline.dataset.staging import ShardRecord
+from shapegan.pipeline.run.tasks import JoinTask, Task, join, process_and_store, store_failure
+from shapegan.pipeline.schema import MeshReport
 
 
 class LocalPool:
-    """All in this process, one by one; for debugging."""
+    """Implements `shapegan.pipeline.run.pool.Pool` in this process."""
 
     window = 1
 
     def __init__(self) -> None:
-        self._calls: deque[Task | Join] = deque()
+        self._tasks: deque[Task] = deque()
 
-    def submit(self, call: Task | Join) -> None:
-        """Queue a call."""
-        self._calls.append(call)
+    def submit(self, task: Task) -> None:
+        """Queue a task."""
+        self._tasks.append(task)
 
-    def answers(self) -> Iterator[tuple[Task | Join, Any]]:
-        """Yield calls with their results, in the order of submission."""
-        while self._calls:
-            call = self._calls.popleft()
-            yield call, _run_here(call)
+    def results(self) -> Iterator[tuple[Task, MeshReport | ShardRecord]]:
+        """Yield tasks with their results, in the order of submission."""
+        while self._tasks:
+            task = self._tasks.popleft()
+            yield task, _run(task)
 
 
-def _run_here(call: Task | Join) -> MeshReport | ShardRecord:
-    if isinstance(call, Join):
-        return finish_shard(call.out, call.index, call.jobs, call.config)
+def _run(task: Task) -> MeshReport | ShardRecord:
+    if isinstance(task, JoinTask):
+        return join(task)
     try:
-        return do_task(call)
+        return process_and_store(task)
     except MemoryError:
-        return record_failure(call, "wanted more memory than there was")
-
-
-def record_failure(task: Task, reason: str) -> MeshReport:
-    """Store the report of a mesh that could not be processed."""
-    report = failure(task.job, reason)
-    write_part(task.out, task.number, Outcome(report), task.config)
-    return report
+        return store_failure(task, "ran out of memory")

@@ -1,106 +1,94 @@
-"""What a run has to do, in order, and what it knows of it."""
+"""The plan of a run: its settings, its tasks in order, and which shards are unfinished."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from shapegan.pipeline.config import PreprocessConfig
 from shapegan.pipeline.dataset.manifest import Manifest
-from shapegan.pipeline.dataset.staging import read_record, read_report, remove_parts
+from shapegan.pipeline.dataset.staging import read_record, read_staged_report, remove_staged
 from shapegan.pipeline.run.child_process import Limits
-from shapegan.pipeline.run.tasks import TARGET, Task
+from shapegan.pipeline.run.tasks import TARGET, JoinTask, MeshTask, Task
 from shapegan.pipeline.schema import Job, MeshReport
-
-CLUSTERS = ("slurm",)
 
 
 @dataclass(frozen=True)
 class RunSettings:
-    """How a dataset is made; nothing here changes its bytes."""
+    """Settings of a run; none of them changes the bytes of the shards."""
 
     workers: int = 1
-    """Processes on this machine, or jobs of a cluster; 0 does all in this very process."""
+    """Processes on this machine, or jobs of a cluster; 0 runs everything in this process."""
     scheduler: str | None = None
     """Address of a running Dask scheduler, such as tcp://host:8786."""
     cluster: str | None = None
-    """One of `CLUSTERS`, through dask-jobqueue."""
+    """`slurm` starts workers through dask-jobqueue."""
     device: str = "cpu"
+    """`cpu` or `cuda`, on the machine that processes the mesh."""
     limits: Limits = field(default_factory=Limits)
+    """Limits of one mesh."""
     target: str = TARGET
-    """What makes a shape of a mesh, see `shapegan.pipeline.run.child_process`."""
+    """Function that processes a mesh, see `shapegan.pipeline.run.tasks.TARGET`."""
 
 
 class ProgressReporter(Protocol):
-    """Who wants to know how far a run is."""
+    """Receives the progress of a run."""
 
     def resume(self, reports: Sequence[MeshReport]) -> None:
-        """These meshes were done by an earlier run."""
+        """Count meshes that an earlier run has done."""
 
     def advance(self, report: MeshReport) -> None:
-        """This mesh is done."""
+        """Count a mesh that this run has done."""
 
     def note(self, text: str) -> None:
-        """Something that the user should know, in a line."""
-
-
-@dataclass(frozen=True)
-class Join:
-    """A shard whose meshes are all done."""
-
-    index: int
-    jobs: range
-    config: PreprocessConfig
-    out: Path
+        """Show a line to the user."""
 
 
 @dataclass
 class Plan:
-    """What is to be done, in order, and what is left of each shard that has been begun."""
+    """The tasks of a run, in order, and the shards that are unfinished."""
 
     out: Path
     jobs: Sequence[Job]
     manifest: Manifest
     settings: RunSettings
     progress: ProgressReporter
-    left: dict[int, int] = field(default_factory=dict)
-    """Shard -> meshes that are not back yet."""
+    missing: dict[int, int] = field(default_factory=dict)
+    """Shard -> number of its meshes that are not done yet, of the shards that were begun."""
 
-    def calls(self) -> Iterator[Task | Join]:
-        """Meshes to do, and shards that lack nothing but the joining."""
+    def tasks(self) -> Iterator[Task]:
+        """Meshes to process, and shards whose meshes an earlier run has all done."""
         for index in range(self.manifest.shard_count):
             numbers = self.manifest.shard_jobs(index)
             if record := read_record(self.out, index, numbers):
-                remove_parts(self.out, numbers)
+                remove_staged(self.out, numbers)
                 self.progress.resume(record.reports)
                 continue
-            found = {number: read_report(self.out, number) for number in numbers}
-            self.progress.resume([report for report in found.values() if report])
-            todo = [number for number, report in found.items() if report is None]
-            self.left[index] = len(todo)
+            staged = {number: read_staged_report(self.out, number) for number in numbers}
+            self.progress.resume([report for report in staged.values() if report])
+            todo = [number for number, report in staged.items() if report is None]
+            self.missing[index] = len(todo)
             if not todo:
-                yield self._join(index)
+                yield self._join_task(index)
             for number in todo:
-                yield self._task(number)
+                yield self._mesh_task(number)
 
-    def take(self, task: Task, report: MeshReport) -> Join | None:
-        """Notes that a mesh is back; gives its shard if that was the last one."""
+    def finish(self, task: MeshTask, report: MeshReport) -> JoinTask | None:
+        """Note that a mesh is done; return the task that joins its shard if it was the last one."""
         self.progress.advance(report)
         index = task.number // self.manifest.config.shard_size
-        self.left[index] -= 1
-        return None if self.left[index] else self._join(index)
+        self.missing[index] -= 1
+        return None if self.missing[index] else self._join_task(index)
 
-    def _join(self, index: int) -> Join:
-        del self.left[index]
-        return Join(index, self.manifest.shard_jobs(index), self.manifest.config, self.out)
+    def _join_task(self, index: int) -> JoinTask:
+        del self.missing[index]
+        return JoinTask(index, self.manifest.shard_jobs(index), self.manifest.config, self.out)
 
-    def _task(self, number: int) -> Task:
-        settings = self.settings
-        return Task(
+    def _mesh_task(self, number: int) -> MeshTask:
+        return MeshTask(
             number,
             self.jobs[number],
             self.manifest.config,
             self.out,
-            settings.device,
-            settings.target,
+            self.settings.device,
+            self.settings.target,
         )

@@ -1,4 +1,4 @@
-"""One mesh file -> one shape: the unit of work that is handed out."""
+"""Process one mesh file into one shape: the unit of work of a run."""
 
 import time
 from dataclasses import replace
@@ -10,19 +10,22 @@ from shapegan.pipeline.meshes.load import load
 from shapegan.pipeline.meshes.triangle_mesh import BadMeshError
 from shapegan.pipeline.schema import Job, MeshReport, Outcome, Shape
 from shapegan.pipeline.sdf.mesh_field import MeshField, make_field
-from shapegan.pipeline.sdf.sampling import generator, sample_points
+from shapegan.pipeline.sdf.sampling import random_generator, sample_points
 from shapegan.pipeline.sdf.scan import points_rejection, voxels_rejection
 
 
 def process(job: Job, config: PreprocessConfig, device: str = "cpu") -> Outcome:
-    """Makes one mesh's record; a mesh that cannot be used gives a report with the reason.
+    """Make the record of one mesh, or a report with the reason why it cannot be used.
 
-    Bugs raise; the caller records them as `failed`.
+    Bugs raise, too; the caller then records the mesh as `failed`.
+
+    Raises:
+        NoOpenGLError: the method needs OpenGL, which is missing.
     """
     started = time.process_time()
     report = MeshReport(job.id, job.category, job.relative, "failed", split=job.split)
     try:
-        # 1. Read it, and find its field.
+        # 1. Read the mesh and compute its field.
         mesh = load(job.path)
         report = replace(report, faces=len(mesh.faces))
         made = make_field(mesh, config.sheet_thickness, config.method, device)
@@ -35,11 +38,11 @@ def process(job: Job, config: PreprocessConfig, device: str = "cpu") -> Outcome:
         surface_recall=made.quality.surface_recall,
     )
 
-    # 2. Ask it everywhere, unless it is no good.
+    # 2. Evaluate the field at all voxels and points, unless its quality is too low.
     shape = None
     reason = "" if config.method == "scan" else made.quality.rejection_reason()
     if not reason:
-        shape = _ask(made, job, config)
+        shape = _evaluate(made, job, config)
         reason = _scan_rejection(shape) if config.method == "scan" else ""
     report = replace(
         report,
@@ -50,12 +53,13 @@ def process(job: Job, config: PreprocessConfig, device: str = "cpu") -> Outcome:
     return Outcome(report, None if reason else shape)
 
 
-def _ask(made: MeshField, job: Job, config: PreprocessConfig) -> Shape:
+def _evaluate(made: MeshField, job: Job, config: PreprocessConfig) -> Shape:
+    """Evaluate a field at all voxels and points of the config."""
     frame = made.frame
-    voxels = {r: made.field.voxels(r).astype(np.float16) for r in config.resolutions}
+    voxels = {r: made.voxels(r).astype(np.float16) for r in config.resolutions}
     points = {}
     if config.points:
-        rng = generator(config.seed, job.id)
+        rng = random_generator(config.seed, job.id)
         points = sample_points(made.ball_field, frame, config.points, config.cloud, rng)
     return Shape(
         job.id,
@@ -69,7 +73,7 @@ def _ask(made: MeshField, job: Job, config: PreprocessConfig) -> Shape:
 
 
 def _scan_rejection(shape: Shape) -> str:
-    """The paper's own checks."""
+    """Reason to reject a scanned shape by the paper's own checks; empty if none."""
     reasons = [voxels_rejection(grid.astype(np.float32)) for grid in shape.voxels.values()]
     if "uniform" in shape.points:
         reasons.append(points_rejection(shape.points["uniform"].sdf.astype(np.float32)))

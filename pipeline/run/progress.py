@@ -12,7 +12,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from shapegan.pipeline import schema
-from shapegan.pipeline.dataset.manifest import Manifest, Rejections
+from shapegan.pipeline.dataset.manifest import Manifest
+from shapegan.pipeline.dataset.reports import Rejections
 from shapegan.pipeline.progress_display import ProgressDisplay, print_line
 from shapegan.pipeline.schema import MeshReport
 from shapegan.pipeline.wording import counted, duration, readable_size
@@ -104,7 +105,9 @@ def print_summary(
 
 
 def _rejection_table(rejections: Sequence[Rejections]) -> Table:
-    table = Table("meshes", "status", "reason", "such as", title="Rejected", title_justify="left")
+    table = Table(
+        "meshes", "status", "reason", "such as", title="Rejected or failed", title_justify="left"
+    )
     table.columns[0].justify = "right"
     for group in rejections:
         table.add_row(f"{group.count:,}", group.status, escape(group.reason), escape(group.example))

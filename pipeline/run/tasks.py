@@ -1,4 +1,4 @@
-"""The unit of work, one mesh, and how it is done in this process or in a child process."""
+"""The tasks of a run: process one mesh, or join the meshes of one shard."""
 
 import gc
 import importlib
@@ -8,93 +8,107 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from shapegan.pipeline.config import PreprocessConfig
-from shapegan.pipeline.dataset.staging import write_part
-from shapegan.pipeline.run.child_process import ChildProcess, Limits, WorkerLostError
+from shapegan.pipeline.dataset.staging import ShardRecord, finish_shard, write_staged
 from shapegan.pipeline.schema import Job, MeshReport, Outcome
 
 TARGET = "shapegan.pipeline.run.process_mesh:process"
-"""What makes a shape of a mesh: module and function of (job, config, device) -> Outcome."""
+"""Function that processes a mesh, `module:name`: (job, config, device) -> Outcome."""
 
 
 @dataclass(frozen=True)
-class Task:
-    """One mesh to do, and where to put it."""
+class MeshTask:
+    """Process one mesh and store its outcome in the staging folder."""
 
     number: int
-    """Of the job, which decides shard and row."""
+    """Position of the job in the list of meshes; it decides the shard and the row."""
     job: Job
     config: PreprocessConfig
     out: Path
-    device: str = "cpu"
-    target: str = TARGET
+    """The output folder."""
+    device: str
+    """`cpu` or `cuda`."""
+    target: str
+    """Function that processes the mesh, see `TARGET`."""
 
 
-def do_task(task: Task) -> MeshReport:
-    """Does a mesh and stores its part; an error in doing it is a `failed` report.
+@dataclass(frozen=True)
+class JoinTask:
+    """Join a shard whose meshes are all done."""
+
+    index: int
+    """Index of the shard."""
+    jobs: range
+    """Numbers of its jobs."""
+    config: PreprocessConfig
+    out: Path
+    """The output folder."""
+
+
+Task = MeshTask | JoinTask
+
+
+def process_and_store(task: MeshTask) -> MeshReport:
+    """Process a mesh and store its outcome; an exception becomes a `failed` report.
 
     Raises:
-        OutputError: where the part cannot be written.
-        MemoryError: where the mesh ran out of memory.
+        OutputError: the outcome cannot be written.
+        MemoryError: the mesh ran out of memory.
     """
     try:
-        outcome = _resolve(task.target)(task.job, task.config, task.device)
+        outcome = _import_target(task.target)(task.job, task.config, task.device)
     except MemoryError:
         raise
-    except Exception as error:  # whatever a mesh brings out is its own failure
-        outcome = Outcome(failure(task.job, _describe(error)))
-    write_part(task.out, task.number, outcome, task.config)
+    except Exception as error:  # whatever a mesh triggers is its own failure
+        outcome = Outcome(_failed_report(task.job, _describe(error)))
+    write_staged(task.out, task.number, outcome, task.config)
     return outcome.report
 
 
-def failure(job: Job, reason: str) -> MeshReport:
-    """The report of a job that failed."""
-    return MeshReport(job.id, job.category, job.relative, "failed", reason, split=job.split)
+def join(task: JoinTask) -> ShardRecord:
+    """Join a shard, see `shapegan.pipeline.dataset.staging.finish_shard`."""
+    return finish_shard(task.out, task.index, task.jobs, task.config)
 
 
-def _describe(error: Exception) -> str:
-    frames = traceback.extract_tb(error.__traceback__)
-    place = f"{Path(frames[-1].filename).name}:{frames[-1].lineno}"
-    return f"{type(error).__name__}: {' '.join(str(error).split())} ({place})"
+def store_failure(task: MeshTask, reason: str) -> MeshReport:
+    """Store a `failed` report for a mesh that could not be processed.
+
+    Raises:
+        OutputError: the report cannot be written.
+    """
+    report = _failed_report(task.job, reason)
+    write_staged(task.out, task.number, Outcome(report), task.config)
+    return report
 
 
-def _resolve(target: str) -> Callable[[Job, PreprocessConfig, str], Outcome]:
-    module, _, name = target.partition(":")
-    found: Callable[[Job, PreprocessConfig, str], Outcome] = getattr(
-        importlib.import_module(module), name
-    )
-    return found
+def warm_up(target: str) -> None:
+    """Import everything that a mesh needs, so that the first mesh does not pay for it.
 
-
-def prepare(target: str = TARGET) -> None:
-    """Imports what meshes need, so that the first one's time is its own.
-
-    That makes more than a hundred thousand objects that stay. Python would look through them for
-    garbage again and again meanwhile, a sixth of the time, and later with every full collection.
+    The imports create more than a hundred thousand objects that are never freed. The garbage
+    collector would visit them again and again: for a sixth of the import time, and in every full
+    collection afterwards.
     """
     gc.disable()
     try:
-        _resolve(target)
+        _import_target(target)
     finally:
         gc.freeze()
         gc.enable()
 
 
-def do_isolated(child: ChildProcess, task: Task, limits: Limits) -> MeshReport:
-    """Does a mesh in a child process, at most twice.
+def _failed_report(job: Job, reason: str) -> MeshReport:
+    return MeshReport(job.id, job.category, job.relative, "failed", reason, split=job.split)
 
-    Raises:
-        OutputError: where the part cannot be written.
-        WorkerStoppedError: where the child was stopped.
-    """
-    reasons = []
-    for _ in range(2):
-        try:
-            report: MeshReport = child.call(do_task, task, limits=limits)
-            return report
-        except WorkerLostError as lost:
-            reasons.append(str(lost))
-    first, second = reasons
-    reason = f"{first}, twice" if first == second else f"{first}, then {second}"
-    report = failure(task.job, reason)
-    write_part(task.out, task.number, Outcome(report), task.config)
-    return report
+
+def _describe(error: Exception) -> str:
+    """An exception with the line that raised it, on one line."""
+    frames = traceback.extract_tb(error.__traceback__)
+    place = f"{Path(frames[-1].filename).name}:{frames[-1].lineno}"
+    return f"{type(error).__name__}: {' '.join(str(error).split())} ({place})"
+
+
+def _import_target(target: str) -> Callable[[Job, PreprocessConfig, str], Outcome]:
+    module, _, name = target.partition(":")
+    function: Callable[[Job, PreprocessConfig, str], Outcome] = getattr(
+        importlib.import_module(module), name
+    )
+    return function

@@ -1,6 +1,6 @@
-"""One mesh -> its signed distance field, by the method asked for, and how far it can be trusted."""
+"""Signed distance field of one mesh, by the method of choice, and its quality."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,92 +8,142 @@ from numpy.typing import NDArray
 from shapegan.pipeline.config import METHODS
 from shapegan.pipeline.meshes.clean import clean
 from shapegan.pipeline.meshes.triangle_mesh import Frame, TriangleMesh, frame_of
+from shapegan.pipeline.schema import grid_points
+from shapegan.pipeline.sdf.caps import find_caps
 from shapegan.pipeline.sdf.flood_fill import FloodedDistance
 from shapegan.pipeline.sdf.quality import Quality, measure
-from shapegan.pipeline.sdf.sampling import FieldProtocol
+from shapegan.pipeline.sdf.sampling import SignedDistanceField
 from shapegan.pipeline.sdf.scan import CUBE_RADIUS, ScannedSurface
+from shapegan.pipeline.sdf.shell_queries import QueriedPoints, ShellQueries
 from shapegan.pipeline.sdf.signed_distance import SignedDistance
 from shapegan.pipeline.shell.build import Shell, build_shell
+from shapegan.pipeline.shell.wall_thickness import local_thickness, thicken_thin_parts
 
-JUDGED = 64
-"""Resolution of the voxels that a field is judged by, whatever is stored."""
+QUALITY_RESOLUTION = 64
+"""Resolution of the voxel grid that quality is measured on, whatever resolutions are stored."""
 
 THICKEN_BELOW = 0.98
-"""A shape of which less of the visible surface is backed gets its thin walls thickened."""
+"""Thin parts are thickened where a smaller share of the visible surface is backed
+(`shapegan.pipeline.sdf.quality.Quality.backed`)."""
 
-ROD = 2**0.5
-"""What no grid misses as a wall, it may miss as a rod: one half-way between four voxels has to be
-as thick as their diagonal."""
+ROD_FACTOR = 2**0.5
+"""A wall as thick as a voxel always contains grid points. A rod half-way between four voxels must
+be as thick as their diagonal."""
 
 
 @dataclass(frozen=True)
 class MeshField:
-    """A mesh's field, and what is known of it."""
+    """The signed distance field of a mesh, with what was measured of it."""
 
     frame: Frame
-    field: FieldProtocol
-    """For voxels; cube frame."""
-    ball_field: FieldProtocol
-    """For points of the ball: the same one, but for `scan`, which looks twice; cube frame."""
+    field: SignedDistanceField
+    """For voxels."""
+    ball_field: SignedDistanceField
+    """For points of the unit ball of the sphere frame. Differs from `field` for `scan` alone, which
+    scans the mesh twice. In cube frame coordinates like `field`."""
     method: str
     """As in `shapegan.pipeline.schema.MeshReport`."""
     quality: Quality
-    visible: NDArray[np.float32]
-    """(M, 3), points that the quality was measured at, cube frame."""
+    grid: NDArray[np.float32]
+    """(64, 64, 64), the voxels of `field` that `quality` was measured on, cube frame."""
+
+    def voxels(self, resolution: int) -> NDArray[np.float32]:
+        """Signed distances (R, R, R) of `field`, cube frame; 64^3 voxels are a copy of `grid`."""
+        if resolution == len(self.grid):
+            return self.grid.copy()
+        return self.field.voxels(resolution)
 
 
 def make_field(
     mesh: TriangleMesh, sheet_thickness: float, method: str = "winding", device: str = "cpu"
 ) -> MeshField:
-    """Finds the field of a mesh.
+    """Compute the field of a mesh.
 
     Args:
         mesh: as loaded.
-        sheet_thickness: half the thickness that sheets are given, cube frame.
-        method: one of `shapegan.pipeline.config.METHODS`.
-        device: Warp's name of it.
+        sheet_thickness: half the thickness that sheets and thin parts get, cube frame.
+        method: one of `shapegan.pipeline.config.METHODS`. `winding` falls back on a flood fill if
+            the field by winding numbers is rejected and the flooded one is not.
+        device: Warp's name of the device for all queries.
 
     Raises:
-        BadMeshError: if nothing is left of it once it is clean.
-        NoOpenGLError: if the method needs OpenGL and there is none.
-        ValueError: for another method.
+        BadMeshError: no usable face is left after cleaning.
+        NoOpenGLError: the method needs OpenGL, which is missing.
+        ValueError: unknown method.
     """
     if method not in METHODS:
         raise ValueError(f"method: got {method!r}, takes {' or '.join(METHODS)}")
     if method == "scan":
-        return _scan(mesh)
+        return _scanned(mesh)
     mesh = clean(mesh)
     frame = frame_of(mesh.vertices)
     cube = (mesh.vertices - frame.center) / frame.scale_cube
     shell = build_shell(cube, mesh.faces, device)
-    first = _by_winding(shell, frame, sheet_thickness, device)
-    if not first.quality.rejection_reason() or sheet_thickness == 0:
-        return first
+    made = _by_winding(shell, frame, sheet_thickness)
+    if not made.quality.rejection_reason() or sheet_thickness == 0:
+        return made
     flooded = FloodedDistance(cube, mesh.faces, sheet_thickness, device)
-    quality = measure(flooded.voxels(JUDGED), shell.visible, sheet_thickness)
+    grid = flooded.voxels(QUALITY_RESOLUTION)
+    quality = measure(grid, shell.visible, sheet_thickness)
     if quality.rejection_reason():
-        return first
-    return replace(first, field=flooded, ball_field=flooded, method="flood", quality=quality)
+        return made
+    return MeshField(frame, flooded, flooded, "flood", quality, grid)
 
 
-def _by_winding(shell: Shell, frame: Frame, sheet_thickness: float, device: str) -> MeshField:
-    field = SignedDistance(shell, sheet_thickness, device)
-    quality = measure(field.prepare(JUDGED), shell.visible, sheet_thickness)
-    for thickness in (sheet_thickness, ROD * sheet_thickness):
-        if quality.backed < THICKEN_BELOW and thickness > 0:
-            field.thicken_walls(thickness)
-            quality = measure(field.voxels(JUDGED), shell.visible, sheet_thickness)
-    parts = {"sheets": field.sheet_faces, "walls": field.thin_faces, "lids": field.lid_faces}
-    method = "+".join(["winding", *(name for name, faces in parts.items() if faces)])
-    return MeshField(frame, field, field, method, quality, shell.visible)
+def _by_winding(shell: Shell, frame: Frame, sheet_thickness: float) -> MeshField:
+    """Signed distances to the shell, with caps and thickened parts where the shell needs them."""
+    # 1. Query the grid; caps and thickness below reuse the results.
+    queries = ShellQueries.of(shell)
+    queried = queries.query(grid_points(QUALITY_RESOLUTION))
+    field = SignedDistance(queries, sheet_thickness)
+    grid = _grid(field, queried)
+
+    # 2. Cap the openings where the sign flips away from any face.
+    caps = find_caps(grid, _as_grid(queried.winding_numbers()))
+    if len(caps.faces):
+        queries = queries.with_caps(caps)
+        queried = queries.add_caps(queried)
+        field = SignedDistance(queries, sheet_thickness)
+        grid = _grid(field, queried)
+    quality = measure(grid, shell.visible, sheet_thickness)
+
+    # 3. Thicken thin parts where the grid loses them, and once more if that does not suffice.
+    if quality.backed < THICKEN_BELOW and sheet_thickness > 0:
+        thickness = local_thickness(shell)
+        for factor in (1.0, ROD_FACTOR):
+            if quality.backed < THICKEN_BELOW:
+                thin = thicken_thin_parts(shell, thickness, factor * sheet_thickness)
+                field = SignedDistance(queries, sheet_thickness, thin)
+                grid = _grid(field, queried)
+                quality = measure(grid, shell.visible, sheet_thickness)
+    return MeshField(frame, field, field, _method(field), quality, grid)
 
 
-def _scan(mesh: TriangleMesh) -> MeshField:
-    """The paper's way takes the mesh as it is."""
+def _grid(field: SignedDistance, queried: QueriedPoints) -> NDArray[np.float32]:
+    return _as_grid(field.evaluate(queried)[0])
+
+
+def _as_grid(values: NDArray[np.float32]) -> NDArray[np.float32]:
+    return values.reshape((QUALITY_RESOLUTION,) * 3)
+
+
+def _method(field: SignedDistance) -> str:
+    """Name of the method for `MeshReport`, with what was added to the shell."""
+    queries, thin = field.queries, field.thin_parts
+    added = {
+        "sheets": field.sheet_thickness > 0 and len(queries.shell.sheets) > 0,
+        "thin": thin is not None and len(thin.faces) > 0,
+        "caps": queries.caps is not None,
+    }
+    return "+".join(["winding", *(name for name, present in added.items() if present)])
+
+
+def _scanned(mesh: TriangleMesh) -> MeshField:
+    """The paper's method, which takes the mesh as it is, without cleaning."""
     frame = frame_of(mesh.vertices)
     cube = (mesh.vertices - frame.center) / frame.scale_cube
     field = ScannedSurface(cube, mesh.faces, CUBE_RADIUS)
     ball_field = ScannedSurface(cube, mesh.faces, frame.scale_sphere / frame.scale_cube)
     visible = field.surface_points(8192, np.random.default_rng(0))
-    quality = measure(field.voxels(JUDGED), visible)
-    return MeshField(frame, field, ball_field, "scan", quality, visible)
+    grid = field.voxels(QUALITY_RESOLUTION)
+    return MeshField(frame, field, ball_field, "scan", measure(grid, visible), grid)

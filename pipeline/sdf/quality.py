@@ -1,4 +1,4 @@
-"""Is this a plausible field? Measures on its voxels, and a reason for each refusal."""
+"""Quality of a field, measured on its voxels, and the reasons to reject it."""
 
 from dataclasses import dataclass
 
@@ -7,38 +7,40 @@ from numpy.typing import NDArray
 from scipy.ndimage import map_coordinates
 from scipy.spatial import cKDTree
 
-from shapegan.pipeline.arrays import halves
+from shapegan.pipeline.arrays import neighbours
 from shapegan.pipeline.schema import voxel_spacing
 
 MIN_RECALL = 0.8
-"""A shape that loses more than a fifth of its visible surface is turned away."""
+"""A shape that loses more than a fifth of its visible surface is rejected."""
 
 MAX_LEAK = 0.02
-"""Share of the zero set's voxel edges at which a field may jump."""
+"""Largest share of the zero set's voxel edges at which a field may jump."""
 
-BACKED = 0.75
-"""Voxels: so near to the surface has to be some of the inside. Crumbs of a wall that broke up have
-zero set all around them, but little inside. With half a voxel, edges of any rod would be lost."""
+BACKING_DISTANCE = 0.75
+"""Distance from a surface point within which some inside must lie, in voxels. The crumbs of a wall
+that broke up have zero set all around them, but little inside. With half a voxel, edges of any rod
+would count as lost."""
 
 
 @dataclass(frozen=True)
 class Quality:
-    """What a voxel grid says of its field."""
+    """Measures of a voxel grid's agreement with the surface of its mesh."""
 
     inside_fraction: float
     """Share of the voxels that lie inside."""
     surface_recall: float
-    """Share of the visible surface that lies within one voxel of the grid's zero set, or, should
-    that be more, within half a voxel of where thickening puts it."""
+    """Share of the visible surface that lies within one voxel of the grid's zero set or, if that is
+    larger, within half a voxel of the thickened surface."""
     backed: float
-    """Share of the visible surface that has the grid's inside near it, along one of the axes. Where
-    it is less than `surface_recall`, thin walls have broken up to crumbs."""
+    """Share of the visible surface that has the grid's inside near it along one of the axes. Where
+    it is smaller than `surface_recall`, thin walls have broken up into crumbs."""
     leak: float
-    """Edges over which the field changes by more than their length, over edges that it crosses
-    zero on: a distance cannot do that, so the sign must be wrong on one side."""
+    """Number of voxel edges over which the field changes by more than their length, divided by the
+    number of voxel edges on which it crosses zero. A distance is Lipschitz, so at such a jump the
+    sign is wrong on one side."""
 
     def rejection_reason(self) -> str:
-        """Why the field cannot be used: one line, empty if it can."""
+        """One line on why the field cannot be used; empty if it can."""
         if self.inside_fraction == 0.0:
             return "nothing inside: no voxel has a negative distance"
         if self.leak > MAX_LEAK:
@@ -51,22 +53,22 @@ class Quality:
 def measure(
     voxels: NDArray[np.float32], visible: NDArray[np.float32], thickness: float = 0.0
 ) -> Quality:
-    """Judges a grid.
+    """Measure the quality of a voxel grid.
 
     Args:
-        voxels: (R, R, R), cube frame.
-        visible: (M, 3), points spread evenly over the visible surface.
-        thickness: by which the zero set may have grown away from the surface.
+        voxels: (R, R, R), signed distances, cube frame.
+        visible: (M, 3), points spread evenly over the visible surface, cube frame.
+        thickness: the distance by which the zero set may have moved off the surface, cube frame.
     """
     spacing = voxel_spacing(voxels.shape[0])
-    # Shapes fill the cube, so part of their surface is its border: beyond it all is outside.
+    # Shapes touch the border of the cube; everything beyond it is outside.
     padded = np.pad(voxels, 1, constant_values=spacing)
     crossings, jumps = [], 0
     for axis in range(3):
-        near, far = halves(padded, axis)
+        near, far = neighbours(padded, axis)
         at = np.nonzero((near < 0) != (far < 0))
         a, b = near[at], far[at]
-        # The border is no place for a jump: what lies beyond is made up.
+        # Edges to the padding do not count as jumps: its values are not distances.
         within = (at[axis] > 0) & (at[axis] < len(voxels))
         jumps += int(is_jump(a, b, spacing)[within].sum())
         points = np.stack(at, axis=1).astype(np.float32)
@@ -84,36 +86,37 @@ def measure(
 def is_jump(
     near: NDArray[np.float32], far: NDArray[np.float32], spacing: float
 ) -> NDArray[np.bool_]:
-    """Whether neighbours' values differ by clearly more than their distance.
+    """For values (...) of neighbouring voxels: they differ clearly by more than their distance.
 
-    Half as much again is left to walls that are thickened unevenly.
+    The limit is 1.5 times the spacing, since walls may be thickened unevenly.
     """
     jump: NDArray[np.bool_] = np.abs(near - far) > 1.5 * spacing
     return jump
 
 
-def _recall(zero_set: NDArray[np.float32], visible: NDArray[np.float32], reach: float) -> float:
+def _recall(zero_set: NDArray[np.float32], visible: NDArray[np.float32], limit: float) -> float:
+    """Share of visible points (M, 3) nearer than `limit` to the zero set (N, 3), cube frame."""
     if len(zero_set) == 0 or len(visible) == 0:
         return 0.0
-    distance, _ = cKDTree(zero_set).query(visible, distance_upper_bound=reach)
+    distance, _ = cKDTree(zero_set).query(visible, distance_upper_bound=limit)
     return float(np.isfinite(distance).mean())
 
 
 def _backed(voxels: NDArray[np.float32], places: NDArray[np.float32]) -> float:
-    """Share of places (M, 3), in voxels, with a value below 0 near them.
+    """Share of points (M, 3), in voxel indices, with a value below 0 near them.
 
-    Along an axis values change linearly from plane to plane of voxels, so the lowest one is on a
-    plane or at an end.
+    Along an axis, values are linear between planes of voxels, so the lowest value of a segment is
+    on a plane or at an end.
     """
     if len(places) == 0:
         return 0.0
     lowest = np.full(len(places), np.inf, np.float32)
     for axis in range(3):
         at = places[:, axis]
-        low, high = at - BACKED, at + BACKED
+        low, high = at - BACKING_DISTANCE, at + BACKING_DISTANCE
         for place in (low, np.maximum(low, np.floor(at)), np.minimum(high, np.ceil(at)), high):
-            asked = places.T.copy()
-            asked[axis] = place
-            values = map_coordinates(voxels, asked, order=1, mode="nearest")
+            points = places.T.copy()
+            points[axis] = place
+            values = map_coordinates(voxels, points, order=1, mode="nearest")
             np.minimum(lowest, values, out=lowest)
     return float((lowest < 0).mean())

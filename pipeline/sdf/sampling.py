@@ -1,7 +1,7 @@
-"""Where to ask for distances: grids, the ball, the surface's neighbourhood, DeepSDF's mix.
+"""Sample points: the unit ball, the neighbourhood of the surface, DeepSDF's mix.
 
-All positions are those that the shard can hold: rounded first, asked there, so that rounding adds
-no error to a distance.
+Positions are rounded to what a shard can hold before distances are computed there, so rounding
+adds no error to a distance.
 """
 
 import zlib
@@ -12,19 +12,20 @@ from numpy.typing import NDArray
 
 from shapegan.pipeline.meshes.triangle_mesh import Frame
 from shapegan.pipeline.schema import Points, decode_positions, encode_positions
+from shapegan.pipeline.triangles import normals_and_double_areas
 
-NEAR = 0.0025
+SIGMA = 0.0025
 """Standard deviation of the noise on surface points, sphere frame (the paper's code)."""
 
-NEARER = 0.00025
-"""Of the second half of DeepSDF's near points."""
+FINE_SIGMA = 0.00025
+"""Standard deviation for every second near-surface point of DeepSDF's mix, sphere frame."""
 
 NEAR_SHARE = 47 / 50
 """Share of DeepSDF's mix that lies near the surface (Park et al. 2019, supplementary B.1)."""
 
 
-class FieldProtocol(Protocol):
-    """A signed distance field in the cube frame, of whatever method."""
+class SignedDistanceField(Protocol):
+    """A signed distance field in the cube frame, negative inside, by any method."""
 
     def signed_distances(
         self, points: NDArray[np.float32]
@@ -41,8 +42,8 @@ class FieldProtocol(Protocol):
         ...
 
 
-def generator(seed: int, mesh_id: str) -> np.random.Generator:
-    """The random numbers of one mesh: they hang on nothing but the seed and its id."""
+def random_generator(seed: int, mesh_id: str) -> np.random.Generator:
+    """Random generator of one mesh; depends on nothing but the seed and the mesh's id."""
     return np.random.default_rng([seed, zlib.crc32(mesh_id.encode())])
 
 
@@ -57,56 +58,61 @@ def points_in_ball(count: int, rng: np.random.Generator) -> NDArray[np.float32]:
 def points_on_faces(
     vertices: NDArray[np.float32], faces: NDArray[np.int32], count: int, rng: np.random.Generator
 ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.intp]]:
-    """Points (count, 3) spread over faces by area, their unit normals, and whose they are.
+    """Random points on faces, spread by area.
 
     Args:
         vertices: (V, 3).
-        faces: (F, 3), with some area.
-        count: how many.
-        rng: from `generator`.
+        faces: (F, 3), not all without area.
+        count: number of points.
+        rng: from `random_generator`.
+
+    Returns:
+        The points (count, 3), the unit normals of their faces (count, 3), and the faces (count,).
     """
     corners = vertices[faces]
-    cross = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
-    double = np.linalg.norm(cross, axis=1)
+    normals, double = normals_and_double_areas(corners)
     face = rng.choice(len(faces), count, p=double / double.sum())
     u, v = rng.random((2, count, 1), dtype=np.float32)
     u, v = np.where(u + v > 1, 1 - u, u), np.where(u + v > 1, 1 - v, v)
     a, b, c = (corners[face, k] for k in range(3))
     points: NDArray[np.float32] = a + u * (b - a) + v * (c - a)
-    return points, (cross[face] / double[face, None]).astype(np.float32), face
+    return points, normals[face], face
 
 
 def sample_points(
-    field: FieldProtocol, frame: Frame, count: int, cloud: bool, rng: np.random.Generator
+    field: SignedDistanceField, frame: Frame, count: int, cloud: bool, rng: np.random.Generator
 ) -> dict[str, Points]:
     """The point sets of one shape, as a shard holds them.
 
     Args:
-        field: the shape's.
-        frame: where its frames lie.
-        count: P, points in each set.
-        cloud: whether to add DeepSDF's mix.
-        rng: from `generator`.
+        field: the field of the shape, cube frame.
+        frame: the frames of the shape.
+        count: P, number of points in each set.
+        cloud: add DeepSDF's mix.
+        rng: from `random_generator`.
+
+    Returns:
+        Points by the name of their set (`shapegan.pipeline.schema.POINT_SETS`).
     """
-    asker = SphereField(field, frame.scale_sphere / frame.scale_cube)
-    uniform, nearest = _stored(asker, points_in_ball(count, rng))
+    sphere_field = SphereField(field, frame.scale_sphere / frame.scale_cube)
+    uniform, nearest = _evaluate_rounded(sphere_field, points_in_ball(count, rng))
     noise = rng.standard_normal((count, 3), dtype=np.float32)
-    surface, _ = _stored(asker, nearest + np.float32(NEAR) * noise)
+    surface, _ = _evaluate_rounded(sphere_field, nearest + np.float32(SIGMA) * noise)
     sets = {"uniform": uniform, "surface": surface}
     if cloud:
-        sets["cloud"], _ = _stored(asker, deepsdf_mix(asker, count, rng))
+        sets["cloud"], _ = _evaluate_rounded(sphere_field, deepsdf_mix(sphere_field, count, rng))
     return sets
 
 
 class SphereField:
-    """A field of the cube frame, seen from the sphere frame."""
+    """A field of the cube frame in coordinates and distances of the sphere frame."""
 
-    def __init__(self, field: FieldProtocol, scale: float) -> None:
-        """Wraps a field.
+    def __init__(self, field: SignedDistanceField, scale: float) -> None:
+        """Wrap a field.
 
         Args:
             field: cube frame.
-            scale: the sphere frame's unit in the cube frame.
+            scale: length of the sphere frame's unit in the cube frame.
         """
         self._field = field
         self._scale = np.float32(scale)
@@ -124,17 +130,26 @@ class SphereField:
 
 
 def deepsdf_mix(field: SphereField, count: int, rng: np.random.Generator) -> NDArray[np.float32]:
-    """DeepSDF's mix of points near the surface and in the ball, in random order: (count, 3)."""
+    """DeepSDF's mix of points near the surface and in the unit ball, sphere frame.
+
+    Surface points get Gaussian noise, half of them with `SIGMA`, half with `FINE_SIGMA` (Park et
+    al. 2019, supplementary B.1).
+
+    Returns:
+        (count, 3), in random order.
+    """
     near = round(count * NEAR_SHARE)
     points = points_in_ball(count, rng)
-    spread = np.where(np.arange(near) % 2 == 0, NEAR, NEARER).astype(np.float32)[:, None]
+    sigma = np.where(np.arange(near) % 2 == 0, SIGMA, FINE_SIGMA).astype(np.float32)[:, None]
     noise = rng.standard_normal((near, 3), dtype=np.float32)
-    points[:near] = field.surface_points(near, rng) + spread * noise
+    points[:near] = field.surface_points(near, rng) + sigma * noise
     return points[rng.permutation(count)]
 
 
-def _stored(field: SphereField, points: NDArray[np.float32]) -> tuple[Points, NDArray[np.float32]]:
-    """Rounds points (N, 3), asks there, and gives the nearest surface points (N, 3), too."""
+def _evaluate_rounded(
+    field: SphereField, points: NDArray[np.float32]
+) -> tuple[Points, NDArray[np.float32]]:
+    """Round points (N, 3), evaluate the field there; also their nearest surface points (N, 3)."""
     position = encode_positions(points)
     sdf, nearest = field.signed_distances(decode_positions(position))
     return Points(position, sdf.astype(np.float16)), nearest

@@ -1,14 +1,15 @@
-"""The paper's way to signed distances, kept for reproduction: `--method scan`.
+"""Signed distances from virtual scans, the paper's method: `--method scan`.
 
-Fifty virtual scans look at the mesh from all sides. A point's distance is that to the nearest
-scanned point, and it is outside if any camera sees it: its depth is less than the depth buffer's
-(mesh-to-sdf, as used by Kleineberg, Fey and Weichert 2020). What that way gets wrong stays: scans
-are projected back half a pixel off, holes let the cameras in, and hidden rooms are solid.
+Fifty virtual cameras scan the mesh from all sides. The distance of a point is that to the nearest
+scanned point. A point is outside if any camera sees it: its depth is smaller than the depth
+buffer's (mesh-to-sdf, as used by Kleineberg, Fey and Weichert 2020). Known errors of the method are
+kept for reproduction: scans are projected back half a pixel off, cameras see in through holes, and
+hidden rooms count as solid.
 
-This is the one file that touches OpenGL, and only inside functions: those who never scan have to
-load neither it nor trimesh. The scanning is mesh-to-sdf's own, but for its renderer: that library
-opens a context for every scan and fails to free it, as its shader cache has no `clear`. Here one
-context serves all scans of a mesh, and is then freed.
+This is the only module that uses OpenGL, and only inside functions, so a process that never scans
+loads neither OpenGL nor trimesh. Scanning is mesh-to-sdf's own code except for its renderer: that
+library opens a context for every scan and never frees it, since its shader cache has no `clear`.
+Here one context serves all scans of a mesh and is then freed.
 """
 
 import ctypes
@@ -33,14 +34,15 @@ PIXELS = 1024
 """Width and height of a scan (the paper's code)."""
 
 CUBE_RADIUS = 3**0.5
-"""Radius, cube frame, of the ball that the paper scans for voxels: the cube's corners touch it.
-For points it is the sphere frame's unit ball: `scale_sphere / scale_cube` in the cube frame."""
+"""Radius of the ball that the paper scans for voxels, cube frame: it touches the cube's corners.
+For points the ball is the sphere frame's unit ball, of radius `scale_sphere / scale_cube` in the
+cube frame."""
 
 MIN_INSIDE = 0.01
-"""Share of the uniform points that has to lie inside (the paper's code)."""
+"""Smallest share of the uniform points that must lie inside (the paper's code)."""
 
 BATCH = 1_000_000
-"""Points that are looked up at once."""
+"""Number of points per query of the scanned points."""
 
 
 class NoOpenGLError(PlainError, RuntimeError):
@@ -48,17 +50,17 @@ class NoOpenGLError(PlainError, RuntimeError):
 
 
 def check_opengl() -> None:
-    """Opens an OpenGL context and frees it: better told before the work than mesh by mesh.
+    """Open an OpenGL context and free it, to fail before the run rather than at each mesh.
 
     Raises:
-        NoOpenGLError: if there is none; the message is one line with what to do.
+        NoOpenGLError: no context can be opened; the message is one line with what to do.
     """
     _import_library()
     _open_renderer(16).delete()
 
 
 class ScannedSurface:
-    """A mesh as its scans see it: a field like `SignedDistance`."""
+    """The signed distance field of a scanned mesh, cube frame."""
 
     def __init__(
         self,
@@ -68,17 +70,17 @@ class ScannedSurface:
         scans: int = SCANS,
         pixels: int = PIXELS,
     ) -> None:
-        """Scans a mesh; takes about 2 GB with the paper's settings.
+        """Scan a mesh; takes about 2 GB of memory with the paper's settings.
 
         Args:
             vertices: (V, 3), cube frame.
             faces: (F, 3).
-            radius: of the ball around 0 that the cameras frame, cube frame; holds all vertices.
+            radius: of the ball around 0 that the cameras frame, cube frame; contains all vertices.
             scans: number of cameras.
             pixels: width and height of a scan.
 
         Raises:
-            NoOpenGLError: if there is no OpenGL.
+            NoOpenGLError: OpenGL is missing.
         """
         import trimesh
 
@@ -113,16 +115,16 @@ class ScannedSurface:
         return sdf.reshape((resolution,) * 3)
 
     def surface_points(self, count: int, rng: np.random.Generator) -> NDArray[np.float32]:
-        """Scanned points (count, 3); where more cameras look, there are more of them."""
+        """Random scanned points (count, 3), denser where more cameras see the surface."""
         scanned: NDArray[np.float64] = self._cloud.points
         return scanned[rng.integers(len(scanned), size=count)].astype(np.float32)
 
 
 def voxels_rejection(voxels: NDArray[np.floating]) -> str:
-    """The paper's check of a voxel grid (R, R, R): why it cannot be used, empty if it can.
+    """The paper's check of a voxel grid (R, R, R): the reason to reject it, empty if none.
 
-    No distance may fall by more than 1.1 times a cell's diagonal from one voxel to the next. As
-    in mesh-to-sdf's `check_voxels`, a cell is 2 / R wide and a rise of any size will do.
+    No distance may fall by more than 1.1 times a cell's diagonal from one voxel to the next. As in
+    mesh-to-sdf's `check_voxels`, a cell is 2 / R wide, and rises are not checked.
     """
     block = voxels[:-1, :-1, :-1]
     neighbours = voxels[1:, :-1, :-1], voxels[:-1, 1:, :-1], voxels[:-1, :-1, 1:]
@@ -135,21 +137,21 @@ def voxels_rejection(voxels: NDArray[np.floating]) -> str:
 
 
 def points_rejection(sdf: NDArray[np.floating]) -> str:
-    """The paper's check of the uniform points' distances (N,): why not, empty if good."""
+    """The paper's check of the uniform points' distances (N,): the reason to reject, or empty."""
     share = float((sdf < 0).mean())
     return "" if share >= MIN_INSIDE else f"too little inside: {share:.2%} of the uniform points"
 
 
 def _import_library() -> Any:
-    """Imports mesh-to-sdf, which has to come before any other use of OpenGL."""
+    """Import mesh-to-sdf, which must happen before any other use of OpenGL."""
     platform = os.environ.setdefault("PYOPENGL_PLATFORM", "egl")
     try:
         if platform == "egl":
-            # Asked first: after a failed import of OpenGL, a second one says something else. And
-            # without libGL the import fails over an attribute of nothing.
+            # Load the libraries first: after a failed import of OpenGL, a second one raises another
+            # error, and without libGL the import fails with an AttributeError on None.
             for library in ("libEGL.so.1", "libGL.so.1"):
                 ctypes.CDLL(library)
-            # pyrender imports a window that it never opens: without this, X11's libraries too.
+            # pyrender imports a window class that it never uses. Headless, that needs no X11.
             os.environ.setdefault("PYGLET_HEADLESS", "1")
         import mesh_to_sdf
     except (ImportError, OSError) as error:
@@ -161,7 +163,7 @@ def _import_library() -> Any:
 
 @contextmanager
 def _one_context(mesh: "trimesh.Trimesh", pixels: int) -> Iterator[None]:
-    """While it lasts, mesh-to-sdf's scans of the mesh all use one renderer."""
+    """Let all of mesh-to-sdf's scans of the mesh share one renderer."""
     import pyrender
     from mesh_to_sdf import pyrender_wrapper, scan
 
@@ -190,6 +192,11 @@ def _one_context(mesh: "trimesh.Trimesh", pixels: int) -> Iterator[None]:
 
 
 def _open_renderer(pixels: int) -> Any:
+    """Open an OpenGL context of pixels x pixels.
+
+    Raises:
+        NoOpenGLError: no context can be opened.
+    """
     import OpenGL.error
     import pyrender
 
@@ -197,6 +204,6 @@ def _open_renderer(pixels: int) -> Any:
         return pyrender.OffscreenRenderer(pixels, pixels)
     except (AssertionError, ValueError, OpenGL.error.Error) as error:
         raise NoOpenGLError(
-            "the method `scan` needs an OpenGL 4.1 context, and this machine gives none: install "
+            "the method `scan` needs an OpenGL 4.1 context, and this machine has none: install "
             f"libegl1 and libgl1-mesa-dri ({type(error).__name__} {error})".rstrip()
         ) from error

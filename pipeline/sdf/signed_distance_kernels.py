@@ -11,17 +11,17 @@ import warp as wp
 from shapegan.pipeline.queries.nearest_kernels import NearestPoints
 from shapegan.pipeline.warp_runtime import start_warp
 
-# Nothing here is differentiated; adjoint code would treble the time to compile.
+# Nothing here is differentiated; adjoint code would triple the compile time.
 wp.set_module_options({"enable_backward": False})
 
 start_warp()
 
 
 @wp.func
-def mixed(
+def interpolated(
     values: wp.array(dtype=float), faces: wp.array2d(dtype=int), nearest: NearestPoints, i: int
 ) -> float:
-    # What values at vertices come to at the i-th nearest point.
+    # Values at vertices, interpolated at the i-th nearest point.
     face = nearest.face[i]
     weights = nearest.weights[i]
     u = weights[0]
@@ -38,25 +38,25 @@ def sign(
     nearest: NearestPoints,
     winding: wp.array(dtype=float),
     faces: wp.array2d(dtype=int),
-    swell: wp.array(dtype=float),
-    most: float,
+    offset: wp.array(dtype=float),
+    limit: float,
     sdf: wp.array(dtype=float),
     closest: wp.array(dtype=wp.vec3),
-    reach: wp.array(dtype=float),
+    search_limit: wp.array(dtype=float),
 ) -> None:
-    # Inside, thin walls that swell lie deeper. `reach` is how far what swells may matter yet, which
-    # is up to `most` thick.
+    # Signed distance to the nearest face. Inside, the offset of a thin part adds to the depth.
+    # `search_limit` is the distance up to which a layer with offsets up to `limit` can matter.
     i = wp.tid()
     distance = nearest.distance[i]
     closest[i] = nearest.closest[i]
     if winding[i] > 0.5:
         height = float(0.0)
-        if nearest.face[i] >= 0 and most > 0.0:
-            height = mixed(swell, faces, nearest, i)
+        if nearest.face[i] >= 0 and limit > 0.0:
+            height = interpolated(offset, faces, nearest, i)
         closest[i] += height * wp.normalize(closest[i] - points[i])
         distance = -distance - height
     sdf[i] = distance
-    reach[i] = distance + most
+    search_limit[i] = distance + limit
 
 
 @wp.kernel
@@ -65,22 +65,22 @@ def thicken(
     nearest: NearestPoints,
     vertices: wp.array(dtype=wp.vec3),
     faces: wp.array2d(dtype=int),
-    swell: wp.array(dtype=float),
-    most: float,
+    offset: wp.array(dtype=float),
+    limit: float,
     sdf: wp.array(dtype=float),
     closest: wp.array(dtype=wp.vec3),
-    reach: wp.array(dtype=float),
+    search_limit: wp.array(dtype=float),
 ) -> None:
-    # Sheets and thin walls: what lies within their swelling is inside. `most` is that of those that
-    # are looked at next.
+    # Minimum of the field and a layer: points within the layer's offset are inside. `limit` is the
+    # largest offset of the layer that follows.
     i = wp.tid()
-    reach[i] = sdf[i] + most
+    search_limit[i] = sdf[i] + limit
     face = nearest.face[i]
     if face < 0:
         return
     base = nearest.closest[i]
     gap = nearest.distance[i]
-    height = mixed(swell, faces, nearest, i)
+    height = interpolated(offset, faces, nearest, i)
     if gap - height < sdf[i]:
         direction = wp.normalize(points[i] - base)
         if gap < 1.0e-7:
@@ -89,4 +89,4 @@ def thicken(
             direction = wp.normalize(wp.cross(b - a, vertices[faces[face, 2]] - a))
         sdf[i] = gap - height
         closest[i] = base + height * direction
-        reach[i] = sdf[i] + most
+        search_limit[i] = sdf[i] + limit

@@ -1,7 +1,7 @@
-"""The device code that finds where faces go through each other.
+"""Device code that finds where faces intersect each other.
 
-`shapegan.pipeline.queries` explains how
-kernel files are written.
+Each other face is intersected with the plane of a face, and the segment is clipped to that face.
+`shapegan.pipeline.queries` explains how kernel files are written.
 """
 
 # mypy: ignore-errors
@@ -17,8 +17,8 @@ start_warp()
 
 
 @wp.struct
-class Cut:
-    # Where one face cuts another: a segment in the plane of the face that is cut.
+class Segment:
+    # The intersection of two faces: a segment in the plane of the face that is intersected.
     found: bool
     start: wp.vec3d
     end: wp.vec3d
@@ -30,14 +30,17 @@ def corner(mesh: wp.uint64, face: int, k: int) -> wp.vec3d:
 
 
 @wp.func
-def height(above: wp.vec3d, p: wp.vec3d, slack: wp.float64) -> wp.float64:
-    h = wp.dot(above, p)
-    return wp.where(wp.abs(h) <= slack, wp.float64(0.0), h)
+def height(normal: wp.vec3d, p: wp.vec3d, tolerance: wp.float64) -> wp.float64:
+    # Signed distance of a point from a plane through the origin; 0 within the tolerance.
+    h = wp.dot(normal, p)
+    return wp.where(wp.abs(h) <= tolerance, wp.float64(0.0), h)
 
 
 @wp.func
-def clipped(cut: Cut, b: wp.vec3d, c: wp.vec3d, normal: wp.vec3d, slack: wp.float64) -> Cut:
-    # What of a cut lies in the triangle of the origin, b and c; nothing of what runs along an edge.
+def clipped(
+    segment: Segment, b: wp.vec3d, c: wp.vec3d, normal: wp.vec3d, tolerance: wp.float64
+) -> Segment:
+    # The segment clipped to the triangle of the origin, b and c; not found if it lies on an edge.
     first = wp.float64(0.0)
     last = wp.float64(1.0)
     zero = wp.float64(0.0)
@@ -51,26 +54,27 @@ def clipped(cut: Cut, b: wp.vec3d, c: wp.vec3d, normal: wp.vec3d, slack: wp.floa
             foot = c
             along = -c
         inwards = wp.normalize(wp.cross(normal, along))
-        start = wp.dot(inwards, cut.start - foot)
-        end = wp.dot(inwards, cut.end - foot)
-        if start <= slack and end <= slack:
-            cut.found = False
+        start = wp.dot(inwards, segment.start - foot)
+        end = wp.dot(inwards, segment.end - foot)
+        if start <= tolerance and end <= tolerance:
+            segment.found = False
         elif start < zero:
             first = wp.max(first, start / (start - end))
         elif end < zero:
             last = wp.min(last, start / (start - end))
-    whole = cut.end - cut.start
-    if (last - first) * wp.length(whole) <= slack:
-        cut.found = False
-    cut.end = cut.start + last * whole
-    cut.start = cut.start + first * whole
-    return cut
+    direction = segment.end - segment.start
+    if (last - first) * wp.length(direction) <= tolerance:
+        segment.found = False
+    segment.end = segment.start + last * direction
+    segment.start = segment.start + first * direction
+    return segment
 
 
 @wp.struct
-class Whole:
-    # A face that may be cut. Relative to its first corner, and in double precision: vertices are
-    # rounded to floats, and what a modeller put into one plane has to be told from what crosses it.
+class Face:
+    # A face that may be intersected. Its other corners are relative to the first and in double
+    # precision: vertices are rounded to floats, and faces that were modelled in one plane must not
+    # count as crossing it.
     a: wp.vec3d
     b: wp.vec3d
     c: wp.vec3d
@@ -78,30 +82,31 @@ class Whole:
 
 
 @wp.func
-def whole(mesh: wp.uint64, face: int) -> Whole:
-    found = Whole()
-    found.a = corner(mesh, face, 0)
-    found.b = corner(mesh, face, 1) - found.a
-    found.c = corner(mesh, face, 2) - found.a
-    found.normal = wp.normalize(wp.cross(found.b, found.c))
-    return found
+def load_face(mesh: wp.uint64, index: int) -> Face:
+    face = Face()
+    face.a = corner(mesh, index, 0)
+    face.b = corner(mesh, index, 1) - face.a
+    face.c = corner(mesh, index, 2) - face.a
+    face.normal = wp.normalize(wp.cross(face.b, face.c))
+    return face
 
 
 @wp.func
-def cut_by(mesh: wp.uint64, face: Whole, other: int, slack: wp.float64) -> Cut:
-    cut = Cut()
-    cut.found = False
+def intersection(mesh: wp.uint64, face: Face, other: int, tolerance: wp.float64) -> Segment:
+    # The part of the face that another face intersects.
+    segment = Segment()
+    segment.found = False
     a = face.a
     normal = face.normal
     p = corner(mesh, other, 0) - a
     q = corner(mesh, other, 1) - a
     r = corner(mesh, other, 2) - a
-    hp = height(normal, p, slack)
-    hq = height(normal, q, slack)
-    hr = height(normal, r, slack)
+    hp = height(normal, p, tolerance)
+    hq = height(normal, q, tolerance)
+    hr = height(normal, r, tolerance)
     zero = wp.float64(0.0)
     if wp.min(hp, wp.min(hq, hr)) > zero or wp.max(hp, wp.max(hq, hr)) < zero:
-        return cut
+        return segment
     ends = int(0)
     for _k in range(3):
         at = p
@@ -109,9 +114,9 @@ def cut_by(mesh: wp.uint64, face: Whole, other: int, slack: wp.float64) -> Cut:
             at = p + (q - p) * (hp / (hp - hq))
         if hp == zero or hp * hq < zero:
             if ends == 0:
-                cut.start = at
+                segment.start = at
             else:
-                cut.end = at
+                segment.end = at
             ends += 1
         # On to the next edge.
         at = p
@@ -122,43 +127,44 @@ def cut_by(mesh: wp.uint64, face: Whole, other: int, slack: wp.float64) -> Cut:
         hp = hq
         hq = hr
         hr = h
-    cut.found = ends == 2
-    if cut.found:
-        cut = clipped(cut, face.b, face.c, normal, slack)
-    cut.start += a
-    cut.end += a
-    return cut
+    segment.found = ends == 2
+    if segment.found:
+        segment = clipped(segment, face.b, face.c, normal, tolerance)
+    segment.start += a
+    segment.end += a
+    return segment
 
 
 @wp.kernel
-def find_cuts(
+def find_intersections(
     mesh: wp.uint64,
-    slack: float,
+    tolerance: float,
     faces: wp.array(dtype=int),
-    place: wp.array(dtype=int),
+    first: wp.array(dtype=int),
     start: wp.array(dtype=wp.vec3d),
     end: wp.array(dtype=wp.vec3d),
     count: wp.array(dtype=int),
 ) -> None:
-    # How many other faces cut each of some, and from `place` on, where, if there is room.
+    # Count the other faces that intersect each face. Store the segments from row `first` on, unless
+    # the arrays are empty.
     i = wp.tid()
     face = faces[i]
     a = wp.mesh_get_point(mesh, 3 * face)
     b = wp.mesh_get_point(mesh, 3 * face + 1)
     c = wp.mesh_get_point(mesh, 3 * face + 2)
-    margin = wp.vec3(slack, slack, slack)
+    margin = wp.vec3(tolerance, tolerance, tolerance)
     low = wp.min(a, wp.min(b, c)) - margin
     high = wp.max(a, wp.max(b, c)) + margin
     query = wp.mesh_query_aabb(mesh, low, high)
-    this = whole(mesh, face)
+    this = load_face(mesh, face)
     other = int(0)
     found = int(0)
     while wp.mesh_query_aabb_next(query, other):
         if other != face:
-            cut = cut_by(mesh, this, other, wp.float64(slack))
-            if cut.found:
+            segment = intersection(mesh, this, other, wp.float64(tolerance))
+            if segment.found:
                 if start.shape[0] > 0:
-                    start[place[i] + found] = cut.start
-                    end[place[i] + found] = cut.end
+                    start[first[i] + found] = segment.start
+                    end[first[i] + found] = segment.end
                 found += 1
     count[i] = found

@@ -1,6 +1,6 @@
-"""Patches of a triangle mesh, their consistent winding, and the holes in them.
+"""Patches: faces joined over manifold edges and wound consistently.
 
-All of it is combinatorial: only which faces share which edges counts.
+Everything here is combinatorial: only shared edges count, not positions.
 """
 
 from dataclasses import dataclass
@@ -15,32 +15,32 @@ from shapegan.pipeline.arrays import largest, smallest
 
 @dataclass(frozen=True)
 class Patches:
-    """Faces grouped by manifold edges and wound alike within each group."""
+    """Faces grouped by manifold edges and wound consistently within each group."""
 
     faces: NDArray[np.int32]
-    """(F, 3), some of them turned round."""
+    """(F, 3), some of them flipped."""
     patch: NDArray[np.int32]
-    """(F,), which patch a face belongs to, 0 to P - 1."""
+    """(F,), the patch of each face, 0 to P - 1."""
 
     @property
     def count(self) -> int:
-        """P."""
+        """Number of patches P."""
         return int(self.patch.max()) + 1 if len(self.patch) else 0
 
 
 def find_patches(faces: NDArray[np.int32]) -> Patches:
-    """Joins faces over edges that exactly two of them share, and winds each patch alike.
+    """Join faces over edges that exactly two of them share, and wind each patch consistently.
 
-    Each face enters a graph twice, as it is and turned round; two faces over an edge are linked
-    in the states in which their windings agree. A patch that can be oriented falls into two
-    mirrored components; one that cannot (a Moebius strip) is one, and is left in pieces of
-    faces whose windings agree as they came.
+    Each face enters a graph twice, as it is and flipped. Two faces over an edge are linked in the
+    states in which their windings agree. An orientable patch falls into two mirrored components.
+    A patch that is not orientable (a Moebius strip) forms one component; it is divided into
+    smaller patches of faces whose windings agree as they are.
 
     Args:
-        faces: (F, 3) without degenerate or repeated ones.
+        faces: (F, 3) without degenerate or repeated faces.
     """
     count = len(faces)
-    left, right, agree = _neighbours(faces)
+    left, right, agree = _adjacent_faces(faces)
     state = _components(
         2 * count,
         np.concatenate([left, left + count]),
@@ -48,34 +48,34 @@ def find_patches(faces: NDArray[np.int32]) -> Patches:
             [np.where(agree, right, right + count), np.where(agree, right + count, right)]
         ),
     )
-    as_is, turned = state[:count], state[count:]
-    twisted = as_is == turned
-    # Of a pair of mirrored components the lower number wins: one choice for the whole patch.
-    turn = (turned < as_is) & ~twisted
-    patch = np.minimum(as_is, turned).astype(np.int64)
-    if twisted.any():
-        calm = agree & twisted[left]
-        pieces = _components(count, left[calm], right[calm])
-        patch = np.where(twisted, 2 * count + pieces, patch)
-    oriented = np.where(turn[:, None], faces[:, ::-1], faces)
+    as_is, flipped = state[:count], state[count:]
+    unorientable = as_is == flipped
+    # Take the lower number of two mirrored components: the whole patch makes the same choice.
+    flip = (flipped < as_is) & ~unorientable
+    patch = np.minimum(as_is, flipped).astype(np.int64)
+    if unorientable.any():
+        consistent = agree & unorientable[left]
+        parts = _components(count, left[consistent], right[consistent])
+        patch = np.where(unorientable, 2 * count + parts, patch)
+    oriented = np.where(flip[:, None], faces[:, ::-1], faces)
     return Patches(oriented, np.unique(patch, return_inverse=True)[1].astype(np.int32))
 
 
-def _neighbours(
+def _adjacent_faces(
     faces: NDArray[np.int32],
 ) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.bool_]]:
-    """Pairs of faces over an edge that just two share, and whether their windings agree."""
+    """Pairs of faces that share a manifold edge: first faces, second faces, windings agree."""
     edges, face = directed_edges(faces), np.tile(np.arange(len(faces)), 3)
     order, start, size = group_edges(edges)
     first = order[start[size == 2]]
     second = order[start[size == 2] + 1]
-    # Neighbours agree where they walk their common edge in opposite directions.
+    # Windings agree where the two faces traverse their common edge in opposite directions.
     agree = edges[first, 0] != edges[second, 0]
     return face[first], face[second], agree
 
 
 def directed_edges(faces: NDArray[np.int32]) -> NDArray[np.int64]:
-    """All (3 F, 2) directed edges: first every face's edge 0-1, then 1-2, then 2-0."""
+    """Directed edges (3 F, 2) of faces (F, 3): edge 0-1 of every face, then 1-2, then 2-0."""
     ends = faces[:, [0, 1, 1, 2, 2, 0]].astype(np.int64)
     return np.concatenate([ends[:, 0:2], ends[:, 2:4], ends[:, 4:6]])
 
@@ -83,7 +83,12 @@ def directed_edges(faces: NDArray[np.int32]) -> NDArray[np.int64]:
 def group_edges(
     edges: NDArray[np.int64],
 ) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.intp]]:
-    """Sorts edges so that those with the same two ends lie together: order, starts, sizes."""
+    """Group edges (E, 2) that have the same two ends, in either direction.
+
+    Returns:
+        The order (E,) that puts the edges of a group next to each other, and for each of the G
+        groups where it starts (G,) in that order, and its size (G,).
+    """
     key = (smallest(edges) << 32) | largest(edges)
     order = np.argsort(key, kind="stable")
     fresh = np.concatenate([[True], np.diff(key[order]) != 0]) if len(key) else np.zeros(0, bool)
@@ -92,6 +97,7 @@ def group_edges(
 
 
 def _components(count: int, left: NDArray[np.intp], right: NDArray[np.intp]) -> NDArray[np.int32]:
+    """Connected component (N,) of each of `count` nodes that are linked left to right (E,)."""
     links = coo_matrix((np.ones(len(left), np.int8), (left, right)), shape=(count, count))
     labels: NDArray[np.int32] = connected_components(links, directed=False)[1]
     return labels

@@ -1,50 +1,61 @@
-"""Points spread over faces, at which a mesh is looked at from."""
+"""Sample points on faces, at which visibility and winding numbers are measured."""
 
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from shapegan.pipeline.arrays import centroids, lengths, longest_sides
+from shapegan.pipeline.triangles import (
+    areas,
+    centroids,
+    cross_products,
+    longest_box_sides,
+    normals_and_double_areas,
+)
 
 EXTRA_SAMPLES = 12_000
-"""Samples spread over the faces by area, on top of one for each."""
+"""Samples spread over all faces by area, in addition to one sample per face."""
 
-OFFSET = 2e-4
-"""How far from its face a sample's ray or winding number starts, cube frame."""
+RAY_OFFSET = 2e-4
+"""Distance from a face to the start of a sample's ray or winding number query, cube frame."""
 
 CLUSTER_ABOVE = 30_000
-"""Meshes of more faces than this are sampled by clusters of faces: else the finest tessellation
-would take the most time."""
+"""Meshes with more faces than this are sampled by clusters of faces. Without clusters the finest
+tessellation would take the most time."""
 
 CLUSTER_SIZE = 0.02
-"""Cells of the grid that clusters are made by, cube frame; less than a voxel of 64^3."""
+"""Cell size of the grid that groups faces into clusters, cube frame; below a voxel of 64^3."""
 
 
 @dataclass(frozen=True)
 class SurfaceSamples:
-    """Points on the faces of a mesh, at least one for each."""
+    """Points on the faces of a mesh, at least one on each sampled face."""
 
     face: NDArray[np.int64]
-    """(S,), ascending."""
+    """(S,), the face that each sample lies on, ascending."""
     position: NDArray[np.float32]
-    """(S, 3)."""
+    """(S, 3), in the frame of the vertices."""
     normal: NDArray[np.float32]
-    """(S, 3), unit length, by the face's winding."""
+    """(S, 3), unit normals of the faces, by their winding."""
     area: NDArray[np.float64]
-    """(S,), the piece of the face that a sample stands for."""
+    """(S,), the surface area that each sample stands for."""
 
 
 def sample_faces(
     vertices: NDArray[np.float64], faces: NDArray[np.int32], extra: int = EXTRA_SAMPLES
 ) -> SurfaceSamples:
-    """Spreads points over faces: one on each, and `extra` more by area.
+    """Spread points over faces: one on each, and about `extra` more by area.
 
-    The first lies at the centroid, the others follow Roberts' low-discrepancy R2 sequence.
+    The first point of a face is its centroid. The others follow the low-discrepancy sequence R2
+    (Roberts 2018, "The unreasonable effectiveness of quasirandom sequences").
+
+    Args:
+        vertices: (V, 3).
+        faces: (F, 3).
+        extra: number of points on top of F.
     """
     corners = vertices[faces]
-    cross = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
-    double = lengths(cross)
+    normal, double = normals_and_double_areas(corners)
     share = double / max(double.sum(), np.finfo(float).tiny)
     count = 1 + np.rint(share * extra).astype(np.int64)
     face = np.repeat(np.arange(len(faces)), count)
@@ -54,7 +65,6 @@ def sample_faces(
     u, v = np.where(fold, 1 - u, u)[:, None], np.where(fold, 1 - v, v)[:, None]
     a, b, c = (corners[face, k] for k in range(3))
     position = a + u * (b - a) + v * (c - a)
-    normal = cross / np.maximum(double, np.finfo(float).tiny)[:, None]
     return SurfaceSamples(
         face,
         position.astype(np.float32),
@@ -63,23 +73,30 @@ def sample_faces(
     )
 
 
-def cluster(
+def cluster_faces(
     vertices: NDArray[np.float64], faces: NDArray[np.int32], patch: NDArray[np.int32]
 ) -> NDArray[np.int64]:
-    """Puts small faces of one patch together that lie in one place and look one way.
+    """Group small faces of one patch that share a grid cell and a main direction of their normal.
+
+    Args:
+        vertices: (V, 3), cube frame.
+        faces: (F, 3).
+        patch: (F,), the patch of each face.
 
     Returns:
-        (F,), the number of each face's cluster, below F; of few faces, each is its own.
+        (F,), the cluster of each face, below F. Every face is its own cluster in meshes of up to
+        `CLUSTER_ABOVE` faces.
     """
     if len(faces) <= CLUSTER_ABOVE:
         return np.arange(len(faces))
     corners = vertices[faces]
-    size = longest_sides(corners)
-    normal = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+    size = longest_box_sides(corners)
+    normal = cross_products(corners)
     axis = np.abs(normal).argmax(axis=1)
-    way = 2 * axis + (normal[np.arange(len(faces)), axis] > 0)
+    direction = 2 * axis + (normal[np.arange(len(faces)), axis] > 0)
     x, y, z = ((centroids(corners) + 1) / CLUSTER_SIZE).astype(np.int64).clip(0, 127).T
-    key = (((patch.astype(np.int64) * 6 + way) << 21) | (x << 14) | (y << 7) | z) + len(faces)
+    cell = (x << 14) | (y << 7) | z
+    key = (((patch.astype(np.int64) * 6 + direction) << 21) | cell) + len(faces)
     key = np.where(size < CLUSTER_SIZE, key, np.arange(len(faces)))
     return np.unique(key, return_inverse=True)[1]
 
@@ -87,27 +104,37 @@ def cluster(
 def sample_clusters(
     vertices: NDArray[np.float64], faces: NDArray[np.int32], clusters: NDArray[np.int64]
 ) -> SurfaceSamples:
-    """Spreads points over one face of each cluster (F,): they stand for all of its area."""
+    """Spread points over the first face of each cluster; they stand for the cluster's whole area.
+
+    Args:
+        vertices: (V, 3).
+        faces: (F, 3).
+        clusters: (F,), from `cluster_faces`.
+    """
     _, first = np.unique(clusters, return_index=True)
     samples = sample_faces(vertices, faces[first])
     if len(first) == len(faces):
         return samples
-    area = face_areas(vertices, faces)
+    area = areas(vertices[faces])
     whole = np.bincount(clusters, area)[clusters[first]]
     share = whole / np.maximum(area[first], np.finfo(float).tiny)
     return replace(samples, face=first[samples.face], area=samples.area * share[samples.face])
 
 
-def face_areas(vertices: NDArray[np.float64], faces: NDArray[np.int32]) -> NDArray[np.float64]:
-    """Areas (F,) of triangles."""
-    a, b, c = (vertices[faces[:, k]] for k in range(3))
-    areas: NDArray[np.float64] = lengths(np.cross(b - a, c - a)) / 2
-    return areas
+def pick_by_area(
+    samples: SurfaceSamples, candidates: NDArray[np.bool_], count: int = 8192
+) -> NDArray[np.intp]:
+    """Pick about `count` samples, evenly by area.
 
+    Args:
+        samples: S samples.
+        candidates: (S,), the samples to choose from.
+        count: upper limit; a sample that stands for a large area is picked once.
 
-def spread(samples: SurfaceSamples, keep: NDArray[np.bool_], count: int = 8192) -> NDArray[np.intp]:
-    """Picks about `count` of the samples that `keep` marks, evenly by area."""
-    chosen = np.flatnonzero(keep)
+    Returns:
+        (M,), ascending indices of samples.
+    """
+    chosen = np.flatnonzero(candidates)
     if len(chosen) == 0:
         return chosen
     running = np.cumsum(samples.area[chosen])

@@ -1,76 +1,114 @@
-"""How thick the walls of a solid are."""
+"""Wall thickness of a solid, and offsets that make its thin parts thicker."""
+
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from shapegan.pipeline.arrays import some
+from shapegan.pipeline.arrays import any_true, largest
 from shapegan.pipeline.queries.rays import RayScene
 from shapegan.pipeline.shell.build import Shell
-from shapegan.pipeline.shell.exterior import BEFORE
-from shapegan.pipeline.shell.surface_samples import OFFSET, sample_faces
+from shapegan.pipeline.shell.exterior import PROBE_DISTANCE
+from shapegan.pipeline.shell.surface_samples import RAY_OFFSET, sample_faces
+from shapegan.pipeline.triangles import cross_products
 
-THINNEST = 1e-3
-"""Walls thinner than this count as this thin, cube frame."""
+MIN_THICKNESS = 1e-3
+"""Thinner walls count as this thick, cube frame."""
 
-THICKEST = 4.0
-"""Walls thicker than this count as this thick, cube frame."""
+MAX_THICKNESS = 4.0
+"""Thicker walls count as this thick, cube frame."""
 
 
-def wall_depths(shell: Shell, device: str) -> NDArray[np.float32]:
-    """How far the other side is: from samples straight in, averaged at the solid's vertices.
+@dataclass(frozen=True)
+class ThinParts:
+    """Exterior pieces of a shell that are to grow outwards, cube frame."""
 
-    Args:
-        shell: whose vertices (V, 3) are asked for.
-        device: Warp's name of it.
+    faces: NDArray[np.int32]
+    """(T, 3), rows of the shell's vertices."""
+    offset: NDArray[np.float32]
+    """(V,), the distance by which the surface grows at each vertex; linear within a face."""
+
+
+def local_thickness(shell: Shell) -> NDArray[np.float32]:
+    """Wall thickness at the vertices of a shell, cube frame.
+
+    Rays go straight inwards from samples on the exterior pieces, to the next exterior piece, as in
+    the shape diameter function (Shapira et al. 2008) with a single ray.
 
     Returns:
-        (V,), a mean over the faces there; infinite where no outer face is, and at the vertices that
-        cutting took, since pieces count for their whole face.
+        (V,), the mean over the faces around a vertex; infinite where no exterior face is, and at
+        vertices that splitting added, since pieces count for their whole face.
     """
-    faces = shell.pieces[shell.outer]
+    faces = shell.pieces[shell.exterior]
     if len(faces) == 0:
         return np.full(len(shell.vertices), np.inf, np.float32)
-    # 1. Look inwards from every outer face.
+    # 1. Cast a ray inwards from each sample.
     samples = sample_faces(shell.vertices.astype(np.float64), faces)
     position, normal = samples.position, samples.normal
-    start, offset = position - np.float32(OFFSET) * normal, np.float32(OFFSET)
-    depth = offset + RayScene(shell.vertices, faces, device).lengths(start, -normal, THICKEST)
+    start = position - np.float32(RAY_OFFSET) * normal
+    scene = RayScene(shell.vertices, faces, shell.device)
+    depth = np.float32(RAY_OFFSET) + scene.distances(start, -normal, MAX_THICKNESS)
 
-    # 2. Where the ray begins, it is beyond the wall already if the way there leaves the inside.
-    #    That holds for two faces in one place, wound both ways, too.
-    before = position + np.float32(BEFORE) * normal
-    thickness = np.where(shell.winding.gains(before, start) > 0.5, depth, 0)
+    # 2. A ray starts beyond the wall if the way to its start leaves the inside again. This also
+    #    holds for two faces in one place that are wound in opposite directions.
+    before = position + np.float32(PROBE_DISTANCE) * normal
+    thickness = np.where(shell.winding.signed_crossings(before, start) > 0.5, depth, 0)
 
-    # 3. The harmonic mean: a panel's rim sees far along the panel, and must not count for much.
-    corner = shell.solid[shell.source[shell.outer][samples.face]].ravel()
+    # 3. Take the harmonic mean: at the rim of a panel rays run along it and must count little.
+    corner = shell.solid[shell.source[shell.exterior][samples.face]].ravel()
     area = np.repeat(samples.area, 3)
     weight = np.bincount(corner, area, len(shell.vertices))
-    thinness = np.repeat(1.0 / np.maximum(thickness, THINNEST), 3)
+    thinness = np.repeat(1.0 / np.maximum(thickness, MIN_THICKNESS), 3)
     total = np.bincount(corner, area * thinness, len(shell.vertices))
     mean = np.full(len(weight), np.inf, np.float32)
     np.divide(weight, total, out=mean, where=total > 0, casting="same_kind")
     return mean
 
 
-def carried_over(shell: Shell, values: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Values (V,) of the solid's vertices, and of those that cutting took what they make there.
+def thicken_thin_parts(
+    shell: Shell, thickness: NDArray[np.float32], half_thickness: float
+) -> ThinParts:
+    """Offsets that make walls and rods at least twice `half_thickness` thick.
 
-    So a face's pieces agree along its edges with its neighbours, which may be cut elsewhere.
+    Args:
+        shell: the shell to thicken.
+        thickness: (V,), from `local_thickness`.
+        half_thickness: half the thickness to reach, cube frame.
     """
-    # 1. Which face each vertex lies in that is no corner of one.
-    corners = shell.solid[shell.source[shell.outer]]
-    pieces = shell.pieces[shell.outer]
+    offset = np.clip(half_thickness - thickness / 2, 0, None).astype(np.float32)
+    offset = interpolate_at_splits(shell, offset)
+    faces = shell.pieces[shell.exterior & (largest(offset[shell.pieces]) > 0)]
+    return ThinParts(faces, offset)
+
+
+def interpolate_at_splits(shell: Shell, values: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Interpolate values of the solid's vertices at the vertices that splitting added.
+
+    The pieces of a face then agree along its edges with the adjacent faces, which may be split at
+    other points.
+
+    Args:
+        shell: a shell of V vertices.
+        values: (V,); those at added vertices are not read.
+
+    Returns:
+        (V,), linear within each face.
+    """
+    # 1. Find the face within which each added vertex lies.
+    corners = shell.solid[shell.source[shell.exterior]]
+    pieces = shell.pieces[shell.exterior]
     face = np.full(len(values), -1)
     for k in range(3):
-        taken = ~some(pieces[:, k, None] == corners)
-        face[pieces[taken, k]] = np.flatnonzero(taken)
+        added = ~any_true(pieces[:, k, None] == corners)
+        face[pieces[added, k]] = np.flatnonzero(added)
     vertex = np.flatnonzero(face >= 0)
 
-    # 2. What its corners' weights are there.
+    # 2. Weight the values of its corners by barycentric coordinates.
     corner = corners[face[vertex]]
-    a, b, c = shell.vertices[corner].astype(np.float64).transpose(1, 0, 2)
+    triangles = shell.vertices[corner].astype(np.float64)
+    a, b, c = triangles.transpose(1, 0, 2)
     place = shell.vertices[vertex]
-    normal = np.cross(b - a, c - a)
+    normal = cross_products(triangles)
     weights = np.stack(
         [
             np.einsum("nx,nx->n", np.cross(q - p, place - p), normal)

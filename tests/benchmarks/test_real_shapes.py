@@ -66,11 +66,11 @@ def test_ac3d_objects_are_put_in_their_places_and_lines_left_out(tmp_path):
 def test_shapes_are_turned_not_mirrored():
     import real_shapes
 
-    for turn in real_shapes.TURNED.values():
-        assert_allclose(turn @ turn.T, np.eye(3))
-        assert np.linalg.det(turn) == pytest.approx(1)
-    assert_allclose(real_shapes.TURNED["furniture"] @ [0, 0, 1], [0, 0, -1])  # its front
-    assert_allclose(real_shapes.TURNED["aircraft"] @ [-1, 0, 0], [0, 0, -1])  # its nose
+    for rotation in real_shapes.TO_SHAPENET.values():
+        assert_allclose(rotation @ rotation.T, np.eye(3))
+        assert np.linalg.det(rotation) == pytest.approx(1)
+    assert_allclose(real_shapes.TO_SHAPENET["furniture"] @ [0, 0, 1], [0, 0, -1])  # its front
+    assert_allclose(real_shapes.TO_SHAPENET["aircraft"] @ [-1, 0, 0], [0, 0, -1])  # its nose
 
 
 def test_furniture_is_turned_as_its_catalogue_says_and_then_faces_the_other_way(

@@ -33,7 +33,7 @@ def test_the_dense_evaluation_is_that_of_the_generator(benchmark, norm):
 
 
 def test_what_is_asked_for_is_counted(benchmark):
-    counting = benchmark.Counting(Generator(GeneratorConfig(latent=2, width=8)))
+    counting = benchmark.CountingGenerator(Generator(GeneratorConfig(latent=2, width=8)))
     counting(torch.rand(7, 3), torch.zeros(1, 2))
     counting(torch.rand(3, 3), torch.zeros(1, 2))
-    assert counting.asked == 10
+    assert counting.evaluated == 10

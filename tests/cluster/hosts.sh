@@ -33,7 +33,8 @@ tell_logs() {
 }
 trap tell_logs EXIT
 cd "$work"
-export GATE=$work/gate PYTHONPATH=$root/.types:$here # this very tree, and gate.py
+export GATE=$work/gate PYTHONPATH=$root/.types:$root/tests:$here # this very tree, and gate.py
+gated=(python -m support.preprocess_with gate:process preprocess)
 
 # --- three hosts on a bridge -------------------------------------------------------------------
 
@@ -77,20 +78,20 @@ watch_shards() {
 }
 says() { grep -q "$1" preprocess.log; }
 preprocess() {
-    on head shapegan preprocess meshes --out dataset --scheduler tcp://10.88.0.1:8786 \
+    on head "${gated[@]}" meshes --out dataset --scheduler tcp://10.88.0.1:8786 \
         "${flags[@]}" >>preprocess.log 2>&1
 }
-done_meshes() { [ "$(find dataset/parts dataset/shards -name '*.h5' ! -name '.*' | wc -l)" -ge "$1" ]; }
+done_meshes() { [ "$(find dataset/staging dataset/shards -name '*.h5' ! -name '.*' | wc -l)" -ge "$1" ]; }
 
 # --- preprocessing -----------------------------------------------------------------------------
 
 step "three hosts: head 10.88.0.1, one 10.88.0.2, two 10.88.0.3"
 make_hosts
 shapegan samples chairs --count 10 --out meshes
-flags=(--points 1024 --resolutions 8,16 --shard-size 3 --process gate:process)
+flags=(--points 1024 --resolutions 8,16 --shard-size 3)
 
 step "an undisturbed run"
-on head shapegan preprocess meshes --out alone --workers 1 "${flags[@]}"
+on head "${gated[@]}" meshes --out alone --workers 1 "${flags[@]}"
 
 step "a run on two hosts"
 start_scheduler

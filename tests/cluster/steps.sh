@@ -35,5 +35,5 @@ losses() { cut -d, -f1-3,7- "$1/metrics.csv"; }
 # rows RUN NUMBER: whether metrics.csv has so many rows.
 rows() { [ "$(wc -l <"$1/metrics.csv")" -gt "$2" ]; }
 
-# parts DATASET NUMBER: whether so many meshes are done, in shards or waiting for theirs.
-parts() { [ "$(find "$1/parts" -name '*.json' ! -name '.*' | wc -l)" -ge "$2" ]; }
+# staged DATASET NUMBER: whether so many meshes are done, in shards or waiting for theirs.
+staged() { [ "$(find "$1/staging" -name '*.json' ! -name '.*' | wc -l)" -ge "$2" ]; }

@@ -13,6 +13,7 @@ from PIL import Image
 from support.fakes import TARGET
 from support.folders import make
 from support.gallery import make_gallery
+from support.preprocess_with import with_target
 
 from shapegan.cli import main
 from shapegan.pipeline.config import PreprocessConfig
@@ -20,13 +21,19 @@ from shapegan.pipeline.dataset.manifest import Manifest, read_manifest
 from shapegan.pipeline.dataset.reader import Dataset
 from shapegan.pipeline.dataset.selection import Choice
 from shapegan.pipeline.files import OutputError
-from shapegan.pipeline.pictures.contact_sheet import SheetSettings
-from shapegan.pipeline.pictures.render import Camera
+from shapegan.pipeline.pictures.camera import Camera
+from shapegan.pipeline.pictures.contact_sheet import ContactSheetSettings
 from shapegan.pipeline.run.child_process import Limits
 from shapegan.pipeline.run.dask_pool import default_workers
 from shapegan.pipeline.run.plan import RunSettings
 
-QUICK = ["--process", TARGET, "--workers", "0", "--resolutions", "4", "--points", "10"]
+QUICK = ["--workers", "0", "--resolutions", "4", "--points", "10"]
+
+
+@pytest.fixture
+def fakes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Meshes are processed by `support.fakes.process`."""
+    monkeypatch.setattr("shapegan.pipeline.run.preprocess.preprocess", with_target(TARGET))
 
 
 @pytest.fixture
@@ -55,7 +62,8 @@ def check_one_line(result: Result, *expected: str) -> None:
         assert words in lines[0]
 
 
-def test_makes_a_dataset_and_says_what_was_turned_away(meshes: Path, tmp_path: Path) -> None:
+@pytest.mark.usefixtures("fakes")
+def test_makes_a_dataset_and_lists_what_was_rejected(meshes: Path, tmp_path: Path) -> None:
     result = preprocess(meshes, "--out", tmp_path / "datasets", *QUICK)
     assert result.exit_code == 0, result.output
     assert len(Dataset(tmp_path / "datasets")) == 2
@@ -96,7 +104,7 @@ def test_every_flag_arrives(meshes: Path, asked: dict[str, Any]) -> None:
     flags = (
         "--resolutions 16,8 --points 7 --cloud --method scan --sheet-thickness 0.1 --shard-size 5"
         " --seed 9 --limit 3 --workers 4 --scheduler tcp://there:1 --cluster slurm --device cuda"
-        " --mesh-timeout 12 --mesh-memory 1.5 --process a:b"
+        " --mesh-timeout 12 --mesh-memory 1.5"
     )
     result = preprocess(meshes, "--out", "x", *flags.split())
     assert result.exit_code == 0, result.output
@@ -115,7 +123,6 @@ def test_every_flag_arrives(meshes: Path, asked: dict[str, Any]) -> None:
         cluster="slurm",
         device="cuda",
         limits=Limits(12, 1.5e9),
-        target="a:b",
     )
     assert len(asked["jobs"]) == 3
 
@@ -202,9 +209,10 @@ def test_an_output_that_cannot_be_used_is_one_line(meshes: Path, tmp_path: Path)
     (tmp_path / "file").write_text("")
     check_one_line(preprocess(meshes, "--out", tmp_path / "file", *QUICK), "cannot make the folder")
     (tmp_path / "dataset.json").write_text("nonsense")
-    check_one_line(preprocess(meshes, "--out", tmp_path, *QUICK), "is no manifest")
+    check_one_line(preprocess(meshes, "--out", tmp_path, *QUICK), "is not a manifest")
 
 
+@pytest.mark.usefixtures("fakes")
 def test_another_configuration_shows_the_difference(meshes: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     preprocess(meshes, "--out", out, *QUICK)
@@ -347,14 +355,14 @@ def inspect(*arguments: object) -> Result:
 def test_inspect_says_what_a_dataset_holds(balls: Path) -> None:
     result = inspect(balls)
     assert result.exit_code == 0, result.output
-    for words in ("6 shapes of 9 meshes", "03001627 (chair)", "Turned away", "Surface recall"):
+    for words in ("6 shapes of 9 meshes", "03001627 (chair)", "Rejected", "Surface recall"):
         assert words in result.stdout
     assert "verified" not in result.stdout
 
 
-def test_inspect_draws_a_sheet(balls: Path, tmp_path: Path) -> None:
-    file = tmp_path / "sheet.png"
-    result = inspect(balls, "--sheet", file, "--worst", 2, "--panel", 128)
+def test_inspect_draws_a_picture(balls: Path, tmp_path: Path) -> None:
+    file = tmp_path / "worst.png"
+    result = inspect(balls, "--picture", file, "--worst", 2, "--panel", 128)
     assert result.exit_code == 0, result.output
     assert f"2 shapes, lowest surface recall first, are drawn in {file}" in result.stdout
     with Image.open(file) as image:
@@ -362,8 +370,8 @@ def test_inspect_draws_a_sheet(balls: Path, tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def sheet(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
-    """What the command hands to the contact sheet."""
+def drawn(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """Arguments with which the command draws."""
     found: dict[str, Any] = {}
 
     def write(file: Path, dataset: Dataset, *rest: Any) -> int:
@@ -376,20 +384,20 @@ def sheet(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
         )
         return 1
 
-    monkeypatch.setattr("shapegan.pipeline.pictures.contact_sheet.write_sheet", write)
+    monkeypatch.setattr("shapegan.pipeline.pictures.contact_sheet.write_contact_sheet", write)
     return found
 
 
 def test_inspect_draws_twelve_at_random_by_default(
-    balls: Path, tmp_path: Path, sheet: dict[str, Any]
+    balls: Path, tmp_path: Path, drawn: dict[str, Any]
 ) -> None:
-    assert inspect(balls, "--sheet", tmp_path / "a.PNG").exit_code == 0
+    assert inspect(balls, "--picture", tmp_path / "a.PNG").exit_code == 0
     expected = {"file": tmp_path / "a.PNG", "path": balls, "choice": Choice(), "root": None}
-    assert sheet == expected | {"settings": SheetSettings()}
+    assert drawn == expected | {"settings": ContactSheetSettings()}
     assert Choice().count == 12
 
 
-def test_inspect_hands_every_flag_on(balls: Path, tmp_path: Path, sheet: dict[str, Any]) -> None:
+def test_inspect_hands_every_flag_on(balls: Path, tmp_path: Path, drawn: dict[str, Any]) -> None:
     flags = [
         "--mesh-root",
         tmp_path,
@@ -397,17 +405,17 @@ def test_inspect_hands_every_flag_on(balls: Path, tmp_path: Path, sheet: dict[st
         35,
         "--panel",
         256,
-        "--sheet",
+        "--picture",
         tmp_path / "a.png",
     ]
     assert inspect(balls, *flags, "--count", 7, "--seed", 3).exit_code == 0
-    assert sheet["choice"] == Choice(count=7, seed=3)
-    assert sheet["root"] == tmp_path
-    assert sheet["settings"] == SheetSettings(256, Camera(azimuth=35))
+    assert drawn["choice"] == Choice(count=7, seed=3)
+    assert drawn["root"] == tmp_path
+    assert drawn["settings"] == ContactSheetSettings(256, Camera(azimuth=35))
     assert inspect(balls, *flags, "--id", "ball3", "--id", "a,b").exit_code == 0
-    assert sheet["choice"] == Choice(ids=("ball3", "a,b"))
+    assert drawn["choice"] == Choice(ids=("ball3", "a,b"))
     assert inspect(balls, *flags, "--worst", 9).exit_code == 0
-    assert sheet["choice"] == Choice(worst=9)
+    assert drawn["choice"] == Choice(worst=9)
 
 
 def test_inspect_verifies_the_shards(balls: Path, tmp_path: Path) -> None:
@@ -426,19 +434,19 @@ def test_inspect_verifies_the_shards(balls: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("flags", "words"),
     [
-        (["--sheet", "x.jpg"], "takes a name that ends in .png, got x.jpg"),
-        (["--sheet", "no/x.png"], "there is no folder no"),
-        (["--sheet", "."], "is a directory"),
-        (["--sheet", "x.png", "--id", "ball9"], "no mesh ball9"),
-        (["--sheet", "x.png", "--id", "ball8"], "it was rejected: jumps: 12.5%"),
-        (["--sheet", "x.png", "--id", "ball1", "--worst", "2"], "--id and --worst exclude"),
-        (["--sheet", "x.png", "--count", "2", "--worst", "2"], "--worst and --count exclude"),
-        (["--sheet", "x.png", "--worst", "2", "--seed", "2"], "--seed has no effect"),
-        (["--sheet", "x.png", "--seed", "-1"], "-1 is not in the range"),
-        (["--sheet", "x.png", "--count", "0"], "0 is not in the range"),
-        (["--sheet", "x.png", "--panel", "9999"], "9999 is not in the range"),
-        (["--sheet", "x.png", "--mesh-root", "/no/such"], "does not exist"),
-        (["--worst", "3", "--azimuth", "3"], "--worst, --azimuth: only together with --sheet"),
+        (["--picture", "x.jpg"], "takes a name that ends in .png, got x.jpg"),
+        (["--picture", "no/x.png"], "there is no folder no"),
+        (["--picture", "."], "is a directory"),
+        (["--picture", "x.png", "--id", "ball9"], "no mesh ball9"),
+        (["--picture", "x.png", "--id", "ball8"], "is not in the dataset (rejected: jumps: 12.5%)"),
+        (["--picture", "x.png", "--id", "ball1", "--worst", "2"], "--id and --worst exclude"),
+        (["--picture", "x.png", "--count", "2", "--worst", "2"], "--worst and --count exclude"),
+        (["--picture", "x.png", "--worst", "2", "--seed", "2"], "--seed has no effect"),
+        (["--picture", "x.png", "--seed", "-1"], "-1 is not in the range"),
+        (["--picture", "x.png", "--count", "0"], "0 is not in the range"),
+        (["--picture", "x.png", "--panel", "9999"], "9999 is not in the range"),
+        (["--picture", "x.png", "--mesh-root", "/no/such"], "does not exist"),
+        (["--worst", "3", "--azimuth", "3"], "--worst, --azimuth: only together with --picture"),
     ],
 )
 def test_what_inspect_cannot_do_is_one_line(
@@ -452,20 +460,21 @@ def test_what_inspect_cannot_do_is_one_line(
 def test_what_is_no_dataset_is_one_line(balls: Path, tmp_path: Path) -> None:
     check_one_line(inspect(tmp_path / "no"), "does not exist")
     check_one_line(inspect(__file__), "is a file")
-    check_one_line(inspect(tmp_path), "is no dataset: cannot read dataset.json")
+    check_one_line(inspect(tmp_path), "is not a dataset: cannot read dataset.json")
     shutil.copy(balls / "dataset.json", tmp_path)
     check_one_line(inspect(tmp_path), "cannot read", "meshes.csv")
     shutil.copy(balls / "meshes.csv", tmp_path)
-    check_one_line(inspect(tmp_path, "--sheet", tmp_path / "x.png"), "00000.h5: No such file")
+    check_one_line(inspect(tmp_path, "--picture", tmp_path / "x.png"), "00000.h5: No such file")
 
 
-def test_a_dataset_without_shapes_is_told_but_not_drawn(tmp_path: Path) -> None:
+@pytest.mark.usefixtures("fakes")
+def test_a_dataset_without_shapes_is_summarised_but_not_drawn(tmp_path: Path) -> None:
     (tmp_path / "meshes").mkdir()
     (tmp_path / "meshes" / "one.obj").write_text("reject")
     preprocess(tmp_path / "meshes", "--out", tmp_path / "out", *QUICK)
     assert "looks bad" in inspect(tmp_path / "out").stdout
-    result = inspect(tmp_path / "out", "--sheet", tmp_path / "x.png")
-    check_one_line(result, "no shape")
+    result = inspect(tmp_path / "out", "--picture", tmp_path / "x.png")
+    check_one_line(result, "no shapes")
 
 
 def test_samples_are_written_for_each_kind(tmp_path: Path) -> None:

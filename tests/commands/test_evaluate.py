@@ -10,15 +10,15 @@ from PIL import Image
 from support.training import make_solids
 
 from shapegan.cli import main
-from shapegan.model.generation import evaluation
-from shapegan.model.generation.evaluation import EvaluationSettings, evaluate
+from shapegan.model.generation.evaluation import EvaluationSettings, evaluate, find_nearest
+from shapegan.model.generation.real_shapes import EvaluationError, read_real_shapes
 from shapegan.model.generation.source import Source
 from shapegan.model.networks.generator import Generator, GeneratorConfig
 from shapegan.pipeline.dataset.reader import Dataset
 
 
 class Balls(Generator):
-    """Balls of a radius that the latent decides, in place of what a network says."""
+    """Balls whose radius depends on the latent, in place of a network."""
 
     def forward(self, points, latents, chunk=None):
         radius = 0.4 + 0.1 * latents[:, :1].clamp(-2, 2)
@@ -41,7 +41,7 @@ def data(tmp_path_factory):
     return make_solids(tmp_path_factory.mktemp("solids"))
 
 
-SETTINGS = EvaluationSettings(split="val", count=4, earth_points=32, levels=(0.0, 0.1, -0.9))
+SETTINGS = EvaluationSettings(split="val", count=4, emd_points=32, levels=(0.0, 0.1, -0.9))
 
 
 @pytest.fixture(scope="module")
@@ -54,20 +54,20 @@ def run(*words):
 
 
 def test_rows_are_the_level_used_the_others_and_the_oracle(found):
-    rows = [(row.name, row.level, row.health.shapes) for row in found.rows]
+    rows = [(row.name, row.level, row.validity.shapes) for row in found.rows]
     assert rows == [
         ("balls", 0.0, 4), ("balls", 0.1, 4), ("balls", -0.9, 4), ("training shapes", None, 4)
     ]  # fmt: skip
-    assert [row.scores.earth_movers is None for row in found.rows] == [False, True, True, False]
-    assert [row.health.filled for row in found.rows] == [1, 1, 0, 1]
-    assert found.rows[0].health.watertight == found.rows[0].health.single == 1
+    assert [row.scores.emd is None for row in found.rows] == [False, True, True, False]
+    assert [row.validity.filled for row in found.rows] == [1, 1, 0, 1]
+    assert found.rows[0].validity.watertight == found.rows[0].validity.single_component == 1
     assert (found.settings.level, found.settings.resolution) == (0.0, 16)
-    assert (found.accepted, found.meshes, found.real) == (10, 10, 2)
+    assert (found.accepted, found.meshes, len(found.real.ids)) == (10, 10, 2)
 
 
 def test_as_many_are_generated_as_there_are_real_ones(data):
     found = evaluate(source(), Dataset(data), replace(SETTINGS, count=None, levels=()))
-    assert found.rows[0].health.shapes == 2
+    assert found.rows[0].validity.shapes == 2
 
 
 def test_nearest_training_shapes_of_balls_are_spheres(found):
@@ -77,8 +77,8 @@ def test_nearest_training_shapes_of_balls_are_spheres(found):
 
 def test_a_copied_shape_is_found_out(data):
     dataset = Dataset(data)
-    known = evaluation.real_shapes(dataset, dataset.splits["train"])
-    nearest = evaluation._nearest(known.surfaces, known, 5, "cpu")
+    known = read_real_shapes(dataset, dataset.splits["train"])
+    nearest = find_nearest(known.surfaces, known, 5)
     assert [one.seed for one in nearest] == list(range(5, 13))
     boxes = [one for one in nearest if int(one.id[-3:]) % 2]
     assert [one.id for one in boxes] == known.ids[1::2]
@@ -86,18 +86,14 @@ def test_a_copied_shape_is_found_out(data):
 
 def test_a_generator_of_nothing_gets_the_worst(data):
     found = evaluate(source(Nothing), Dataset(data), replace(SETTINGS, levels=()))
-    scores = found.rows[0].scores
-    assert (scores.chamfer.coverage, scores.chamfer.matching, scores.chamfer.accuracy) == (
-        0,
-        None,
-        1,
-    )
+    chamfer = found.rows[0].scores.chamfer
+    assert (chamfer.coverage, chamfer.mmd, chamfer.one_nna) == (0, None, 1)
     assert found.nearest == []
 
 
-def test_writes_json_a_table_a_sheet_and_views(data, tmp_path, monkeypatch):
+def test_writes_json_a_table_a_picture_and_views(data, tmp_path, monkeypatch):
     monkeypatch.setattr("shapegan.model.generation.source.open_source", lambda *_: source())
-    monkeypatch.setattr("shapegan.model.shapes.fid_views.VIEW", 16)
+    monkeypatch.setattr("shapegan.model.shapes.fid_views.VIEW_SIZE", 16)
     out, renders = tmp_path / "out", tmp_path / "views"
     words = ("any", "--data", data, "--split", "val", "--count", 2, "--emd-points", 16)
     result = run(*words, "--levels", "0.05", "--out", out, "--renders", renders, "--json")
@@ -106,6 +102,8 @@ def test_writes_json_a_table_a_sheet_and_views(data, tmp_path, monkeypatch):
     assert content == json.loads((out / "evaluation.json").read_text())
     assert content["settings"]["points"] == 2048
     assert [row["level"] for row in content["rows"]] == [0.0, 0.05, None]
+    assert list(content["rows"][0]["scores"]) == ["chamfer", "emd", "jsd"]
+    assert list(content["rows"][0]["scores"]["emd"]) == ["coverage", "mmd", "one_nna"]
     table = (out / "evaluation.md").read_text().splitlines()
     assert len({line.count("|") for line in table[:5]}) == 1
     assert "10 of 10 meshes" in "".join(table)
@@ -122,10 +120,10 @@ def test_writes_json_a_table_a_sheet_and_views(data, tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        (["--split", "test"], ["has no split 'test', there are: train, val"]),
-        (["--levels", "a"], ["takes numbers with commas"]),
+        (["--split", "test"], ["has no split 'test', it has: train, val"]),
+        (["--levels", "a"], ["takes numbers separated by commas"]),
         (["--levels", "0,7"], ["takes levels from -1 to 1"]),
-        (["--data", "nowhere"], ["nowhere is no dataset"]),
+        (["--data", "nowhere"], ["nowhere is not a dataset"]),
     ],
 )
 def test_bad_input_is_one_line(data, change, words, monkeypatch, tmp_path):
@@ -141,7 +139,7 @@ def test_bad_input_is_one_line(data, change, words, monkeypatch, tmp_path):
 
 def test_a_split_of_one_is_refused(tmp_path):
     single = make_solids(tmp_path, shapes=4)
-    with pytest.raises(evaluation.EvaluationError, match="has 1 shape: expected at least 2"):
+    with pytest.raises(EvaluationError, match="has 1 shape: expected at least 2"):
         evaluate(source(), Dataset(single), SETTINGS)
 
 

@@ -8,7 +8,15 @@ from PIL import Image
 from support.toys import toy_run
 
 from shapegan.cli import main
-from shapegan.model.generation.meshes import as_trimesh, largest_component
+from shapegan.model.generation.meshes import (
+    MeshSettings,
+    as_trimesh,
+    encode_mesh,
+    largest_component,
+    latents_by_seed,
+    write_mesh,
+    write_meshes,
+)
 from shapegan.model.generation.source import open_source
 from shapegan.model.shapes.surface import Surface, extract
 
@@ -35,7 +43,7 @@ def test_writes_closed_meshes_wound_outwards(toy, tmp_path, suffix):
     result = generate(toy, "--out", tmp_path, "--count", 2, "--resolution", 24, "--format", suffix)
     assert result.exit_code == 0, result.output
     names = sorted(path.name for path in tmp_path.iterdir())
-    assert names == [f"seed-000000.{suffix}", f"seed-000001.{suffix}", "sheet.png"]
+    assert names == [f"seed-000000.{suffix}", f"seed-000001.{suffix}", "shapes.png"]
     source = open_source(toy)
     for seed in (0, 1):
         mesh = trimesh.load(tmp_path / f"seed-{seed:06d}.{suffix}", force="mesh")
@@ -45,9 +53,9 @@ def test_writes_closed_meshes_wound_outwards(toy, tmp_path, suffix):
         assert mesh.volume == pytest.approx(expected.volume, rel=1e-4)
         assert mesh.volume > 0.01
         np.testing.assert_allclose(mesh.bounds, expected.bounds, atol=1e-5)
-    with Image.open(tmp_path / "sheet.png") as sheet:
-        assert sheet.size == (516, 256)
-        assert np.asarray(sheet).std() > 10
+    with Image.open(tmp_path / "shapes.png") as grid:
+        assert grid.size == (516, 256)
+        assert np.asarray(grid).std() > 10
 
 
 def test_a_seed_is_the_same_shape_at_any_count(toy, tmp_path):
@@ -85,13 +93,31 @@ def test_latents_of_a_file(toy, tmp_path):
         assert by_row == (tmp_path / f"seed-{seed:06d}.obj").read_bytes()
 
 
-def test_empty_shapes_are_told_and_have_no_file(toy, tmp_path):
+def test_empty_shapes_are_reported_and_have_no_file(toy, tmp_path):
     out = tmp_path / "out"
     out.mkdir()
     (out / "seed-000000.obj").write_text("of an earlier call")
     result = generate(toy, "--out", out, "--count", 2, "--resolution", 16, "--level", -0.9)
     check_one_line(result, "all 2 shapes are empty at level -0.9: train for longer, or try another")
-    assert [path.name for path in out.iterdir()] == ["sheet.png"]
+    assert [path.name for path in out.iterdir()] == ["shapes.png"]
+
+
+def test_meshes_are_made_one_by_one_and_the_image_grid_last(toy, tmp_path):
+    source, settings = open_source(toy), MeshSettings(resolution=16, panel=16)
+    results = write_meshes(source, latents_by_seed(source, [3, 4]), tmp_path, settings)
+    assert list(tmp_path.iterdir()) == []
+    first = next(results)
+    assert (first.name, first.path) == ("seed-000003", tmp_path / "seed-000003.obj")
+    assert [path.name for path in tmp_path.iterdir()] == ["seed-000003.obj"]
+    assert [written.name for written in results] == ["seed-000004"]
+    assert (tmp_path / "shapes.png").is_file()
+
+
+def test_a_mesh_is_written_in_the_format_of_its_suffix(toy, tmp_path):
+    source = open_source(str(toy))
+    surface = extract(source.generator, source.latent(0), 16)
+    write_mesh(str(tmp_path / "chair.PLY"), surface)
+    assert (tmp_path / "chair.PLY").read_bytes() == encode_mesh(surface, "ply")
 
 
 def test_the_largest_component_is_what_has_the_most_surface():
@@ -116,7 +142,7 @@ def test_the_largest_component_is_what_has_the_most_surface():
         (("--format", "off"), "--format"),
         (("--latents", "gone.npy"), "gone.npy"),
         (("--latents", __file__, "--seed", 1), "--seed has no effect with --latents"),
-        (("--latents", __file__), "is no array, or is torn"),
+        (("--latents", __file__), "is not an array, or is truncated"),
         (("--device", "tpu"), "--device"),
     ],
 )

@@ -11,12 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 from support.toys import toy_run
-from support.training import SHAPES, make_solids
 
 from shapegan.cli import main
-from shapegan.model.generation.films import LEVELS, RESOLUTIONS, strip_of, write_film
-from shapegan.model.generation.latent_map import draw_map, lay_out
-from shapegan.model.generation.paths import path_through
+from shapegan.model.generation.films import film_strip, write_film
+from shapegan.model.generation.paths import path_through, slerp
 from shapegan.pipeline.files import OutputError
 
 
@@ -80,9 +78,29 @@ def test_a_spherical_path_keeps_the_length():
     torch.testing.assert_close(path.norm(dim=1), torch.full((50,), 4.0))
 
 
-def test_a_spherical_path_between_the_same_or_nothing_is_no_nan():
+def test_a_spherical_path_through_equal_zero_and_opposite_latents_is_finite():
     latents = torch.stack([torch.zeros(3), torch.ones(3), torch.ones(3), -torch.ones(3)])
     assert path_through(latents, 20, "spherical").isfinite().all()
+
+
+@settings(deadline=None, max_examples=30)
+@given(st.integers(0, 50), st.integers(51, 99), st.floats(0, 1))
+def test_slerp_interpolates_length_and_angle_linearly(seed, other, t):
+    first, second = normal(1, 8, seed)[0], 2 * normal(1, 8, other)[0]
+    middle = slerp(first, second, t)
+    expected = (1 - t) * first.norm() + t * second.norm()
+    assert float(middle.norm()) == pytest.approx(float(expected), rel=1e-4)
+
+    def angle(a, b):
+        return float(torch.arccos(torch.clamp(a @ b / a.norm() / b.norm(), -1, 1)))
+
+    assert angle(first, middle) == pytest.approx(t * angle(first, second), abs=2e-3)
+
+
+@pytest.mark.parametrize("second", [[0.0, 0.0], [-1.0, 0.0], [1.0, 0.0], [2.0, 0.0]])
+def test_slerp_without_a_great_circle_is_linear(second):
+    middle = slerp(torch.tensor([1.0, 0.0]), torch.tensor(second), 0.5)
+    assert middle.tolist() == [(1 + second[0]) / 2, 0.0]
 
 
 def test_refuses_a_path_of_one():
@@ -122,7 +140,7 @@ def test_a_film_that_cannot_be_written_leaves_nothing(tmp_path):
 
 
 def test_a_strip_is_from_first_to_last():
-    strip = strip_of(colours(6), 3)
+    strip = film_strip(colours(6), 3)
     assert strip.shape == (64, 3 * 96 + 2 * 4, 3)
     assert (strip[0, 0, 0], strip[0, -1, 0]) == (0, 200)
 
@@ -139,45 +157,6 @@ def test_the_command_writes_film_and_strip(toy, tmp_path):
     assert np.abs(pictures[:, :64] - pictures[:, 2 * 68 : 2 * 68 + 64]).max() > 30
 
 
-def test_upscale_and_levels_are_pictures(toy, tmp_path):
-    flags = ("--out", tmp_path, "--panel", 64, "--seeds", 1)
-    assert interpolate(toy, *flags, "--upscale", "--trilinear").exit_code == 0
-    with Image.open(tmp_path / "upscale.png") as picture:
-        assert picture.size == (len(RESOLUTIONS) * 68 - 4, 2 * (64 + 22 + 4) - 4)
-    assert interpolate(toy, *flags, "--levels", "--resolution", 16).exit_code == 0
-    with Image.open(tmp_path / "levels.png") as picture:
-        assert picture.size[0] == len(LEVELS) // 2 * 68 - 4
-
-
-# --- the map ----------------------------------------------------------------------------------
-
-
-def test_a_map_keeps_groups_together():
-    groups = torch.cat([normal(20, 8, number) + 30 * number for number in range(3)])
-    places = lay_out(groups)
-    assert places.min() == 0
-    assert places.max() == 1
-    distances = np.linalg.norm(places[:, None] - places[None], axis=2)
-    np.fill_diagonal(distances, np.inf)
-    assert (distances.argmin(axis=1) // 20 == np.arange(60) // 20).all()
-    assert (lay_out(groups) == places).all()
-
-
-def test_a_map_has_a_colour_for_each_category():
-    picture = draw_map(np.array([[0.0, 0.0], [1.0, 1.0]]), ["02691156", "chairs"])
-    below, above = picture[760, 40], picture[40, 760]
-    assert below.max() < 250 or below.min() < 200
-    assert not np.array_equal(below, above)
-
-
-def test_the_command_draws_a_map(tmp_path):
-    data = make_solids(tmp_path / "data")
-    run = toy_run(tmp_path / "run", normal(SHAPES, 4), str(data))
-    assert interpolate(run, "--map", "--out", tmp_path / "out").exit_code == 0
-    with Image.open(tmp_path / "out" / "map.png") as picture:
-        assert np.asarray(picture).std() > 3
-
-
 # --- errors -----------------------------------------------------------------------------------
 
 
@@ -187,13 +166,9 @@ def test_the_command_draws_a_map(tmp_path):
         (("--seeds", 1), "a film takes 2 shapes or more"),
         (("--seeds", "a"), "takes whole numbers with commas"),
         (("--seeds", "0,-1"), "--seeds takes seeds of 0 or more, got -1"),
-        (("--panel", 65), "--panel 65: takes an even number"),
-        (("--upscale", "--levels"), "--upscale and --levels exclude each other"),
-        (("--upscale", "--fps", 3), "--fps has no effect with --upscale"),
-        (("--trilinear",), "--trilinear is only for --upscale"),
-        (("--data", "x"), "--data is only for --map"),
+        (("--panel", 65), "--panel 65: mp4 needs an even number"),
         (("--seconds", "nan"), "--seconds"),
-        (("--map",), "has learned no latents"),
+        (("--latents", __file__, "--seeds", "1,2"), "--seeds has no effect with --latents"),
     ],
 )
 def test_bad_flags_are_one_line(toy, tmp_path, flags, expected):

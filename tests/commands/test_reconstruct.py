@@ -14,7 +14,7 @@ from shapegan.model.generation import reconstruction
 from shapegan.model.generation.reconstruction import (
     ReconstructionError,
     ReconstructionSettings,
-    distance,
+    chamfer_distance,
     reconstruct_mesh,
 )
 from shapegan.model.generation.source import Source
@@ -51,7 +51,7 @@ def mesh(tmp_path):
 
 @pytest.fixture
 def opened(monkeypatch):
-    monkeypatch.setattr(reconstruction, "POINTS", 8192)
+    monkeypatch.setattr(reconstruction, "SDF_POINTS", 8192)
     monkeypatch.setattr("shapegan.model.generation.source.open_source", lambda *_: source())
 
 
@@ -90,9 +90,9 @@ def test_distance_of_a_moved_surface():
     box = trimesh.creation.box()
     here = Surface(box.vertices.astype(np.float32), box.faces.astype(np.int32))
     there = Surface(here.vertices + np.float32([10, 0, 0]), here.faces)
-    assert distance(here, here) < 1e-3
-    assert distance(here, there) == pytest.approx(2 * 9.5**2, rel=0.15)
-    assert distance(here, Surface(here.vertices, here.faces[:0])) is None
+    assert chamfer_distance(here, here) < 1e-3
+    assert chamfer_distance(here, there) == pytest.approx(2 * 9.5**2, rel=0.15)
+    assert chamfer_distance(here, Surface(here.vertices, here.faces[:0])) is None
 
 
 @pytest.mark.parametrize("recipe", ["voxel", "published"])

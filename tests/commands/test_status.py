@@ -15,8 +15,8 @@ from support.training import VOXEL, make_solids, quick, run
 from shapegan.cli import main
 from shapegan.model.training import trainer
 from shapegan.model.training.status import run_status
-from shapegan.pipeline.dataset.manifest import opened_output
-from shapegan.pipeline.dataset.staging import finish_shard, write_part
+from shapegan.pipeline.dataset.output import open_output
+from shapegan.pipeline.dataset.staging import finish_shard, write_staged
 from shapegan.pipeline.dataset.status import dataset_status
 
 
@@ -36,10 +36,10 @@ def in_the_making(folder: Path) -> Iterator[Path]:
     """Seven meshes in shards of three: one shard is whole, and one mesh of the second is done."""
     jobs, out = make_jobs(folder / "meshes", ["ok", "reject", "ok", "ok", "ok", "ok", "ok"]), folder
     out = folder / "dataset"
-    with opened_output(out, folder / "meshes", jobs, SMALL) as manifest:
+    with open_output(out, folder / "meshes", jobs, SMALL) as manifest:
         time.sleep(0.01)  # the clock of files is coarse, and the speed is that since the start
         for number in range(4):
-            write_part(out, number, process(jobs[number], SMALL), SMALL)
+            write_staged(out, number, process(jobs[number], SMALL), SMALL)
         finish_shard(out, 0, manifest.shard_jobs(0), SMALL)
         yield out
 
@@ -86,7 +86,7 @@ def test_a_finished_dataset(tmp_path: Path) -> None:
     out = make_dataset(tmp_path, ["ok", "reject", "ok"])
     found = as_json(out)
     assert (found["complete"], found["done"], found["shards"]) == (True, 3, 1)
-    assert found["find_rejections"] == [
+    assert found["rejections"] == [
         {"status": "rejected", "reason": "looks bad", "count": 1, "example": "mesh001"}
     ]
     assert status(out).stdout.splitlines()[0] == f"dataset {out}: complete"
@@ -146,7 +146,7 @@ def test_a_training_before_its_first_row(tmp_path: Path) -> None:
     ("files", "says"),
     [
         ({}, "holds neither a dataset (dataset.json) nor a training (config.json)"),
-        ({"dataset.json": "hello"}, "is no manifest of a dataset"),
+        ({"dataset.json": "hello"}, "is not a manifest of a dataset"),
         ({"config.json": "{"}, "is not a config"),
         ({"config.json": json.dumps(VOXEL.to_dict()), "metrics.csv": "total\nx\n"}, "is damaged"),
     ],

@@ -1,4 +1,4 @@
-"""What may happen to a real run, done to a real run: the command as a process of its own."""
+"""Faults of a real run: the command in its own process, killed, stopped or out of resources."""
 
 import os
 import signal
@@ -33,8 +33,8 @@ def write_meshes(folder: Path, behaviours: list[str]) -> Path:
 
 
 def command(meshes: Path, out: Path, *options: str) -> list[str]:
-    program = [sys.executable, "-m", "shapegan.cli", "preprocess", str(meshes), "--out", str(out)]
-    return [*program, "--process", TARGET, *CONFIG, *(options or ("--workers", "2"))]
+    program = [sys.executable, "-m", "support.preprocess_with", TARGET, "preprocess"]
+    return [*program, str(meshes), "--out", str(out), *CONFIG, *(options or ("--workers", "2"))]
 
 
 def finish(meshes: Path, out: Path, *options: str) -> subprocess.CompletedProcess[str]:
@@ -65,7 +65,7 @@ def running(tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
             command(meshes, tmp_path / "out"), stderr=subprocess.PIPE, text=True
         )
         started.append(process)
-        wait_until(lambda: len(list((tmp_path / "out/parts").glob("*.json"))) >= 1)
+        wait_until(lambda: len(list((tmp_path / "out/staging").glob("*.json"))) >= 1)
         return process
 
     yield start
@@ -140,7 +140,7 @@ def test_a_worker_killed_in_mid_shard_costs_nothing(
     assert digests(tmp_path / "out") == undisturbed
 
 
-def test_all_that_can_befall_a_mesh_at_once(tmp_path: Path) -> None:
+def test_all_faults_of_meshes_at_once(tmp_path: Path) -> None:
     behaviours = ["ok", "segfault", "hang", "hog", "leave", "ok", "raise", "reject", "ok"]
     meshes = write_meshes(tmp_path / "meshes", behaviours)
     limits = ["--workers", "2", "--mesh-timeout", "2", "--mesh-memory", "0.4"]
@@ -151,7 +151,7 @@ def test_all_that_can_befall_a_mesh_at_once(tmp_path: Path) -> None:
         "mesh000": "",
         "mesh001": "crashed with SIGSEGV, twice",
         "mesh002": "took longer than 2 s, twice",
-        "mesh003": "wanted more than 0.4 GB, twice",
+        "mesh003": "used more than 0.4 GB, twice",
         "mesh004": "ended by itself with exit code 3, twice",
         "mesh005": "",
         "mesh006": "ZeroDivisionError: of the mesh",
@@ -174,7 +174,7 @@ def check_full(done: subprocess.CompletedProcess[str], reason: str) -> None:
 def test_a_file_that_may_not_grow_ends_it_cleanly(
     tmp_path: Path, undisturbed: dict[str, str], workers: str, kilobytes: int
 ) -> None:
-    """Of 200 kB, no part can be written, of 500 kB every part, but no shard."""
+    """Within 200 kB no staged shape can be written; within 500 kB each can, but no shard."""
     meshes = write_meshes(tmp_path / "meshes", ["ok"] * MESHES)
     limit = kilobytes * 1000
     wanted = command(meshes, tmp_path / "out", "--workers", workers)

@@ -10,19 +10,25 @@ from shapegan.pipeline import arrays
     last=st.integers(1, 4),
     seed=st.integers(0, 2**32 - 1),
 )
-def test_they_reduce_the_last_axis(shape, last, seed):
+def test_reductions_along_the_last_axis_agree_with_numpy(shape, last, seed):
     values = np.random.default_rng(seed).standard_normal((*shape, last))
     np.testing.assert_array_equal(arrays.largest(values), values.max(axis=-1))
     np.testing.assert_array_equal(arrays.smallest(values), values.min(axis=-1))
-    np.testing.assert_array_equal(arrays.some(values > 0), (values > 0).any(axis=-1))
+    np.testing.assert_array_equal(arrays.any_true(values > 0), (values > 0).any(axis=-1))
     np.testing.assert_allclose(arrays.lengths(values), np.linalg.norm(values, axis=-1))
 
 
-@given(count=st.integers(0, 5), seed=st.integers(0, 2**32 - 1))
-def test_of_triangles_they_reduce_the_corners(count, seed):
-    corners = np.random.default_rng(seed).standard_normal((count, 3, 3)).astype(np.float32)
-    sides = arrays.longest_sides(corners)
-    np.testing.assert_array_equal(sides, np.ptp(corners, axis=1).max(axis=1))
-    middles = arrays.centroids(corners)
-    np.testing.assert_allclose(middles, corners.mean(axis=1), atol=1e-6)
-    assert sides.dtype == middles.dtype == np.float32
+def test_unit_vectors_keep_their_direction_and_dtype():
+    vectors = np.array([[3.0, 0.0, 4.0], [0.0, -2.0, 0.0], [0.0, 0.0, 0.0]], np.float32)
+    unit = arrays.unit(vectors)
+    np.testing.assert_allclose(unit, [[0.6, 0, 0.8], [0, -1, 0], [0, 0, 0]], atol=1e-7)
+    assert unit.dtype == np.float32
+
+
+def test_neighbours_are_views_that_differ_by_one_index():
+    grid = np.arange(24).reshape(2, 3, 4)
+    for axis, step in enumerate((12, 4, 1)):
+        near, far = arrays.neighbours(grid, axis)
+        np.testing.assert_array_equal(far - near, step)
+        assert np.shares_memory(near, grid)
+        assert np.shares_memory(far, grid)

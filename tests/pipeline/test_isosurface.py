@@ -11,7 +11,7 @@ def grid(resolution: int):
     return grid_points(resolution).reshape(resolution, resolution, resolution, 3)
 
 
-def test_a_balls_surface_lies_where_it_should() -> None:
+def test_the_surface_of_a_ball_is_a_closed_sphere() -> None:
     middle = np.array([0.2, -0.1, 0.3])
     vertices, faces = extract_surface(np.linalg.norm(grid(48) - middle, axis=-1) - 0.5)
     assert_allclose(np.linalg.norm(vertices - middle, axis=1), 0.5, atol=2e-3)
@@ -26,7 +26,7 @@ def test_a_level_moves_the_surface() -> None:
 
 
 @pytest.mark.parametrize("resolution", [3, 4, 16])
-def test_what_fills_the_cube_is_closed_at_its_border(resolution: int) -> None:
+def test_shapes_that_fill_the_cube_are_closed_at_its_border(resolution: int) -> None:
     vertices, faces = extract_surface(
         (np.abs(grid(resolution)).max(axis=-1) - 1).astype(np.float16)
     )
@@ -36,18 +36,18 @@ def test_what_fills_the_cube_is_closed_at_its_border(resolution: int) -> None:
 
 
 @pytest.mark.parametrize(("value", "faces"), [(1.0, False), (0.0, False), (-1.0, True)])
-def test_a_field_of_one_sign(value: float, faces: bool) -> None:
+def test_fields_of_one_sign_are_all_or_nothing(value: float, faces: bool) -> None:
     found = extract_surface(np.full((4, 4, 4), value))
     assert bool(len(found[1])) is faces
     assert found[0].shape[1:] == found[1].shape[1:] == (3,)
 
 
 @pytest.mark.parametrize("shape", [(4, 4), (4, 4, 5), (1, 1, 1), (0, 0, 0)])
-def test_refuses_what_is_no_cube(shape: tuple[int, ...]) -> None:
+def test_grids_that_are_not_cubes_are_rejected(shape: tuple[int, ...]) -> None:
     with pytest.raises(ValueError, match="expected"):
         extract_surface(np.zeros(shape))
 
 
-def test_refuses_what_is_not_finite() -> None:
+def test_grids_that_are_not_finite_are_rejected() -> None:
     with pytest.raises(ValueError, match="finite"):
         extract_surface(np.full((4, 4, 4), np.nan))

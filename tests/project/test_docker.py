@@ -138,7 +138,8 @@ def test_the_image_gets_all_of_the_package_and_little_else():
     taken = {line.removeprefix("!") for line in ignore if line.startswith("!")}
     assert "*" in ignore
     packages = {path.parent.relative_to(ROOT).parts[0] for path in ROOT.glob("*/__init__.py")}
-    code = {"__init__.py", "cli.py", "py.typed", "pyproject.toml", "constraints.txt"}
+    code = {path.name for path in ROOT.glob("*.py")}
+    code |= {"py.typed", "pyproject.toml", "constraints.txt"}
     # setuptools looks for these two, which pyproject.toml names.
     assert taken == packages | code | {"README.md", "LICENSE", "docker/health.py"}
     copied = re.findall(r"^COPY (?:--chmod=\d+ )?(?!--from)(.+) \S+$", DOCKERFILE, re.MULTILINE)

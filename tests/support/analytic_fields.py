@@ -5,17 +5,17 @@ from types import SimpleNamespace
 import torch
 
 
-class FieldProtocol:
-    """An analytic field in a generator's place, that counts the points it is asked for."""
+class AnalyticField:
+    """An analytic field in place of a generator; counts its calls and evaluated points."""
 
     def __init__(self, distance, frame="cube", config=None):
         self.config = config or SimpleNamespace(frame=frame)
-        self.distance, self.asked, self.most = distance, 0, 0
+        self.distance, self.evaluated, self.largest_call = distance, 0, 0
 
     def __call__(self, points, latents):
         assert latents.shape[0] == 1
-        self.asked += len(points)
-        self.most = max(self.most, len(points))
+        self.evaluated += len(points)
+        self.largest_call = max(self.largest_call, len(points))
         return self.distance(points)[None]
 
 

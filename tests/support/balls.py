@@ -1,4 +1,4 @@
-"""A generator of something round, and its latents: quick to ask."""
+"""A small generator of round shapes, and its latents."""
 
 import torch
 
@@ -6,7 +6,7 @@ from shapegan.model.networks.generator import Generator, GeneratorConfig
 
 
 class Balls:
-    """As a `Source`, what a viewer needs of it."""
+    """Stands in for a `Source` in tests of the viewer."""
 
     def __init__(self):
         torch.manual_seed(0)

@@ -1,6 +1,6 @@
-"""Stand-ins for `shapegan.pipeline.run.process_mesh.process`, as quick as they can be.
+"""A quick stand-in for `shapegan.pipeline.run.process_mesh.process`.
 
-A "mesh" is a text file whose first word says what happens to whoever processes it.
+A "mesh" is a text file whose first word is what its process does.
 """
 
 import ctypes
@@ -49,7 +49,7 @@ def make_shape(name: str, config: PreprocessConfig, category: str = "chairs") ->
 
 
 def process(job: Job, config: PreprocessConfig, device: str = "cpu") -> Outcome:
-    """Does what the mesh's file says."""
+    """Do what the mesh's file says."""
     what, *rest = job.path.read_text().split()
     report = MeshReport(job.id, job.category, job.relative, "ok", split=job.split, seconds=0.1)
     if what == "reject":
@@ -64,30 +64,30 @@ def _sleep(seconds: str) -> None:
 
 
 def _hang() -> None:
-    """Never ends and never lets go of the interpreter, as native code may."""
+    """Hang without releasing the interpreter's lock, as native code may."""
     ctypes.PyDLL(None).sleep(1000)
 
 
 def _hog() -> None:
-    """Takes 100 MB after 100 MB, and touches it, until stopped."""
+    """Allocate and touch 100 MB after 100 MB, until killed."""
     taken = []
     while sum(len(block) for block in taken) < 50e9:
         taken.append(bytearray(os.urandom(1)) * 100_000_000)
 
 
-def _want_more() -> None:
+def _run_out_of_memory() -> None:
     raise MemoryError
 
 
 def _spawn(note: str) -> None:
-    """Starts a process of its own, writes down its id and hangs."""
+    """Start a process, write its id to a file, and hang."""
     process = subprocess.Popen(["sleep", "1000"])
     Path(note).write_text(str(process.pid))
     time.sleep(1000)
 
 
 def _die(name: str, once: str = "") -> None:
-    """Dies of a signal; given a file's path, only as long as that file is not there."""
+    """Die of a signal; given a file's path, only if the file does not exist yet."""
     if once and Path(once).exists():
         return
     if once:
@@ -112,7 +112,7 @@ _BEHAVIOURS = {
     "sleep": _sleep,
     "hang": _hang,
     "hog": _hog,
-    "more": _want_more,
+    "more": _run_out_of_memory,
     "spawn": _spawn,
     "die": _die,
     "segfault": _segfault,
@@ -122,7 +122,7 @@ _BEHAVIOURS = {
 
 
 def make_jobs(folder: Path, behaviours: list[str]) -> list[Job]:
-    """Writes a mesh file for each behaviour and gives the jobs for them."""
+    """Write a mesh file for each behaviour; return their jobs."""
     folder.mkdir(parents=True, exist_ok=True)
     jobs = []
     for number, behaviour in enumerate(behaviours):
@@ -141,24 +141,24 @@ def digests(out: Path) -> dict[str, str]:
 
 
 def first_value(dataset: Dataset, index: int) -> tuple[int, float]:
-    """For other processes to call: who read, and what."""
+    """Process id of the reader, and the first value of a grid; for other processes to call."""
     return os.getpid(), float(dataset.voxels(index, 4)[0, 0, 0])
 
 
 def make_dataset(folder: Path, behaviours: list[str], config: PreprocessConfig = SMALL) -> Path:
-    """Preprocesses fake meshes, in this process and without `shapegan.pipeline.run.dask_pool`."""
+    """Preprocess fake meshes in this process, without `shapegan.pipeline.run.dask_pool`."""
     return dataset_of(make_jobs(folder / "meshes", behaviours), folder, config)
 
 
 def dataset_of(jobs: list[Job], folder: Path, config: PreprocessConfig = SMALL) -> Path:
-    """The same for meshes below `folder / "meshes"` that are there."""
-    from shapegan.pipeline.dataset.manifest import opened_output, publish
-    from shapegan.pipeline.dataset.staging import finish_shard, write_part
+    """Preprocess existing fake meshes below `folder / "meshes"`."""
+    from shapegan.pipeline.dataset.output import open_output, publish
+    from shapegan.pipeline.dataset.staging import finish_shard, write_staged
 
     out = folder / "dataset"
-    with opened_output(out, folder / "meshes", jobs, config) as manifest:
+    with open_output(out, folder / "meshes", jobs, config) as manifest:
         for number, job in enumerate(jobs):
-            write_part(out, number, process(job, config), config)
+            write_staged(out, number, process(job, config), config)
         for index in range(manifest.shard_count):
             finish_shard(out, index, manifest.shard_jobs(index), config)
         publish(out, manifest)

@@ -29,8 +29,8 @@ from shapegan.model.training.checkpoint import Checkpoint, latest_checkpoint, lo
 from shapegan.model.training.trainer import TrainSettings
 from shapegan.pipeline import schema
 from shapegan.pipeline.config import PreprocessConfig
-from shapegan.pipeline.dataset.manifest import opened_output, publish
-from shapegan.pipeline.dataset.staging import finish_shard, write_part
+from shapegan.pipeline.dataset.output import open_output, publish
+from shapegan.pipeline.dataset.staging import finish_shard, write_staged
 from shapegan.pipeline.schema import Job, MeshReport, Outcome, Points, Shape
 
 SHAPES = 8
@@ -109,10 +109,10 @@ def make_solids(folder: Path, shapes: int = SHAPES, config: PreprocessConfig = S
         path.touch()
         split = "train" if number < shapes else "val"
         jobs.append(Job(path.stem, "solids", path, path.name, split))
-    with opened_output(out, meshes, jobs, config) as manifest:
+    with open_output(out, meshes, jobs, config) as manifest:
         for number, job in enumerate(jobs):
             report = MeshReport(job.id, job.category, job.relative, "ok", split=job.split)
-            write_part(out, number, Outcome(report, make_shape(number, config)), config)
+            write_staged(out, number, Outcome(report, make_shape(number, config)), config)
         for index in range(manifest.shard_count):
             finish_shard(out, index, manifest.shard_jobs(index), config)
         publish(out, manifest)

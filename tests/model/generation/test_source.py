@@ -126,11 +126,11 @@ def test_an_autodecoder_knows_its_shapes(alone, data):
 
 def test_refuses_shapes_of_another_dataset(alone, tmp_path):
     opened = open_source(alone["autodecoder"])
-    with pytest.raises(SourceError, match=r"has learned 8 shapes, .* has 4 to train on: name"):
+    with pytest.raises(SourceError, match=r"has learned 8 shapes, but .* has 4 to train on: name"):
         learned_shapes(opened, make_solids(tmp_path, 4))
     with pytest.raises(DatasetError):
         learned_shapes(opened, tmp_path / "nothing")
-    with pytest.raises(SourceError, match="has learned no latents"):
+    with pytest.raises(SourceError, match="has no learned latents"):
         learned_shapes(open_source(alone["voxel"]))
 
 
@@ -169,11 +169,11 @@ def test_latents_come_from_a_file(tmp_path):
 @pytest.mark.parametrize(
     ("array", "message"),
     [
-        (np.zeros((2, 5)), r"holds \(2, 5\): expected a \.npy of latents \(S, 4\)"),
-        (np.zeros((0, 4)), r"holds \(0, 4\)"),
-        (np.zeros((1, 2, 4)), r"holds \(1, 2, 4\)"),
-        (np.full((1, 4), np.nan), "not finite"),
-        (np.array([["a"] * 4]), "no array of numbers"),
+        (np.zeros((2, 5)), r"holds an array \(2, 5\): expected a \.npy of latents \(S, 4\)"),
+        (np.zeros((0, 4)), r"holds an array \(0, 4\)"),
+        (np.zeros((1, 2, 4)), r"holds an array \(1, 2, 4\)"),
+        (np.full((1, 4), np.nan), "NaN or infinity"),
+        (np.array([["a"] * 4]), "does not hold an array of numbers"),
     ],
 )
 def test_refuses_latents_that_do_not_fit(tmp_path, array, message):
@@ -184,7 +184,7 @@ def test_refuses_latents_that_do_not_fit(tmp_path, array, message):
 
 def test_refuses_files_that_hold_no_array(tmp_path):
     (tmp_path / "z.npy").write_bytes(b"nothing")
-    with pytest.raises(SourceError, match="is no array, or is torn"):
+    with pytest.raises(SourceError, match="is not an array, or is truncated"):
         load_latents(tmp_path / "z.npy", source())
     with pytest.raises(SourceError, match="cannot read"):
         load_latents(tmp_path / "gone.npy", source())

@@ -135,7 +135,7 @@ def test_earth_movers_distance_takes_the_first_points():
 
 
 def test_refuses_clouds_of_other_sizes():
-    with pytest.raises(ValueError, match="expected clouds of as many points"):
+    with pytest.raises(ValueError, match="expected clouds of equal size"):
         earth_movers_matrix(clouds_of(0, 1, 5), clouds_of(0, 1, 6))
 
 

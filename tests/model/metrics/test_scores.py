@@ -11,11 +11,11 @@ from scipy.stats import spearmanr
 from shapegan.model.metrics.point_clouds import chamfer_matrix, earth_movers_matrix
 from shapegan.model.metrics.scores import (
     Reference,
-    clouds_of,
-    components,
-    health,
+    count_components,
+    distance_scores,
     is_watertight,
-    matched,
+    mesh_validity,
+    sample_clouds,
 )
 from shapegan.model.metrics.set_metrics import one_nearest_neighbour_accuracy
 
@@ -38,7 +38,7 @@ def boxes(count, seed):
     return [triangles(trimesh.creation.box(three)) for three in sides]
 
 
-def plain_matched(generated, real, empty, distance):
+def plain_scores(generated, real, empty, distance):
     """All by loops over shapes, an empty one farther from all than anything else."""
     every = [(cloud, 0) for cloud in generated] + [(cloud, 1) for cloud in real]
     covered, matching = set(), []
@@ -53,72 +53,77 @@ def plain_matched(generated, real, empty, distance):
     return len(covered) / len(real), np.mean(matching), right / (len(every) + empty)
 
 
-@pytest.mark.parametrize(("matrix", "earth"), [(chamfer_matrix, 0), (earth_movers_matrix, 40)])
+@pytest.mark.parametrize(("matrix", "emd_points"), [(chamfer_matrix, 0), (earth_movers_matrix, 40)])
 @pytest.mark.parametrize("empty", [0, 3])
-def test_scores_are_those_of_plain_loops(matrix, earth, empty):
-    clouds, real = clouds_of(boxes(5, 0), 0, 60), clouds_of(boxes(4, 1), 1, 60)
-    found = Reference(real, earth).scores(clouds, empty)
-    scores = found.earth_movers if earth else found.chamfer
+def test_scores_are_those_of_plain_loops(matrix, emd_points, empty):
+    clouds, real = sample_clouds(boxes(5, 0), 0, 60), sample_clouds(boxes(4, 1), 1, 60)
+    found = Reference(real, emd_points).scores(clouds, empty)
+    scores = found.emd if emd_points else found.chamfer
 
     def distance(one, other):
-        points = {"points": earth} if earth else {}
+        points = {"points": emd_points} if emd_points else {}
         return matrix(one[None], other[None], **points)[0, 0]
 
-    expected = plain_matched(clouds, real, empty, distance)
-    assert_allclose((scores.coverage, scores.matching, scores.accuracy), expected, rtol=1e-6)
+    expected = plain_scores(clouds, real, empty, distance)
+    assert_allclose((scores.coverage, scores.mmd, scores.one_nna), expected, rtol=1e-6)
 
 
 def test_the_same_clouds_are_found_out():
-    clouds = clouds_of(boxes(12, 0), 0, 200)
+    clouds = sample_clouds(boxes(12, 0), 0, 200)
     scores = Reference(clouds, 50).scores(clouds.copy())
-    for one in (scores.chamfer, scores.earth_movers):
-        assert (one.coverage, one.matching, one.accuracy) == (1, 0, 0)
-    assert scores.divergence == 0
+    for one in (scores.chamfer, scores.emd):
+        assert (one.coverage, one.mmd, one.one_nna) == (1, 0, 0)
+    assert scores.jsd == 0
 
 
 def test_two_halves_of_one_set_cannot_be_told_apart():
-    clouds = clouds_of(boxes(120, 4), 0, 200)
+    clouds = sample_clouds(boxes(120, 4), 0, 200)
     scores = Reference(clouds[60:]).scores(clouds[:60])
-    assert scores.chamfer.accuracy == pytest.approx(0.5, abs=0.1)
-    assert scores.earth_movers is None
+    assert scores.chamfer.one_nna == pytest.approx(0.5, abs=0.1)
+    assert scores.emd is None
 
 
 def test_swapped_sets_change_all_but_accuracy():
-    first, second = clouds_of(boxes(20, 5), 0, 100), clouds_of(boxes(30, 6), 1, 100)
+    first, second = sample_clouds(boxes(20, 5), 0, 100), sample_clouds(boxes(30, 6), 1, 100)
     there, back = Reference(second).scores(first).chamfer, Reference(first).scores(second).chamfer
     assert there.coverage != back.coverage
-    assert there.matching != back.matching
-    assert there.accuracy == back.accuracy
+    assert there.mmd != back.mmd
+    assert there.one_nna == back.one_nna
 
 
 def test_empty_shapes_cover_nothing_and_are_always_known():
-    real = clouds_of(boxes(6, 0), 1, 50)
-    nothing = Reference(real, 20).scores(clouds_of([EMPTY] * 6, 0, 50), empty=6)
-    assert nothing.chamfer == nothing.earth_movers
-    assert (nothing.chamfer.coverage, nothing.chamfer.matching) == (0, None)
-    assert nothing.chamfer.accuracy == 1
-    assert nothing.divergence is None
-    generated = clouds_of([*boxes(3, 1), EMPTY], 0, 50)
+    real = sample_clouds(boxes(6, 0), 1, 50)
+    nothing = Reference(real, 20).scores(sample_clouds([EMPTY] * 6, 0, 50), empty=6)
+    assert nothing.chamfer == nothing.emd
+    assert (nothing.chamfer.coverage, nothing.chamfer.mmd) == (0, None)
+    assert nothing.chamfer.one_nna == 1
+    assert nothing.jsd is None
+    generated = sample_clouds([*boxes(3, 1), EMPTY], 0, 50)
     assert len(generated) == 3
     matrices = [chamfer_matrix(*two) for two in itertools.product((generated, real), repeat=2)]
     plain = one_nearest_neighbour_accuracy(matrices[0], matrices[1], matrices[3])
-    with_empty = matched(matrices[0], matrices[1], matrices[3], empty=1)
-    assert with_empty.accuracy == pytest.approx((9 * plain + 1) / 10)
+    with_empty = distance_scores(matrices[0], matrices[1], matrices[3], empty=1)
+    assert with_empty.one_nna == pytest.approx((9 * plain + 1) / 10)
 
 
 def test_two_sets_of_the_same_meshes_have_other_points():
     meshes = boxes(2, 0)
-    one, again, other = (clouds_of(meshes, seed, 30) for seed in (0, 0, 1))
+    one, again, other = (sample_clouds(meshes, seed, 30) for seed in (0, 0, 1))
     assert_array_equal(one, again)
     assert not np.isclose(one, other).all(axis=2).any()
 
 
-def test_health_of_what_is_known():
+def test_validity_of_known_meshes():
     box = trimesh.creation.box()
     pair = trimesh.util.concatenate([box, box.copy().apply_translation([3, 0, 0])])
     torn = Triangles(box.vertices, box.faces[:-1])
-    found = health([triangles(box), triangles(pair), torn, EMPTY])
-    assert (found.shapes, found.filled, found.watertight, found.single) == (4, 0.75, 0.5, 0.5)
+    found = mesh_validity([triangles(box), triangles(pair), torn, EMPTY])
+    assert (found.shapes, found.filled, found.watertight, found.single_component) == (
+        4,
+        0.75,
+        0.5,
+        0.5,
+    )
 
 
 @pytest.mark.parametrize("flip", [False, True])
@@ -129,13 +134,13 @@ def test_a_mesh_is_watertight_where_neighbours_are_wound_alike(flip):
 
 
 def test_components_do_not_count_vertices_that_no_face_uses():
-    assert components(np.array([[5, 6, 7], [7, 8, 9], [20, 21, 22]])) == 2
+    assert count_components(np.array([[5, 6, 7], [7, 8, 9], [20, 21, 22]])) == 2
 
 
 @pytest.mark.slow
 def test_few_points_order_pairs_as_all_of_them_do():
     """What the default of 256 rests on; docs/evaluation.md has more of it."""
-    clouds = clouds_of(boxes(8, 3), 0, 1024)
+    clouds = sample_clouds(boxes(8, 3), 0, 1024)
     few, every = earth_movers_matrix(clouds, clouds, 256), earth_movers_matrix(clouds, clouds, None)
     pairs = np.triu_indices(8, 1)
     assert spearmanr(few[pairs], every[pairs]).statistic > 0.9

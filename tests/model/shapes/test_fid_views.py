@@ -1,12 +1,11 @@
 from dataclasses import dataclass
 
 import numpy as np
-import pytest
 import trimesh
 from numpy.testing import assert_allclose
 from PIL import Image
 
-from shapegan.model.shapes.fid_views import cameras, dodecahedron, draw_views, in_ball, write_views
+from shapegan.model.shapes.fid_views import cameras, dodecahedron, draw_views, write_views
 
 
 @dataclass
@@ -36,12 +35,6 @@ def test_a_ball_looks_alike_in_size_from_everywhere_and_fits():
     shares = [(picture < 250).any(axis=2).mean() for picture in pictures]
     assert min(shares) > 0.6
     assert max(shares) - min(shares) < 0.05
-
-
-def test_shapes_are_put_into_the_ball():
-    found = in_ball(np.array([[0.0, 0, 0], [4, 0, 0], [0, 2, 0]]), 0.5)
-    assert np.linalg.norm(found, axis=1).max() == pytest.approx(0.5)
-    assert_allclose(found.min(axis=0), -found.max(axis=0))
 
 
 def test_a_folder_for_each_view_without_empty_shapes(tmp_path):

@@ -7,9 +7,16 @@ import trimesh
 from numpy.testing import assert_array_equal
 from PIL import Image
 
-from shapegan.model.shapes.image_grid import GENERATED, arrange, camera_of, draw_shapes, write_png
+from shapegan.model.shapes.image_grid import (
+    GENERATED_COLOR,
+    arrange,
+    camera_of,
+    draw_shapes,
+    write_png,
+)
 from shapegan.pipeline.files import OutputError
-from shapegan.pipeline.pictures.render import Camera, render
+from shapegan.pipeline.pictures.camera import Camera
+from shapegan.pipeline.pictures.render import render
 
 GAP = 4
 
@@ -33,10 +40,10 @@ def box(*extents):
 NOTHING = Mesh(np.zeros((0, 3), np.float32), np.zeros((0, 3), np.int32))
 
 
-def panels(sheet, columns, size):
+def panels(grid, columns, size):
     return [
-        sheet[top : top + size, left : left + size]
-        for top in range(0, sheet.shape[0], size + GAP)
+        grid[top : top + size, left : left + size]
+        for top in range(0, grid.shape[0], size + GAP)
         for left in range(0, columns * (size + GAP), size + GAP)
     ]
 
@@ -50,11 +57,11 @@ def covered(panel):
     ("shapes", "columns", "rows", "across"),
     [(1, 4, 1, 1), (3, 4, 1, 3), (4, 4, 1, 4), (5, 4, 2, 4), (3, 1, 3, 1)],
 )
-def test_a_sheet_has_the_size_of_its_shapes(shapes, columns, rows, across):
-    sheet = draw_shapes([ball()] * shapes, columns, 32)
-    assert sheet.shape == (rows * (32 + GAP) - GAP, across * (32 + GAP) - GAP, 3)
-    assert sheet.dtype == np.uint8
-    drawn = panels(sheet, across, 32)
+def test_an_image_grid_has_the_size_of_its_shapes(shapes, columns, rows, across):
+    grid = draw_shapes([ball()] * shapes, columns, 32)
+    assert grid.shape == (rows * (32 + GAP) - GAP, across * (32 + GAP) - GAP, 3)
+    assert grid.dtype == np.uint8
+    drawn = panels(grid, across, 32)
     assert all(covered(panel).mean() > 0.3 for panel in drawn[:shapes])
     assert all((panel == 255).all() for panel in drawn[shapes:])
 
@@ -64,7 +71,7 @@ def test_each_shape_is_at_its_place():
     camera = camera_of(meshes)
     drawn = panels(draw_shapes(meshes, 2, 48), 2, 48)
     for mesh, panel in zip(meshes, drawn, strict=True):
-        picture = render(mesh.vertices, mesh.faces, size=48, camera=camera, color=GENERATED)
+        picture = render(mesh.vertices, mesh.faces, size=48, camera=camera, color=GENERATED_COLOR)
         assert_array_equal(panel, picture)
 
 
@@ -84,7 +91,7 @@ def test_an_empty_shape_is_a_panel_that_says_so():
     assert note.min() < 160
 
 
-def test_a_sheet_of_empty_shapes():
+def test_an_image_grid_of_empty_shapes():
     assert draw_shapes([NOTHING, NOTHING], 2, 32).shape == (32, 2 * 32 + GAP, 3)
 
 
@@ -118,15 +125,15 @@ def test_refuses_to_draw_nothing(meshes, columns):
 
 def test_pictures_are_arranged_row_by_row():
     pictures = [np.full((2, 3, 3), k, np.uint8) for k in range(5)]
-    sheet = arrange(pictures, 2)
-    assert sheet.shape == (3 * 2 + 2 * GAP, 2 * 3 + GAP, 3)
-    assert [sheet[0, 0, 0], sheet[0, -1, 0], sheet[6, 0, 0], sheet[-1, 0, 0]] == [0, 1, 2, 4]
-    assert (sheet[-1, -1] == 255).all()
+    grid = arrange(pictures, 2)
+    assert grid.shape == (3 * 2 + 2 * GAP, 2 * 3 + GAP, 3)
+    assert [grid[0, 0, 0], grid[0, -1, 0], grid[6, 0, 0], grid[-1, 0, 0]] == [0, 1, 2, 4]
+    assert (grid[-1, -1] == 255).all()
 
 
 def test_a_picture_is_written_whole(tmp_path: Path):
     picture = np.random.default_rng(0).integers(0, 255, (8, 9, 3), dtype=np.uint8)
-    path = tmp_path / "sheet.png"
+    path = tmp_path / "shapes.png"
     write_png(path, picture[:4])
     write_png(path, picture)
     assert_array_equal(np.asarray(Image.open(path)), picture)
@@ -135,4 +142,4 @@ def test_a_picture_is_written_whole(tmp_path: Path):
 
 def test_a_picture_that_cannot_be_written(tmp_path: Path):
     with pytest.raises(OutputError, match="cannot write"):
-        write_png(tmp_path / "none" / "sheet.png", np.zeros((2, 2, 3), np.uint8))
+        write_png(tmp_path / "none" / "shapes.png", np.zeros((2, 2, 3), np.uint8))

@@ -7,7 +7,7 @@ import trimesh
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
-from support.analytic_fields import Field, ball, clipped, rod, union
+from support.analytic_fields import AnalyticField, ball, clipped, rod, union
 from support.folders import SHARED, needs_shared
 
 from shapegan.model.networks.generator import Generator, GeneratorConfig
@@ -28,13 +28,13 @@ THIN = union(
 
 
 def assert_same_as_dense(distance, resolution, level=0.0, frame="cube"):
-    sparse, dense = Field(distance, frame), Field(distance, frame)
+    sparse, dense = AnalyticField(distance, frame), AnalyticField(distance, frame)
     surface = extract(sparse, LATENT, resolution, level)
     twin = extract(dense, LATENT, resolution, level, dense=True)
     assert_array_equal(surface.faces, twin.faces)
     assert_array_equal(surface.vertices, twin.vertices)
-    assert dense.asked == resolution**3
-    return surface, sparse.asked
+    assert dense.evaluated == resolution**3
+    return surface, sparse.evaluated
 
 
 def parts_of(surface):
@@ -43,39 +43,39 @@ def parts_of(surface):
 
 @pytest.mark.parametrize("resolution", [2, 3, 48, 49, 64, 71, 97])
 def test_the_mesh_is_that_of_the_dense_grid(resolution):
-    surface, asked = assert_same_as_dense(THIN, resolution)
-    assert asked <= resolution**3
+    surface, evaluated = assert_same_as_dense(THIN, resolution)
+    assert evaluated <= resolution**3
     if resolution >= 64:
-        assert asked < resolution**3 / 4
+        assert evaluated < resolution**3 / 4
         assert parts_of(surface) >= 3
 
 
 @pytest.mark.parametrize("slope", [1.0, 2.0])
 @pytest.mark.parametrize("level", [-0.005, 0.0, 0.04])
 def test_a_clipped_field_hides_nothing(slope, level):
-    surface, asked = assert_same_as_dense(clipped(THIN, 0.1, slope), 96, level)
-    assert asked < 96**3 / 5
+    surface, evaluated = assert_same_as_dense(clipped(THIN, 0.1, slope), 96, level)
+    assert evaluated < 96**3 / 5
     assert parts_of(surface) >= 3
 
 
 @pytest.mark.parametrize("slope", [1.0, 3.0])
-def test_many_levels_are_those_of_one_each_and_asked_for_together(slope):
+def test_several_levels_equal_one_each_and_share_their_points(slope):
     levels = (-0.02, 0.0, 0.02, 0.04, 0.06)
-    together, alone = (Field(clipped(THIN, 0.1, slope)) for _ in range(2))
+    together, alone = (AnalyticField(clipped(THIN, 0.1, slope)) for _ in range(2))
     found = extract_levels(together, LATENT, 96, levels)
     for level, surface in zip(levels, found, strict=True):
         twin = extract(alone, LATENT, 96, level, dense=True)
         assert_array_equal(surface.faces, twin.faces)
         assert_array_equal(surface.vertices, twin.vertices)
-    one = Field(together.distance)
+    one = AnalyticField(together.distance)
     extract(one, LATENT, 96, 0.0)
-    assert together.asked < len(levels) / 2 * one.asked
+    assert together.evaluated < len(levels) / 2 * one.evaluated
 
 
-def test_a_fine_grid_is_asked_for_near_the_surface_alone():
-    field = Field(THIN)
+def test_a_fine_grid_is_evaluated_only_near_the_surface():
+    field = AnalyticField(THIN)
     assert parts_of(extract(field, LATENT, 256)) == 4
-    assert field.asked < 256**3 / 50
+    assert field.evaluated < 256**3 / 50
 
 
 places = st.tuples(*[st.floats(-0.9, 0.9)] * 3).map(list)
@@ -124,7 +124,7 @@ def test_a_network_gives_the_mesh_of_the_dense_grid(frame):
 
 def test_the_mesh_lies_in_the_generators_frame_and_is_wound_outwards():
     middle = np.array([0.2, -0.1, 0.3])
-    surface = extract(Field(ball(middle.astype(np.float32), 0.5)), LATENT, 96)
+    surface = extract(AnalyticField(ball(middle.astype(np.float32), 0.5)), LATENT, 96)
     assert_allclose(np.linalg.norm(surface.vertices - middle, axis=1), 0.5, atol=1e-3)
     mesh = trimesh.Trimesh(surface.vertices, surface.faces, process=False)
     assert mesh.is_watertight
@@ -135,7 +135,7 @@ def test_the_mesh_lies_in_the_generators_frame_and_is_wound_outwards():
 
 
 def test_a_level_moves_the_surface():
-    surface = extract(Field(ball([0.0, 0.0, 0.0], 0.5)), LATENT, 64, level=0.04)
+    surface = extract(AnalyticField(ball([0.0, 0.0, 0.0], 0.5)), LATENT, 64, level=0.04)
     assert_allclose(np.linalg.norm(surface.vertices, axis=1), 0.54, atol=1e-3)
 
 
@@ -148,7 +148,7 @@ def test_what_fills_the_cube_is_closed_at_its_border():
 
 def test_beyond_the_ball_of_the_sphere_frame_all_is_outside():
     scene = union(ball([0.0, 0.0, 0.0], 0.4), ball([0.9, 0.9, 0.9], 0.3))
-    assert parts_of(extract(Field(scene, "cube"), LATENT, 64)) == 2
+    assert parts_of(extract(AnalyticField(scene, "cube"), LATENT, 64)) == 2
     surface, _ = assert_same_as_dense(scene, 64, frame="sphere")
     assert parts_of(surface) == 1
     assert_allclose(np.linalg.norm(surface.vertices, axis=1), 0.4, atol=1e-3)
@@ -162,38 +162,38 @@ def test_what_leaves_the_ball_is_closed_at_its_border():
 
 @pytest.mark.parametrize("dense", [True, False])
 def test_nothing_is_a_mesh_of_no_faces(dense):
-    surface = extract(Field(lambda points: points[:, 0] * 0 + 0.1), LATENT, 64, dense=dense)
+    surface = extract(AnalyticField(lambda points: points[:, 0] * 0 + 0.1), LATENT, 64, dense=dense)
     assert surface.empty
     assert surface.vertices.shape == surface.faces.shape == (0, 3)
 
 
 def test_a_field_that_is_all_inside_gives_the_cube():
-    surface = extract(Field(lambda points: points[:, 0] * 0 - 0.1), LATENT, 64)
+    surface = extract(AnalyticField(lambda points: points[:, 0] * 0 - 0.1), LATENT, 64)
     assert trimesh.Trimesh(surface.vertices, surface.faces, process=False).is_watertight
 
 
-def test_no_more_points_are_asked_for_at_once_than_allowed():
-    field = Field(THIN)
+def test_no_call_has_more_points_than_a_chunk():
+    field = AnalyticField(THIN)
     surface = extract(field, LATENT, 64, chunk=1000)
-    assert field.most == 1000
-    assert_array_equal(surface.vertices, extract(Field(THIN), LATENT, 64).vertices)
+    assert field.largest_call == 1000
+    assert_array_equal(surface.vertices, extract(AnalyticField(THIN), LATENT, 64).vertices)
 
 
-def test_even_a_coarse_grid_of_a_clipped_field_is_not_asked_for_whole():
-    field = Field(clipped(THIN, 0.1))
+def test_a_clipped_field_is_evaluated_at_few_points_of_a_coarse_grid():
+    field = AnalyticField(clipped(THIN, 0.1))
     extract(field, LATENT, 64, 0.04)
-    assert field.asked < 64**3 / 3
+    assert field.evaluated < 64**3 / 3
 
 
 def test_refuses_a_grid_of_one_point():
     with pytest.raises(ValueError, match="resolution: expected at least 2, got 1"):
-        extract(Field(THIN), LATENT, 1)
+        extract(AnalyticField(THIN), LATENT, 1)
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
 def test_refuses_numbers_that_are_not_finite(value):
     with pytest.raises(ValueError, match="expected finite distances"):
-        extract(Field(lambda points: points[:, 0] + value), LATENT, 8)
+        extract(AnalyticField(lambda points: points[:, 0] + value), LATENT, 8)
 
 
 def test_no_gradients_are_kept():
@@ -206,7 +206,7 @@ def test_no_gradients_are_kept():
 @pytest.mark.slow
 def test_half_a_thousand_points_along_each_axis_fit_in_memory():
     tracemalloc.start()
-    surface = extract(Field(clipped(THIN, 0.1)), LATENT, 512)
+    surface = extract(AnalyticField(clipped(THIN, 0.1)), LATENT, 512)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert len(surface.faces) > 200_000
@@ -230,10 +230,10 @@ def test_published_generators_give_the_mesh_of_the_dense_grid(path):
 @needs_shared
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["gan_generator_voxels_chairs.to", "point_generator_sofas.pt"])
-def test_published_generators_are_asked_for_a_tenth_of_a_fine_grid(name):
+def test_published_generators_are_evaluated_at_a_tenth_of_a_fine_grid(name):
     generator = load_published(SHARED / "weights" / name)
-    field = Field(None, config=generator.config)
+    field = AnalyticField(None, config=generator.config)
     latent = torch.randn(128, generator=torch.Generator().manual_seed(0))
     field.distance = lambda points: generator(points, latent[None])[0]
     extract(field, latent, 256, 0.04)
-    assert field.asked < 256**3 / 10
+    assert field.evaluated < 256**3 / 10

@@ -393,5 +393,5 @@ def test_settings_that_cannot_work_are_refused(settings: tuple[object, ...], mes
 
 
 def test_a_folder_without_a_dataset(tmp_path: Path) -> None:
-    with pytest.raises(StreamError, match="is no dataset"):
+    with pytest.raises(StreamError, match="is not a dataset"):
         Stream(tmp_path, VOXELS)

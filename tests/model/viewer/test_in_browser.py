@@ -12,9 +12,9 @@ from PIL import Image
 from support.balls import Balls
 from support.gallery import make_gallery
 
-from shapegan.model.viewer.dataset_browser import Shelf
+from shapegan.model.viewer.dataset_browser import DatasetBrowser
 from shapegan.model.viewer.dataset_page import DatasetPage
-from shapegan.model.viewer.generated import Controls, Shapes
+from shapegan.model.viewer.generated_shapes import Controls, GeneratedShapes
 from shapegan.model.viewer.generator_page import GeneratorPage
 from shapegan.model.viewer.page import Page
 from shapegan.pipeline.dataset.reader import Dataset
@@ -22,7 +22,7 @@ from shapegan.pipeline.dataset.reader import Dataset
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 MILLISECONDS = 120_000
 WIDTH, HEIGHT, PANEL = 800, 480, 360
-"""Of the window, and of its right part, which the controls may cover."""
+"""Of the window, and of its right part with the controls, pixels."""
 
 pytestmark = [
     pytest.mark.browser,
@@ -54,7 +54,7 @@ def page():
 
 
 class Visit:
-    """A browser at a page, which it cannot leave."""
+    """A browser tab that blocks and records requests to other hosts."""
 
     def __init__(self, browser, address):
         self.outside, self.failures = [], []
@@ -66,13 +66,13 @@ class Visit:
         self.tab.goto(address)
 
     def picture(self):
-        """What is drawn beside the controls: (H, W, 3)."""
+        """Picture (H, W, 3) beside the controls."""
         clip = {"x": 0, "y": 0, "width": WIDTH - PANEL, "height": HEIGHT}
         encoded = self.tab.screenshot(clip=clip)
         return np.asarray(Image.open(io.BytesIO(encoded)).convert("RGB")).astype(int)
 
     def until(self, holds):
-        """Waits while the browser goes on."""
+        """Wait until a condition holds, while the browser goes on."""
         end = time.monotonic() + MILLISECONDS / 1000
         while not holds():
             assert time.monotonic() < end
@@ -98,7 +98,7 @@ def drawn(picture):
 
 
 def test_a_slider_changes_the_mesh_and_nothing_comes_from_outside(browser, page):
-    shown = GeneratorPage(page, Shapes(Balls()), Controls(resolution=24))
+    shown = GeneratorPage(page, GeneratedShapes(Balls()), Controls(resolution=24))
     visit = Visit(browser, page.address)
     visit.until(lambda: drawn(visit.picture()) > 0.01)
     before, surface = visit.picture(), shown.surface
@@ -117,12 +117,12 @@ def test_a_slider_changes_the_mesh_and_nothing_comes_from_outside(browser, page)
     shown.close()
 
 
-def test_a_dataset_is_leafed_through_in_the_browser(browser, page, tmp_path):
-    shown = DatasetPage(page, Shelf(Dataset(make_gallery(tmp_path))))
+def test_a_dataset_is_browsed_in_the_browser(browser, page, tmp_path):
+    shown = DatasetPage(page, DatasetBrowser(Dataset(make_gallery(tmp_path))))
     visit = Visit(browser, page.address)
     visit.until(lambda: drawn(visit.picture()) > 0.01)
     visit.tab.get_by_text("Next", exact=True).click()
-    visit.until(lambda: shown.view is not None and shown.view.row.report.id == "ball1")
+    visit.until(lambda: shown.view is not None and shown.view.entry.report.id == "ball1")
     visit.tab.get_by_text("ball1", exact=True).wait_for()
     assert visit.outside == []
     assert visit.failures == []

@@ -1,4 +1,4 @@
-"""The pages without a browser: what a browser would do, their controls are told to."""
+"""The pages without a browser: the tests set the controls in its place."""
 
 import os
 import signal
@@ -17,12 +17,12 @@ from support.gallery import make_gallery
 from support.training import make_solids
 
 from shapegan.cli import main
-from shapegan.model.viewer.dataset_browser import Shelf
+from shapegan.model.viewer.dataset_browser import DatasetBrowser
 from shapegan.model.viewer.dataset_page import DatasetPage
-from shapegan.model.viewer.generated import Controls, Shapes
+from shapegan.model.viewer.generated_shapes import Controls, GeneratedShapes
 from shapegan.model.viewer.generator_page import GeneratorPage
-from shapegan.model.viewer.nearest import Nearest
-from shapegan.model.viewer.page import STANDING, Page, PageError, turn
+from shapegan.model.viewer.page import SLICE_ROTATION, Page, PageError, set_control
+from shapegan.model.viewer.training_shapes import TrainingShapes
 from shapegan.pipeline.dataset.reader import Dataset
 
 
@@ -57,7 +57,7 @@ def test_the_page_is_there_and_on_this_machine_only(page):
 
 
 def test_a_slice_stands_with_z_to_the_right_and_y_up():
-    turned = Rotation.from_quat(STANDING, scalar_first=True)
+    turned = Rotation.from_quat(SLICE_ROTATION, scalar_first=True)
     np.testing.assert_allclose(turned.apply([1, 0, 0]), [0, 0, 1], atol=1e-12)
     np.testing.assert_allclose(turned.apply([0, 1, 0]), [0, -1, 0], atol=1e-12)
 
@@ -67,7 +67,7 @@ def test_no_client_can_have_the_page_shared_with_the_world(page):
     assert page.server._share_tunnel is None
 
 
-def test_a_port_in_use_is_said(page):
+def test_a_port_in_use_is_an_error(page):
     port = page.server.get_port()
     with pytest.raises(PageError, match=f"port {port} of 127.0.0.1 is in use"):
         Page("127.0.0.1", port, "test")
@@ -79,8 +79,8 @@ def test_an_address_of_another_machine_is_refused():
 
 
 def test_sliders_change_the_mesh(page):
-    shown = GeneratorPage(page, Shapes(Balls()), Controls(resolution=16))
-    assert shown.drawn(60)
+    shown = GeneratorPage(page, GeneratedShapes(Balls()), Controls(resolution=16))
+    assert shown.wait_until_drawn(60)
     before = shown.surface
     assert scene(page) == {"/generated/mesh"}
     for control, value in (
@@ -91,9 +91,9 @@ def test_sliders_change_the_mesh(page):
         (shown.truncation, 0.5),
         (shown.seed, 9),
     ):
-        turn(control, value)
+        set_control(control, value)
         wait_until(lambda before=before: shown.surface is not before)
-        assert shown.drawn(60)
+        assert shown.wait_until_drawn(60)
         assert shown.surface.vertices.shape != before.vertices.shape or (
             (shown.surface.vertices != before.vertices).any()
         )
@@ -101,65 +101,67 @@ def test_sliders_change_the_mesh(page):
     shown.close()
 
 
-def test_a_level_without_a_surface_is_said_and_nothing_is_shown(page):
-    shown = GeneratorPage(page, Shapes(Balls()), Controls(resolution=16, level=-1.0))
-    assert shown.drawn(60)
+def test_a_level_without_a_surface_is_reported_and_nothing_is_shown(page):
+    shown = GeneratorPage(page, GeneratedShapes(Balls()), Controls(resolution=16, level=-1.0))
+    assert shown.wait_until_drawn(60)
     assert scene(page) == set()
-    assert "Empty at level -1" in shown.told.content
+    assert "Empty at level -1" in shown.summary.content
     shown.close()
 
 
 def test_a_walk_moves_the_sliders(page):
-    shown = GeneratorPage(page, Shapes(Balls()), Controls(resolution=8))
-    turn(shown.speed, 1.0)
-    turn(shown.play, True)
+    shown = GeneratorPage(page, GeneratedShapes(Balls()), Controls(resolution=8))
+    set_control(shown.speed, 1.0)
+    set_control(shown.play, True)
     wait_until(lambda: shown.seed.value >= 1)
-    turn(shown.play, False)
-    assert shown.drawn(60)
+    set_control(shown.play, False)
+    assert shown.wait_until_drawn(60)
     assert shown.other.value == shown.seed.value + 1
     shown.close()
 
 
 def test_the_nearest_training_shape_stands_beside(page, solids):
-    shown = GeneratorPage(page, Shapes(Balls()), Controls(resolution=16), Nearest(solids))
-    assert shown.drawn(60)
+    shown = GeneratorPage(
+        page, GeneratedShapes(Balls()), Controls(resolution=16), TrainingShapes(solids)
+    )
+    assert shown.wait_until_drawn(60)
     assert scene(page) == {"/generated/mesh", "/nearest/mesh"}
-    assert shown.found.id == solids.ids[shown.found.index]
-    assert f"`{shown.found.id}`" in shown.told.content
+    assert shown.nearest.id == solids.ids[shown.nearest.index]
+    assert f"`{shown.nearest.id}`" in shown.summary.content
     shown.close()
 
 
-def test_a_dataset_is_leafed_through(page, gallery):
-    shown = DatasetPage(page, Shelf(Dataset(gallery)))
-    assert shown.drawn(60)
+def test_a_dataset_is_browsed(page, gallery):
+    shown = DatasetPage(page, DatasetBrowser(Dataset(gallery)))
+    assert shown.wait_until_drawn(60)
     everything = {"/mesh/mesh", "/voxels/mesh", "/field/mesh", "/field/slice"}
     assert scene(page) == everything
-    assert "ball0" in shown.told.content
-    turn(shown.id, "ball7")
-    wait_until(lambda: shown.view.row.report.id == "ball7")
+    assert "ball0" in shown.summary.content
+    set_control(shown.id, "ball7")
+    wait_until(lambda: shown.view.entry.report.id == "ball7")
     assert scene(page) == {"/mesh/mesh"}
-    assert "empty file" in shown.told.content
-    turn(shown.status, "ok")
-    wait_until(lambda: shown.view.row.report.id == "ball0")
+    assert "empty file" in shown.summary.content
+    set_control(shown.status, "ok")
+    wait_until(lambda: shown.view.entry.report.id == "ball0")
     assert scene(page) == everything
-    turn(shown.category, "lamps")
-    turn(shown.status, "failed")
-    wait_until(lambda: shown.view.row is None)
+    set_control(shown.category, "lamps")
+    set_control(shown.status, "failed")
+    wait_until(lambda: shown.view.entry is None)
     assert scene(page) == set()
     shown.close()
 
 
 def test_resolution_and_level_change_the_reconstruction(page, solids):
-    shown = DatasetPage(page, Shelf(solids))
-    assert shown.drawn(60)
+    shown = DatasetPage(page, DatasetBrowser(solids))
+    assert shown.wait_until_drawn(60)
     assert "/points/points" in scene(page)
     faces = shown.faces
-    turn(shown.resolution, "8")
+    set_control(shown.resolution, "8")
     wait_until(lambda: shown.view.resolution == 8)
     assert 0 < shown.faces < faces
-    turn(shown.level, 0.1)
+    set_control(shown.level, 0.1)
     wait_until(lambda: shown.view.level == 0.1)
-    turn(shown.x, 0.5)
+    set_control(shown.x, 0.5)
     wait_until(lambda: shown.view.x == 0.5)
     shown.close()
 
@@ -180,20 +182,20 @@ def refused(*arguments):
     return result.output.strip().splitlines()[-1]
 
 
-def test_what_is_neither_is_said_in_a_line(tmp_path, gallery):
+def test_a_path_that_is_neither_is_one_line(tmp_path, gallery):
     assert "there is no" in refused(tmp_path / "gone")
     (tmp_path / "empty").mkdir()
     assert "Error:" in refused(tmp_path / "empty")
     (tmp_path / "words.txt").write_text("no weights")
     assert "Error:" in refused(tmp_path / "words.txt")
-    assert "--data goes with a generator" in refused(gallery, "--data", gallery)
-    assert "--mesh-root goes with a dataset" in refused(tmp_path / "empty", "--mesh-root", tmp_path)
+    assert "--data is for generators" in refused(gallery, "--data", gallery)
+    assert "--mesh-root is for datasets" in refused(tmp_path / "empty", "--mesh-root", tmp_path)
 
 
 def test_a_port_in_use_is_a_line_and_exit_code_2(gallery):
     with socket.create_server(("127.0.0.1", 0)) as other:
         line = refused(gallery, "--port", other.getsockname()[1])
-    assert "is in use: give another one with --port" in line
+    assert "is in use: choose another one with --port" in line
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

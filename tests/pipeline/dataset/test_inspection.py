@@ -13,7 +13,7 @@ from shapegan.pipeline.dataset.inspection import (
     RECALL_EDGES,
     Summary,
     histogram,
-    show,
+    print_inspection,
     summarise,
 )
 from shapegan.pipeline.dataset.manifest import DatasetError, read_manifest
@@ -28,7 +28,7 @@ def gallery(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def shown(summary: Summary, *, terminal: bool = False, width: int = 100) -> str:
     console = Console(file=io.StringIO(), width=width, force_terminal=terminal, color_system=None)
-    show(summary, console)
+    print_inspection(summary, console)
     return console.file.getvalue()
 
 
@@ -142,7 +142,7 @@ def test_very_many_reasons_are_cut_short(gallery: Path) -> None:
 
 
 def test_refuses_what_is_no_dataset(gallery: Path, tmp_path: Path) -> None:
-    with pytest.raises(DatasetError, match=r"is no dataset: cannot read dataset.json: No such"):
+    with pytest.raises(DatasetError, match=r"is not a dataset: cannot read dataset.json: No such"):
         summarise(tmp_path)
     copy = Path(shutil.copytree(gallery, tmp_path / "copy"))
     (copy / "meshes.csv").unlink()
@@ -150,10 +150,10 @@ def test_refuses_what_is_no_dataset(gallery: Path, tmp_path: Path) -> None:
         summarise(copy)
     started = dataclasses.replace(read_manifest(gallery), shards=(), complete=False, counts={})
     (copy / "dataset.json").write_text(started.to_json())
-    with pytest.raises(DatasetError, match="half made, without a whole shard"):
+    with pytest.raises(DatasetError, match="unfinished and has no whole shard"):
         summarise(copy)
     (copy / "dataset.json").write_text("{")
-    with pytest.raises(DatasetError, match="is no manifest"):
+    with pytest.raises(DatasetError, match="is not a manifest"):
         summarise(copy)
 
 

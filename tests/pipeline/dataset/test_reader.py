@@ -13,7 +13,7 @@ from support.fakes import first_value, make_dataset, make_shape
 
 from shapegan.pipeline import schema
 from shapegan.pipeline.config import PreprocessConfig
-from shapegan.pipeline.dataset import reader as dataset_module
+from shapegan.pipeline.dataset import open_shards
 from shapegan.pipeline.dataset.manifest import DatasetError
 from shapegan.pipeline.dataset.reader import Dataset
 
@@ -93,7 +93,7 @@ def test_what_is_not_there_is_refused_with_what_is(made: Path) -> None:
     with pytest.raises(ValueError, match=r"no point set cloud .* there are: uniform, surface"):
         dataset.points(0, "cloud")
     for index in (4, -5):
-        with pytest.raises(IndexError, match=f"shape {index} asked for, there are 4"):
+        with pytest.raises(IndexError, match=f"got shape {index}, there are 4"):
             dataset.voxels(index, 4)
 
 
@@ -112,11 +112,11 @@ def test_may_be_used_in_other_processes(made: Path, method: str) -> None:
 def test_a_fork_opens_the_shards_again(made: Path) -> None:
     dataset = Dataset(made)
     dataset.voxels(0, 4)
-    before = dict(dataset._open)
-    dataset._owner = -1  # as a fork would find it
+    before = dict(dataset._open._open)
+    dataset._open._process = -1  # as a fork would find it
     dataset.voxels(0, 4)
-    assert before.keys() == dataset._open.keys()
-    assert all(dataset._open[name] is not file for name, file in before.items())
+    assert before.keys() == dataset._open._open.keys()
+    assert all(dataset._open._open[name] is not file for name, file in before.items())
 
 
 def test_pickles_without_open_files(made: Path) -> None:
@@ -128,7 +128,7 @@ def test_pickles_without_open_files(made: Path) -> None:
 
 
 def test_keeps_few_files_open(made: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(dataset_module, "_OPEN_SHARDS", 1)
+    monkeypatch.setattr(open_shards, "MAX_OPEN", 1)
     dataset = Dataset(made)
     for index in (0, 3, 1, 2):
         dataset.voxels(index, 4)
@@ -152,10 +152,10 @@ def test_reads_only_the_chunks_of_a_window(made: Path, monkeypatch: pytest.Monke
 
 
 def test_a_folder_without_a_dataset(tmp_path: Path) -> None:
-    with pytest.raises(DatasetError, match=r"is no dataset: cannot read dataset\.json"):
+    with pytest.raises(DatasetError, match=r"is not a dataset: cannot read dataset\.json"):
         Dataset(tmp_path)
     (tmp_path / "dataset.json").write_text("{")
-    with pytest.raises(DatasetError, match="is no manifest"):
+    with pytest.raises(DatasetError, match="is not a manifest"):
         Dataset(tmp_path)
 
 
@@ -180,8 +180,10 @@ def test_a_shard_of_another_format_version_is_refused(copied: Path) -> None:
         Dataset(copied).voxels(0, 4)
 
 
-def test_a_dataset_without_a_shape_says_that_all_were_turned_away(tmp_path: Path) -> None:
-    with pytest.raises(DatasetError, match=r"no shape: every mesh was turned away, meshes.csv"):
+def test_a_dataset_without_shapes_points_to_the_reasons(tmp_path: Path) -> None:
+    with pytest.raises(
+        DatasetError, match=r"no shapes: every mesh was rejected or failed, meshes.csv"
+    ):
         Dataset(make_dataset(tmp_path, ["reject", "reject"], CONFIG))
 
 
@@ -257,7 +259,7 @@ def test_verify_finds_a_single_changed_byte(copied: Path) -> None:
 def test_reports_that_do_not_fit_the_manifest_are_refused(copied: Path) -> None:
     path = copied / "meshes.csv"
     path.write_text("\n".join(path.read_text().splitlines()[:-1]) + "\n")
-    with pytest.raises(DatasetError, match="speaks of 3 accepted meshes"):
+    with pytest.raises(DatasetError, match="has 3 accepted meshes"):
         _ = Dataset(copied).ids
     path.unlink()
     with pytest.raises(DatasetError, match=r"cannot read .*meshes\.csv"):

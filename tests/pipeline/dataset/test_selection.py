@@ -42,9 +42,9 @@ def test_no_more_than_there_are(dataset: Dataset) -> None:
 @pytest.mark.parametrize(
     ("id_", "words"),
     [
-        ("bal3", "no mesh bal3 in .*: ids like it: ball3"),
+        ("bal3", "no mesh bal3 in .*: similar ids: ball3"),
         ("something else", "meshes.csv lists them all"),
-        ("ball7", "ball7 is not in the dataset, it was failed: empty file"),
+        ("ball7", r"ball7 is not in the dataset \(failed: empty file\)"),
     ],
 )
 def test_an_unknown_id_is_told_why(dataset: Dataset, id_: str, words: str) -> None:

@@ -10,9 +10,13 @@ from support.gallery import CENTER, SCALE, make_gallery
 from shapegan.pipeline.dataset.reader import Dataset
 from shapegan.pipeline.dataset.selection import Choice, ChoiceError
 from shapegan.pipeline.files import OutputError
-from shapegan.pipeline.pictures.contact_sheet import SheetSettings, draw_sheet, write_sheet
+from shapegan.pipeline.pictures.contact_sheet import (
+    ContactSheetSettings,
+    draw_contact_sheet,
+    write_contact_sheet,
+)
 
-SMALL = SheetSettings(panel=64)
+SMALL = ContactSheetSettings(panel=64)
 MARGIN, GAP, TOP, CAPTION = 28, 6, 101, 26
 
 
@@ -27,7 +31,7 @@ def dataset(gallery: Path) -> Dataset:
 
 
 def panels(image: Image.Image, shapes: int, size: int = 64) -> list[list[np.ndarray]]:
-    """The four pictures of each shape."""
+    """Crop the four pictures of each shape."""
     pixels = np.asarray(image).astype(int)
     columns = 2 if shapes > 4 else 1
     block = 4 * (size + GAP) - GAP + 2 * MARGIN
@@ -41,19 +45,19 @@ def panels(image: Image.Image, shapes: int, size: int = 64) -> list[list[np.ndar
 
 
 def covered(panel: np.ndarray) -> np.ndarray:
-    """Where a panel shows a thing, neither white nor the floor's shadow of pure grey."""
+    """Mask of coloured pixels: neither white nor the floor's shadow, which is grey."""
     return np.ptp(panel, axis=-1) > 6
 
 
 def is_note(panel: np.ndarray) -> bool:
-    """Whether a panel shows words instead of a picture."""
+    """Return whether a panel shows a note instead of a picture."""
     empty = (panel == (246, 246, 247)).all(axis=-1).mean()
     return bool(0.5 < empty < 0.99 and panel.min() < 160)
 
 
 @pytest.mark.parametrize(("shapes", "columns"), [(1, 1), (4, 1), (5, 2), (6, 2)])
 def test_a_sheet_has_the_size_of_its_shapes(dataset: Dataset, shapes: int, columns: int) -> None:
-    image = draw_sheet(dataset, range(shapes), Path(dataset.manifest.input), "title", SMALL)
+    image = draw_contact_sheet(dataset, range(shapes), Path(dataset.manifest.input), "title", SMALL)
     width = columns * (4 * (64 + GAP) - GAP + 2 * MARGIN)
     rows = -(-shapes // columns)
     assert image.size == (width, TOP + rows * (CAPTION + 64 + 18) + MARGIN - 18)
@@ -61,8 +65,10 @@ def test_a_sheet_has_the_size_of_its_shapes(dataset: Dataset, shapes: int, colum
         assert all(panel.std() > 5 for panel in row)
 
 
-def test_mesh_and_voxels_lie_in_the_same_place(dataset: Dataset) -> None:
-    image = draw_sheet(dataset, [2], Path(dataset.manifest.input), "", SheetSettings(panel=128))
+def test_mesh_and_voxels_cover_the_same_pixels(dataset: Dataset) -> None:
+    image = draw_contact_sheet(
+        dataset, [2], Path(dataset.manifest.input), "", ContactSheetSettings(panel=128)
+    )
     mesh, coarse, fine, _ = (covered(panel) for panel in panels(image, 1, 128)[0])
     assert mesh.mean() == pytest.approx(np.pi / 4 * 0.88**2, abs=0.06)
     assert (mesh ^ fine).mean() < 0.03
@@ -72,7 +78,7 @@ def test_mesh_and_voxels_lie_in_the_same_place(dataset: Dataset) -> None:
 
 def test_meshes_and_voxels_have_their_colours(dataset: Dataset) -> None:
     mesh, coarse, fine, field = panels(
-        draw_sheet(dataset, [0], Path(dataset.manifest.input), "", SMALL), 1
+        draw_contact_sheet(dataset, [0], Path(dataset.manifest.input), "", SMALL), 1
     )[0]
     assert mesh[32, 32, 0] > mesh[32, 32, 2]
     for panel in (coarse, fine, field):
@@ -81,15 +87,15 @@ def test_meshes_and_voxels_have_their_colours(dataset: Dataset) -> None:
 
 
 def test_meshes_may_have_moved(dataset: Dataset, tmp_path: Path) -> None:
-    here = draw_sheet(dataset, [3], Path(dataset.manifest.input), "", SMALL)
+    here = draw_contact_sheet(dataset, [3], Path(dataset.manifest.input), "", SMALL)
     moved = Path(shutil.copytree(dataset.manifest.input, tmp_path / "moved"))
-    assert np.array_equal(here, draw_sheet(dataset, [3], moved, "", SMALL))
+    assert np.array_equal(here, draw_contact_sheet(dataset, [3], moved, "", SMALL))
 
 
-def test_a_mesh_that_is_gone_or_broken_says_so(dataset: Dataset, tmp_path: Path) -> None:
-    gone = panels(draw_sheet(dataset, [0], tmp_path, "", SMALL), 1)[0]
+def test_a_note_replaces_a_missing_or_broken_mesh(dataset: Dataset, tmp_path: Path) -> None:
+    gone = panels(draw_contact_sheet(dataset, [0], tmp_path, "", SMALL), 1)[0]
     (tmp_path / "ball0.obj").write_text("nonsense")
-    broken = panels(draw_sheet(dataset, [0], tmp_path, "", SMALL), 1)[0]
+    broken = panels(draw_contact_sheet(dataset, [0], tmp_path, "", SMALL), 1)[0]
     assert is_note(gone[0])
     assert is_note(broken[0])
     assert not np.array_equal(gone[0], broken[0])
@@ -98,17 +104,19 @@ def test_a_mesh_that_is_gone_or_broken_says_so(dataset: Dataset, tmp_path: Path)
         assert not is_note(panel)
 
 
-def test_a_shape_without_a_surface_says_so(
+def test_a_note_replaces_voxels_without_a_surface(
     dataset: Dataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(dataset, "voxels", lambda _, r: np.ones((r, r, r), np.float32))
-    row = panels(draw_sheet(dataset, [0], Path(dataset.manifest.input), "", SMALL), 1)[0]
+    row = panels(draw_contact_sheet(dataset, [0], Path(dataset.manifest.input), "", SMALL), 1)[0]
     assert [is_note(panel) for panel in row] == [False, True, True, False]
 
 
 def test_poor_recall_is_red(dataset: Dataset) -> None:
     def red(index: int) -> int:
-        image = draw_sheet(dataset, [index], Path(dataset.manifest.input), "", SheetSettings())
+        image = draw_contact_sheet(
+            dataset, [index], Path(dataset.manifest.input), "", ContactSheetSettings()
+        )
         caption = np.asarray(image).astype(int)[TOP + 2 : TOP + CAPTION]
         return int((caption[..., 0] > caption[..., 1] + 80).sum())
 
@@ -119,17 +127,17 @@ def test_poor_recall_is_red(dataset: Dataset) -> None:
 def test_long_and_unprintable_names_fit(dataset: Dataset) -> None:
     title = "\udcff\u4e2d" * 300
     dataset.accepted[0] = dataclasses.replace(dataset.accepted[0], id=title, category=title)
-    settings = SheetSettings(panel=128)
-    image = draw_sheet(dataset, [0], Path(dataset.manifest.input), title, settings)
+    settings = ContactSheetSettings(panel=128)
+    image = draw_contact_sheet(dataset, [0], Path(dataset.manifest.input), title, settings)
     pixels = np.asarray(image)
     assert (pixels[:TOP] < 100).any()
     assert (pixels[:, -MARGIN // 2 :] == 255).all()
 
 
-def test_writes_a_png_of_what_was_chosen(dataset: Dataset, tmp_path: Path) -> None:
+def test_the_chosen_shapes_are_written_as_png(dataset: Dataset, tmp_path: Path) -> None:
     first, again = tmp_path / "a.png", tmp_path / "b.png"
-    assert write_sheet(first, dataset, Choice(worst=2), settings=SMALL) == 2
-    assert write_sheet(again, dataset, Choice(worst=2), settings=SMALL) == 2
+    assert write_contact_sheet(first, dataset, Choice(worst=2), settings=SMALL) == 2
+    assert write_contact_sheet(again, dataset, Choice(worst=2), settings=SMALL) == 2
     assert first.read_bytes() == again.read_bytes()
     with Image.open(first) as image:
         assert image.format == "PNG"
@@ -137,15 +145,15 @@ def test_writes_a_png_of_what_was_chosen(dataset: Dataset, tmp_path: Path) -> No
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.png", "b.png"]
 
 
-def test_what_cannot_be_written_or_chosen_is_said(dataset: Dataset, tmp_path: Path) -> None:
+def test_unwritable_files_and_unknown_shapes_are_reported(dataset: Dataset, tmp_path: Path) -> None:
     with pytest.raises(OutputError, match="cannot write"):
-        write_sheet(tmp_path / "no" / "a.png", dataset, Choice(count=1), settings=SMALL)
+        write_contact_sheet(tmp_path / "no" / "a.png", dataset, Choice(count=1), settings=SMALL)
     with pytest.raises(ChoiceError, match="no mesh x"):
-        write_sheet(tmp_path / "a.png", dataset, Choice(ids=("x",)), settings=SMALL)
+        write_contact_sheet(tmp_path / "a.png", dataset, Choice(ids=("x",)), settings=SMALL)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_the_gallery_is_what_it_says(dataset: Dataset) -> None:
+def test_the_gallery_has_its_frame(dataset: Dataset) -> None:
     frame = dataset.frame(0)
     assert np.allclose(frame.center, CENTER)
     assert frame.scale_cube == SCALE

@@ -6,12 +6,12 @@ from shapegan.pipeline.queries.morton import morton_order
 
 
 @given(st.integers(0, 300), st.integers(0, 2**32 - 1))
-def test_an_order_is_a_permutation(count, seed):
+def test_the_order_is_a_permutation(count, seed):
     points = np.random.default_rng(seed).normal(size=(count, 3)).astype(np.float32)
     assert sorted(morton_order(points)) == list(range(count))
 
 
-def test_neighbours_come_together():
+def test_neighbours_in_the_order_are_close_in_space():
     points = np.random.default_rng(0).uniform(-1, 1, (4000, 3)).astype(np.float32)
     step = np.linalg.norm(np.diff(points[morton_order(points)], axis=0), axis=1)
     assert step.mean() < 0.2 * np.linalg.norm(np.diff(points, axis=0), axis=1).mean()

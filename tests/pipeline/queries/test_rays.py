@@ -7,36 +7,38 @@ from support import shapes
 
 from shapegan.pipeline.queries import ray_kernels as kernels
 from shapegan.pipeline.queries.rays import RayScene
-from shapegan.pipeline.shell.surface_samples import OFFSET, sample_faces
+from shapegan.pipeline.shell.surface_samples import RAY_OFFSET, sample_faces
 
-MOST = 3.0
+MAX_DISTANCE = 3.0
 
 
 def rays(count, seed):
     random = np.random.default_rng(seed)
     start = random.uniform(-1.5, 1.5, (count, 3)).astype(np.float32)
-    way = random.standard_normal((count, 3))
-    way[random.random((count, 3)) < 0.2] = 0  # some run along axes and planes
-    way[(way == 0).all(axis=1)] = (0, 0, 1)
-    return start, (way / np.linalg.norm(way, axis=1, keepdims=True)).astype(np.float32)
+    direction = random.standard_normal((count, 3))
+    direction[random.random((count, 3)) < 0.2] = 0  # some are parallel to axes and planes
+    direction[(direction == 0).all(axis=1)] = (0, 0, 1)
+    return start, (direction / np.linalg.norm(direction, axis=1, keepdims=True)).astype(np.float32)
 
 
-def looked_at(mesh, start, way):
-    """Lengths by every triangle (N,), and whether (N,) a rim is too near to be sure."""
+def brute_force(mesh, start, direction):
+    """Distances (N,), and whether each (N,) depends on rounding, close to an edge."""
     a, b, c = (mesh[0].astype(float)[mesh[1][:, k]] for k in range(3))
     n = np.cross(b - a, c - a)
     with np.errstate(divide="ignore", invalid="ignore"):
-        t = np.einsum("fx,nfx->nf", n, a - start[:, None].astype(float)) / (way.astype(float) @ n.T)
-        at = start[:, None] + t[..., None] * way[:, None]
+        t = np.einsum("fx,nfx->nf", n, a - start[:, None].astype(float)) / (
+            direction.astype(float) @ n.T
+        )
+        at = start[:, None] + t[..., None] * direction[:, None]
         weights = [
             np.einsum("nfx,fx->nf", np.cross(q - p, at - p), n) / (n**2).sum(axis=1)
             for p, q in ((a, b), (b, c), (c, a))
         ]
-        # How far inwards the ray passes, in units of the triangle's heights; and how far ahead.
+        # The hit's smallest barycentric weight or, if smaller, its distance along the ray.
         least = np.minimum(np.min(weights, axis=0), t)
         close = np.where(np.isnan(least), np.inf, np.abs(least)).min(axis=1) < 1e-4
     met = np.where((least >= 0) & np.isfinite(t), t, np.inf)
-    return np.minimum(met.min(axis=1), MOST), close
+    return np.minimum(met.min(axis=1), MAX_DISTANCE), close
 
 
 @settings(max_examples=80, deadline=None)
@@ -45,69 +47,72 @@ def looked_at(mesh, start, way):
     seed=st.integers(0, 2**32 - 1),
     stretch=st.tuples(*[st.sampled_from([1.0, 0.1, 1e-2])] * 3),
 )
-def test_lengths_are_what_a_look_at_every_triangle_finds(count, seed, stretch):
-    """Trees of one leaf and of several levels, whose root has two, four or eight children."""
+def test_distances_agree_with_brute_force(count, seed, stretch):
+    """For a BVH of one leaf, and for roots of two, four and eight children."""
     mesh = shapes.random_soup(count, seed, stretch)
-    start, way = rays(200, seed)
-    got = RayScene(*mesh).lengths(start, way, MOST)
-    expected, close = looked_at(mesh, start, way)
+    start, direction = rays(200, seed)
+    got = RayScene(*mesh).distances(start, direction, MAX_DISTANCE)
+    expected, close = brute_force(mesh, start, direction)
     np.testing.assert_allclose(got[~close], expected[~close], rtol=1e-4, atol=1e-5)
     assert close.mean() < 0.8
 
 
 @pytest.mark.parametrize("name", ["box", "torus", "icosphere", "open_box"])
-def test_other_devices_find_the_same(name):
-    """They leave it to Warp."""
+def test_the_cuda_kernels_find_the_same(name):
+    """Run on the CPU, with Warp's BVH."""
     vertices, faces = getattr(shapes, name)()
     mesh = wp.Mesh(
         wp.array(vertices.astype(np.float32), dtype=wp.vec3, device="cpu"),
         wp.array(faces.ravel(), dtype=int, device="cpu"),
     )
     scene = RayScene(vertices, faces)
-    start, way = rays(2000, 3)
-    length = wp.empty(len(start), dtype=float, device="cpu")
-    vectors = [wp.array(rows, dtype=wp.vec3, device="cpu") for rows in (start, way)]
-    inputs = [wp.uint64(mesh.id), *vectors, MOST, length]
-    wp.launch(kernels.ray_lengths, dim=len(start), inputs=inputs, device="cpu")
-    got = scene.lengths(start, way, MOST)
-    assert (np.abs(got - length.numpy()) > 1e-4).mean() < 0.002
-    assert 0.02 < (got < MOST).mean() < 0.98
+    start, direction = rays(2000, 3)
+    distance = wp.empty(len(start), dtype=float, device="cpu")
+    vectors = [wp.array(rows, dtype=wp.vec3, device="cpu") for rows in (start, direction)]
+    inputs = [wp.uint64(mesh.id), *vectors, MAX_DISTANCE, distance]
+    wp.launch(kernels.ray_distances, dim=len(start), inputs=inputs, device="cpu")
+    got = scene.distances(start, direction, MAX_DISTANCE)
+    assert (np.abs(got - distance.numpy()) > 1e-4).mean() < 0.002
+    assert 0.02 < (got < MAX_DISTANCE).mean() < 0.98
 
     samples = sample_faces(vertices, faces)
     sky = wp.empty((len(samples.face), 2), dtype=float, device="cpu")
     vectors = [
         wp.array(rows, dtype=wp.vec3, device="cpu") for rows in (samples.position, samples.normal)
     ]
-    inputs = [wp.uint64(mesh.id), *vectors, 8, OFFSET, sky]
-    wp.launch(kernels.see_sky, dim=sky.shape, inputs=inputs, device="cpu")
-    got = scene.sky(samples.position, samples.normal, 8, OFFSET)
+    inputs = [wp.uint64(mesh.id), *vectors, 8, RAY_OFFSET, sky]
+    wp.launch(kernels.sky_fractions, dim=sky.shape, inputs=inputs, device="cpu")
+    got = scene.sky_fractions(samples.position, samples.normal, 8, RAY_OFFSET)
     assert (got != sky.numpy()).mean() < 0.001
 
 
-def test_nothing_is_met_from_most_on():
+def test_nothing_is_hit_beyond_the_maximum_distance():
     plane = np.array([[-9.0, -9, 0], [9, -9, 0], [0, 9, 0]]), np.array([[0, 1, 2]], np.int32)
     start = np.array([[0, 0, 1.0], [0, 0, 1], [0, 0, -1]], np.float32)
-    way = np.array([[0, 0, -1.0], [0, 0, 1], [0, 0, 1]], np.float32)
-    np.testing.assert_array_equal(RayScene(*plane).lengths(start, way, 2.0), [1, 2, 1])
-    np.testing.assert_array_equal(RayScene(*plane).lengths(start, way, 0.5), [0.5] * 3)
+    direction = np.array([[0, 0, -1.0], [0, 0, 1], [0, 0, 1]], np.float32)
+    np.testing.assert_array_equal(RayScene(*plane).distances(start, direction, 2.0), [1, 2, 1])
+    np.testing.assert_array_equal(RayScene(*plane).distances(start, direction, 0.5), [0.5] * 3)
 
 
-def test_what_rays_run_along_does_not_stop_them():
-    """Nor does what has no area: both divide by zero."""
-    along = np.array([[0.0, -1, 0], [1, 1, 0], [-1, 1, 0]])
-    nothing = np.array([[0.2, 0.0, 0.0], [0.4, 0, 0], [0.6, 0, 0]])
-    vertices = np.concatenate([along, nothing])
+def test_parallel_and_degenerate_triangles_are_never_hit():
+    """Both divide by zero."""
+    parallel = np.array([[0.0, -1, 0], [1, 1, 0], [-1, 1, 0]])
+    degenerate = np.array([[0.2, 0.0, 0.0], [0.4, 0, 0], [0.6, 0, 0]])
+    vertices = np.concatenate([parallel, degenerate])
     scene = RayScene(vertices, np.arange(6, dtype=np.int32).reshape(2, 3))
     start = np.array([[0, -3, 0], [-3, 0, 0], [0.2, 0, 0], [0.3, 0, 1]], np.float32)
-    way = np.array([[0, 1, 0], [1, 0, 0], [0, 1, 0], [0, 0, -1]], np.float32)
-    np.testing.assert_array_equal(scene.lengths(start, way, MOST), [MOST, MOST, MOST, 1])
+    direction = np.array([[0, 1, 0], [1, 0, 0], [0, 1, 0], [0, 0, -1]], np.float32)
+    np.testing.assert_array_equal(
+        scene.distances(start, direction, MAX_DISTANCE),
+        [MAX_DISTANCE, MAX_DISTANCE, MAX_DISTANCE, 1],
+    )
 
 
 def sky(vertices, faces, samples):
-    return RayScene(vertices, faces).sky(samples.position, samples.normal, 8, OFFSET)
+    return RayScene(vertices, faces).sky_fractions(samples.position, samples.normal, 8, RAY_OFFSET)
 
 
-def test_sky_of_a_plane_and_of_a_box():
+def test_a_plane_and_the_outside_of_a_box_see_all_of_the_sky():
     plane = shapes.plane()
     np.testing.assert_array_equal(sky(*plane, sample_faces(*plane)), 1)
     box = shapes.box()
@@ -116,8 +121,8 @@ def test_sky_of_a_plane_and_of_a_box():
     assert seen[:, 1].mean() < 0.005
 
 
-def test_sky_above_a_floor_between_walls():
-    """The bottom of a cube without a lid sees the form factor of the opening, 0.2."""
+def test_the_floor_of_an_open_box_sees_its_form_factor():
+    """The form factor from a side of a cube to the opposite one is 0.2."""
     vertices, faces = shapes.open_box()
     samples = sample_faces(vertices, faces)
     bottom = samples.position[:, 2] < -0.499

@@ -12,14 +12,15 @@ import psutil
 import pytest
 from support.fakes import SMALL, TARGET, make_jobs, python_path
 
-from shapegan.pipeline.dataset.staging import part_path, read_report
+from shapegan.pipeline.dataset.staging import read_staged_report, staged_shape_path
 from shapegan.pipeline.run.child_process import (
+    ChildLostError,
     ChildProcess,
+    ChildStoppedError,
     Limits,
-    WorkerLostError,
-    WorkerStoppedError,
 )
-from shapegan.pipeline.run.tasks import Task, do_isolated, prepare
+from shapegan.pipeline.run.isolation import run_isolated
+from shapegan.pipeline.run.tasks import MeshTask, warm_up
 from shapegan.pipeline.schema import MeshReport
 
 
@@ -29,16 +30,16 @@ def children_find_the_fakes(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def worker() -> Iterator[ChildProcess]:
-    worker = ChildProcess(partial(prepare, TARGET))
-    yield worker
-    worker.stop()
+def child() -> Iterator[ChildProcess]:
+    child = ChildProcess(partial(warm_up, TARGET))
+    yield child
+    child.stop()
 
 
-def do(worker: ChildProcess, folder: Path, behaviour: str, limits: Limits) -> MeshReport:
-    (folder / "parts").mkdir(exist_ok=True)
+def do(child: ChildProcess, folder: Path, behaviour: str, limits: Limits) -> MeshReport:
+    (folder / "staging").mkdir(exist_ok=True)
     job = make_jobs(folder, [behaviour])[0]
-    return do_isolated(worker, Task(0, job, SMALL, folder, target=TARGET), limits)
+    return run_isolated(child, MeshTask(0, job, SMALL, folder, "cpu", TARGET), limits)
 
 
 def gone(pid: int) -> bool:
@@ -48,15 +49,17 @@ def gone(pid: int) -> bool:
         return True
 
 
-def test_does_a_mesh_elsewhere_and_stores_its_part(worker: ChildProcess, tmp_path: Path) -> None:
-    report = do(worker, tmp_path, "ok", Limits())
+def test_processes_a_mesh_in_a_child_and_stores_its_outcome(
+    child: ChildProcess, tmp_path: Path
+) -> None:
+    report = do(child, tmp_path, "ok", Limits())
     assert report.status == "ok"
-    assert read_report(tmp_path, 0) == report
-    assert part_path(tmp_path, 0).is_file()
+    assert read_staged_report(tmp_path, 0) == report
+    assert staged_shape_path(tmp_path, 0).is_file()
 
 
-def test_one_process_serves_many_calls(worker: ChildProcess) -> None:
-    pids = {worker.call(os.getpid) for _ in range(3)}
+def test_one_process_serves_many_calls(child: ChildProcess) -> None:
+    pids = {child.call(os.getpid) for _ in range(3)}
     assert len(pids) == 1
     assert os.getpid() not in pids
 
@@ -71,109 +74,109 @@ def test_one_process_serves_many_calls(worker: ChildProcess) -> None:
     ],
 )
 def test_a_mesh_that_kills_its_process_fails(
-    worker: ChildProcess, tmp_path: Path, behaviour: str, reason: str
+    child: ChildProcess, tmp_path: Path, behaviour: str, reason: str
 ) -> None:
-    report = do(worker, tmp_path, behaviour, Limits())
+    report = do(child, tmp_path, behaviour, Limits())
     assert (report.status, report.reason) == ("failed", reason)
-    assert read_report(tmp_path, 0) == report
-    assert do(worker, tmp_path, "ok", Limits()).status == "ok"
+    assert read_staged_report(tmp_path, 0) == report
+    assert do(child, tmp_path, "ok", Limits()).status == "ok"
 
 
 def test_a_mesh_that_hangs_with_the_interpreter_locked_fails(
-    worker: ChildProcess, tmp_path: Path
+    child: ChildProcess, tmp_path: Path
 ) -> None:
     started = time.monotonic()
-    report = do(worker, tmp_path, "hang", Limits(seconds=0.5))
+    report = do(child, tmp_path, "hang", Limits(seconds=0.5))
     assert (report.status, report.reason) == ("failed", "took longer than 0.5 s, twice")
     assert time.monotonic() - started < 10
 
 
-def test_a_mesh_that_wants_too_much_memory_fails(worker: ChildProcess, tmp_path: Path) -> None:
-    report = do(worker, tmp_path, "hog", Limits(memory=0.4e9))
-    assert (report.status, report.reason) == ("failed", "wanted more than 0.4 GB, twice")
+def test_a_mesh_that_uses_too_much_memory_fails(child: ChildProcess, tmp_path: Path) -> None:
+    report = do(child, tmp_path, "hog", Limits(memory=0.4e9))
+    assert (report.status, report.reason) == ("failed", "used more than 0.4 GB, twice")
 
 
-def test_a_mesh_for_which_there_is_no_memory_fails(worker: ChildProcess, tmp_path: Path) -> None:
-    report = do(worker, tmp_path, "more", Limits())
-    assert (report.status, report.reason) == ("failed", "wanted more memory than there was, twice")
+def test_a_mesh_that_runs_out_of_memory_fails(child: ChildProcess, tmp_path: Path) -> None:
+    report = do(child, tmp_path, "more", Limits())
+    assert (report.status, report.reason) == ("failed", "ran out of memory, twice")
 
 
-def test_an_error_is_one_line_with_its_place(worker: ChildProcess, tmp_path: Path) -> None:
-    report = do(worker, tmp_path, "raise", Limits())
+def test_an_error_is_one_line_with_its_place(child: ChildProcess, tmp_path: Path) -> None:
+    report = do(child, tmp_path, "raise", Limits())
     assert report.status == "failed"
     assert report.reason.startswith("ZeroDivisionError: of the mesh (fakes.py:")
     assert "\n" not in report.reason
 
 
-def test_a_mesh_that_dies_once_is_tried_again(worker: ChildProcess, tmp_path: Path) -> None:
-    first = worker.call(os.getpid)
-    report = do(worker, tmp_path, f"die SIGKILL {tmp_path / 'tried'}", Limits())
+def test_a_mesh_that_dies_once_is_tried_again(child: ChildProcess, tmp_path: Path) -> None:
+    first = child.call(os.getpid)
+    report = do(child, tmp_path, f"die SIGKILL {tmp_path / 'tried'}", Limits())
     assert report.status == "ok"
-    assert worker.call(os.getpid) != first
+    assert child.call(os.getpid) != first
 
 
-def test_what_a_mesh_started_is_killed_with_it(worker: ChildProcess, tmp_path: Path) -> None:
+def test_what_a_mesh_started_is_killed_with_it(child: ChildProcess, tmp_path: Path) -> None:
     note = tmp_path / "pid"
-    do(worker, tmp_path, f"spawn {note}", Limits(seconds=1))
+    do(child, tmp_path, f"spawn {note}", Limits(seconds=1))
     pid = int(note.read_text())
     assert gone(pid)
 
 
-def test_native_threads_are_pinned_to_one(worker: ChildProcess) -> None:
-    assert worker.call(os.getenv, "OMP_NUM_THREADS") == "1"
-    assert worker.call(os.getenv, "OPENBLAS_NUM_THREADS") == "1"
+def test_native_threads_are_pinned_to_one(child: ChildProcess) -> None:
+    assert child.call(os.getenv, "OMP_NUM_THREADS") == "1"
+    assert child.call(os.getenv, "OPENBLAS_NUM_THREADS") == "1"
 
 
-def test_the_child_ignores_ctrl_c(worker: ChildProcess) -> None:
-    pid = worker.call(os.getpid)
+def test_the_child_ignores_ctrl_c(child: ChildProcess) -> None:
+    pid = child.call(os.getpid)
     os.kill(pid, signal.SIGINT)
     time.sleep(0.2)
-    assert worker.call(os.getpid) == pid
-    assert worker.call(os.getsid, 0) == pid
+    assert child.call(os.getpid) == pid
+    assert child.call(os.getsid, 0) == pid
 
 
-def test_errors_of_the_function_come_through(worker: ChildProcess) -> None:
+def test_errors_of_the_function_come_through(child: ChildProcess) -> None:
     with pytest.raises(FileNotFoundError) as caught:
-        worker.call(os.stat, "/no/such/file")
-    assert "in a worker process" in caught.value.__notes__[0]
-    assert worker.call(os.getpid)
+        child.call(os.stat, "/no/such/file")
+    assert "in a child process" in caught.value.__notes__[0]
+    assert child.call(os.getpid)
 
 
 def test_a_target_that_cannot_be_imported_is_an_error_of_the_run() -> None:
-    worker = ChildProcess(partial(prepare, "no_such_module:process"))
+    child = ChildProcess(partial(warm_up, "no_such_module:process"))
     with pytest.raises(ModuleNotFoundError, match="no_such_module"):
-        worker.call(os.getpid)
-    worker.stop()
+        child.call(os.getpid)
+    child.stop()
 
 
-def test_a_child_that_cannot_start_shows_its_last_words(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_child_that_cannot_start_shows_its_last_output(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
         "shapegan.pipeline.run.child_process._PROGRAM", "raise SystemExit('no luck')"
     )
-    worker = ChildProcess(partial(prepare, TARGET))
+    child = ChildProcess(partial(warm_up, TARGET))
     with pytest.raises(RuntimeError, match=r"cannot start, it ended by itself .* no luck"):
-        worker.call(os.getpid)
+        child.call(os.getpid)
 
 
-def test_stop_from_another_thread_ends_a_call(worker: ChildProcess) -> None:
-    worker.call(os.getpid)
-    threading.Timer(0.3, worker.stop).start()
+def test_stop_from_another_thread_ends_a_call(child: ChildProcess) -> None:
+    child.call(os.getpid)
+    threading.Timer(0.3, child.stop).start()
     started = time.monotonic()
-    with pytest.raises(WorkerStoppedError):
-        worker.call(time.sleep, 60)
+    with pytest.raises(ChildStoppedError):
+        child.call(time.sleep, 60)
     assert time.monotonic() - started < 5
-    with pytest.raises(WorkerStoppedError):
-        worker.call(os.getpid)
+    with pytest.raises(ChildStoppedError):
+        child.call(os.getpid)
 
 
 PARENT = """
 import os, sys, time
 from functools import partial
 from shapegan.pipeline.run.child_process import ChildProcess
-from shapegan.pipeline.run.tasks import prepare
-worker = ChildProcess(partial(prepare, sys.argv[1]))
-print(worker.call(os.getpid), flush=True)
-worker.call(time.sleep, 100)
+from shapegan.pipeline.run.tasks import warm_up
+child = ChildProcess(partial(warm_up, sys.argv[1]))
+print(child.call(os.getpid), flush=True)
+child.call(time.sleep, 100)
 """
 
 
@@ -183,16 +186,16 @@ def test_a_busy_child_does_not_outlive_its_parent() -> None:
         [sys.executable, "-c", PARENT, TARGET], stdout=subprocess.PIPE, text=True
     ) as parent:
         assert parent.stdout is not None
-        child = int(parent.stdout.readline())
+        pid = int(parent.stdout.readline())
         time.sleep(1)  # until it is busy; an idle one ends by itself
-        assert not gone(child)
+        assert not gone(pid)
         parent.kill()
     deadline = time.monotonic() + 10
-    while not gone(child) and time.monotonic() < deadline:
+    while not gone(pid) and time.monotonic() < deadline:
         time.sleep(0.05)
-    assert gone(child)
+    assert gone(pid)
 
 
-def test_a_limit_that_is_broken_names_itself(worker: ChildProcess) -> None:
-    with pytest.raises(WorkerLostError, match=r"^took longer than 0\.2 s$"):
-        worker.call(time.sleep, 60, limits=Limits(seconds=0.2))
+def test_a_limit_that_is_broken_names_itself(child: ChildProcess) -> None:
+    with pytest.raises(ChildLostError, match=r"^took longer than 0\.2 s$"):
+        child.call(time.sleep, 60, limits=Limits(seconds=0.2))

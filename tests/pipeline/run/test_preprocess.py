@@ -13,14 +13,17 @@ from distributed import LocalCluster
 from support.fakes import SMALL, TARGET, digests, make_jobs, python_path
 
 from shapegan.pipeline.config import PreprocessConfig
-from shapegan.pipeline.dataset.manifest import DatasetError, Manifest, Rejections, opened_output
+from shapegan.pipeline.dataset.manifest import DatasetError, Manifest
+from shapegan.pipeline.dataset.output import open_output
 from shapegan.pipeline.dataset.reader import Dataset
+from shapegan.pipeline.dataset.reports import Rejections
 from shapegan.pipeline.files import OutputError
-from shapegan.pipeline.run import dask_pool as run_module
+from shapegan.pipeline.run import dask_pool
 from shapegan.pipeline.run.child_process import Limits
-from shapegan.pipeline.run.local_pool import RunError
-from shapegan.pipeline.run.plan import Join, RunSettings
+from shapegan.pipeline.run.plan import RunSettings
+from shapegan.pipeline.run.pool import RunError
 from shapegan.pipeline.run.preprocess import preprocess
+from shapegan.pipeline.run.tasks import JoinTask
 from shapegan.pipeline.schema import Job, MeshReport
 
 MIXED = ["ok", "ok", "reject", "ok", "segfault", "ok", "raise", "ok", "hang", "ok", "ok"]
@@ -72,12 +75,12 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-def test_every_other_mesh_comes_out(tmp_path: Path, workers: int) -> None:
+def test_a_failed_mesh_does_not_harm_the_others(tmp_path: Path, workers: int) -> None:
     progress = Count()
-    manifest, away = run(tmp_path, MIXED, progress=progress, workers=workers)
+    manifest, rejections = run(tmp_path, MIXED, progress=progress, workers=workers)
     assert manifest.complete
     assert manifest.counts == {"ok": 7, "rejected": 1, "failed": 3}
-    assert sorted(one.reason.partition(" (")[0] for one in away) == [
+    assert sorted(one.reason.partition(" (")[0] for one in rejections) == [
         "ZeroDivisionError: of the mesh",
         "crashed with SIGSEGV, twice",
         "looks bad",
@@ -87,7 +90,7 @@ def test_every_other_mesh_comes_out(tmp_path: Path, workers: int) -> None:
     dataset = Dataset(tmp_path / "out")
     dataset.verify()
     assert dataset.ids == [f"mesh{n:03d}" for n, what in enumerate(MIXED) if what == "ok"]
-    assert not (tmp_path / "out/parts").exists()
+    assert not (tmp_path / "out/staging").exists()
 
 
 @pytest.mark.parametrize("workers", [1, 2, 3])
@@ -173,7 +176,11 @@ def test_leftovers_of_a_killed_run_are_swept(tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         run(tmp_path, behaviours, progress=StopAfter(1), workers=0)
     out = tmp_path / "out"
-    for name in ("shards/.00000.h5.0123.tmp", "parts/.0000001.h5.0123.tmp", ".dataset.json.1.tmp"):
+    for name in (
+        "shards/.00000.h5.0123.tmp",
+        "staging/.0000001.h5.0123.tmp",
+        ".dataset.json.1.tmp",
+    ):
         (out / name).write_text("torn")
     run(tmp_path, behaviours, workers=0)
     assert sorted(path.name for path in out.rglob("*")) == [
@@ -182,12 +189,12 @@ def test_leftovers_of_a_killed_run_are_swept(tmp_path: Path) -> None:
     ]
 
 
-def test_a_part_without_its_shape_is_made_again(
+def test_a_staged_report_without_its_shape_is_made_again(
     tmp_path: Path, undisturbed: dict[str, str]
 ) -> None:
     with pytest.raises(KeyboardInterrupt):
         run(tmp_path, ["ok"] * 11, progress=StopAfter(2), workers=0)
-    (tmp_path / "out/parts/0000000.h5").unlink()
+    (tmp_path / "out/staging/0000000.h5").unlink()
     run(tmp_path, ["ok"] * 11, workers=0)
     assert digests(tmp_path / "out") == undisturbed
 
@@ -222,7 +229,7 @@ def test_other_meshes_are_refused(tmp_path: Path, meshes: int, change: str) -> N
 def test_a_second_run_on_the_same_output_is_refused(tmp_path: Path) -> None:
     jobs: list[Job] = make_jobs(tmp_path / "meshes", ["ok"])
     with (
-        opened_output(tmp_path / "out", tmp_path / "meshes", jobs, SMALL),
+        open_output(tmp_path / "out", tmp_path / "meshes", jobs, SMALL),
         pytest.raises(OutputError, match="another run is writing to"),
     ):
         run(tmp_path, ["ok"], workers=0)
@@ -242,17 +249,17 @@ def test_an_output_that_is_no_folder_is_one_line(tmp_path: Path) -> None:
         run(tmp_path, ["ok"], workers=0)
 
 
-def test_a_manifest_that_is_none_is_refused(tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_manifest_is_refused(tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
     (tmp_path / "out/dataset.json").write_text("hello")
-    with pytest.raises(DatasetError, match="is no manifest of a dataset"):
+    with pytest.raises(DatasetError, match="is not a manifest of a dataset"):
         run(tmp_path, ["ok"], workers=0)
 
 
 def test_a_scheduler_that_is_not_there_is_one_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(run_module, "_CONNECT_SECONDS", 1)
+    monkeypatch.setattr(dask_pool, "_CONNECT_SECONDS", 1)
     with pytest.raises(RunError, match=r"cannot reach the Dask scheduler tcp://127\.0\.0\.1:1:"):
         run(tmp_path, ["ok"], scheduler="tcp://127.0.0.1:1")
 
@@ -315,7 +322,7 @@ def test_a_running_cluster_survives_its_workers_being_killed(
     assert manifest.counts == {"ok": 11}
     assert digests(tmp_path / "out") == undisturbed
     assert progress.notes[0] == "2 Dask workers"
-    assert "is lost, what it had in hand goes to others (" in progress.notes[1]
+    assert "is lost, its tasks go to others (" in progress.notes[1]
     assert progress.notes[1].endswith("): 1 now")
 
 
@@ -323,7 +330,7 @@ def test_a_running_cluster_survives_its_workers_being_killed(
     ("version", "out", "says"),
     [
         ("7.0", ".", r"^tcp://one has shapegan .*, the command 7\.0$"),
-        (run_module.__version__, "missing", "^tcp://one cannot write to .*missing: --out has to"),
+        (dask_pool.__version__, "missing", "^tcp://one cannot write to .*missing: --out has to"),
     ],
 )
 def test_a_dask_worker_that_would_write_elsewhere_or_other_bytes_is_refused(
@@ -331,11 +338,11 @@ def test_a_dask_worker_that_would_write_elsewhere_or_other_bytes_is_refused(
 ) -> None:
     """Also one that comes when the work has begun, as those of SLURM do."""
     with monkeypatch.context() as patch:
-        patch.setattr(run_module, "__version__", version)  # of the command
-        children = run_module._Children("name", RunSettings(), tmp_path / out)
-    children.setup(SimpleNamespace(address="tcp://one"))
+        patch.setattr(dask_pool, "__version__", version)  # of the command
+        plugin = dask_pool.ChildProcessPlugin("name", RunSettings(), tmp_path / out)
+    plugin.setup(SimpleNamespace(address="tcp://one"))
     with pytest.raises(RunError, match=says):
-        children.do(Join(0, range(1), SMALL, tmp_path))
+        plugin.run(JoinTask(0, range(1), SMALL, tmp_path))
 
 
 def test_an_interrupt_ends_the_children_of_a_running_cluster(

@@ -135,12 +135,12 @@ BESIDE = shapes.turned(shapes.box((1.0, 1.0, 0.4), (0, 0, -0.7)), 0.3)
     [
         (shapes.plane(), "winding+sheets"),
         (shapes.join(BESIDE, shapes.plane()), "winding+sheets"),
-        (shapes.thin_plate(0.01), "winding+walls"),
-        (shapes.loose_box(), "winding+lids"),
-        (shapes.join(shapes.loose_box(), shapes.plane((0.5, 0.5))), "winding+lids"),
+        (shapes.thin_plate(0.01), "winding+thin"),
+        (shapes.loose_box(), "winding+caps"),
+        (shapes.join(shapes.loose_box(), shapes.plane((0.5, 0.5))), "winding+caps"),
         (
             shapes.join(shapes.loose_box(), shapes.moved(shapes.plane(), (1.5, 0, 0))),
-            "winding+sheets+lids",
+            "winding+sheets+caps",
         ),
     ],
     ids=["sheet", "sheet and solid", "wall", "gaps", "gaps and hidden sheet", "gaps and sheet"],

@@ -6,8 +6,9 @@ from rich.console import Console
 from support.fakes import SMALL, make_jobs
 
 from shapegan.pipeline.config import PreprocessConfig
-from shapegan.pipeline.dataset.manifest import Manifest, Rejections, ShardRow
-from shapegan.pipeline.run.forecast import forecast, shape_bytes
+from shapegan.pipeline.dataset.manifest import Manifest, ShardEntry
+from shapegan.pipeline.dataset.reports import Rejections
+from shapegan.pipeline.run.forecast import print_forecast, shape_bytes
 from shapegan.pipeline.run.progress import PreprocessProgress, print_summary
 from shapegan.pipeline.schema import MeshReport
 from shapegan.pipeline.wording import duration
@@ -25,15 +26,15 @@ def plain() -> tuple[Console, io.StringIO]:
 def test_says_a_line_now_and_then_where_there_is_no_terminal() -> None:
     console, text = plain()
     now = [0.0]
-    with PreprocessProgress(10, console, lambda: now[0]) as meter:
-        meter.resume([report("ok")] * 4)
+    with PreprocessProgress(10, console, lambda: now[0]) as progress:
+        progress.resume([report("ok")] * 4)
         now[0] = 10
-        meter.advance(report("ok"))
+        progress.advance(report("ok"))
         assert text.getvalue() == ""
         now[0] = 30
-        meter.advance(report("failed"))
+        progress.advance(report("failed"))
         now[0] = 40
-        meter.advance(report("rejected"))
+        progress.advance(report("rejected"))
     first, last = text.getvalue().splitlines()
     # Meshes of an earlier run say nothing about this one's speed: 2 in 30 s, 4 to go.
     assert first == "6 of 10 meshes, 0.0667/s, 1 min 0 s left; 5 ok, 0 rejected, 1 failed"
@@ -43,9 +44,9 @@ def test_says_a_line_now_and_then_where_there_is_no_terminal() -> None:
 def test_shows_a_bar_in_a_terminal() -> None:
     text = io.StringIO()
     console = Console(file=text, force_terminal=True, width=100)
-    with PreprocessProgress(2, console) as meter:
-        meter.advance(report("ok"))
-        meter.advance(report("rejected"))
+    with PreprocessProgress(2, console) as progress:
+        progress.advance(report("ok"))
+        progress.advance(report("rejected"))
     assert "2 of 2 meshes" in text.getvalue()
     assert "1 ok, 1 rejected, 0 failed" in text.getvalue()
 
@@ -61,10 +62,10 @@ def test_durations(seconds: float, words: str) -> None:
 def test_summary_names_reasons_examples_and_the_report() -> None:
     console, text = plain()
     manifest = Manifest(
-        SMALL, "/in", 1010, "", shards=(ShardRow(0, "shards/00000.h5", 3, 10**9, ""),)
+        SMALL, "/in", 1010, "", shards=(ShardEntry(0, "shards/00000.h5", 3, 10**9, ""),)
     )
-    away = [Rejections("rejected", "only [half] a mesh", 1000, "bad-one")]
-    print_summary(Path("/out"), manifest, away, console)
+    rejections = [Rejections("rejected", "only [half] a mesh", 1000, "bad-one")]
+    print_summary(Path("/out"), manifest, rejections, console)
     for expected in ("1,000", "rejected", "only [half] a mesh", "bad-one", "/out/meshes.csv"):
         assert expected in text.getvalue()
     assert "0 of 1,010 meshes are in 1 shard, 1 GB" in text.getvalue()
@@ -81,7 +82,7 @@ def test_forecast_says_whether_it_fits(tmp_path: Path, monkeypatch: pytest.Monke
     for free, words in ((10**9, "it fits"), (100, "it does NOT fit")):
         console, text = plain()
         monkeypatch.setattr("shapegan.pipeline.run.forecast.free_bytes", lambda _, free=free: free)
-        forecast(tmp_path / "a/b", jobs, SMALL, console)
+        print_forecast(tmp_path / "a/b", jobs, SMALL, console)
         assert "shard_size: 3" in text.getvalue()
         assert "4 meshes of chairs" in text.getvalue()
         assert "4 meshes, 2 shards" in text.getvalue()

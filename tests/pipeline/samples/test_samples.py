@@ -19,7 +19,7 @@ from shapegan.pipeline.samples.kinds import KINDS
 from shapegan.pipeline.samples.sample import TOLERANCE, make_sample, write_samples
 from shapegan.pipeline.samples.solid import load_solid
 from shapegan.pipeline.schema import Job, grid_points
-from shapegan.pipeline.sdf.mesh_field import ROD, make_field
+from shapegan.pipeline.sdf.mesh_field import ROD_FACTOR, make_field
 
 EACH = [(kind, index) for kind in KINDS for index in range(6)]
 SOME = [(kind, index) for kind in KINDS for index in (0, 3)]
@@ -215,7 +215,7 @@ def test_preprocessing_comes_back_to_the_exact_solid(kind, tmp_path):
         assert wrong_share(job, exact.field.voxels(64), exact.frame.center, scale) <= 0.005, job.id
         shape = process(job, config).shape
         assert shape is not None, job.id
-        thick = ROD * config.sheet_thickness
+        thick = ROD_FACTOR * config.sheet_thickness
         share = wrong_share(job, shape.voxels[64], shape.center, shape.scale_cube, thick)
         assert share <= 0.005, job.id
 

@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 from support import shapes
 
-from shapegan.pipeline.arrays import halves
+from shapegan.pipeline.arrays import neighbours
 from shapegan.pipeline.schema import grid_points, voxel_spacing
-from shapegan.pipeline.sdf.caps import find_lids
+from shapegan.pipeline.sdf.caps import NO_CAPS, find_caps
 
 RESOLUTION = 24
 
@@ -21,9 +21,10 @@ def cup(side=1):
 
 
 @pytest.mark.parametrize("side", [1, -1])
-def test_a_lid_lies_where_the_winding_number_is_one_half(side):
+def test_a_cap_lies_where_the_winding_number_is_one_half(side):
     sdf, winding, mesh = cup(side)
-    vertices, faces = find_lids(sdf, winding)
+    caps = find_caps(sdf, winding)
+    vertices, faces = caps.vertices, caps.faces
     assert vertices.dtype == np.float32
     assert faces.dtype == np.int32
     assert len(faces) > 50
@@ -38,17 +39,17 @@ def test_a_lid_lies_where_the_winding_number_is_one_half(side):
     assert 0.6 < shapes.area(vertices, faces) < 2.0
 
 
-def test_lids_part_all_jumps():
+def test_caps_separate_the_sides_of_all_jumps():
     sdf, winding, _ = cup()
     spacing = voxel_spacing(RESOLUTION)
-    lids = find_lids(sdf, winding)
+    caps = find_caps(sdf, winding)
     points = grid_points(RESOLUTION)
     near = (np.abs(sdf) > spacing).ravel() & (np.abs(points[:, 2]) < 0.95)
     gap = np.full(len(points), np.inf)
-    gap[near] = shapes.distances(points[near], *lids)
+    gap[near] = shapes.distances(points[near], caps.vertices, caps.faces)
     gap = np.minimum(gap.reshape(sdf.shape), np.abs(sdf)) * np.sign(sdf)
     for axis in range(3):
-        one, other = halves(gap, axis)
+        one, other = neighbours(gap, axis)
         flips = (one < 0) != (other < 0)
         assert np.abs(one - other)[flips].max() < 1.6 * spacing
 
@@ -56,27 +57,25 @@ def test_lids_part_all_jumps():
 def test_closed_shapes_need_none():
     points = grid_points(16)
     sdf = shapes.box_distance(points, (1.2, 1.0, 0.8)).reshape(16, 16, 16)
-    vertices, faces = find_lids(sdf.astype(np.float32), (sdf < 0).astype(np.float32))
-    assert vertices.shape == faces.shape == (0, 3)
+    assert find_caps(sdf.astype(np.float32), (sdf < 0).astype(np.float32)) is NO_CAPS
+    assert NO_CAPS.vertices.shape == NO_CAPS.faces.shape == (0, 3)
 
 
 def test_all_outside_needs_none():
     sdf = np.full((8, 8, 8), 0.3, np.float32)
-    vertices, faces = find_lids(sdf, np.zeros_like(sdf))
-    assert len(vertices) == len(faces) == 0
+    assert find_caps(sdf, np.zeros_like(sdf)) is NO_CAPS
 
 
 def test_numbers_on_the_surface_may_be_missing():
     sdf, winding, _ = cup()
     winding[np.abs(sdf) < 0.02] = np.nan
-    vertices, faces = find_lids(sdf, winding)
-    assert len(faces) > 50
-    assert np.isfinite(vertices).all()
+    caps = find_caps(sdf, winding)
+    assert len(caps.faces) > 50
+    assert np.isfinite(caps.vertices).all()
 
 
 def test_a_jump_without_a_half_way_gets_none():
     """Signs that flip although all winding numbers are above one half: nothing to follow."""
     sdf = np.full((8, 8, 8), 0.9, np.float32)
     sdf[:4] = -0.9
-    vertices, faces = find_lids(sdf, np.full_like(sdf, 0.8))
-    assert len(vertices) == len(faces) == 0
+    assert find_caps(sdf, np.full_like(sdf, 0.8)) is NO_CAPS

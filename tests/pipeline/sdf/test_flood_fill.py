@@ -40,7 +40,7 @@ def coarse(monkeypatch):
     """Floods coarser grids, in less time; gives their cell."""
     cell = voxel_spacing(COARSE)
     monkeypatch.setattr(module, "RESOLUTION", COARSE)
-    monkeypatch.setattr(module, "WITNESS", 1.5 * cell)
+    monkeypatch.setattr(module, "PROBE_DISTANCE", 1.5 * cell)
     return cell
 
 

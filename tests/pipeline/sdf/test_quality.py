@@ -3,7 +3,7 @@ import pytest
 import trimesh
 from support import shapes
 
-from shapegan.pipeline.arrays import halves
+from shapegan.pipeline.arrays import neighbours
 from shapegan.pipeline.schema import grid_points, voxel_spacing
 from shapegan.pipeline.sdf.quality import MAX_LEAK, MIN_RECALL, Quality, is_jump, measure
 
@@ -125,7 +125,8 @@ def test_signs_that_flip_in_mid_air_are_jumps():
     assert quality.leak > MAX_LEAK
     # Six sides of 25 edges, over all edges that cross zero.
     crossings = sum(
-        ((near < 0) != (far < 0)).sum() for near, far in (halves(field, axis) for axis in range(3))
+        ((near < 0) != (far < 0)).sum()
+        for near, far in (neighbours(field, axis) for axis in range(3))
     )
     border = sum((np.take(field, end, axis) < 0).sum() for axis in range(3) for end in (0, -1))
     assert quality.leak == pytest.approx(150 / (150 + crossings + border), rel=0.02)
@@ -159,7 +160,7 @@ def test_jumps_are_steeper_than_a_distance():
 @pytest.mark.parametrize("axis", range(3))
 def test_halves_are_neighbours(axis):
     grid = np.arange(24).reshape(2, 3, 4)
-    near, far = halves(grid, axis)
+    near, far = neighbours(grid, axis)
     assert near.shape[axis] == grid.shape[axis] - 1
     np.testing.assert_array_equal(far - near, (12, 4, 1)[axis])
     near += 100  # they are views

@@ -3,7 +3,13 @@ import pytest
 
 from shapegan.pipeline.meshes.triangle_mesh import Frame
 from shapegan.pipeline.schema import POSITION_STEPS, decode_positions, encode_positions
-from shapegan.pipeline.sdf.sampling import NEAR, NEARER, generator, points_in_ball, sample_points
+from shapegan.pipeline.sdf.sampling import (
+    FINE_SIGMA,
+    SIGMA,
+    points_in_ball,
+    random_generator,
+    sample_points,
+)
 
 RADIUS = 0.6
 """Of the ball that is asked about, cube frame."""
@@ -31,7 +37,7 @@ FRAME = Frame(np.array([1.0, 2.0, 3.0]), scale_cube=2.0, scale_sphere=3.0)
 
 
 def sampled(count=4000, cloud=False, seed=0, mesh_id="a", frame=FRAME, field=None):
-    return sample_points(field or Ball(), frame, count, cloud, generator(seed, mesh_id))
+    return sample_points(field or Ball(), frame, count, cloud, random_generator(seed, mesh_id))
 
 
 def test_points_in_the_ball_are_uniform():
@@ -75,21 +81,21 @@ def test_surface_rows_belong_to_uniform_rows():
     nearest = uniform / np.linalg.norm(uniform, axis=1, keepdims=True) * RADIUS / 1.5
     noise = surface - nearest
     np.testing.assert_allclose(noise.mean(axis=0), 0, atol=1e-4)
-    np.testing.assert_allclose(noise.std(axis=0), NEAR, rtol=0.03)
-    assert np.abs(noise).max() < 6 * NEAR
+    np.testing.assert_allclose(noise.std(axis=0), SIGMA, rtol=0.03)
+    assert np.abs(noise).max() < 6 * SIGMA
     # Normal: 68 % within one deviation.
-    assert (np.abs(noise) < NEAR).mean() == pytest.approx(0.683, abs=0.01)
+    assert (np.abs(noise) < SIGMA).mean() == pytest.approx(0.683, abs=0.01)
 
 
 def test_cloud_is_deepsdfs_mix():
     sdf = sampled(20_000, cloud=True)["cloud"].sdf.astype(np.float64)
-    assert (np.abs(sdf) < 6 * NEAR).mean() == pytest.approx(0.94, abs=0.01)
-    near = np.abs(sdf[np.abs(sdf) < 6 * NEAR])
+    assert (np.abs(sdf) < 6 * SIGMA).mean() == pytest.approx(0.94, abs=0.01)
+    near = np.abs(sdf[np.abs(sdf) < 6 * SIGMA])
     # Half at each deviation: erf(1 / sqrt 2) of one half and nearly none of the other.
     nearest = 0.5 * 0.683 + 0.5 * 0.0797
-    assert (near < NEARER).mean() == pytest.approx(nearest, abs=0.015)
+    assert (near < FINE_SIGMA).mean() == pytest.approx(nearest, abs=0.015)
     # Shuffled: every stretch has its share of far ones.
-    shares = (np.abs(sdf) > 6 * NEAR).reshape(10, -1).mean(axis=1)
+    shares = (np.abs(sdf) > 6 * SIGMA).reshape(10, -1).mean(axis=1)
     np.testing.assert_allclose(shares, 0.06, atol=0.03)
 
 
@@ -121,7 +127,7 @@ def test_the_cloud_changes_nothing_else():
 
 def test_generator_is_the_same_everywhere():
     """The bytes of published datasets hang on these numbers."""
-    random = generator(7, "1006be65e7bc937e9141f9b58470d646")
+    random = random_generator(7, "1006be65e7bc937e9141f9b58470d646")
     assert random.integers(0, 1000, 3).tolist() == [197, 911, 296]
 
 

@@ -7,17 +7,29 @@ from hypothesis import strategies as st
 from support import shapes
 
 from shapegan.pipeline.schema import grid_points, voxel_spacing
+from shapegan.pipeline.sdf.caps import NO_CAPS, find_caps
+from shapegan.pipeline.sdf.shell_queries import ShellQueries
 from shapegan.pipeline.sdf.signed_distance import SignedDistance
 from shapegan.pipeline.shell.build import build_shell
+from shapegan.pipeline.shell.wall_thickness import local_thickness, thicken_thin_parts
 
 THICKNESS = 0.016
 
 
-def field_of(mesh, thickness=THICKNESS, *, thicken_walls=False):
-    field = SignedDistance(build_shell(*mesh), thickness)
-    if thicken_walls:
-        field.thicken_walls(thickness)
-    return field
+def field_of(mesh, thickness=THICKNESS, *, thicken=False):
+    shell = build_shell(*mesh)
+    thin = thicken_thin_parts(shell, local_thickness(shell), thickness) if thicken else None
+    return SignedDistance(ShellQueries.of(shell), thickness, thin)
+
+
+def capped(field, resolution):
+    """The voxels of a field, its caps, and the field and its voxels with them."""
+    grid, shape = field.queries.query(grid_points(resolution)), (resolution,) * 3
+    voxels = field.evaluate(grid)[0].reshape(shape)
+    caps = find_caps(voxels, grid.winding_numbers().reshape(shape))
+    queries = field.queries.with_caps(caps)
+    field = SignedDistance(queries, field.sheet_thickness, field.thin_parts)
+    return voxels, caps, field, field.evaluate(queries.add_caps(grid))[0].reshape(shape)
 
 
 class Answer(NamedTuple):
@@ -148,7 +160,7 @@ def test_sheets_get_their_thickness(plane):
     clear = bare > 0.01
     # Of a far point, float32 tells no better where a face is nearest.
     np.testing.assert_allclose(answer.closest[clear], lifted[clear], atol=2e-4)
-    assert plane.sheet_faces == 32
+    assert len(plane.queries.shell.sheets) == 32
 
 
 def test_within_a_sheet_the_nearer_side_counts(plane):
@@ -162,7 +174,6 @@ def test_thickness_is_an_option():
         field = field_of(shapes.plane(), thickness)
         np.testing.assert_allclose(ask(field, f32([[0, 0, 0.3]])).sdf, 0.3 - thickness, atol=1e-6)
     none = field_of(shapes.plane(), 0.0)
-    assert none.sheet_faces == 0
     assert (ask(none, shapes.points_around(50)).sdf > 1).all()
 
 
@@ -191,12 +202,11 @@ def test_walls_keep_their_thickness_unless_told():
     points = shapes.points_around(1000)
     expected = shapes.box_distance(points, (2, 2, 0.01))
     np.testing.assert_allclose(ask(field, points).sdf, expected, atol=1e-6)
-    assert field.thin_faces == 0
 
 
 def test_thin_walls_grow_to_the_thickness_of_sheets():
-    field = field_of(shapes.thin_plate(0.01), thicken_walls=True)
-    assert field.thin_faces > 0
+    field = field_of(shapes.thin_plate(0.01), thicken=True)
+    assert len(field.thin_parts.faces) > 0
     points = shapes.points_around(1000) * f32([0.7, 0.7, 1])
     answer = ask(field, points)
     # Half of 0.01 is there, 0.011 is lacking.
@@ -211,9 +221,9 @@ def test_beside_a_thin_wall_a_sheet_is_as_thick_as_ever():
     """Where both are as near, the thicker one counts."""
     wall = shapes.thin_plate(0.01)
     sheet = shapes.moved(shapes.plane((0.5, 1.0)), (1.25, 0, 0))
-    field = field_of(shapes.join(wall, sheet), thicken_walls=True)
-    assert field.thin_faces
-    assert field.sheet_faces
+    field = field_of(shapes.join(wall, sheet), thicken=True)
+    assert len(field.thin_parts.faces)
+    assert len(field.queries.shell.sheets)
     points = shapes.points_around(4000, reach=1.5) * f32([1, 1, 0.2])
     sdf = ask(field, points).sdf
     assert (sdf < shapes.distances(points, *sheet) - THICKNESS + 1e-5).all()
@@ -222,10 +232,10 @@ def test_beside_a_thin_wall_a_sheet_is_as_thick_as_ever():
 
 
 def test_thick_walls_do_not_grow(box):
-    field = field_of(shapes.box((1.6, 1.2, 0.8), subdivisions=1), thicken_walls=True)
+    field = field_of(shapes.box((1.6, 1.2, 0.8), subdivisions=1), thicken=True)
     points = shapes.points_around(500)
     np.testing.assert_array_equal(ask(field, points).sdf, ask(box, points).sdf)
-    assert field.thin_faces == 0
+    assert len(field.thin_parts.faces) == 0
 
 
 @pytest.mark.parametrize("resolution", [8, 17])
@@ -253,10 +263,19 @@ def test_voxels_of_a_shape_off_centre():
     np.testing.assert_allclose(voxels.ravel(), expected, atol=1e-6)
 
 
-def test_prepare_changes_nothing_where_all_is_closed(box):
-    before = box.voxels(16)
-    np.testing.assert_array_equal(box.prepare(16), before)
-    assert box.lid_faces == 0
+def test_a_closed_shape_gets_no_caps(box):
+    before, caps, _, after = capped(box, 16)
+    np.testing.assert_array_equal(before, box.voxels(16))
+    np.testing.assert_array_equal(after, before)
+    assert caps is NO_CAPS
+
+
+@pytest.mark.parametrize("resolution", [24, 64])
+def test_results_of_queries_are_reused(bottomless, resolution):
+    """Adding caps to them gives what a new query gives, and leaves them as they were."""
+    before, _, field, after = capped(bottomless, resolution)
+    np.testing.assert_array_equal(field.voxels(resolution), after)
+    np.testing.assert_array_equal(bottomless.voxels(resolution), before)
 
 
 @pytest.fixture(scope="module")
@@ -267,12 +286,10 @@ def bottomless():
     return field_of(mesh)
 
 
-def test_wide_openings_get_a_lid(bottomless):
+def test_wide_openings_get_a_cap(bottomless):
     resolution = 24
-    before = bottomless.voxels(resolution)
-    after = bottomless.prepare(resolution)
-    assert bottomless.lid_faces > 0
-    np.testing.assert_array_equal(bottomless.voxels(resolution), after)
+    before, caps, field, after = capped(bottomless, resolution)
+    assert len(caps.faces) > 0
     spacing = voxel_spacing(resolution)
     jumps = [np.abs(np.diff(grid, axis=2)).max() for grid in (before, after)]
     assert jumps[0] > 4 * spacing
@@ -280,7 +297,7 @@ def test_wide_openings_get_a_lid(bottomless):
     # It stays inside where it was.
     np.testing.assert_array_equal(after < 0, before < 0)
     assert (np.abs(after) <= np.abs(before) + 1e-6).all()
-    middle = ask(bottomless, f32([[0, 0, 0], [0, 0, -0.5], [0, 0, -0.95]])).sdf
+    middle = ask(field, f32([[0, 0, 0], [0, 0, -0.5], [0, 0, -0.95]])).sdf
     np.testing.assert_array_equal(np.sign(middle), [-1, -1, 1])
 
 

@@ -4,10 +4,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support import shapes
 
-from shapegan.pipeline.queries.winding import rim_edges
+from shapegan.pipeline.queries.rims import rim_edges
+from shapegan.pipeline.sdf.shell_queries import ShellQueries
 from shapegan.pipeline.sdf.signed_distance import SignedDistance
 from shapegan.pipeline.shell.build import build_shell
-from shapegan.pipeline.shell.surface_samples import sample_faces, spread
+from shapegan.pipeline.shell.surface_samples import pick_by_area, sample_faces
 
 SOLIDS = {
     "box": shapes.box(),
@@ -47,7 +48,7 @@ def corners_of(mesh, faces=slice(None)):
 def test_closed_solids_are_wound_outwards(name, spoil):
     shell = shell_of(spoil(SOLIDS[name]))
     assert solid_volume(shell) == pytest.approx(shapes.volume(*SOLIDS[name]), rel=1e-5)
-    assert shell.outer.all()
+    assert shell.exterior.all()
     assert len(shell.sheets) == shell.filled == 0
     assert corners(shell, shell.solid) == corners_of(SOLIDS[name])
 
@@ -65,7 +66,7 @@ def test_signed_distances_do_not_hang_on_windings(name, seed):
     chosen = np.random.default_rng(seed).random(len(faces)) < seed % 11 / 10
     points = shapes.points_around(200, seed % 97)
     sdf = [
-        SignedDistance(shell_of(mesh), 0.016).signed_distances(points)[0]
+        SignedDistance(ShellQueries.of(shell_of(mesh)), 0.016).signed_distances(points)[0]
         for mesh in ((vertices, faces), shapes.flip((vertices, faces), chosen))
     ]
     np.testing.assert_allclose(*sdf, atol=1e-6)
@@ -75,9 +76,9 @@ def test_signed_distances_do_not_hang_on_windings(name, seed):
 def test_inner_faces_are_no_part_of_the_shell(spoil):
     outside, inside = shapes.icosphere(0.9), shapes.icosphere(0.4)
     shell = shell_of(shapes.join(outside, spoil(inside)))
-    assert corners(shell, shell.pieces[shell.outer]) == corners_of(outside)
+    assert corners(shell, shell.pieces[shell.exterior]) == corners_of(outside)
     assert len(shell.sheets) == 0
-    field = SignedDistance(shell, 0.016)
+    field = SignedDistance(ShellQueries.of(shell), 0.016)
     points = np.array([[0, 0, 0], [0.5, 0, 0], [0.41, 0, 0], [0.39, 0, 0]], np.float32)
     sdf, _ = field.signed_distances(points)
     np.testing.assert_allclose(sdf, [-0.88, -0.38, -0.47, -0.49], atol=0.02)
@@ -86,7 +87,7 @@ def test_inner_faces_are_no_part_of_the_shell(spoil):
 def test_a_shelf_inside_a_closed_box_is_hidden():
     room, shelf = shapes.box((1.6, 1.2, 1.4), subdivisions=2), shapes.plane((1.0, 0.8))
     shell = shell_of(shapes.join(shelf, room))
-    assert corners(shell, shell.pieces[shell.outer]) == corners_of(room)
+    assert corners(shell, shell.pieces[shell.exterior]) == corners_of(room)
     assert len(shell.sheets) == 0
 
 
@@ -96,7 +97,7 @@ def test_parts_that_stick_into_each_other_make_one_solid():
     )
     shell = shell_of(mesh)
     points = shapes.points_around(500)
-    sdf, _ = SignedDistance(shell, 0.016).signed_distances(points)
+    sdf, _ = SignedDistance(ShellQueries.of(shell), 0.016).signed_distances(points)
     one = shapes.box_distance(points)
     other = shapes.box_distance(points, (0.3, 0.3, 1.6))
     union = np.minimum(one, other)
@@ -106,7 +107,7 @@ def test_parts_that_stick_into_each_other_make_one_solid():
     middle = np.abs(shell.vertices[shell.pieces][:, :, 2]).max(axis=1) < 0.45
     buried = np.abs(shell.vertices[shell.pieces][:, :, :2]).max(axis=(1, 2)) < 0.4
     assert (middle & buried).any()
-    assert not shell.outer[middle & buried].any()
+    assert not shell.exterior[middle & buried].any()
 
 
 @pytest.mark.parametrize(
@@ -117,7 +118,7 @@ def test_parts_that_stick_into_each_other_make_one_solid():
 @pytest.mark.parametrize("spoil", [shapes.flip_half, shapes.soup, lambda m: m])
 def test_what_sees_sky_on_both_sides_is_a_bare_sheet(mesh, spoil):
     shell = shell_of(spoil(mesh))
-    assert len(shell.solid) == len(shell.outer) == 0
+    assert len(shell.solid) == len(shell.exterior) == 0
     assert corners(shell, shell.sheets) == corners_of(mesh)
 
 
@@ -148,7 +149,7 @@ def test_a_fold_through_the_other_side_leaves_no_hole():
     points = shapes.points_around(300, reach=0.25) + np.float32([0.3, 0.3, -0.4])
     number = shapes.winding_numbers(points, vertices, faces)
     assert number.min() < -0.9
-    sdf, _ = SignedDistance(shell, 0.016).signed_distances(points)
+    sdf, _ = SignedDistance(ShellQueries.of(shell), 0.016).signed_distances(points)
     np.testing.assert_array_equal(sdf < 0, number > 0.5)
 
 
@@ -170,7 +171,7 @@ def test_holes_are_filled(dropped):
     assert shell.filled >= len(dropped)
     assert len(rim_edges(shell.solid)) == 0
     assert solid_volume(shell) == pytest.approx(shapes.volume(*whole), rel=0.03)
-    assert shell.outer[-shell.filled :].all()
+    assert shell.exterior[-shell.filled :].all()
 
 
 def test_long_rims_are_filled_too():
@@ -212,14 +213,14 @@ def test_samples_lie_on_their_faces_and_stand_for_the_area():
     np.testing.assert_allclose(mean, vertices[faces[largest]].mean(axis=0), atol=0.02)
 
 
-def test_spread_picks_by_area():
+def test_samples_are_picked_by_area():
     vertices = np.array([[0.0, 0, 0], [4, 0, 0], [0, 4, 0], [0, 0, 2], [0, 2, 0]])
     samples = sample_faces(vertices, np.array([[0, 1, 2], [0, 3, 4]], np.int32))
-    chosen = spread(samples, np.ones(len(samples.face), bool), 1000)
+    chosen = pick_by_area(samples, np.ones(len(samples.face), bool), 1000)
     counts = np.bincount(samples.face[chosen])
     assert counts[0] / counts[1] == pytest.approx(4, rel=0.05)
-    assert (samples.face[spread(samples, samples.face == 1, 100)] == 1).all()
-    assert len(spread(samples, np.zeros(len(samples.face), bool))) == 0
+    assert (samples.face[pick_by_area(samples, samples.face == 1, 100)] == 1).all()
+    assert len(pick_by_area(samples, np.zeros(len(samples.face), bool))) == 0
 
 
 def test_no_faces():

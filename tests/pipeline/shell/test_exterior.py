@@ -6,11 +6,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support import shapes
 
+from shapegan.pipeline.sdf.shell_queries import ShellQueries
 from shapegan.pipeline.sdf.signed_distance import SignedDistance
 from shapegan.pipeline.shell import exterior
 from shapegan.pipeline.shell.build import build_shell
-from shapegan.pipeline.shell.exterior import Pieces, shortened
-from shapegan.pipeline.shell.intersections import CROWDED, NARROW, Cuts, cut_faces, find_cuts
+from shapegan.pipeline.shell.exterior import SplitFaces, halve_slender
+from shapegan.pipeline.shell.intersections import (
+    MAX_CUTS_PER_TRIANGLE,
+    MIN_WIDTH,
+    Intersections,
+    find_intersections,
+    split_faces,
+)
 
 LEVELS = tuple(level / 10 for level in range(-8, 9))
 """Planes that boxes begin and end at: few enough that many touch and are flush."""
@@ -28,7 +35,7 @@ def turned_boxes(boxes, turn):
 
 
 def distances(mesh, points):
-    field = SignedDistance(build_shell(*mesh), 0.0)
+    field = SignedDistance(ShellQueries.of(build_shell(*mesh)), 0.0)
     return field.signed_distances(points.astype(np.float32))[0]
 
 
@@ -82,12 +89,12 @@ def test_distances_to_any_union_of_boxes_are_exact(boxes, seed, turned):
     np.testing.assert_allclose(distances(mesh, points), expected, atol=3e-5)
 
 
-def exposed_area(mesh):
+def exterior_area(mesh):
     shell = build_shell(*mesh)
     assert shapes.area(shell.vertices.astype(float), shell.pieces) == pytest.approx(
         shapes.area(*mesh), rel=1e-5
     )
-    return shapes.area(shell.vertices.astype(float), shell.pieces[shell.outer])
+    return shapes.area(shell.vertices.astype(float), shell.pieces[shell.exterior])
 
 
 @pytest.mark.parametrize(
@@ -98,21 +105,24 @@ def exposed_area(mesh):
     ],
     ids=["leg", "touching"],
 )
-def test_what_is_exposed_has_the_area_of_the_unions_surface(boxes, area):
-    assert exposed_area(shapes.boxes(boxes)) == pytest.approx(area, rel=1e-5)
+def test_exterior_pieces_have_the_area_of_the_unions_surface(boxes, area):
+    assert exterior_area(shapes.boxes(boxes)) == pytest.approx(area, rel=1e-5)
 
 
 def test_a_round_leg_of_many_sides():
     """More cuts than are done one by one, all round one place of a face."""
-    sides = 6 * CROWDED
+    sides = 6 * MAX_CUTS_PER_TRIANGLE
     leg = shapes.moved(shapes.tube(0.3, 1.1, sides), (0.1, 0.2, -0.5))
     mesh = shapes.join(shapes.box((1.8, 1.8, 0.2)), leg)
     foot = sides / 2 * 0.3**2 * np.sin(2 * np.pi / sides)
     round_it = 2 * sides * 0.3 * np.sin(np.pi / sides)
     # It ends within the top: what it covers there, its other end makes up for.
     expected = 2 * 1.8**2 + 4 * 1.8 * 0.2 + round_it * 0.95 - foot + foot
-    assert exposed_area(mesh) == pytest.approx(expected, rel=1e-5)
-    assert len(find_cuts(*mesh, "cpu", exterior.TANGLED).face) > CROWDED
+    assert exterior_area(mesh) == pytest.approx(expected, rel=1e-5)
+    assert (
+        len(find_intersections(*mesh, "cpu", exterior.MAX_INTERSECTIONS).face)
+        > MAX_CUTS_PER_TRIANGLE
+    )
 
 
 def test_faces_that_are_sampled_together_are_told_apart_where_parts_meet(monkeypatch):
@@ -124,12 +134,12 @@ def test_faces_that_are_sampled_together_are_told_apart_where_parts_meet(monkeyp
     depth = np.min([shapes.sphere_distance(middle - [x, 0, 0], 0.6) for x in (-0.25, 0.25)], axis=0)
     clear = (depth < -0.003) | (depth > -0.001)
     assert clear.mean() > 0.9
-    np.testing.assert_array_equal(shell.outer[clear], depth[clear] > -0.001)
+    np.testing.assert_array_equal(shell.exterior[clear], depth[clear] > -0.001)
 
 
 def test_parts_apart_and_neighbours_on_edges_meet_nothing():
     mesh = shapes.join(shapes.icosphere(0.5), shapes.box((0.2, 0.2, 0.2), (0.8, 0, 0), 2))
-    assert len(find_cuts(*mesh, "cpu", exterior.TANGLED).face) == 0
+    assert len(find_intersections(*mesh, "cpu", exterior.MAX_INTERSECTIONS).face) == 0
     shell = build_shell(*mesh)
     np.testing.assert_array_equal(shell.pieces, shell.solid)
 
@@ -137,43 +147,45 @@ def test_parts_apart_and_neighbours_on_edges_meet_nothing():
 def test_cuts_through_one_point_come_to_an_end():
     """A fan of cuts that no halving can part."""
     triangle = np.array([[-1.0, -1, 0], [1, -1, 0], [0, 1, 0]])
-    angle = np.linspace(0, np.pi, 2 * CROWDED, endpoint=False)
+    angle = np.linspace(0, np.pi, 2 * MAX_CUTS_PER_TRIANGLE, endpoint=False)
     along = np.stack([np.cos(angle), np.sin(angle), np.zeros_like(angle)], axis=1)
-    cuts = Cuts(np.zeros(len(angle), np.int32), -0.2 * along, 0.2 * along)
-    tree = cut_faces(triangle, np.array([[0, 1, 2]], np.int32), cuts)
+    cuts = Intersections(np.zeros(len(angle), np.int32), -0.2 * along, 0.2 * along)
+    tree = split_faces(triangle, np.array([[0, 1, 2]], np.int32), cuts)
     leaf = np.setdiff1d(np.arange(len(tree.parent)), tree.parent)
-    assert shapes.area(tree.vertices, tree.corners[leaf]) == pytest.approx(2.0)
-    assert len(leaf) >= 4 * CROWDED
+    assert shapes.area(tree.vertices, tree.triangles[leaf]) == pytest.approx(2.0)
+    assert len(leaf) >= 4 * MAX_CUTS_PER_TRIANGLE
 
 
-@pytest.mark.parametrize(("gap", "least", "most"), [(NARROW / 50, 2, 9), (4 * NARROW, 40, 150)])
+@pytest.mark.parametrize(
+    ("gap", "least", "most"), [(MIN_WIDTH / 50, 2, 9), (4 * MIN_WIDTH, 40, 150)]
+)
 def test_slivers_are_not_cut_off(gap, least, most):
     """By cuts side by side, as of thin leaves that go through each other."""
     triangle = np.array([[-1.0, -1, 0], [1, -1, 0], [0, 1, 0]])
     x = np.array([gap, 0, 0]) * np.arange(40)[:, None]
     y = np.array([0, 3.0, 0])
-    cuts = Cuts(np.zeros(len(x), np.int32), x - y, x + y)
-    tree = cut_faces(triangle, np.array([[0, 1, 2]], np.int32), cuts)
+    cuts = Intersections(np.zeros(len(x), np.int32), x - y, x + y)
+    tree = split_faces(triangle, np.array([[0, 1, 2]], np.int32), cuts)
     leaf = np.setdiff1d(np.arange(len(tree.parent)), tree.parent)
     assert least <= len(leaf) <= most
-    corners = tree.vertices[tree.corners[leaf]]
+    corners = tree.vertices[tree.triangles[leaf]]
     longest = np.linalg.norm(np.roll(corners, 1, axis=1) - corners, axis=2).max(axis=1)
-    area = shapes.triangle_areas(tree.vertices, tree.corners[leaf])
-    assert (2 * area / longest).min() > NARROW / 2
+    area = shapes.triangle_areas(tree.vertices, tree.triangles[leaf])
+    assert (2 * area / longest).min() > MIN_WIDTH / 2
     assert area.sum() == pytest.approx(2.0)
 
 
 def test_needles_are_cut_across():
     """What is narrow itself may be exposed in part, too: on both sides of any of the cuts."""
-    needle = np.array([[0.0, 0, 0], [1, 0, 0], [1, NARROW / 3, 0]])
+    needle = np.array([[0.0, 0, 0], [1, 0, 0], [1, MIN_WIDTH / 3, 0]])
     x = np.array([1.0, 0, 0]) * np.linspace(0.1, 0.9, 9)[:, None]
     y = np.array([0, 3.0, 0])
-    cuts = Cuts(np.zeros(len(x), np.int32), x - y, x + y)
-    tree = cut_faces(needle, np.array([[0, 1, 2]], np.int32), cuts)
+    cuts = Intersections(np.zeros(len(x), np.int32), x - y, x + y)
+    tree = split_faces(needle, np.array([[0, 1, 2]], np.int32), cuts)
     leaf = np.setdiff1d(np.arange(len(tree.parent)), tree.parent)
-    long = np.ptp(tree.vertices[tree.corners[leaf]][:, :, 0], axis=1) > 0.1 + 1e-9
-    area = shapes.triangle_areas(tree.vertices, tree.corners[leaf])
-    assert area.sum() == pytest.approx(NARROW / 6)
+    long = np.ptp(tree.vertices[tree.triangles[leaf]][:, :, 0], axis=1) > 0.1 + 1e-9
+    area = shapes.triangle_areas(tree.vertices, tree.triangles[leaf])
+    assert area.sum() == pytest.approx(MIN_WIDTH / 6)
     assert area[long].sum() < 0.2 * area.sum()  # slivers a slack wide
 
 
@@ -183,20 +195,20 @@ def test_cutting_stops_where_it_would_take_too_many_pieces(monkeypatch):
     plates = [(vertices @ rotation(seed).T, faces) for seed, (vertices, faces) in enumerate(plates)]
     vertices, faces = shapes.join(*plates)
     faces = faces.astype(np.int32)
-    cuts = find_cuts(vertices, faces, "cpu", exterior.TANGLED)
-    whole = cut_faces(vertices, faces, cuts)
-    monkeypatch.setattr("shapegan.pipeline.shell.intersections.ENOUGH", 5000)
-    tree = cut_faces(vertices, faces, cuts)
+    cuts = find_intersections(vertices, faces, "cpu", exterior.MAX_INTERSECTIONS)
+    whole = split_faces(vertices, faces, cuts)
+    monkeypatch.setattr("shapegan.pipeline.shell.intersections.MAX_PIECES", 5000)
+    tree = split_faces(vertices, faces, cuts)
     assert 5000 < len(tree.parent) < 15_000 < len(whole.parent)
     leaf = np.setdiff1d(np.arange(len(tree.parent)), tree.parent)
     area = shapes.area(vertices, faces[tree.source])
-    assert shapes.area(tree.vertices, tree.corners[leaf]) == pytest.approx(area)
+    assert shapes.area(tree.vertices, tree.triangles[leaf]) == pytest.approx(area)
 
 
 def test_a_mesh_with_too_many_cuts_is_left_whole(monkeypatch):
     cut = build_shell(*shapes.boxes(LEG))
     assert len(cut.pieces) > len(cut.solid)
-    monkeypatch.setattr(exterior, "TANGLED", 3)
+    monkeypatch.setattr(exterior, "MAX_INTERSECTIONS", 3)
     whole = build_shell(*shapes.boxes(LEG))
     np.testing.assert_array_equal(whole.pieces, whole.solid)
 
@@ -216,15 +228,19 @@ def test_distances_to_long_thin_faces_are_exact():
     np.testing.assert_allclose(distances(mesh, points), expected, atol=4e-4)
 
 
-def test_shortened_faces_cover_the_same():
+def test_halved_faces_cover_the_same():
     vertices, faces = fan()
     outer = np.arange(len(faces)) % 3 > 0
-    short = shortened(Pieces(vertices.astype(np.float32), faces, outer, np.arange(len(faces))))
-    np.testing.assert_array_equal(short.outer, outer[short.source])
-    assert short.outer.sum() > outer.sum()
-    assert (~short.outer).sum() == (~outer).sum()
-    pieces = shapes.triangle_areas(short.vertices.astype(float), short.faces)
+    short = halve_slender(
+        SplitFaces(vertices.astype(np.float32), faces, outer, np.arange(len(faces)))
+    )
+    np.testing.assert_array_equal(short.exterior, outer[short.source])
+    assert short.exterior.sum() > outer.sum()
+    assert (~short.exterior).sum() == (~outer).sum()
+    pieces = shapes.triangle_areas(short.vertices.astype(float), short.pieces)
     whole = shapes.triangle_areas(vertices, faces)
     np.testing.assert_allclose(np.bincount(short.source, pieces), whole, rtol=1e-3)
     for flag in (False, True):
-        assert pieces[short.outer == flag].sum() == pytest.approx(whole[outer == flag].sum(), 1e-4)
+        assert pieces[short.exterior == flag].sum() == pytest.approx(
+            whole[outer == flag].sum(), 1e-4
+        )

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support import shapes
 
-from shapegan.pipeline.queries.winding import rim_edges
+from shapegan.pipeline.queries.rims import rim_edges
 from shapegan.pipeline.shell.hole_filling import MAX_FILL_EDGES, boundary_loops, fill_loops
 from shapegan.pipeline.shell.patches import find_patches
 

@@ -4,13 +4,17 @@ from support import shapes
 
 from shapegan.pipeline.queries.winding import WindingField
 from shapegan.pipeline.shell.build import Shell, build_shell
-from shapegan.pipeline.shell.wall_thickness import THINNEST, carried_over, wall_depths
+from shapegan.pipeline.shell.wall_thickness import (
+    MIN_THICKNESS,
+    interpolate_at_splits,
+    local_thickness,
+)
 
 
 def depths_of(*meshes):
     """Vertices of the shell, and how thick it is at each."""
     shell = build_shell(*shapes.join(*meshes))
-    return shell.vertices, wall_depths(shell, "cpu")
+    return shell.vertices, local_thickness(shell)
 
 
 def test_depth_is_the_thickness_behind():
@@ -36,10 +40,10 @@ def test_a_wall_that_a_ray_would_begin_beyond_is_as_thin_as_any():
     none = np.zeros((0, 3))
     every, outer = np.arange(len(faces)), np.ones(len(faces), bool)
     shell = Shell(vertices, faces, faces, outer, every, none, none, 0, winding)
-    depth = wall_depths(shell, "cpu")
+    depth = local_thickness(shell)
     on_plate = (np.abs(vertices[:, :2]).max(axis=1) < 0.9) & (np.abs(vertices[:, 2]) < 0.1)
     assert on_plate.any()
-    np.testing.assert_allclose(depth[on_plate], THINNEST, rtol=1e-3)
+    np.testing.assert_allclose(depth[on_plate], MIN_THICKNESS, rtol=1e-3)
 
 
 def test_parts_are_as_thick_as_they_are_together():
@@ -72,7 +76,7 @@ def heights_at(shell, values, vertex):
     face = corners[(shell.pieces == vertex).any(axis=1)][0]
     beside = np.isin(corners, face).sum(axis=1) >= 2
     found = []
-    for piece in shell.pieces[shell.outer & beside]:
+    for piece in shell.pieces[shell.exterior & beside]:
         a, b, c = shell.vertices[piece].astype(float)
         weights = np.linalg.lstsq(np.vstack([np.transpose([a, b, c]), np.ones(3)]), [*place, 1])[0]
         off = np.linalg.norm(weights @ [a, b, c] - place)
@@ -83,17 +87,17 @@ def heights_at(shell, values, vertex):
 
 def test_neighbours_agree_wherever_they_are_cut():
     shell = frame_of_boards()
-    used = np.unique(shell.pieces[shell.outer])
+    used = np.unique(shell.pieces[shell.exterior])
     taken = np.setdiff1d(used, shell.solid)
     assert len(taken) > 20
     # What is linear in space stays so.
     linear = (shell.vertices @ [0.3, -0.2, 0.5]).astype(np.float32)
     lost = linear.copy()
     lost[taken] = np.nan
-    np.testing.assert_allclose(carried_over(shell, lost)[used], linear[used], atol=1e-6)
+    np.testing.assert_allclose(interpolate_at_splits(shell, lost)[used], linear[used], atol=1e-6)
     # What is not has no steps.
     values = np.random.default_rng(1).random(len(linear)).astype(np.float32)
-    values = carried_over(shell, values)
+    values = interpolate_at_splits(shell, values)
     heights = [heights_at(shell, values, vertex) for vertex in taken]
     assert max(map(len, heights)) > 3
     assert max(map(np.ptp, heights)) < 1e-3
@@ -101,7 +105,7 @@ def test_neighbours_agree_wherever_they_are_cut():
 
 def test_pieces_count_for_their_whole_face():
     shell = frame_of_boards()
-    depth = wall_depths(shell, "cpu")
+    depth = local_thickness(shell)
     assert len(shell.pieces) > len(shell.solid)
     for axis, thickness in ((2, 0.02), (0, 0.012)):
         corner = [0.9, 0.6, 0.31] if axis == 2 else [-0.406, 0.5, 0.75]

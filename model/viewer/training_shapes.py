@@ -1,4 +1,4 @@
-"""The training shape that is most like a generated one."""
+"""Training shapes, among which the nearest one to a generated shape is searched."""
 
 import threading
 from collections.abc import Sequence
@@ -12,47 +12,46 @@ from shapegan.model.metrics.point_clouds import Cloud, normalise, sample_surface
 from shapegan.model.shapes.surface import Surface
 from shapegan.pipeline.dataset.manifest import DatasetError
 from shapegan.pipeline.dataset.reader import Dataset
-from shapegan.pipeline.isosurface import extract_surface
 
 POINTS = 1024
-"""Points of a shape's cloud: more hardly change which shape is nearest."""
-MOST = 2000
-"""Training shapes that are compared; the page says so where there are more."""
+"""Points of each shape's cloud; more of them rarely change which shape is nearest."""
+MAX_COMPARED = 2000
+"""Training shapes that are searched; the page reports if there are more."""
 
 
 @dataclass(frozen=True)
-class Found:
-    """A training shape."""
+class TrainingShape:
+    """A training shape and its distance from the shape that it was searched for."""
 
     index: int
-    """Its number in the dataset."""
+    """In the dataset."""
     id: str
     chamfer: float
-    """Distance of the two clouds, see `shapegan.model.metrics.point_clouds`."""
+    """Chamfer distance of the normalised clouds, see `shapegan.model.metrics.point_clouds`."""
     surface: Surface
-    """From its finest voxels, cube frame."""
+    """From the shape's finest voxels, cube frame."""
 
 
-class Nearest:
-    """Finds training shapes by chamfer distance of normalised clouds.
+class TrainingShapes:
+    """Search for the nearest training shape, by chamfer distance of normalised clouds.
 
     Args:
         dataset: With voxels.
-        split: Whose shapes; all where the dataset has no splits.
+        split: Split to search; ignored if the dataset has no splits.
 
     Raises:
-        DatasetError: where there is nothing to compare with.
+        DatasetError: if there are no shapes to compare with.
     """
 
     def __init__(self, dataset: Dataset, split: str = "train") -> None:
         if not dataset.resolutions:
-            raise DatasetError(f"{dataset.path} has no voxels, of which surfaces could be taken")
+            raise DatasetError(f"{dataset.path} has no voxels to extract surfaces from")
         splits = dataset.splits
-        chosen: Sequence[int] = splits.get(split, []) if splits else range(len(dataset))
-        if not chosen:
-            raise DatasetError(f"{dataset.path} has no shape of the split {split}")
-        self.all = len(chosen)
-        self._indices = list(chosen[:MOST])
+        indices: Sequence[int] = splits.get(split, []) if splits else range(len(dataset))
+        if not indices:
+            raise DatasetError(f"{dataset.path} has no shapes in the split {split}")
+        self.total = len(indices)
+        self._indices = list(indices[:MAX_COMPARED])
         self._dataset, self._lock = dataset, threading.Lock()
         self._trees: list[cKDTree | None] = []
         for index in self._indices:
@@ -63,14 +62,14 @@ class Nearest:
 
     @property
     def compared(self) -> int:
-        """Shapes that are looked at."""
+        """Number of shapes that are searched, at most `MAX_COMPARED`."""
         return len(self._indices)
 
     def chamfers(self, cloud: Cloud) -> NDArray[np.float64]:
-        """Chamfer distances of a normalised cloud (n, 3) to those of all shapes; inf of empty ones.
+        """Chamfer distances of a normalised cloud (n, 3) to all searched shapes; inf if empty.
 
-        As `chamfer_matrix` has it. That one builds tables that pay for many clouds against many;
-        for one cloud against many that stay, trees are there already.
+        The distances are those of `chamfer_matrix`. Its tables pay off for many clouds against
+        many; here one cloud is compared with many that stay, so k-d trees are kept instead.
         """
         tree = cKDTree(cloud)
 
@@ -82,22 +81,22 @@ class Nearest:
 
         return np.array([chamfer(other) for other in self._trees])
 
-    def find(self, surface: Surface) -> Found:
-        """The shape nearest to a surface, in whatever frame that is.
+    def nearest(self, surface: Surface) -> TrainingShape:
+        """The training shape nearest to a surface in any frame.
 
         Raises:
-            ValueError: where it is empty.
+            ValueError: if the surface is empty.
         """
         distances = self.chamfers(_cloud(surface))
         best = int(distances.argmin())
         index = self._indices[best]
-        return Found(index, self._dataset.ids[index], float(distances[best]), self._surface(index))
+        chamfer = float(distances[best])
+        return TrainingShape(index, self._dataset.ids[index], chamfer, self._surface(index))
 
     def _surface(self, index: int) -> Surface:
         with self._lock:
             voxels = self._dataset.voxels(index, self._dataset.resolutions[-1])
-        vertices, faces = extract_surface(voxels)
-        return Surface(vertices.astype(np.float32), faces)
+        return Surface.of_voxels(voxels)
 
 
 def _cloud(surface: Surface) -> Cloud:

@@ -1,5 +1,4 @@
 import itertools
-import threading
 
 import numpy as np
 import pytest
@@ -9,43 +8,21 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.balls import Balls
 
-from shapegan.model.viewer.generated import (
-    FORMATS,
+from shapegan.model.generation.formats import MESH_FORMATS
+from shapegan.model.generation.meshes import encode_mesh
+from shapegan.model.viewer.generated_shapes import (
     Controls,
-    Shapes,
-    blended,
-    encoded,
+    GeneratedShapes,
     principal_directions,
 )
-from shapegan.model.viewer.latest_only import Latest
 
 
 def test_the_ends_of_a_blend_are_the_shapes_of_the_seeds():
     balls = Balls()
-    shapes = Shapes(balls)
+    shapes = GeneratedShapes(balls)
     for blend, seed in ((0.0, 3), (1.0, 7)):
         latent = shapes.latent(Controls(seed=3, other=7, blend=blend, truncation=0.5))
         torch.testing.assert_close(latent, balls.latent(seed, 0.5))
-
-
-@settings(deadline=None, max_examples=30)
-@given(st.integers(0, 50), st.integers(51, 99), st.floats(0, 1))
-def test_a_blend_is_as_long_as_its_ends_say_and_turns_evenly(seed, other, blend):
-    first, second = (Balls().latent(one) for one in (seed, other))
-    middle = blended(first, second, blend)
-    expected = (1 - blend) * first.norm() + blend * second.norm()
-    assert float(middle.norm()) == pytest.approx(float(expected), rel=1e-4)
-
-    def angle(a, b):
-        return float(torch.arccos(torch.clamp(a @ b / a.norm() / b.norm(), -1, 1)))
-
-    assert angle(first, middle) == pytest.approx(blend * angle(first, second), abs=2e-3)
-
-
-@pytest.mark.parametrize("second", [[0.0, 0.0], [-1.0, 0.0], [1.0, 0.0], [2.0, 0.0]])
-def test_a_blend_without_an_arc_is_a_line(second):
-    middle = blended(torch.tensor([1.0, 0.0]), torch.tensor(second), 0.5)
-    assert middle.tolist() == [(1 + second[0]) / 2, 0.0]
 
 
 def test_principal_directions_are_orthonormal_and_the_first_changes_most():
@@ -60,7 +37,7 @@ def test_principal_directions_are_orthonormal_and_the_first_changes_most():
 
 
 def test_a_direction_moves_the_latent_along_itself():
-    shapes = Shapes(Balls(), 4)
+    shapes = GeneratedShapes(Balls(), 4)
     at, moved = Controls(seed=5), Controls(seed=5, offsets=(0.0, 2.0, 0.0, 0.0))
     difference = shapes.latent(moved) - shapes.latent(at)
     torch.testing.assert_close(difference, 2 * shapes.directions[1], atol=1e-5, rtol=1e-4)
@@ -78,47 +55,12 @@ def test_a_walk_passes_every_seed_in_turn(steps):
     assert all(c.other == (9 if c.seed == 4 else c.seed + 1) for c in places)
 
 
-@pytest.mark.parametrize("suffix", FORMATS)
+@pytest.mark.parametrize("suffix", MESH_FORMATS)
 def test_a_downloaded_mesh_is_the_one_that_is_shown(suffix, tmp_path):
-    surface = Shapes(Balls()).surface(Controls(resolution=12, level=0.0))
+    surface = GeneratedShapes(Balls()).surface(Controls(resolution=12, level=0.0))
     assert not surface.empty
     path = tmp_path / f"mesh.{suffix}"
-    path.write_bytes(encoded(surface, suffix))
+    path.write_bytes(encode_mesh(surface, suffix))
     mesh = trimesh.load(path, force="mesh")
     assert len(mesh.faces) == len(surface.faces)
     np.testing.assert_allclose(mesh.bounds[0], surface.vertices.min(axis=0), atol=1e-5)
-
-
-# --- only the latest wish ------------------------------------------------------------------------
-
-
-def test_of_wishes_that_wait_only_the_last_is_done():
-    begun, go, done = threading.Event(), threading.Event(), []
-
-    def work(wish):
-        begun.set()
-        go.wait(10)
-        done.append(wish)
-
-    latest = Latest(work)
-    latest.ask(0)
-    assert begun.wait(10)
-    for wish in range(1, 50):
-        latest.ask(wish)
-    assert not latest.ready
-    go.set()
-    assert latest.wait(10)
-    latest.close()
-    assert done == [0, 49]
-
-
-def test_what_work_ends_with_is_raised_where_it_is_waited_for():
-    latest = Latest(lambda wish: 1 / wish)
-    latest.ask(1)
-    assert latest.wait(10)
-    latest.ask(0)
-    with pytest.raises(ZeroDivisionError):
-        latest.wait(10)
-    with pytest.raises(ZeroDivisionError):
-        latest.check()
-    latest.close()

@@ -1,0 +1,3 @@
+"""File formats of generated meshes; imports nothing, so commands list them without delay."""
+
+MESH_FORMATS = ("obj", "ply", "stl", "glb")

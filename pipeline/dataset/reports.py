@@ -1,0 +1,82 @@
+"""`meshes.csv`: one report per input mesh, and the reasons why meshes are missing."""
+
+import csv
+import dataclasses
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from shapegan.pipeline.dataset.manifest import DatasetError
+from shapegan.pipeline.dataset.tables import read_table, write_table
+from shapegan.pipeline.schema import MeshReport
+
+_NUMBERS = {
+    "shard": int,
+    "row": int,
+    "faces": int,
+    "inside_fraction": float,
+    "surface_recall": float,
+    "seconds": float,
+}
+"""Columns that hold numbers, and their types; an empty cell is None."""
+
+
+def write_reports(path: Path, reports: Iterable[MeshReport]) -> None:
+    """Write `meshes.csv`.
+
+    Raises:
+        OutputError: the file cannot be written.
+    """
+    names = [column.name for column in dataclasses.fields(MeshReport)]
+    lines = ([getattr(report, name) for name in names] for report in reports)
+    write_table(path, names, lines)
+
+
+def read_reports(path: Path) -> list[MeshReport]:
+    """Read `meshes.csv`.
+
+    Raises:
+        DatasetError: the file is missing, or `write_reports` did not write it.
+    """
+    try:
+        return [_report(values) for values in read_table(path)]
+    except (OSError, TypeError, ValueError, csv.Error) as error:
+        raise DatasetError(f"cannot read {path}: {error}") from error
+
+
+def _report(values: dict[str, Any]) -> MeshReport:
+    for name, number in _NUMBERS.items():
+        values[name] = number(values[name]) if values[name] else None
+    return MeshReport(**values)
+
+
+@dataclass(frozen=True)
+class Rejections:
+    """Meshes that are missing from the dataset for the same reason."""
+
+    status: str
+    """`rejected` or `failed`."""
+    reason: str
+    """Reason of the first of them; the figures in it may differ for the others."""
+    count: int
+    example: str
+    """Id of the first of them."""
+
+
+def find_rejections(reports: Iterable[MeshReport]) -> list[Rejections]:
+    """Group the meshes that are not `ok` by reason, the most frequent reason first.
+
+    Reasons that differ in their figures only are one group.
+    """
+    groups: dict[tuple[str, str], list[MeshReport]] = {}
+    for report in reports:
+        if report.status != "ok":
+            reason = re.sub(r"\d[\d.,]*(e[+-]?\d+)?", "#", report.reason)
+            groups.setdefault((report.status, reason), []).append(report)
+    found = [
+        Rejections(status, group[0].reason, len(group), group[0].id)
+        for (status, _), group in groups.items()
+    ]
+    return sorted(found, key=lambda one: -one.count)

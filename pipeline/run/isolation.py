@@ -1,0 +1,78 @@
+"""Tasks in child processes, so that a mesh that crashes, hangs or exhausts memory fails alone."""
+
+import threading
+from functools import partial
+
+from shapegan.pipeline.dataset.staging import ShardRecord
+from shapegan.pipeline.run.child_process import (
+    ChildLostError,
+    ChildProcess,
+    ChildStoppedError,
+    Limits,
+)
+from shapegan.pipeline.run.tasks import (
+    MeshTask,
+    Task,
+    join,
+    process_and_store,
+    store_failure,
+    warm_up,
+)
+from shapegan.pipeline.schema import MeshReport
+
+
+class ChildProcesses:
+    """Child processes of a worker, one for each thread that runs tasks.
+
+    Args:
+        target: Function that processes meshes, see `shapegan.pipeline.run.tasks.TARGET`.
+        limits: Limits of one mesh.
+    """
+
+    def __init__(self, target: str, limits: Limits) -> None:
+        self._target, self._limits = target, limits
+        self._children: dict[int, ChildProcess] = {}
+        self._stopped = False
+
+    def run(self, task: Task) -> MeshReport | ShardRecord:
+        """Run a task in the child process of the calling thread.
+
+        Raises:
+            OutputError: the result cannot be written.
+            ChildStoppedError: `stop` was called.
+            RuntimeError: the child cannot start.
+        """
+        if self._stopped:
+            raise ChildStoppedError
+        child = self._children.setdefault(
+            threading.get_ident(), ChildProcess(partial(warm_up, self._target))
+        )
+        if isinstance(task, MeshTask):
+            return run_isolated(child, task, self._limits)
+        record: ShardRecord = child.call(join, task)
+        return record
+
+    def stop(self) -> None:
+        """Kill all child processes, for good."""
+        self._stopped = True
+        for child in list(self._children.values()):
+            child.stop()
+
+
+def run_isolated(child: ChildProcess, task: MeshTask, limits: Limits) -> MeshReport:
+    """Process a mesh in a child process; if the child is lost, retry once, then store a failure.
+
+    Raises:
+        OutputError: the outcome cannot be written.
+        ChildStoppedError: the child was stopped.
+        RuntimeError: the child cannot start.
+    """
+    reasons = []
+    for _ in range(2):
+        try:
+            report: MeshReport = child.call(process_and_store, task, limits=limits)
+            return report
+        except ChildLostError as lost:
+            reasons.append(str(lost))
+    first, second = reasons
+    return store_failure(task, f"{first}, twice" if first == second else f"{first}, then {second}")

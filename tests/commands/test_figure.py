@@ -1,0 +1,132 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from click.testing import CliRunner, Result
+from PIL import Image
+from support.toys import toy_run
+from support.training import SHAPES, make_solids
+
+from shapegan.cli import main
+from shapegan.model.generation.figures import LEVELS, RESOLUTIONS
+from shapegan.model.generation.latent_map import draw_map, embed_latents
+
+GAP, CAPTION, PANEL = 4, 22, 64
+
+
+@pytest.fixture(scope="module")
+def toy(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return toy_run(tmp_path_factory.mktemp("run"))
+
+
+def figure(*arguments: object) -> Result:
+    return CliRunner().invoke(main, ["figure", *map(str, arguments)])
+
+
+def normal(rows: int, size: int = 5, seed: int = 0) -> torch.Tensor:
+    return torch.randn(rows, size, generator=torch.Generator().manual_seed(seed))
+
+
+@pytest.mark.parametrize(("flags", "rows"), [((), 1), (("--trilinear",), 2)])
+def test_upscale_draws_a_column_for_each_resolution(toy, tmp_path, flags, rows):
+    out = tmp_path / "out"
+    result = figure("upscale", toy, "--out", out, "--panel", PANEL, "--seed", 1, *flags)
+    assert result.exit_code == 0, result.output
+    assert [path.name for path in out.iterdir()] == ["upscale.png"]
+    with Image.open(out / "upscale.png") as picture:
+        height = rows * (PANEL + CAPTION + GAP) - GAP
+        assert picture.size == (len(RESOLUTIONS) * (PANEL + GAP) - GAP, height)
+
+
+def test_levels_draws_each_level_and_thicker_shapes_cover_more(toy, tmp_path):
+    flags = ("--out", tmp_path, "--panel", PANEL, "--seed", 1, "--resolution", 16)
+    result = figure("levels", toy, *flags)
+    assert result.exit_code == 0, result.output
+    with Image.open(tmp_path / "levels.png") as picture:
+        pixels = np.asarray(picture).astype(int)
+    columns = len(LEVELS) // 2
+    assert pixels.shape[1] == columns * (PANEL + GAP) - GAP
+    drawn = [
+        np.ptp(pixels[top : top + PANEL, left : left + PANEL], axis=-1) > 12
+        for top in (0, PANEL + CAPTION + GAP)
+        for left in range(0, pixels.shape[1], PANEL + GAP)
+    ]
+    assert drawn[-1].sum() > 1.1 * drawn[0].sum()
+
+
+def test_a_figure_depends_on_the_seed(toy, tmp_path):
+    for seed in (0, 1):
+        figure("upscale", toy, "--out", tmp_path / str(seed), "--panel", PANEL, "--seed", seed)
+    pictures = [(tmp_path / str(seed) / "upscale.png").read_bytes() for seed in (0, 1)]
+    assert pictures[0] != pictures[1]
+
+
+# --- the map ----------------------------------------------------------------------------------
+
+
+def test_a_map_keeps_groups_together():
+    groups = torch.cat([normal(20, 8, number) + 30 * number for number in range(3)])
+    places = embed_latents(groups)
+    assert places.min() == 0
+    assert places.max() == 1
+    distances = np.linalg.norm(places[:, None] - places[None], axis=2)
+    np.fill_diagonal(distances, np.inf)
+    assert (distances.argmin(axis=1) // 20 == np.arange(60) // 20).all()
+    assert (embed_latents(groups) == places).all()
+
+
+def test_a_map_has_a_colour_for_each_category():
+    picture = draw_map(np.array([[0.0, 0.0], [1.0, 1.0]]), ["02691156", "chairs"])
+    below, above = picture[760, 40], picture[40, 760]
+    assert below.max() < 250 or below.min() < 200
+    assert not np.array_equal(below, above)
+
+
+def test_the_command_draws_a_map(tmp_path):
+    data = make_solids(tmp_path / "data")
+    run = toy_run(tmp_path / "run", normal(SHAPES, 4), str(data))
+    result = figure("map", run, "--out", tmp_path / "out")
+    assert result.exit_code == 0, result.output
+    with Image.open(tmp_path / "out" / "map.png") as picture:
+        assert np.asarray(picture).std() > 3
+
+
+def test_a_moved_dataset_is_named_with_data(tmp_path):
+    data = make_solids(tmp_path / "data")
+    run = toy_run(tmp_path / "run", normal(SHAPES, 4), str(tmp_path / "gone"))
+    assert figure("map", run, "--out", tmp_path).exit_code == 2
+    assert figure("map", run, "--out", tmp_path, "--data", data).exit_code == 0
+
+
+# --- errors -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (("map",), "has no learned latents"),
+        (("upscale", "--seed", -1), "--seed"),
+        (("upscale", "--panel", 9), "--panel"),
+        (("upscale", "--resolution", 9), "No such option"),
+        (("levels", "--level", 0.1), "No such option"),
+        (("levels", "--resolution", 1), "--resolution"),
+        (("levels", "--device", "tpu"), "--device"),
+    ],
+)
+def test_bad_flags_are_one_line(toy, tmp_path, words, expected):
+    name, *flags = words
+    result = figure(name, toy, "--out", tmp_path / "out", *flags)
+    assert result.exit_code == 2, result.output
+    assert isinstance(result.exception, SystemExit)
+    assert "Traceback" not in result.output
+    assert expected in result.output
+    assert not (tmp_path / "out").exists()
+
+
+def test_too_few_learned_latents_make_no_map(tmp_path):
+    data = make_solids(tmp_path / "data", shapes=3)
+    run = toy_run(tmp_path / "run", normal(3, 4), str(data))
+    result = figure("map", run, "--out", tmp_path / "out")
+    assert result.exit_code == 2
+    assert "a map takes 4 learned shapes or more" in result.output
