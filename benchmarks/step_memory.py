@@ -2,7 +2,7 @@
 
 Each row is a step of the preset `paper`, critic and generator, in a process of its own: the peak of
 resident memory, or of torch's memory on a GPU, by the number of points whose activations the
-generator holds (`shapegan train --chunk`). `:published` instead of a chunk means the published step.
+generator holds (`shapegan train --chunk`). `:published` instead of a chunk is the published step.
 """
 
 import dataclasses
