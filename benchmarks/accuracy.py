@@ -78,11 +78,11 @@ def score(case: Case, sdf: NDArray[np.floating]) -> Score:
 
 def spoilt(case: Case, names: Iterable[str]) -> Iterator[tuple[str, TriangleMesh]]:
     """The case's mesh in each way of spoiling it, the same every time."""
-    from shapegan.pipeline.samples.spoil import SPOILINGS
+    from shapegan.pipeline.samples.defects import DEFECTS
 
     for name in names:
         seed = [0, *hashlib.sha256(f"{case.name} {name}".encode()).digest()[:4]]
-        yield name, SPOILINGS[name](case.mesh, np.random.default_rng(seed))
+        yield name, DEFECTS[name](case.mesh, np.random.default_rng(seed))
 
 
 def distances(method: str, mesh: TriangleMesh, case: Case) -> Distances:
@@ -222,9 +222,9 @@ def main(
     if "exact" in wanted:
         runs["Exact"] = _exact(asked, analytic, closed)
     if "robust" in wanted:
-        from shapegan.pipeline.samples.spoil import SPOILINGS
+        from shapegan.pipeline.samples.defects import DEFECTS
 
-        runs["Robust"] = _robust(asked, closed, _chosen("--spoilings", spoilings, SPOILINGS))
+        runs["Robust"] = _robust(asked, closed, _chosen("--spoilings", spoilings, DEFECTS))
     for title, run in runs.items():
         rows = _with_progress(run)
         click.echo(f"## {title}\n\n{summary(rows)}\n")

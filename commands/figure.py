@@ -9,6 +9,7 @@ from shapegan.commands.errors import UserError, interruptible, plain_errors
 from shapegan.commands.options import (
     decorate,
     level_option,
+    resolution_option,
     source_argument,
     source_options,
 )
@@ -78,13 +79,7 @@ def upscale(source: Path, out: Path, **options: Any) -> None:
 @figure.command()
 @source_argument
 @out_option
-@click.option(
-    "--resolution",
-    type=click.IntRange(2, 2048),
-    default=128,
-    show_default=True,
-    help="Points of the grid along each axis.",
-)
+@resolution_option
 @shape_options
 def levels(source: Path, out: Path, **options: Any) -> None:
     """Draw one shape of the generator SOURCE at levels from -0.05 to 0.08.

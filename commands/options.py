@@ -111,19 +111,7 @@ def source_options(function: Any) -> Any:
 
 def surface_options(function: Any) -> Any:
     """Options of commands that extract surfaces from fields."""
-    return decorate(
-        function,
-        [
-            click.option(
-                "--resolution",
-                type=click.IntRange(2, 2048),
-                default=128,
-                show_default=True,
-                help="Points of the grid along each axis.",
-            ),
-            level_option,
-        ],
-    )
+    return decorate(function, [resolution_option, level_option])
 
 
 device_option = click.option(
@@ -131,6 +119,13 @@ device_option = click.option(
     default="auto",
     show_default=True,
     help="cpu, cuda or cuda:1; auto takes CUDA if it is available.",
+)
+resolution_option = click.option(
+    "--resolution",
+    type=click.IntRange(2, 2048),
+    default=128,
+    show_default=True,
+    help="Points of the grid along each axis.",
 )
 level_option = click.option(
     "--level",

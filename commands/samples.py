@@ -13,20 +13,21 @@ from shapegan.pipeline.samples.kinds import KINDS
     "kinds", metavar="KIND...", nargs=-1, required=True, type=click.Choice([*KINDS, "all"])
 )
 @click.option(
-    "--out", required=True, type=click.Path(path_type=Path), help="Folder for the meshes."
+    "--out", required=True, type=click.Path(path_type=Path), help="Folder to write the meshes to."
 )
 @click.option(
-    "--count", type=click.IntRange(min=1), default=64, show_default=True, help="Of each kind."
+    "--count", type=click.IntRange(min=1), default=64, show_default=True, help="Meshes per kind."
 )
 @click.option(
-    "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of the shapes."
+    "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Random seed."
 )
-@click.option("--intact", is_flag=True, help="Leave the meshes whole and wound outwards.")
+@click.option("--intact", is_flag=True, help="Write closed meshes without defects.")
 def samples(kinds: tuple[str, ...], out: Path, count: int, seed: int, intact: bool) -> None:
-    """Write procedural shapes in ShapeNet's layout, spoilt as real meshes are.
+    """Write procedural meshes with known solids, in ShapeNet's layout.
 
-    KIND is chairs, tables, sofas, planes or all; several may be given. Beside each mesh, solid.json
-    holds its exact solid. What is in the folder already stays.
+    KIND is chairs, tables, sofas, planes or all; several may be given. The meshes have the usual
+    defects of real ones: flipped, doubled, torn and missing faces. Beside each mesh, solid.json
+    describes its exact solid. Existing files are kept.
     """
     with interruptible(), plain_errors():
         from shapegan.pipeline.samples.sample import write_samples

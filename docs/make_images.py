@@ -40,12 +40,16 @@ from shapegan.pipeline.queries.winding import WindingField
 from shapegan.pipeline.run.plan import RunSettings
 from shapegan.pipeline.run.preprocess import preprocess
 from shapegan.pipeline.run.progress import PreprocessProgress
+from shapegan.pipeline.samples.defects import delete_area, flip_faces, polygon_soup
 from shapegan.pipeline.samples.sample import make_sample, write_samples
-from shapegan.pipeline.samples.spoil import delete_area, flip_faces, polygon_soup
+from shapegan.pipeline.schema import grid_points
+from shapegan.pipeline.sdf.caps import find_caps
 from shapegan.pipeline.sdf.flood_fill import FloodedDistance
-from shapegan.pipeline.sdf.sampling import FieldProtocol
+from shapegan.pipeline.sdf.sampling import SignedDistanceField
+from shapegan.pipeline.sdf.shell_queries import ShellQueries
 from shapegan.pipeline.sdf.signed_distance import SignedDistance
 from shapegan.pipeline.shell.build import Shell, build_shell
+from shapegan.pipeline.shell.wall_thickness import local_thickness, thicken_thin_parts
 
 IMAGES = Path(__file__).parent / "images"
 THICKNESS = PreprocessConfig().sheet_thickness
@@ -106,8 +110,8 @@ def groups_of(mesh: TriangleMesh, shell: Shell) -> list[Group]:
     lost = np.array([tuple(row) not in kept for row in np.sort(mesh.faces, axis=1)], bool)
     vertices = shell.vertices.astype(np.float64)
     return [
-        Group(vertices, shell.pieces[shell.outer], CLAY),
-        Group(vertices, shell.pieces[~shell.outer], BLUE),
+        Group(vertices, shell.pieces[shell.exterior], CLAY),
+        Group(vertices, shell.pieces[~shell.exterior], BLUE),
         Group(mesh.vertices, mesh.faces[lost], RED),
         Group(vertices, shell.sheets, YELLOW),
     ]
@@ -134,6 +138,19 @@ def _wound(mesh: TriangleMesh, camera: Camera) -> Picture:
     return draw([Group(mesh.vertices, mesh.faces, CLAY)], camera, RED)
 
 
+def field_of(shell: Shell, thickness: float = THICKNESS) -> SignedDistance:
+    """The signed distance field of a shell, without caps."""
+    return SignedDistance(ShellQueries.of(shell), thickness)
+
+
+def with_caps(field: SignedDistance) -> SignedDistance:
+    """The field with caps over the openings that a grid of 64^3 shows."""
+    queried, shape = field.queries.query(grid_points(64)), (64,) * 3
+    voxels = field.evaluate(queried)[0].reshape(shape)
+    caps = find_caps(voxels, queried.winding_numbers().reshape(shape))
+    return SignedDistance(field.queries.with_caps(caps), field.sheet_thickness)
+
+
 def winding() -> None:
     """Winding numbers of the sofa as it comes and of its shell, and the field that follows."""
     sample = make_sample("sofas", 0, 2)
@@ -142,8 +159,7 @@ def winding() -> None:
     points = plane_points(-0.2)
     before = WindingField(spoilt.vertices.astype(np.float32), spoilt.faces)
     after = found.winding.numbers(points, exact=True)
-    field = SignedDistance(found, THICKNESS)
-    field.prepare(64)
+    field = with_caps(field_of(found))
     row = [
         ("winding numbers as it comes", _numbers(before.numbers(points, exact=True))),
         ("of the shell", _numbers(after)),
@@ -163,7 +179,7 @@ def sheets() -> None:
     camera, found = view(mesh), build_shell(mesh.vertices, mesh.faces)
     row = [("yellow: bare sheets", draw(groups_of(mesh, found)[::3], camera))]
     for thickness, caption in ((0.0, "64^3 without them"), (THICKNESS, "64^3 with a thickness")):
-        voxels = SignedDistance(found, thickness).prepare(64)
+        voxels = with_caps(field_of(found, thickness)).voxels(64)
         row.append((caption, reconstruct(voxels, camera)))
     save(IMAGES / "sheets.png", [row])
 
@@ -177,13 +193,13 @@ def thin() -> None:
     made = trimesh.util.concatenate(parts)
     mesh = in_cube(clean(TriangleMesh(made.vertices, made.faces.astype(np.int32))))
     camera, found = view(mesh), build_shell(mesh.vertices, mesh.faces)
-    field = SignedDistance(found, THICKNESS)
-    before = field.prepare(64)
-    field.thicken_walls(field.thickness)
+    field = field_of(found)
+    grown = thicken_thin_parts(found, local_thickness(found), THICKNESS)
+    thickened = SignedDistance(field.queries, THICKNESS, grown)
     row = [
         ("boards of 0.009", draw([Group(mesh.vertices, mesh.faces, CLAY)], camera)),
-        ("64^3 as they are", reconstruct(before, camera)),
-        ("64^3, thickened", reconstruct(field.voxels(64), camera)),
+        ("64^3 as they are", reconstruct(field.voxels(64), camera)),
+        ("64^3, thickened", reconstruct(thickened.voxels(64), camera)),
     ]
     save(IMAGES / "thin.png", [row])
 
@@ -196,18 +212,17 @@ def caps() -> None:
     faces = ball.faces[(y > -0.35) & (from_seam > 0.06)].astype(np.int32)
     mesh = in_cube(clean(TriangleMesh(ball.vertices, faces)))
     found = build_shell(mesh.vertices, mesh.faces)
-    field, points = SignedDistance(found, THICKNESS), plane_points(0.3)
+    field, points = field_of(found), plane_points(0.3)
     row = [
         ("four pieces", draw([Group(mesh.vertices, mesh.faces, CLAY)], view(mesh, 235.0))),
         ("winding numbers", _numbers(found.winding.numbers(points, exact=True))),
         ("without a cap", _distances(field, points)),
     ]
-    field.prepare(64)
-    row.append(("with a cap", _distances(field, points)))
+    row.append(("with a cap", _distances(with_caps(field), points)))
     save(IMAGES / "caps.png", [row])
 
 
-def _distances(field: FieldProtocol, points: NDArray[np.float32]) -> Picture:
+def _distances(field: SignedDistanceField, points: NDArray[np.float32]) -> Picture:
     return draw_field(square(field.signed_distances(points)[0]))
 
 
@@ -218,7 +233,7 @@ def flood() -> None:
     mesh = in_cube(clean(flip_faces(polygon_soup(delete_area(whole, rng, 0.3)), rng)))
     camera, found = view(mesh, 235.0), build_shell(mesh.vertices, mesh.faces)
     fields = {
-        "by winding numbers": SignedDistance(found, THICKNESS),
+        "by winding numbers": field_of(found),
         "by flooding": FloodedDistance(mesh.vertices, mesh.faces, THICKNESS),
     }
     row = [("30 % of its area deleted", _wound(mesh, camera))]
@@ -233,7 +248,7 @@ def resolutions() -> None:
     """A chair with thin rods on grids of each size."""
     mesh = in_cube(clean(make_sample("chairs", 0, 5).mesh))
     camera, found = view(mesh), build_shell(mesh.vertices, mesh.faces)
-    field = SignedDistance(found, THICKNESS)
+    field = field_of(found)
     row = [("mesh", draw([Group(mesh.vertices, mesh.faces, CLAY)], camera))]
     for resolution in (64, 32, 16, 8):
         row.append((f"{resolution}^3", reconstruct(field.voxels(resolution), camera)))

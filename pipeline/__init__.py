@@ -1,6 +1,6 @@
-"""Meshes -> HDF5 shards of signed distances, and the same for one mesh in Python.
+"""Meshes -> HDF5 shards of signed distances, and the same for a single mesh in Python.
 
-What is exported here is loaded when it is first asked for, so that importing the package is cheap.
+Exported names are loaded on first use, so that importing the package is fast.
 """
 
 from importlib import import_module

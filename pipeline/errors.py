@@ -1,9 +1,9 @@
-"""What the user can mend."""
+"""Errors that the user can fix."""
 
 
 class PlainError(Exception):
-    """A user's error: its message is one line that says what to do, and all that is shown.
+    """An error that the user can fix; the message is one line that says what to do.
 
-    Commands end with that line and exit code 2. Every error that input, flags or the machine may
-    bring about is a subclass; any other exception is a defect.
+    Commands print only that line and exit with code 2. Every error caused by input, flags or the
+    machine is a subclass; any other exception is a bug.
     """

@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all: written under another name, flushed, then renamed."""
+"""Atomic writing of files: to a temporary name, flushed to the disk, then renamed."""
 
 import contextlib
 import errno
@@ -15,12 +15,12 @@ _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 class OutputError(PlainError):
-    """The output folder cannot be used; the message is one line with what to do."""
+    """An unusable output folder; the message is one line that says what to do."""
 
 
 @contextlib.contextmanager
 def writing(path: Path) -> Iterator[None]:
-    """Makes what goes wrong in writing a file or folder, such as on a full disk, `OutputError`."""
+    """Turn an `OSError` while `path` is written, such as a full disk, into `OutputError`."""
     try:
         yield
     except OSError as error:
@@ -29,10 +29,10 @@ def writing(path: Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Gives a temporary path; at the end its file is flushed to the disk and renamed to `path`.
+    """Yield a temporary path; on exit, flush its file to the disk and rename it to `path`.
 
     Raises:
-        OutputError: where the file cannot be written, such as on a full disk.
+        OutputError: the file cannot be written, for example because the disk is full.
     """
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}{_TEMPORARY}")
     try:
@@ -56,31 +56,34 @@ def _flush(path: Path) -> None:
 
 def _output_error(path: Path, error: OSError) -> OutputError:
     why = os.strerror(error.errno) if error.errno else str(error).splitlines()[0]
-    advice = "make space" if error.errno in _FULL else "mend that"
+    advice = "make space" if error.errno in _FULL else "fix that"
     return OutputError(f"cannot write {path}: {why}; {advice}, and the same command resumes")
 
 
 def write_text(path: Path, text: str) -> None:
-    """Writes a whole text file, or raises `OutputError` and leaves what was there.
+    """Write a text file as UTF-8, atomically.
 
-    File names that are no UTF-8 come back as they were from `read_text`.
+    Text may contain file names that are not valid UTF-8; `read_text` restores them.
+
+    Raises:
+        OutputError: the file cannot be written; an existing one stays as it was.
     """
     with replacing(path) as temporary:
         temporary.write_text(text, encoding="utf-8", errors="surrogateescape", newline="")
 
 
 def read_text(path: Path) -> str:
-    """Reads what `write_text` wrote."""
+    """Read a file of `write_text`."""
     return path.read_text(encoding="utf-8", errors="surrogateescape")
 
 
 def sweep(folder: Path) -> None:
-    """Removes the temporary files that a killed run left."""
+    """Remove temporary files that a killed run left in a folder."""
     for leftover in folder.glob(f".*{_TEMPORARY}"):
         leftover.unlink(missing_ok=True)
 
 
 def sha256(path: Path) -> str:
-    """Of a file's bytes, in hexadecimal."""
+    """SHA-256 of a file's bytes, in hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,12 +1,12 @@
-"""The shard contract: what the two halves of shapegan share.
+"""The shard contract: names, types and frames that `shapegan.pipeline` and `shapegan.model` share.
 
-A dataset is a folder: `dataset.json` (manifest), `meshes.csv` (a row per input mesh) and
-`shards/00000.h5` and so on. Signs are negative inside. Two frames are used:
+A dataset is a folder: `dataset.json` (manifest), `meshes.csv` (one row per input mesh) and
+`shards/00000.h5` and so on. Signed distances are negative inside. There are two frames:
 
-- *cube frame*: the bounding box's centre at 0, its longest side 2; voxels live here.
-- *sphere frame*: the same centre, the farthest vertex at radius 1; points live here.
+- *cube frame*, of the voxels: the centre of the mesh's bounding box is at 0, its longest side is 2.
+- *sphere frame*, of the points: the same centre, and the farthest vertex is at radius 1.
 
-`centre` and the scales lead back to the mesh: `x_mesh = center + scale_cube * x_cube`
+`center` and the scales lead back to the mesh: `x_mesh = center + scale_cube * x_cube`
 `= center + scale_sphere * x_sphere`, so a distance in the mesh's units is `scale * sdf`.
 """
 
@@ -17,18 +17,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 FORMAT_VERSION = 1
-"""Of the shards and the manifest; a reader refuses another one and names both."""
+"""Version of the shards and the manifest; readers reject any other version and name both."""
 
 POSITION_STEPS = 32767
 """Positions are stored as int16: round(POSITION_STEPS * x), x in [-1, 1]."""
 
 POINT_CHUNK = 4096
-"""Rows a chunk of the point datasets holds. Rows are stored in random order, so any run of
-chunks is a fair sample of its shape."""
+"""Rows per chunk of the point datasets. Rows are stored in random order, so any consecutive chunks
+are a uniform random sample of the shape's points."""
 
 POINT_SETS = ("uniform", "surface", "cloud")
 """`uniform`: uniform in the unit ball. `surface`: row i is the surface point nearest to row i of
-`uniform`, plus N(0, 0.0025^2). `cloud` (optional): DeepSDF's mix."""
+`uniform`, plus noise N(0, 0.0025^2). `cloud` (optional): DeepSDF's mix."""
 
 MANIFEST_NAME = "dataset.json"
 REPORT_NAME = "meshes.csv"
@@ -76,13 +76,13 @@ def grid_points(resolution: int) -> NDArray[np.float32]:
 
 
 def encode_positions(positions: NDArray[np.floating]) -> NDArray[np.int16]:
-    """Rounds positions (..., 3) to the stored int16; what lies outside [-1, 1] is clipped first."""
+    """Clip positions (..., 3) to [-1, 1] and round them to the stored int16."""
     steps: NDArray[np.floating] = np.rint(np.clip(positions, -1.0, 1.0) * POSITION_STEPS)
     return steps.astype(np.int16)
 
 
 def decode_positions(encoded: NDArray[np.int16]) -> NDArray[np.float32]:
-    """Turns stored positions (..., 3) back to float32 in [-1, 1]."""
+    """Convert stored positions (..., 3) to float32 in [-1, 1]."""
     return encoded.astype(np.float32) / np.float32(POSITION_STEPS)
 
 
@@ -93,71 +93,72 @@ class Points:
     position: NDArray[np.int16]
     """(P, 3), sphere frame, see `encode_positions`."""
     sdf: NDArray[np.float16]
-    """(P,) at the rounded positions, sphere frame."""
+    """(P,), signed distances at the rounded positions, sphere frame."""
 
 
 @dataclass(frozen=True)
 class Shape:
-    """One mesh's record: all that a shard holds of it."""
+    """The record of one mesh in a shard."""
 
     id: str
     category: str
-    """Synset id, or the folder's name where the input is no ShapeNet tree; may be empty."""
+    """Synset id, or a folder's name if the input is not a ShapeNet tree; may be empty."""
     voxels: dict[int, NDArray[np.float16]]
-    """Resolution R -> (R, R, R), cube frame."""
+    """Resolution R -> signed distances (R, R, R), cube frame."""
     points: dict[str, Points]
-    """Name out of `POINT_SETS` -> points."""
+    """Name from `POINT_SETS` -> points."""
     center: NDArray[np.float32]
-    """(3,), mesh coordinates of the frames' origin."""
+    """(3,), origin of both frames in mesh coordinates."""
     scale_cube: float
-    """Mesh units in a unit of the cube frame."""
+    """Mesh units per unit of the cube frame."""
     scale_sphere: float
-    """Mesh units in a unit of the sphere frame."""
+    """Mesh units per unit of the sphere frame."""
 
 
 @dataclass(frozen=True)
 class Job:
-    """One mesh to do."""
+    """One mesh to process."""
 
     id: str
     """Unique in the dataset."""
     category: str
     path: Path
-    """Absolute."""
+    """Absolute path."""
     relative: str
-    """The path below the input folder, with forward slashes."""
+    """Path below the input folder, with forward slashes."""
     split: str = ""
+    """`train`, `val`, `test` or another name; empty without splits."""
 
 
 @dataclass(frozen=True)
 class MeshReport:
-    """One row of `meshes.csv`; the fields' names are its header."""
+    """One row of `meshes.csv`; the names of the fields are its header."""
 
     id: str
     category: str
     path: str
     """Relative to the input folder."""
     status: str
-    """`ok`, `rejected` (a mesh that gives no plausible field) or `failed` (unreadable, crashed,
-    timed out, out of memory)."""
+    """`ok`, `rejected` (the mesh has no plausible field) or `failed` (unreadable, crashed, timed
+    out, out of memory)."""
     reason: str = ""
     """One line; empty if `ok`."""
     shard: int | None = None
     row: int | None = None
     method: str = ""
-    """How signs were found: `winding`, `flood` or `scan`. Additions to `winding` are appended, in
-    this order: `+sheets` (sheets got a thickness), `+thin` (thin parts were thickened), `+caps`
-    (wide openings were capped)."""
+    """Method that found the signs: `winding`, `flood` or `scan`. Additions to `winding` are
+    appended, in this order: `+sheets` (sheets got a thickness), `+thin` (thin parts were
+    thickened), `+caps` (wide openings were capped)."""
     faces: int | None = None
     """Triangles as read, before cleaning."""
     inside_fraction: float | None = None
-    """Share of the cube's 64^3 voxels that lie inside."""
+    """Fraction of the 64^3 voxels that lie inside."""
     surface_recall: float | None = None
-    """Share of the visible surface that lies within one voxel of the 64^3 grid's zero set."""
+    """Fraction of the visible surface that lies within one voxel of the 64^3 grid's zero set."""
     seconds: float | None = None
-    """CPU seconds spent on the mesh."""
+    """CPU seconds used for the mesh."""
     split: str = ""
-    """`train`, `val`, `test`, or empty where no split was asked for."""
+    """`train`, `val`, `test` or another name; empty without splits."""
 
 
 STATUSES = ("ok", "rejected", "failed")
@@ -165,7 +166,7 @@ STATUSES = ("ok", "rejected", "failed")
 
 @dataclass(frozen=True)
 class Outcome:
-    """What processing one mesh gives: always a report, and the shape if it is `ok`."""
+    """Result of processing one mesh: a report, and the shape if its status is `ok`."""
 
     report: MeshReport
     shape: Shape | None = field(default=None)

@@ -70,41 +70,41 @@ _NAMES = {
     "04554684": "washer,automatic washer,washing machine",
 }
 
-# Not in ShapeNet's own list, but what most papers and loaders call them.
-_ALSO = {"03085013": "keyboard", "03211117": "monitor", "03790512": "motorbike"}
+# Names that are not in ShapeNet's own list, but that most papers and loaders use.
+_COMMON_NAMES = {"03085013": "keyboard", "03211117": "monitor", "03790512": "motorbike"}
 
 SYNSETS = {
-    synset: tuple(",".join(filter(None, (names, _ALSO.get(synset)))).split(","))
+    synset: tuple(",".join(filter(None, (names, _COMMON_NAMES.get(synset)))).split(","))
     for synset, names in _NAMES.items()
 }
-"""Synset id -> names, the usual one first."""
+"""Synset id -> names, the most common one first."""
 
 V1_ONLY = frozenset({"02834778", "02858304"})
-"""Bicycles and boats: version 2 has dropped the ones and counts the others as vessels."""
+"""Bicycles, which version 2 has dropped, and boats, which it counts as vessels."""
 
 
 def is_synset(folder: str) -> bool:
-    """Whether a folder's name is a WordNet id as ShapeNet writes them, known here or not."""
+    """True if a folder's name has the form of a WordNet id in ShapeNet, known here or not."""
     return re.fullmatch(r"0\d{7}", folder, re.ASCII) is not None
 
 
 def describe(category: str) -> str:
-    """A category as people know it, such as `03001627 (chair)`."""
+    """A category with its common name, such as `03001627 (chair)`."""
     return f"{category} ({SYNSETS[category][0]})" if category in SYNSETS else category
 
 
 def synsets(word: str) -> frozenset[str]:
-    """The ids that a word may mean: an id itself, or a name in singular or plural, in any case."""
+    """Ids that a word may refer to: an id itself, or a name in singular or plural, in any case."""
     if re.fullmatch(r"\d{7,8}", word, re.ASCII):
         return frozenset({word.zfill(8)} & SYNSETS.keys())  # tables read as numbers lose the zero
     return _BY_NAME.get(_fold(word), frozenset())
 
 
-def closeness(word: str, category: str) -> int:
-    """How well a user's word fits a category of the input: an id, or any folder's name.
+def match_rank(word: str, category: str) -> int:
+    """Rank the match of a user's word with a category of the input, an id or a folder's name.
 
     Returns:
-        3 if they are equal, 2 if they are one word but for case and number, 1 if they name one
+        3 if they are equal, 2 if they differ only in case or number, 1 if they name the same
         synset, 0 otherwise.
     """
     if category in (word, word.zfill(8)):
@@ -116,7 +116,7 @@ def closeness(word: str, category: str) -> int:
 
 
 def close_names(word: str, categories: Iterable[str]) -> list[str]:
-    """Names of these categories that look like a word nobody knows, the closest first."""
+    """Up to three names of these categories that resemble an unknown word, the closest first."""
     names = {_fold(name) for one in categories for name in SYNSETS.get(one, (one,))}
     return difflib.get_close_matches(_fold(word), sorted(names), n=3)
 
@@ -126,7 +126,7 @@ def _fold(name: str) -> str:
 
 
 def _forms(name: str) -> frozenset[str]:
-    """A folded name, and the ways in which English may build its plural."""
+    """A folded name and its possible English plurals."""
     found = {name, name + "s"}
     if name.endswith(("s", "x", "z", "ch", "sh", "o")):
         found.add(name + "es")

@@ -1,8 +1,8 @@
-"""Numbers as people read them: counts, sizes and durations."""
+"""Readable counts, sizes and durations."""
 
 
 def duration(seconds: float) -> str:
-    """In words, to two units: `2 d 3 h`, `5 min 7 s`."""
+    """Format a duration with two units: `2 d 3 h`, `5 min 7 s`."""
     for size, large, part, small in ((86400, "d", 3600, "h"), (3600, "h", 60, "min")):
         if seconds >= size:
             return f"{int(seconds // size)} {large} {int(seconds % size // part)} {small}"
@@ -11,12 +11,12 @@ def duration(seconds: float) -> str:
 
 
 def counted(count: int, noun: str) -> str:
-    """A number with its noun."""
+    """Format a count with its noun, in the plural unless the count is 1."""
     return f"{count:,} {noun}" + "s" * (count != 1)
 
 
 def readable_size(count: float) -> str:
-    """Bytes as people read them."""
+    """Format a number of bytes with three digits: `1.23 MB`."""
     for size, unit in ((1e12, "TB"), (1e9, "GB"), (1e6, "MB"), (1e3, "kB")):
         if count >= size:
             return f"{count / size:.3g} {unit}"

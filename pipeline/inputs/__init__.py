@@ -1,1 +1,1 @@
-"""Input meshes: a ShapeNet tree or any folder, with split lists, becomes ordered jobs."""
+"""Discovery of input meshes: a ShapeNet tree or any folder, and split lists -> ordered jobs."""

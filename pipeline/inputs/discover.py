@@ -1,4 +1,4 @@
-"""Finding meshes: a ShapeNet tree or any folder, and split lists -> ordered jobs."""
+"""Discovery of the meshes to process, by folder, category and split."""
 
 import itertools
 from collections.abc import Iterable, Sequence
@@ -10,8 +10,8 @@ from shapegan.pipeline.inputs.folders import (
     V2_MESH,
     DiscoverError,
     MeshFile,
-    Tree,
-    one_line,
+    MeshTree,
+    escape_unprintable,
     scan_tree,
 )
 from shapegan.pipeline.inputs.splits import read_splits
@@ -20,18 +20,18 @@ from shapegan.pipeline.schema import Job
 
 __all__ = ["DiscoverError", "Discovery", "discover"]
 
-_NAMED = 12
-"""Categories that a message names at most."""
+_MAX_NAMED = 12
+"""Limit of the categories that a message names."""
 
 
 @dataclass(frozen=True)
 class Discovery:
-    """What there is to do."""
+    """Meshes to process, and notes for the user."""
 
     jobs: list[Job]
-    """In the order of their ids, which no file system has a say in."""
+    """Sorted by id, so the order does not depend on the file system."""
     notes: list[str]
-    """What the user should know about what was left out; a line each."""
+    """One line about each group of meshes that is left out."""
 
 
 def discover(
@@ -40,51 +40,51 @@ def discover(
     limit: int | None = None,
     splits: Sequence[str] = (),
 ) -> Discovery:
-    """Finds the meshes below a folder (see `shapegan.pipeline.inputs.folders.scan_tree`).
+    """Find the meshes below a folder (see `shapegan.pipeline.inputs.folders.scan_tree`).
 
     Args:
         root: a ShapeNetCore tree, a folder around it or one of its synsets, or any folder.
         categories: synset ids, names, or first folders below the root; all if empty.
-        limit: take the first so many of what the others leave.
+        limit: keep only this many meshes, the first ones that `categories` and `splits` select.
         splits: see `shapegan.pipeline.inputs.splits.read_splits`; meshes that it does not name are
             left out.
 
     Raises:
-        DiscoverError: where nothing is found or an argument does not fit what is.
+        DiscoverError: there are no meshes, or an argument does not fit the meshes found.
     """
-    # 1. What is asked for, as far as it can be understood without looking.
-    rule = read_splits(splits)
+    # 1. Check the arguments before the folder is scanned, which may take minutes.
+    splitter = read_splits(splits)
     folder = _resolve(root)
-    # 2. What is there.
-    tree = scan_tree(folder, lambda one: not categories or _any_fits(categories, one))
-    notes = _hollow_notes(tree)
+    # 2. Find all meshes of the categories.
+    tree = scan_tree(folder, lambda one: not categories or _matches_any(categories, one))
+    notes = _empty_model_notes(tree)
     if not tree.meshes and not categories:
-        raise DiscoverError(_nothing(root, folder))
-    # 3. What of it is wanted.
+        raise DiscoverError(_no_meshes_message(root, folder))
+    # 3. Select those of the categories and splits.
     meshes = _of_categories(tree, categories, root)
     _check_unique(meshes, root)
-    chosen = [(mesh, "") for mesh in meshes]
-    if rule:
-        chosen, more = rule.assign(meshes)
-        notes += more
+    selected = [(mesh, "") for mesh in meshes]
+    if splitter:
+        selected, more_notes = splitter.assign(meshes)
+        notes += more_notes
     jobs = [
         Job(mesh.id, mesh.category, folder / mesh.relative, mesh.relative, split)
-        for mesh, split in chosen[:limit]
+        for mesh, split in selected[:limit]
     ]
-    return Discovery(jobs, [one_line(note) for note in notes])
+    return Discovery(jobs, [escape_unprintable(note) for note in notes])
 
 
 def _resolve(root: Path) -> Path:
     try:
         folder = root.resolve(strict=True)
-    except (OSError, RuntimeError) as error:  # the latter for a link that leads to itself
+    except (OSError, RuntimeError) as error:  # RuntimeError: a link that points to itself
         raise DiscoverError(f"cannot read {root}: no such folder") from error
     if not folder.is_dir():
-        raise DiscoverError(f"{root} is a file: give the folder that the meshes lie in")
+        raise DiscoverError(f"{root} is a file: give the folder that contains the meshes")
     return folder
 
 
-def _nothing(root: Path, folder: Path) -> str:
+def _no_meshes_message(root: Path, folder: Path) -> str:
     looked = f"files in {' '.join(SUFFIXES)}, or <synset>/<model>/{V2_MESH}"
     if archives := len(list(folder.glob("*.zip"))):
         return (
@@ -93,59 +93,58 @@ def _nothing(root: Path, folder: Path) -> str:
     return f"no meshes in {root}: looked for {looked}"
 
 
-def _hollow_notes(tree: Tree) -> list[str]:
-    if not tree.hollow:
-        return []
-    return [f"model folders without a mesh: {len(tree.hollow):,}, such as {tree.hollow[0]}"]
+def _empty_model_notes(tree: MeshTree) -> list[str]:
+    models = tree.empty_models
+    return [f"model folders without a mesh: {len(models):,}, such as {models[0]}"] if models else []
 
 
-def _any_fits(words: Iterable[str], category: str) -> bool:
-    return any(taxonomy.closeness(word, category) for word in words)
+def _matches_any(words: Iterable[str], category: str) -> bool:
+    return any(taxonomy.match_rank(word, category) for word in words)
 
 
-def _of_categories(tree: Tree, words: Sequence[str], root: Path) -> list[MeshFile]:
+def _of_categories(tree: MeshTree, words: Sequence[str], root: Path) -> list[MeshFile]:
     if not words:
         return tree.meshes
-    chosen = {_choose(word, tree.categories, root) for word in words}
-    meshes = [mesh for mesh in tree.meshes if mesh.category in chosen]
-    empty = sorted(chosen - {mesh.category for mesh in meshes})
+    selected = {_best_category(word, tree.categories, root) for word in words}
+    meshes = [mesh for mesh in tree.meshes if mesh.category in selected]
+    empty = sorted(selected - {mesh.category for mesh in meshes})
     if empty:
         raise DiscoverError(f"no meshes of {taxonomy.describe(empty[0])} in {root}")
     return meshes
 
 
-def _choose(word: str, categories: Iterable[str], root: Path) -> str:
-    """The category that fits a word best."""
-    ranks = {one: taxonomy.closeness(word, one) for one in sorted(categories)}
+def _best_category(word: str, categories: Iterable[str], root: Path) -> str:
+    """The category that matches a word best."""
+    ranks = {one: taxonomy.match_rank(word, one) for one in sorted(categories)}
     best = max(ranks.values(), default=0)
     if not best:
-        raise DiscoverError(_unknown(word, list(ranks), root))
-    fitting = [one for one, rank in ranks.items() if rank == best]
-    if len(fitting) > 1:
-        names = " or ".join(map(taxonomy.describe, fitting))
-        raise DiscoverError(f"category '{word}' may be {names}: give the one as it stands there")
-    return fitting[0]
+        raise DiscoverError(_unknown_category_message(word, list(ranks), root))
+    matching = [one for one, rank in ranks.items() if rank == best]
+    if len(matching) > 1:
+        names = " or ".join(map(taxonomy.describe, matching))
+        raise DiscoverError(f"category '{word}' may be {names}: give the folder's exact name")
+    return matching[0]
 
 
-def _unknown(word: str, categories: Sequence[str], root: Path) -> str:
+def _unknown_category_message(word: str, categories: Sequence[str], root: Path) -> str:
     known = " or ".join(map(taxonomy.describe, sorted(taxonomy.synsets(word))))
     message = f"no category '{word}' in {root}"
     if known:
         message += f", which would be {known}"
     if close := taxonomy.close_names(word, categories):
         message += f"; did you mean {' or '.join(map(repr, close))}"
-    there = [taxonomy.describe(one) for one in categories if one]
-    named = ", ".join(there[:_NAMED])
-    more = f" and {len(there) - _NAMED} more" if len(there) > _NAMED else ""
-    return f"{message}; there are {named}{more}" if there else f"{message}, or any other"
+    existing = [taxonomy.describe(one) for one in categories if one]
+    named = ", ".join(existing[:_MAX_NAMED])
+    more = f" and {len(existing) - _MAX_NAMED} more" if len(existing) > _MAX_NAMED else ""
+    return f"{message}; there are {named}{more}" if existing else f"{message}, or any other"
 
 
 def _check_unique(meshes: Sequence[MeshFile], root: Path) -> None:
     pairs = [(a, b) for a, b in itertools.pairwise(meshes) if a.id == b.id]
     if pairs:
         a, b = pairs[0]
-        more = f" (and {len(pairs) - 1:,} more pairs)" if len(pairs) > 1 else ""
+        more = f" (more such pairs: {len(pairs) - 1:,})" if len(pairs) > 1 else ""
         raise DiscoverError(
             f"{a.relative} and {b.relative} in {root} would both be the mesh '{a.id}'{more}:"
-            " leave one of them out, or rename it"
+            " remove or rename one of them"
         )

@@ -1,4 +1,4 @@
-"""Which files below a folder are meshes: ShapeNetCore's layouts, and any other."""
+"""Mesh files below a folder, in the layouts of ShapeNetCore or any other."""
 
 import os
 from collections.abc import Callable, Iterator
@@ -12,53 +12,54 @@ from shapegan.pipeline.taxonomy import is_synset
 
 V2_MESH = "models/model_normalized.obj"
 _MODEL_MESHES = (V2_MESH, "model_normalized.obj", "model.obj")
-"""The one mesh of a model's folder in a ShapeNet tree: version 2, bared of `models/`, version 1."""
+"""Main mesh of a model folder in a ShapeNet tree: version 2, the same without `models/`, version 1.
+"""
 
 
 class DiscoverError(PlainError, ValueError):
-    """An input that gives nothing to do; the message is one line with what to do."""
+    """An unusable input folder, category or split; the message is one line that says what to do."""
 
     def __init__(self, message: str) -> None:
-        super().__init__(one_line(message))
+        super().__init__(escape_unprintable(message))
 
 
-def one_line(text: str) -> str:
-    """Spells out what would break a line, as names of files and meshes may hold anything."""
+def escape_unprintable(text: str) -> str:
+    """Escape unprintable characters, newlines included; names of files may contain any."""
     return "".join(one if one.isprintable() else ascii(one)[1:-1] for one in text)
 
 
 class MeshFile(NamedTuple):
-    """A mesh that was found."""
+    """A mesh file below the root folder."""
 
     id: str
-    """What is left of the path without its suffix; valid Unicode, with forward slashes."""
+    """Path below the root or synset, without suffix; valid Unicode, with forward slashes."""
     relative: str
-    """The path below the root."""
+    """Path below the root."""
     category: str
-    """Synset id, or first folder below the root; empty for what lies in the root itself."""
+    """Synset id, or first folder below the root; empty for files in the root itself."""
 
 
 @dataclass
-class Tree:
-    """What lies below a root."""
+class MeshTree:
+    """Meshes and categories below a root folder."""
 
     meshes: list[MeshFile] = field(default_factory=list)
-    """In the order of their ids."""
+    """Sorted by id."""
     categories: set[str] = field(default_factory=set)
-    """All that were seen, entered or not."""
-    hollow: list[str] = field(default_factory=list)
-    """Model folders of a ShapeNet tree without a mesh, as ids."""
+    """All categories found, including synsets that were not entered."""
+    empty_models: list[str] = field(default_factory=list)
+    """Ids of model folders of a ShapeNet tree that contain no mesh."""
 
 
 class _Folder(NamedTuple):
     path: str
     relative: str
-    """Below the root; empty, or with a slash at the end."""
+    """Path below the root; empty, or with a slash at the end."""
     id: str
-    """What the ids of meshes inside begin with; as `relative`, but begins at the synset."""
+    """First part of the ids of meshes inside: as `relative`, but beginning at the synset."""
     category: str
     synset: str
-    """The synset's folder that this is or lies in, if any, with a slash at the end."""
+    """The synset's folder that this one is or lies in, with a slash at the end; may be empty."""
     ancestors: tuple[tuple[int, int], ...]
     """Device and inode of each folder above."""
 
@@ -100,50 +101,50 @@ def _named(name: str, relative: str, category: str) -> MeshFile:
 
 
 def _as_text(name: str) -> str:
-    """Spells out the bytes of a file name that are no UTF-8, which no HDF5 string can hold."""
+    """Escape the bytes of a file name that are not UTF-8, which HDF5 strings cannot hold."""
     return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
-def scan_tree(root: Path, wanted: Callable[[str], bool] = lambda _: True) -> Tree:
-    """Finds meshes; reads no file, and of a ShapeNet tree only the folders of its synsets.
+def scan_tree(root: Path, wanted: Callable[[str], bool] = lambda _: True) -> MeshTree:
+    """Find the meshes below a folder; only folders are read, not files.
 
-    In a synset's folder, wherever below the root (which may be one itself), each folder is a
-    model and gives the one mesh that ShapeNet means (`_MODEL_MESHES`), with the id
-    `<synset>/<model>`. A model folder that has none of them, and any other folder, gives all files
-    that end in one of `SUFFIXES`, with the path below the root, or the synset, as id. There too
-    `models/model_normalized.obj` stands for its folder. What begins with a dot, and `__MACOSX`,
-    is skipped. Links are followed, but not back into a folder that they are in.
+    A synset's folder may lie anywhere below the root, or be the root. Each folder in it is a model
+    and contributes its main mesh (`_MODEL_MESHES`), with the id `<synset>/<model>`. A model folder
+    without a main mesh, and any folder outside synsets, contributes all files that end in one of
+    `SUFFIXES`; their ids are the paths below the synset or root. Outside synsets, too,
+    `models/model_normalized.obj` represents its folder. Names that begin with a dot, and
+    `__MACOSX`, are skipped. Links are followed, except those to a folder above them.
 
     Args:
         root: an absolute path.
-        wanted: whether a synset's folder is to be entered at all.
+        wanted: synset id -> whether to enter its folder.
 
     Raises:
-        DiscoverError: where a folder cannot be read.
+        DiscoverError: a folder cannot be read.
     """
-    walk = _Walk(root.name, wanted)
-    walk.enter(_Folder.first(root))
-    while walk.todo:
-        folder = walk.todo.pop()
+    scan = _TreeScan(root.name, wanted)
+    scan.enter(_Folder.first(root))
+    while scan.todo:
+        folder = scan.todo.pop()
         try:
-            walk.visit(folder)
+            scan.visit(folder)
         except OSError as error:
             raise DiscoverError(
                 f"cannot read {error.filename or folder.path}: {error.strerror}"
             ) from error
-    return walk.result()
+    return scan.result()
 
 
-class _Walk:
-    """A tree that is being read."""
+class _TreeScan:
+    """State of `scan_tree`: the folders still to visit, and what was found so far."""
 
     def __init__(self, root: str, wanted: Callable[[str], bool]) -> None:
         self.todo: list[_Folder] = []
-        self._tree = Tree()
+        self._tree = MeshTree()
         self._root = root
         self._wanted = wanted
-        self._unsure: set[str] = set()
-        """Model folders without the one mesh, which may hold others."""
+        self._without_main_mesh: set[str] = set()
+        """Ids of model folders without a main mesh, which may contain other meshes."""
 
     def enter(self, folder: _Folder) -> None:
         if folder.is_synset:
@@ -173,20 +174,21 @@ class _Walk:
             if folder.has(file):
                 self._tree.meshes.append(folder.model(file, self._root))
                 return
-        self._unsure.add(_as_text(folder.id))
+        self._without_main_mesh.add(_as_text(folder.id))
         self.enter(folder)
 
-    def result(self) -> Tree:
+    def result(self) -> MeshTree:
         tree = self._tree
         tree.meshes.sort()
         tree.categories.update(mesh.category for mesh in tree.meshes)
-        full = {"/".join(mesh.id.split("/", 2)[:2]) + "/" for mesh in tree.meshes}
-        tree.hollow = sorted(folder.rstrip("/") for folder in self._unsure - full)
+        with_mesh = {"/".join(mesh.id.split("/", 2)[:2]) + "/" for mesh in tree.meshes}
+        empty = self._without_main_mesh - with_mesh
+        tree.empty_models = sorted(folder.rstrip("/") for folder in empty)
         return tree
 
 
 def _entries(folder: str) -> Iterator[tuple[str, bool]]:
-    """Names of the folders and the meshes in a folder, and which of both they are."""
+    """Names of the folders and meshes in a folder, each with True if it is a folder."""
     with os.scandir(folder) as entries:
         for entry in entries:
             if entry.name.startswith(".") or entry.name == "__MACOSX":
@@ -198,10 +200,10 @@ def _entries(folder: str) -> Iterator[tuple[str, bool]]:
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:
-    # `DirEntry.is_dir` raises where a link leads to itself.
+    # `DirEntry.is_dir` raises an error for a link that points to itself.
     return Path(entry).is_dir() if entry.is_symlink() else entry.is_dir()
 
 
 def _is_file(entry: os.DirEntry[str]) -> bool:
-    """Or a link that leads nowhere, which is reported as a mesh that cannot be read."""
+    """True for files, and for broken links, which are later reported as unreadable meshes."""
     return entry.is_symlink() or entry.is_file()

@@ -1,4 +1,4 @@
-"""Split files: CSV, JSON and plain lists that say which mesh is in which split."""
+"""Split files: CSV, JSON and plain lists that assign meshes to splits."""
 
 import csv
 import io
@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from shapegan.pipeline.inputs.folders import DiscoverError
 from shapegan.pipeline.meshes.load import SUFFIXES
 
-_USUAL = {
+_STANDARD_NAMES = {
     name: split
     for split, names in {
         "train": ("train", "training"),
@@ -20,9 +20,9 @@ _USUAL = {
     }.items()
     for name in names
 }
-"""What people call the three -> what we do."""
+"""Common name of a split, in lower case -> `train`, `val` or `test`."""
 
-# Headers without case, spaces and underscores; of several that are there, the first counts.
+# Column names in lower case, without spaces, hyphens and underscores; the first one found counts.
 _MESH_COLUMNS = (
     *("modelid", "meshid", "shapeid", "id", "model", "mesh", "shape"),
     *("name", "filename", "file", "path"),
@@ -31,35 +31,35 @@ _SPLIT_COLUMNS = ("split", "set", "subset", "partition")
 _CATEGORY_COLUMNS = ("synsetid", "synset", "categoryid", "category", "class")
 
 
-class Entry(NamedTuple):
-    """One line of a split file."""
+class SplitEntry(NamedTuple):
+    """One mesh in a split file."""
 
     name: str
-    """A mesh's id or path without suffix; or, without any slash, the last part of its id."""
+    """Id or path of a mesh without suffix; or, if it has no slash, the last part of the id."""
     split: str
-    place: str
-    """Where it stands, for messages."""
-    other: str = ""
-    """Another name that will do, in ShapeNet's lists the one with the finer synset."""
+    location: str
+    """File and line, for messages."""
+    alias: str = ""
+    """Alternative name; in ShapeNet's lists the one with the finer synset. May be empty."""
 
 
-def usual_split(name: str) -> str:
-    """`train`, `val` or `test` for what is commonly said instead of them."""
-    return _USUAL.get(name.casefold(), name)
+def standard_split(name: str) -> str:
+    """Standard name of a split: `train`, `val` or `test` for their common variants."""
+    return _STANDARD_NAMES.get(name.casefold(), name)
 
 
 def without_suffix(name: str) -> str:
-    """A mesh's path without its suffix, if it has one."""
+    """Path of a mesh without its suffix, if it has one."""
     return name.rpartition(".")[0] if name.lower().endswith(SUFFIXES) else name
 
 
-def read_split_file(path: Path) -> Iterator[Entry]:
-    """Reads what `shapegan.pipeline.inputs.splits.read_splits` describes.
+def read_split_file(path: Path) -> Iterator[SplitEntry]:
+    """Read a file in one of the formats that `shapegan.pipeline.inputs.splits.read_splits` lists.
 
     Raises:
-        DiscoverError: with the line, where the file cannot be understood.
+        DiscoverError: the file cannot be read or parsed; the message names the line.
     """
-    readers: dict[str, Callable[[Path, str], Iterator[Entry]]] = {
+    readers: dict[str, Callable[[Path, str], Iterator[SplitEntry]]] = {
         ".csv": _read_csv,
         ".json": _read_json,
         ".txt": _read_lines,
@@ -69,13 +69,13 @@ def read_split_file(path: Path) -> Iterator[Entry]:
         text = path.read_text(encoding="utf-8-sig")
     except FileNotFoundError as error:
         raise DiscoverError(
-            f"splits '{path}': there is no such file, nor are these fractions such as 0.8,0.1,0.1"
+            f"splits '{path}': neither an existing file nor fractions such as 0.8,0.1,0.1"
         ) from error
     except OSError as error:
         raise DiscoverError(f"cannot read {path}: {error.strerror}") from error
     except UnicodeDecodeError as error:
         line = error.object[: error.start].count(b"\n") + 1
-        raise DiscoverError(f"{path}, line {line}: this is no UTF-8 text") from error
+        raise DiscoverError(f"{path}, line {line}: not UTF-8 text; save it as UTF-8") from error
     if path.suffix.lower() not in readers:
         raise DiscoverError(f"splits '{path}': expected a file in {' '.join(readers)}")
     return readers[path.suffix.lower()](path, text)
@@ -87,19 +87,20 @@ def _named(name: str, category: str = "") -> str:
 
 
 def _split_of(path: Path) -> str:
-    """The split that a file's name speaks of: a usual one, or all of the name."""
+    """The split that a file's name contains, or else the whole name."""
     words = re.split(r"[^a-z]+", path.stem.casefold())
-    return next((_USUAL[word] for word in reversed(words) if word in _USUAL), path.stem)
+    known = (_STANDARD_NAMES[word] for word in reversed(words) if word in _STANDARD_NAMES)
+    return next(known, path.stem)
 
 
-def _read_lines(path: Path, text: str) -> Iterator[Entry]:
+def _read_lines(path: Path, text: str) -> Iterator[SplitEntry]:
     split = _split_of(path)
     for number, line in enumerate(text.splitlines(), 1):
         if line.strip():
-            yield Entry(_named(line.strip()), split, f"{path}, line {number}")
+            yield SplitEntry(_named(line.strip()), split, f"{path}, line {number}")
 
 
-def _read_csv(path: Path, text: str) -> Iterator[Entry]:
+def _read_csv(path: Path, text: str) -> Iterator[SplitEntry]:
     rows = csv.reader(io.StringIO(text, newline=""), strict=True)
     try:
         columns = _columns(next(rows, []), path)
@@ -110,74 +111,76 @@ def _read_csv(path: Path, text: str) -> Iterator[Entry]:
 
 
 class _Columns(NamedTuple):
+    """Positions of the columns of a CSV file."""
+
     width: int
     mesh: int
     split: int
     category: int | None
-    finer: int | None
+    subsynset: int | None
 
 
 def _columns(header: Sequence[str], path: Path) -> _Columns:
     names = [re.sub(r"[\s_-]", "", name).casefold() for name in header]
 
-    def where(candidates: Sequence[str]) -> int | None:
+    def find(candidates: Sequence[str]) -> int | None:
         return next((names.index(one) for one in candidates if one in names), None)
 
-    mesh, split = where(_MESH_COLUMNS), where(_SPLIT_COLUMNS)
+    mesh, split = find(_MESH_COLUMNS), find(_SPLIT_COLUMNS)
     if mesh is None or split is None:
         raise DiscoverError(
             f"{path}, line 1: expected a header with columns such as id and split, got"
             f" '{','.join(header)[:80]}'"
         )
-    return _Columns(len(header), mesh, split, where(_CATEGORY_COLUMNS), where(["subsynsetid"]))
+    return _Columns(len(header), mesh, split, find(_CATEGORY_COLUMNS), find(["subsynsetid"]))
 
 
-def _csv_entry(row: Sequence[str], columns: _Columns, place: str) -> Entry:
+def _csv_entry(row: Sequence[str], columns: _Columns, location: str) -> SplitEntry:
     cells = [cell.strip() for cell in row]
     if len(cells) != columns.width:
-        raise DiscoverError(f"{place}: expected {columns.width} cells, got {len(cells)}")
+        raise DiscoverError(f"{location}: expected {columns.width} cells, got {len(cells)}")
     mesh = cells[columns.mesh]
     if not mesh:
-        raise DiscoverError(f"{place}: the mesh's name is empty")
-    category, finer = (
+        raise DiscoverError(f"{location}: the mesh's name is empty")
+    category, subsynset = (
         _category(cells[column]) if column is not None else ""
-        for column in (columns.category, columns.finer)
+        for column in (columns.category, columns.subsynset)
     )
-    return Entry(
+    return SplitEntry(
         _named(mesh, category),
-        usual_split(cells[columns.split]),
-        place,
-        _named(mesh, finer) if finer else "",
+        standard_split(cells[columns.split]),
+        location,
+        _named(mesh, subsynset) if subsynset else "",
     )
 
 
 def _category(cell: str) -> str:
-    """A synset that a program read as a number has lost its leading zero."""
+    """Restore the leading zero of a synset, which programs that read it as a number drop."""
     return cell.zfill(8) if re.fullmatch(r"\d{7}", cell, re.ASCII) else cell
 
 
-def _read_json(path: Path, text: str) -> Iterator[Entry]:
+def _read_json(path: Path, text: str) -> Iterator[SplitEntry]:
     try:
         content = json.loads(text)
     except json.JSONDecodeError as error:
         raise DiscoverError(f"{path}, line {error.lineno}: {error.msg}") from error
     except RecursionError as error:
-        raise DiscoverError(f"{path}: lists within lists, too deep to read") from error
+        raise DiscoverError(f"{path}: lists are nested too deeply") from error
     return _json_entries(content, (), path)
 
 
-def _json_entries(content: Any, names: tuple[str, ...], path: Path) -> Iterator[Entry]:
-    place = " > ".join([str(path), *names])
+def _json_entries(content: Any, names: tuple[str, ...], path: Path) -> Iterator[SplitEntry]:
+    location = " > ".join([str(path), *names])
     if isinstance(content, dict) and len(names) < 3:
         for name, inner in content.items():
             yield from _json_entries(inner, (*names, name), path)
     elif isinstance(content, list) and all(isinstance(one, str) and one for one in content):
-        splits = [_USUAL[name.casefold()] for name in names if name.casefold() in _USUAL]
-        folders = [name for name in names if name.casefold() not in _USUAL]
-        split = splits[-1] if splits else _split_of(path)
+        known = [name for name in names if name.casefold() in _STANDARD_NAMES]
+        folders = [name for name in names if name.casefold() not in _STANDARD_NAMES]
+        split = standard_split(known[-1]) if known else _split_of(path)
         for mesh in content:
-            yield Entry(_named(mesh, folders[-1] if folders else ""), split, place)
+            yield SplitEntry(_named(mesh, folders[-1] if folders else ""), split, location)
     else:
         raise DiscoverError(
-            f"{place}: expected lists of mesh ids under the names of dataset, category and split"
+            f"{location}: expected lists of mesh ids under the names of dataset, category and split"
         )

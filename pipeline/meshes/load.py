@@ -1,4 +1,4 @@
-"""Triangle meshes: read from files, and the frame that normalises them."""
+"""Triangle meshes from files of any supported format."""
 
 import stat
 from pathlib import Path
@@ -13,32 +13,35 @@ from shapegan.pipeline.meshes.formats.text import FormatError
 from shapegan.pipeline.meshes.triangle_mesh import BadMeshError, TriangleMesh, usable
 
 SUFFIXES = (".obj", ".ply", ".stl", ".off", ".glb", ".gltf")
-"""File names' ends that `load` knows, in lower case."""
+"""File name suffixes that `load` reads, in lower case."""
 
 _READERS = {".obj": read_obj, ".ply": read_ply, ".off": read_off}
 
-_OTHERS = {
+_NOT_MESHES = {
     b"version https://git-lfs": "a pointer of Git LFS, not the mesh: fetch it by git lfs pull",
     b"\x1f\x8b": "compressed by gzip: unpack it first",
     b"PK\x03\x04": "a zip archive: unpack it first",
     b"\xff\xfe": "text in UTF-16: save it as UTF-8",
     b"\xfe\xff": "text in UTF-16: save it as UTF-8",
 }
-"""How files begin that often lie where a mesh should be, and what to do about them."""
+"""First bytes of files that are often found in place of a mesh -> what to do about them."""
 
 
 def load(path: Path) -> TriangleMesh:
-    """Reads a mesh's file; materials and textures are left alone.
+    """Read a mesh file; materials and textures are ignored.
 
-    Polygons are cut into triangles, a scene's meshes are put in their places and joined. Faces
-    with vertices that are not finite are left out, and so are vertices that no face uses.
-    Degenerate and repeated faces stay.
+    Polygons are cut into triangles. The meshes of a scene are transformed to their places and
+    joined. Faces with vertices that are not finite are removed, and so are vertices that no face
+    uses. Degenerate and repeated faces stay.
+
+    Args:
+        path: the file; its suffix, one of `SUFFIXES` in any case, selects the format.
 
     Returns:
-        At least one face has an area, and all vertices are finite.
+        A mesh with finite vertices and at least one face that has an area.
 
     Raises:
-        BadMeshError: there is no usable mesh; the message is one line saying why.
+        BadMeshError: the file holds no usable mesh; the message is one line that gives the reason.
     """
     kind = path.suffix.lower()
     if kind not in SUFFIXES:
@@ -54,7 +57,7 @@ def load(path: Path) -> TriangleMesh:
 def _contents(path: Path) -> bytes:
     try:
         mode = path.stat().st_mode
-        if not stat.S_ISREG(mode):  # reading a pipe would wait for ever
+        if not stat.S_ISREG(mode):  # reading a pipe could block forever
             raise BadMeshError(
                 "a folder, not a file" if stat.S_ISDIR(mode) else "not a regular file"
             )
@@ -63,9 +66,9 @@ def _contents(path: Path) -> bytes:
         raise BadMeshError(f"cannot be read: {error.strerror}") from error
     if not data or data.isspace():
         raise BadMeshError("empty file")
-    for beginning, what in _OTHERS.items():
-        if data.startswith(beginning):
-            raise BadMeshError(what)
+    for first_bytes, advice in _NOT_MESHES.items():
+        if data.startswith(first_bytes):
+            raise BadMeshError(advice)
     return data
 
 
@@ -76,7 +79,7 @@ def _read_other(data: bytes, path: Path) -> tuple[NDArray[np.float64], NDArray[n
         return gltf_stl.read_scene(data, path)
     except FormatError:
         raise
-    except Exception as error:  # trimesh raises all sorts at files that are broken
+    except Exception as error:  # trimesh raises many types for broken files
         reason = " ".join(f"{type(error).__name__}: {error}".split())
         line = f"not a readable {path.suffix.lower()} file: {reason}"
         raise BadMeshError(line.encode("ascii", "backslashreplace").decode()[:160]) from error

@@ -1,1 +1,1 @@
-"""Procedural shapes with known solids, spoilt as real meshes are."""
+"""Procedural sample meshes: known solids, meshed with the defects of real meshes."""

@@ -1,59 +1,30 @@
-"""Designs of chairs: a base, a seat, a back and perhaps arms, each of several kinds."""
+"""Designs of chairs: a base, a seat, a back and sometimes arms, each of several kinds."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import numpy as np
 
-from shapegan.pipeline.samples.bricks import (
+from shapegan.pipeline.samples.chair_backs import BACKS
+from shapegan.pipeline.samples.chair_seat import Seat
+from shapegan.pipeline.samples.parts import (
     Parts,
     Point,
-    arc,
     beam,
-    bent,
-    both,
+    both_sides,
     box,
     disc,
     lathe,
     oval,
-    pad,
     plate,
     post,
     rod,
-    rotation,
+    rounded_path,
     tube,
 )
-from shapegan.pipeline.samples.primitives import Array
-
-
-@dataclass(frozen=True)
-class Seat:
-    """Measures that the parts of one chair share, in metres."""
-
-    width: float
-    depth: float
-    top: float
-    """Height of the seat's upper side."""
-    thickness: float
-    back: float
-    """How far the back rises above the seat."""
-    lean: float
-    """Of the back, in degrees."""
-
-    @property
-    def bottom(self) -> float:
-        """Height of the seat's underside."""
-        return self.top - self.thickness
-
-    def on_back(self, x: float, rise: float, ahead: float = 0.0) -> Array:
-        """A point of the back's middle plane: `rise` along it, `ahead` of it to the front."""
-        lean = np.radians(self.lean)
-        z = self.depth / 2 - 0.03 + rise * np.sin(lean) - ahead * np.cos(lean)
-        return np.array([x, self.top + rise * np.cos(lean) + ahead * np.sin(lean), z])
 
 
 def chair(rng: np.random.Generator, number: int) -> tuple[Parts, Parts]:
-    """A chair's solid parts and its bare sheets; 40 numbers go through all bases and backs."""
+    """Solid parts and bare sheets of a chair; 40 numbers cover all pairs of base and back."""
     seat = Seat(
         width=rng.uniform(0.42, 0.58),
         depth=rng.uniform(0.42, 0.54),
@@ -63,7 +34,7 @@ def chair(rng: np.random.Generator, number: int) -> tuple[Parts, Parts]:
         lean=rng.uniform(2, 16),
     )
     parts = _BASES[number % len(_BASES)](seat, rng) + _seat(seat, rng)
-    back, sheets = _BACKS[number % len(_BACKS)](seat, rng)
+    back, sheets = BACKS[number % len(BACKS)](seat, rng)
     if rng.random() < 0.45:
         back += _ARMS[rng.integers(len(_ARMS))](seat, rng)
     return parts + back, sheets
@@ -148,7 +119,7 @@ def _sled(seat: Seat, rng: np.random.Generator) -> Parts:
     thick = rng.uniform(0.011, 0.016)
     x, z, top = seat.width / 2 - 0.03, seat.depth / 2 - 0.04, seat.bottom
     path = [(x, top, -z), (x, thick, -z - 0.02), (x, thick, z + 0.04), (x, top, z)]
-    sides = [bent(side, 0.06) for side in both(path)]
+    sides = [rounded_path(side, 0.06) for side in both_sides(path)]
     parts = [part for side in sides for part in tube(side, thick)]
     cross: list[float] = [-z, z] if rng.random() < 0.5 else [0.0]
     low = thick if len(cross) == 1 else top - thick / 2
@@ -159,128 +130,9 @@ def _cantilever(seat: Seat, rng: np.random.Generator) -> Parts:
     thick = rng.uniform(0.012, 0.017)
     x, z, top = seat.width / 2 - 0.02, seat.depth / 2, seat.bottom
     path = [(x, thick, z + 0.05), (x, thick, -z - 0.01), (x, top, -z + 0.02), (x, top, z - 0.05)]
-    parts = [part for side in both(path) for part in tube(bent(side, 0.09, 4), thick)]
+    parts = [part for side in both_sides(path) for part in tube(rounded_path(side, 0.09, 4), thick)]
     back = z + 0.05 if rng.random() < 0.7 else -z + 0.08
     return [*parts, rod((-x, thick, back), (x, thick, back), thick)]
-
-
-def _vertical(seat: Seat, thick: float) -> Parts:
-    """The two posts of a back."""
-    x = seat.width / 2 - thick
-    return [
-        beam(seat.on_back(i * x, -0.05), seat.on_back(i * x, seat.back), thick) for i in (-1, 1)
-    ]
-
-
-def _panel(seat: Seat, rng: np.random.Generator) -> tuple[Parts, Parts]:
-    thick = rng.uniform(0.03, 0.07)
-    size = (seat.width, seat.back + 0.04, thick)
-    rounding = rng.choice([0.0, 0.4 * thick])
-    return [box(seat.on_back(0, seat.back / 2), size, rounding, rotation(x=seat.lean))], []
-
-
-def _slats(seat: Seat, rng: np.random.Generator) -> tuple[Parts, Parts]:
-    thick = rng.uniform(0.028, 0.042)
-    wide = seat.width - 2 * thick
-    turn = rotation(x=seat.lean)
-    parts = _vertical(seat, thick)
-    for rise in (0.07, seat.back - 0.04):
-        parts.append(box(seat.on_back(0, rise), (wide + thick, 0.07, 0.026), 0.0, turn))
-    count = int(rng.integers(3, 7))
-    for x in wide * ((np.arange(count) + 0.5) / count - 0.5):
-        start, end = seat.on_back(x, 0.06), seat.on_back(x, seat.back - 0.04)
-        parts.append(beam(start, end, 0.45 * wide / count, 0.02))
-    return parts, []
-
-
-def _ladder(seat: Seat, rng: np.random.Generator) -> tuple[Parts, Parts]:
-    thick = rng.uniform(0.028, 0.042)
-    count = int(rng.integers(2, 6))
-    high = rng.uniform(0.45, 0.7) * seat.back / count
-    parts = _vertical(seat, thick)
-    for rise in seat.back * (np.arange(count) + 0.7) / count - 0.02:
-        size = (seat.width - thick, high, 0.024)
-        center = seat.on_back(0, min(rise, seat.back - high / 2))
-        parts.append(box(center, size, 0.0, rotation(x=seat.lean)))
-    return parts, []
-
-
-def _wrapped(seat: Seat, rng: np.random.Generator) -> tuple[Parts, Parts]:
-    """A curved shell around the sitter, held by spindles or down to the seat."""
-    radius, thick = seat.width / 2, rng.uniform(0.026, 0.045)
-    angle = rng.uniform(130, 230)
-    center = np.array([0, seat.top, seat.depth / 2 - radius + 0.01])
-    low = rng.choice([-0.02, 0.5 * seat.back])
-    profile = [[radius - thick, low], [radius, low]]
-    lean = 0.15 * seat.back
-    profile += [[radius + lean, 0.8 * seat.back], [radius + lean - thick, 0.8 * seat.back]]
-    parts: Parts = [arc(center, profile, angle)]
-    if low > 0:
-        middle = radius - thick / 2
-        for at in np.radians(np.linspace(-0.42 * angle, 0.42 * angle, 5)):
-            foot = center + np.array([0.9 * middle * np.sin(at), -0.02, 0.9 * middle * np.cos(at)])
-            top = center + np.array([middle * np.sin(at), low + 0.03, middle * np.cos(at)])
-            parts.append(rod(foot, top, 0.012))
-    return parts, []
-
-
-def _hoop(seat: Seat, rng: np.random.Generator) -> tuple[Parts, Parts]:
-    """A Windsor back: a bow and the spindles below it."""
-    half, rise = seat.width / 2 - 0.03, seat.back
-    corner = rng.uniform(2.0, 3.5)
-    angle = np.linspace(0, np.pi, 19)
-    xs = half * np.sign(np.cos(angle)) * np.abs(np.cos(angle)) ** (2 / corner)
-    ys = -0.03 + (rise + 0.03) * np.sin(angle) ** (2 / corner)
-    parts = tube([seat.on_back(x, y) for x, y in zip(xs, ys, strict=True)], 0.015)
-    count = int(rng.integers(4, 8))
-    for x in half * (2 * (np.arange(count) + 1) / (count + 1) - 1):
-        top = rise * (1 - abs(x / half) ** corner) ** (1 / corner)
-        parts.append(rod(seat.on_back(0.85 * x, -0.02), seat.on_back(x, top), 0.011, 0.009))
-    return parts, []
-
-
-def _medallion(seat: Seat, rng: np.random.Generator) -> tuple[Parts, Parts]:
-    """A round or oval back on two stiles."""
-    radius = min(seat.width, seat.back) * rng.uniform(0.42, 0.5)
-    center = seat.on_back(0, seat.back - radius + 0.05)
-    normal = seat.on_back(0, 0, 1) - seat.on_back(0, 0)
-    parts: Parts = [pad(center, radius, rng.uniform(0.035, 0.06), normal)]
-    for i in (-1, 1):
-        x = 0.55 * i * radius
-        parts.append(rod(seat.on_back(x, -0.03), center + np.array([x, -0.3 * radius, 0]), 0.015))
-    return parts, []
-
-
-def _padded(seat: Seat, rng: np.random.Generator) -> tuple[Parts, Parts]:
-    """An upholstered back with a head rest, or a low one on a bar."""
-    turn = rotation(x=seat.lean)
-    thick = rng.uniform(0.06, 0.1)
-    if rng.random() < 0.5:
-        tall = 0.45 * seat.back
-        center = seat.on_back(0, seat.back - tall / 2)
-        bar = tube([seat.on_back(0, -0.02, -0.05), seat.on_back(0, seat.back - tall, -0.04)], 0.02)
-        return [*bar, box(center, (0.9 * seat.width, tall + 0.06, thick), 0.03, turn)], []
-    head = seat.on_back(0, seat.back + 0.1)
-    return [
-        box(seat.on_back(0, seat.back / 2), (seat.width, seat.back, thick), 0.03, turn),
-        box(head, (0.6 * seat.width, 0.16, 0.8 * thick), 0.024, turn),
-        *tube([seat.on_back(0, seat.back - 0.05), head], 0.016),
-    ], []
-
-
-def _sling(seat: Seat, rng: np.random.Generator) -> tuple[Parts, Parts]:
-    """Cloth between two posts: a bare sheet."""
-    thick = rng.uniform(0.03, 0.04)
-    low, high = 0.3 * seat.back, seat.back - 0.02
-    x = seat.width / 2 - 1.5 * thick
-    middle = (high - low) / 2
-    cloth = plate(
-        [[-x, -middle], [x, -middle], [x, middle], [-x, middle]],
-        0.0,
-        seat.on_back(0, low + middle),
-        turn=rotation(x=seat.lean + 90),
-    )
-    return _vertical(seat, thick), [cloth]
 
 
 def _block_arms(seat: Seat, rng: np.random.Generator) -> Parts:
@@ -299,7 +151,7 @@ def _loop_arms(seat: Seat, rng: np.random.Generator) -> Parts:
     low = seat.top - seat.thickness / 2
     path: list[Point] = [(x - 0.02, low, -z + 0.08), (x + 0.03, seat.top + high, -z + 0.05)]
     path += [(x + 0.03, seat.top + high, z - 0.06), (x - 0.02, low, z - 0.08)]
-    return [part for side in both(path) for part in tube(bent(side, 0.06), 0.014)]
+    return [part for side in both_sides(path) for part in tube(rounded_path(side, 0.06), 0.014)]
 
 
 def _side_panels(seat: Seat, rng: np.random.Generator) -> Parts:
@@ -316,15 +168,5 @@ _BASES: tuple[Callable[[Seat, np.random.Generator], Parts], ...] = (
     _pedestal,
     _sled,
     _cantilever,
-)
-_BACKS: tuple[Callable[[Seat, np.random.Generator], tuple[Parts, Parts]], ...] = (
-    _slats,
-    _wrapped,
-    _panel,
-    _ladder,
-    _padded,
-    _hoop,
-    _medallion,
-    _sling,
 )
 _ARMS = (_block_arms, _loop_arms, _side_panels)

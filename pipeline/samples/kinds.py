@@ -1,16 +1,16 @@
-"""The kinds of sample shapes, and where ShapeNet keeps their like."""
+"""Kinds of sample shapes and their ShapeNet categories."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class Kind:
-    """One of them."""
+    """One kind of sample shapes."""
 
     singular: str
-    """What its models' ids start with."""
+    """First part of its models' ids."""
     synset: str
-    """ShapeNet's folder for it."""
+    """Synset id: the name of its folder."""
 
 
 KINDS = {
@@ -19,4 +19,4 @@ KINDS = {
     "sofas": Kind("sofa", "04256520"),
     "planes": Kind("airplane", "02691156"),
 }
-"""By the names that the command takes."""
+"""Name of the kind on the command line -> kind."""

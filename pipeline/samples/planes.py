@@ -1,8 +1,11 @@
-"""Designs of aeroplanes: airliners, light ones, fighters, biplanes, gliders; the nose at -z."""
+"""Designs of aeroplanes: airliners, business jets, light aircraft, fighters, biplanes, gliders.
+
+The nose points to -z.
+"""
 
 import numpy as np
 
-from shapegan.pipeline.samples.bricks import (
+from shapegan.pipeline.samples.parts import (
     Parts,
     beam,
     box,
@@ -19,7 +22,7 @@ _UP = np.array([0.0, 1.0, 0.0])
 
 
 def plane(rng: np.random.Generator, number: int) -> tuple[Parts, Parts]:
-    """An aeroplane's solid parts and its bare sheets (the discs of turning propellers)."""
+    """Solid parts of an aeroplane and its bare sheets (the discs of turning propellers)."""
     return _DESIGNS[number % len(_DESIGNS)](rng)
 
 
@@ -53,7 +56,7 @@ def _business(rng: np.random.Generator) -> tuple[Parts, Parts]:
 
 
 def _light(rng: np.random.Generator) -> tuple[Parts, Parts]:
-    """High wing on struts, or low wing; one propeller; wheels."""
+    """Light aircraft: a high wing on struts or a low wing, one propeller, wheels."""
     long, wide = rng.uniform(1.2, 1.45), rng.uniform(0.1, 0.13)
     high = rng.random() < 0.5
     y = 1.05 * wide if high else -0.6 * wide
@@ -135,7 +138,7 @@ def _glider(rng: np.random.Generator) -> tuple[Parts, Parts]:
 
 
 class _Wing:
-    """One half of a wing: a plate whose planform tapers and is swept back."""
+    """Wing made of two tapered plates, swept back by `sweep` degrees."""
 
     def __init__(
         self, span: float, root: float, tip: float, sweep: float, dihedral: float, thick: float
@@ -144,11 +147,11 @@ class _Wing:
         self.sweep, self.dihedral, self.thick = sweep, dihedral, thick
 
     def leading(self, share: float) -> float:
-        """Where the front edge is along z, from the root's middle, at a share of the span."""
+        """Z of the front edge at a share of the span, relative to the middle of the root."""
         return -self.root / 2 + share * self.span * float(np.tan(np.radians(self.sweep)))
 
     def half(self, side: int, origin: Array) -> Prism:
-        """The wing on one side; its root reaches to the middle of the body."""
+        """Half of the wing on one side, -1 or 1; its root is at the origin."""
         rounding = 0.45 * self.thick
         front, back = self.leading(1), self.leading(1) + self.tip
         outline = np.array(
@@ -165,7 +168,7 @@ class _Wing:
 
 
 def _fuselage(long: float, wide: float, blunt: bool = False) -> Turned:
-    """A pipe with a nose and a tapering tail."""
+    """Round body with a nose and a tapering tail."""
     if blunt:
         shape = [[0, 0.5], [0.5, 0.5], [0.75, 0.44], [1, 0.2], [1, 0.0], [0.35, -0.48], [0, -0.5]]
     else:
@@ -175,7 +178,7 @@ def _fuselage(long: float, wide: float, blunt: bool = False) -> Turned:
 
 
 def _fin(high: float, root: float, tip: float, x: float, y: float, z: float, cant: float) -> Prism:
-    """An upright plate, swept back."""
+    """Upright plate, swept back."""
     outline = [
         [0, -root / 2],
         [high, root / 2 - 0.8 * tip],
@@ -186,7 +189,7 @@ def _fin(high: float, root: float, tip: float, x: float, y: float, z: float, can
 
 
 def _tail(long: float, wide: float, rng: np.random.Generator, high: bool) -> Parts:
-    """A fin and a tailplane, which sits on top of the fin or on the body."""
+    """Fin, and a tailplane on top of the fin or on the body."""
     tall = rng.uniform(0.24, 0.3)
     at = 0.5 * long - 0.14
     fin = _fin(tall, 0.27, 0.14, 0.0, 0.3 * wide, at, 0)
@@ -197,7 +200,7 @@ def _tail(long: float, wide: float, rng: np.random.Generator, high: bool) -> Par
 
 
 def _jets(spot: tuple[float, float, float], wide: float) -> Parts:
-    """An engine on each side: a hollow cowl with a core, on a pylon."""
+    """One engine on each side: a hollow cowl with a core, on a pylon."""
     x, y, z = spot
     cowl = np.array([[0.8, 0.14], [1, 0.1], [1, -0.02], [0.75, -0.14], [0.45, -0.14], [0.45, 0.14]])
     core = [[0, 0.0], [0.6, 0.0], [0.6, -0.1], [0.25, -0.2], [0, -0.2]]
@@ -215,7 +218,7 @@ def _jets(spot: tuple[float, float, float], wide: float) -> Parts:
 
 
 def _gear(wide: float, at: float, long: float) -> Parts:
-    """Two wheels on struts, and one at the tail."""
+    """Two wheels on struts and one at the tail."""
     low = -1.9 * wide
     parts: Parts = []
     for i in (-1, 1):
@@ -229,7 +232,7 @@ def _gear(wide: float, at: float, long: float) -> Parts:
 def _with_propeller(
     parts: Parts, hub: tuple[float, float, float], rng: np.random.Generator
 ) -> tuple[Parts, Parts]:
-    """Blades, or the disc that they blur to."""
+    """Add a propeller: solid blades, or the disc of a turning one as a bare sheet."""
     center, radius = np.array(hub), rng.uniform(0.2, 0.26)
     parts = [*parts, rod(center - 0.06 * _FORWARD, center + 0.04 * _FORWARD, 0.035, 0.015)]
     if rng.random() < 0.5:

@@ -1,8 +1,8 @@
-"""Sample meshes: procedural shapes in ShapeNet's layout, spoilt as real ones are.
+"""Sample meshes: procedural shapes in ShapeNet's layout, with the defects of real meshes.
 
-Each is put together from primitives that interpenetrate, as modellers do, so that its exact
-solid is known; then faces are flipped, doubled, torn apart and left out. The same seed gives the
-same shapes, however many are asked for.
+Each consists of primitives that penetrate each other, as models made by hand do, so its exact
+solid is known. Then faces are flipped, doubled, torn apart and removed. A seed gives the same
+shapes, whatever their number.
 """
 
 from collections.abc import Callable, Iterator
@@ -13,26 +13,26 @@ import numpy as np
 
 from shapegan.pipeline.files import OutputError, write_text
 from shapegan.pipeline.meshes.triangle_mesh import TriangleMesh
-from shapegan.pipeline.samples.bricks import Parts
 from shapegan.pipeline.samples.chairs import chair
-from shapegan.pipeline.samples.kinds import KINDS
-from shapegan.pipeline.samples.planes import plane
-from shapegan.pipeline.samples.sofas import sofa
-from shapegan.pipeline.samples.solid import Solid
-from shapegan.pipeline.samples.spoil import (
+from shapegan.pipeline.samples.defects import (
     cut_holes,
     double_walls,
     flip_faces,
     inner_copy,
     tear_seams,
 )
+from shapegan.pipeline.samples.kinds import KINDS
+from shapegan.pipeline.samples.parts import Parts
+from shapegan.pipeline.samples.planes import plane
+from shapegan.pipeline.samples.sofas import sofa
+from shapegan.pipeline.samples.solid import Solid
 from shapegan.pipeline.samples.tables import table
 
 TOLERANCE = 4e-4
-"""How far meshes are from their solids at most, as a share of the longest side."""
+"""Maximal distance of meshes from their solids, as a share of the longest side."""
 
 _DECIMALS = 7
-"""Of coordinates, in memory as in the file."""
+"""Decimals of coordinates, in memory and in files."""
 
 _DESIGNERS: dict[str, Callable[[np.random.Generator, int], tuple[Parts, Parts]]] = {
     "chairs": chair,
@@ -44,57 +44,57 @@ _DESIGNERS: dict[str, Callable[[np.random.Generator, int], tuple[Parts, Parts]]]
 
 @dataclass(frozen=True)
 class Sample:
-    """One shape, its mesh and the truth about it. ShapeNet v2's frame: diagonal 1, centre 0."""
+    """One shape: its meshes and its exact solid, in ShapeNet v2's frame (diagonal 1, centre 0)."""
 
     id: str
     synset: str
     mesh: TriangleMesh
-    """Spoilt."""
+    """The mesh with defects."""
     intact: TriangleMesh
-    """Closed components that overlap, wound outwards, then the bare sheets."""
+    """The mesh without defects: closed overlapping components, wound outwards, and bare sheets."""
     solid: Solid
-    """The union of the closed components, with the sheets beside it."""
+    """Union of the closed components; bare sheets are listed separately."""
 
     def path(self, out: Path) -> Path:
-        """Where the mesh is written below a folder, as in ShapeNetCore v2."""
+        """Path of the mesh file below a folder, as in ShapeNetCore v2."""
         return out / self.synset / self.id / "models" / "model_normalized.obj"
 
 
 def make_sample(kind: str, seed: int, index: int) -> Sample:
-    """Makes one shape.
+    """Make one shape.
 
     Args:
         kind: one of `KINDS`.
-        seed: of all randomness.
-        index: which of the seed's shapes.
+        seed: random seed.
+        index: number of the shape among those of the seed.
     """
     stream = [seed, list(KINDS).index(kind), index]
     solids, sheets = _DESIGNERS[kind](np.random.default_rng(stream), seed + index)
     solid, intact = _normalised(Solid(tuple(solids), tuple(sheets)))
-    spoilt = _spoil(intact, np.random.default_rng([*stream, 1]))
-    about = KINDS[kind]
-    return Sample(f"{about.singular}-{index:04d}", about.synset, _rounded(spoilt), intact, solid)
+    mesh = _rounded(_add_random_defects(intact, np.random.default_rng([*stream, 1])))
+    names = KINDS[kind]
+    return Sample(f"{names.singular}-{index:04d}", names.synset, mesh, intact, solid)
 
 
 def write_samples(
     kinds: tuple[str, ...], count: int, seed: int, out: Path, *, intact: bool = False
 ) -> Iterator[Path]:
-    """Writes shapes as OBJ, and `solid.json` with the exact solid beside each.
+    """Write shapes as OBJ files, each with its exact solid in `solid.json` beside it.
 
-    What is there already stays; the same samples again change nothing.
+    Existing files are kept, so writing the same samples again changes nothing.
 
     Args:
-        kinds: of `KINDS`.
-        count: of each kind.
-        seed: of all randomness.
-        out: a folder, made if need be.
-        intact: whether to leave out the spoiling.
+        kinds: names from `KINDS`.
+        count: shapes per kind.
+        seed: random seed.
+        out: folder, created if it does not exist.
+        intact: write the meshes without defects.
 
     Yields:
         The path of each mesh.
 
     Raises:
-        OutputError: where the folder cannot be written, or holds another model of that name.
+        OutputError: the folder cannot be written, or contains another model of the same name.
     """
     for kind in kinds:
         for index in range(count):
@@ -106,7 +106,7 @@ def write_samples(
 
 
 def _normalised(solid: Solid) -> tuple[Solid, TriangleMesh]:
-    """Centres a solid and scales its diagonal to 1; meshes it as finely as its size asks."""
+    """Centre a solid, scale its diagonal to 1, and mesh it to `TOLERANCE` of its size."""
     size = np.ptp(solid.mesh(tolerance=0.01).vertices, axis=0).max()
     fine = solid.mesh(TOLERANCE * size)
     low, high = fine.vertices.min(axis=0), fine.vertices.max(axis=0)
@@ -119,12 +119,12 @@ def _normalised(solid: Solid) -> tuple[Solid, TriangleMesh]:
 
 
 def _rounded(mesh: TriangleMesh) -> TriangleMesh:
-    # Adding 0 makes a plain zero of a negative one.
+    # Adding 0 turns -0 into 0.
     return TriangleMesh(np.round(mesh.vertices, _DECIMALS) + 0.0, mesh.faces)
 
 
-def _spoil(mesh: TriangleMesh, rng: np.random.Generator) -> TriangleMesh:
-    """Breaks a mesh in the ways that real ones are broken, some more than others."""
+def _add_random_defects(mesh: TriangleMesh, rng: np.random.Generator) -> TriangleMesh:
+    """Add defects of real meshes, a random selection in random amounts."""
     if rng.random() < 0.5:
         mesh = inner_copy(mesh, rng, rng.uniform(0.4, 0.8), share=0.4)
     if rng.random() < 0.7:
@@ -142,7 +142,7 @@ def _to_obj(mesh: TriangleMesh) -> str:
 
 
 def _write(path: Path, text: str) -> None:
-    """Writes a file that is not there yet, or checks that it says the same."""
+    """Write a new file, or check that an existing one has the same content."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         same = path.exists() and path.read_bytes() == text.encode()

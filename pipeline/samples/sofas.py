@@ -1,29 +1,29 @@
-"""Designs of sofas: straight ones, corner ones, rolled arms, chaises, round ones, day beds."""
+"""Designs of sofas: straight, corner, with rolled arms, tub, tubular frame, curved, day bed."""
 
 from dataclasses import dataclass
 
 import numpy as np
 
-from shapegan.pipeline.samples.bricks import (
+from shapegan.pipeline.samples.parts import (
     Parts,
     arc,
-    bent,
-    both,
+    both_sides,
     box,
     lathe,
     post,
     rod,
     rotation,
+    rounded_path,
     tube,
 )
 
 
 @dataclass(frozen=True)
 class Frame:
-    """Measures that the parts of one sofa share, in metres."""
+    """Dimensions shared by the parts of one sofa, in metres."""
 
     width: float
-    """Between the arms."""
+    """Distance between the arms."""
     depth: float
     seat: float
     """Height of the seat cushions' upper side."""
@@ -37,12 +37,12 @@ class Frame:
 
     @property
     def side(self) -> float:
-        """Where the arms end on the outside."""
+        """Distance of the arms' outer sides from the middle."""
         return self.width / 2 + self.arm
 
 
 def sofa(rng: np.random.Generator, number: int) -> tuple[Parts, Parts]:
-    """A sofa's solid parts; it has no bare sheets but for a valance now and then."""
+    """Solid parts of a sofa; the list of bare sheets is always empty."""
     seats = int(rng.integers(1, 4))
     frame = Frame(
         width=seats * rng.uniform(0.55, 0.68),
@@ -69,7 +69,7 @@ def _straight(frame: Frame, seats: int, rng: np.random.Generator) -> Parts:
 
 
 def _rolled(frame: Frame, seats: int, rng: np.random.Generator) -> Parts:
-    """Arms, and at times the back, end in rolls."""
+    """Sofa whose arms, and sometimes its back, end in rolls."""
     roll = rng.uniform(0.08, 0.11)
     parts = _base(frame) + _cushions(frame, seats) + _feet(frame, rng)
     x, z, y = frame.width / 2 + frame.arm / 2, frame.depth / 2, frame.arm_top - roll
@@ -88,7 +88,7 @@ def _rolled(frame: Frame, seats: int, rng: np.random.Generator) -> Parts:
 
 
 def _corner(frame: Frame, seats: int, rng: np.random.Generator) -> Parts:
-    """L-shaped: a chaise runs forward on one side."""
+    """L-shaped sofa: a chaise longue extends forward on one side."""
     parts = _straight(frame, max(seats, 2), rng)
     hand = rng.choice([-1, 1])
     wide, long = rng.uniform(0.6, 0.72), rng.uniform(0.5, 0.8)
@@ -106,10 +106,10 @@ def _corner(frame: Frame, seats: int, rng: np.random.Generator) -> Parts:
 
 
 def _metal(frame: Frame, seats: int, rng: np.random.Generator) -> Parts:
-    """Cushions in a frame of tubes."""
+    """Cushions in a frame of steel tubes."""
     thick, x, z = rng.uniform(0.018, 0.026), frame.width / 2 + 0.04, frame.depth / 2
     path = [(x, thick, -z), (x, frame.arm_top, -z), (x, frame.arm_top, z), (x, thick, z)]
-    parts = [part for side in both(path) for part in tube(bent(side, 0.08), thick)]
+    parts = [part for side in both_sides(path) for part in tube(rounded_path(side, 0.08), thick)]
     low = frame.seat - 0.2
     parts += [rod((-x, low, j), (x, low, j), thick) for j in (-z, 0.0, z)]
     parts += [rod((i * x, low, -z), (i * x, low, z), thick) for i in (-1, 1)]
@@ -117,7 +117,7 @@ def _metal(frame: Frame, seats: int, rng: np.random.Generator) -> Parts:
 
 
 def _curved(frame: Frame, seats: int, rng: np.random.Generator) -> Parts:
-    """A sector of a ring: seat and back bend around the guests."""
+    """Sector of a ring: seat and back follow an arc."""
     inner = rng.uniform(0.4, 0.6) + 0.1 * seats
     outer, angle = inner + 0.6, rng.uniform(90, 170)
     low = frame.foot
@@ -138,7 +138,7 @@ def _curved(frame: Frame, seats: int, rng: np.random.Generator) -> Parts:
 
 
 def _tub(frame: Frame, seats: int, rng: np.random.Generator) -> Parts:
-    """One seat in a round shell."""
+    """Single seat in a round shell."""
     radius = rng.uniform(0.36, 0.42) + 0.02 * seats
     thick = rng.uniform(0.07, 0.11)
     angle, top = rng.uniform(200, 250), frame.back_top - 0.12
@@ -154,7 +154,7 @@ def _tub(frame: Frame, seats: int, rng: np.random.Generator) -> Parts:
 
 
 def _day_bed(frame: Frame, seats: int, rng: np.random.Generator) -> Parts:
-    """A long seat with bolsters, a back along a part of it or none."""
+    """Long seat with bolsters, and sometimes a back along a part of it."""
     long, deep = 1.4 + 0.2 * seats + rng.uniform(-0.1, 0.1), 0.7 * frame.depth
     x, y = long / 2, frame.seat - 0.15
     parts: Parts = [
@@ -187,7 +187,7 @@ def _cushions(frame: Frame, seats: int) -> Parts:
 
 
 def _back(frame: Frame, seats: int, rng: np.random.Generator) -> Parts:
-    """A wall, and cushions that lean on it or a quilted whole."""
+    """Wall with one or two cushions per seat that lean on it."""
     z, low = frame.depth / 2, frame.seat - 0.14
     wall = (frame.width + 0.02, frame.back_top - 0.08 - low, 0.12)
     parts: Parts = [box((0, low + wall[1] / 2, z - 0.06), wall)]

@@ -1,4 +1,4 @@
-"""The truth behind a sample: a union of analytic primitives, and its file."""
+"""Exact solid of a sample: a union of analytic primitives, and its file format."""
 
 import json
 from dataclasses import asdict, dataclass
@@ -9,8 +9,8 @@ import numpy as np
 
 from shapegan.pipeline.files import read_text
 from shapegan.pipeline.meshes.triangle_mesh import TriangleMesh
+from shapegan.pipeline.samples.defects import join
 from shapegan.pipeline.samples.primitives import Array, Pose, Primitive, Prism, Rod, Turned
-from shapegan.pipeline.samples.spoil import join
 from shapegan.pipeline.samples.tessellate import tessellate
 
 FORMAT = 1
@@ -22,30 +22,30 @@ _FAMILIES: dict[str, type[Prism] | type[Turned] | type[Rod]] = {
 
 
 class SolidError(ValueError):
-    """A file that holds no solid; the message is one line."""
+    """A file that does not hold a solid; the message is one line."""
 
 
 @dataclass(frozen=True)
 class Solid:
-    """Primitives in units of their own, and the similarity that takes them to the mesh's."""
+    """Primitives in design units, and the similarity that maps them to the mesh's coordinates."""
 
     primitives: tuple[Primitive, ...]
-    """What encloses volume; they overlap, and the solid is their union."""
+    """Primitives that enclose volume; they may overlap, and the solid is their union."""
     sheets: tuple[Primitive, ...] = ()
-    """Bare sheets: part of the mesh, with no inside."""
+    """Bare sheets: part of the mesh, without an inside."""
     center: tuple[float, float, float] = (0.0, 0.0, 0.0)
-    """The point of the primitives' units that is the mesh's origin."""
+    """Origin of the mesh's coordinates, in design units."""
     scale: float = 1.0
-    """Mesh units to one unit of the primitives."""
+    """Mesh units per design unit."""
 
     def signed_distance(self, points: Array) -> Array:
-        """Signed distances to the union, sheets left out.
+        """Signed distances to the union, without the sheets.
 
-        The sign is exact, and so is the distance outside. Inside, it is the depth in whichever
-        primitive the point is deepest in; where primitives overlap, the union's may be more.
+        The sign is exact, and so is the distance outside. Inside, it is the greatest depth in any
+        one primitive; where primitives overlap, the depth in the union may be greater.
 
         Args:
-            points: (N, 3), the mesh's coordinates.
+            points: (N, 3), mesh coordinates.
 
         Returns:
             (N,), negative inside.
@@ -53,31 +53,32 @@ class Solid:
         return self._nearest(self.primitives, points)
 
     def sheet_distance(self, points: Array) -> Array:
-        """Distances (N,) to the nearest sheet, infinite without any; `points` as above."""
+        """Distances (N,) from points (N, 3) to the nearest sheet, infinite if there is none."""
         return self._nearest(self.sheets, points)
 
     def _nearest(self, primitives: tuple[Primitive, ...], points: Array) -> Array:
-        own = points / self.scale + np.array(self.center)
+        design = points / self.scale + np.array(self.center)
         nearest = np.full(len(points), np.inf)
         for primitive in primitives:
-            # No primitive is nearer than the ball that holds it.
-            ball = np.linalg.norm(own - primitive.pose.origin, axis=1) - primitive.reach
+            # A primitive is not nearer than its bounding ball.
+            center = primitive.pose.origin
+            ball = np.linalg.norm(design - center, axis=1) - primitive.bounding_radius
             near = ball < nearest
-            nearest[near] = np.minimum(nearest[near], primitive.distance(own[near]))
+            nearest[near] = np.minimum(nearest[near], primitive.distance(design[near]))
         return nearest * self.scale
 
     def mesh(self, tolerance: float) -> TriangleMesh:
-        """A component for each primitive, then for each sheet, in the mesh's coordinates.
+        """Mesh with one component per primitive, then one per sheet, in mesh coordinates.
 
         Args:
-            tolerance: how far the mesh may be from the solid, in the primitives' units.
+            tolerance: maximal distance of the mesh from the solid, in design units.
         """
         parts = [tessellate(p, tolerance) for p in (*self.primitives, *self.sheets)]
         mesh = join(parts)
         return TriangleMesh((mesh.vertices - np.array(self.center)) * self.scale, mesh.faces)
 
     def to_json(self) -> str:
-        """The file that `load_solid` reads."""
+        """Content of the file that `load_solid` reads."""
         values = {
             "format": FORMAT,
             "center": list(self.center),
@@ -89,10 +90,10 @@ class Solid:
 
 
 def load_solid(path: Path) -> Solid:
-    """Reads the `solid.json` beside a sample.
+    """Read the file `solid.json` beside a sample.
 
     Raises:
-        SolidError: if it is none.
+        SolidError: the file cannot be read, or does not hold a solid.
     """
     try:
         values = json.loads(read_text(path))

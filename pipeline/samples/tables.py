@@ -1,15 +1,14 @@
-"""Designs of tables: tops, supports under them, and now and then something on them."""
+"""Designs of tables: tops, supports under them, and sometimes objects on them."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
-from shapegan.pipeline.samples.bricks import (
+from shapegan.pipeline.samples.parts import (
     Parts,
     beam,
-    bent,
-    both,
+    both_sides,
     box,
     disc,
     lathe,
@@ -18,6 +17,7 @@ from shapegan.pipeline.samples.bricks import (
     plate,
     post,
     rod,
+    rounded_path,
     tube,
 )
 from shapegan.pipeline.samples.primitives import Primitive
@@ -25,15 +25,15 @@ from shapegan.pipeline.samples.primitives import Primitive
 
 @dataclass(frozen=True)
 class Top:
-    """Measures that the parts of one table share, in metres."""
+    """Dimensions shared by the parts of one table, in metres."""
 
     width: float
     depth: float
     height: float
-    """Of the upper side."""
+    """Height of the upper side."""
     thickness: float
     corner_share: float
-    """How far out legs may stand, as a share of half the width and depth."""
+    """Largest distance of legs from the middle, as a share of half the width and depth."""
 
     @property
     def bottom(self) -> float:
@@ -41,14 +41,14 @@ class Top:
         return self.height - self.thickness
 
     def corners(self, inset: float) -> list[tuple[float, float]]:
-        """Where four legs stand: (x, z)."""
+        """Positions (x, z) of four legs."""
         x = self.corner_share * self.width / 2 - inset
         z = self.corner_share * self.depth / 2 - inset
         return [(i * x, j * z) for i in (-1, 1) for j in (-1, 1)]
 
 
 def table(rng: np.random.Generator, number: int) -> tuple[Parts, Parts]:
-    """A table's solid parts and its bare sheets; 35 numbers go through all tops and supports."""
+    """Solid parts and bare sheets of a table; 35 numbers cover all pairs of top and support."""
     low = rng.random() < 0.3
     make, share = _TOPS[number % len(_TOPS)]
     width = rng.uniform(0.8, 1.6)
@@ -121,7 +121,7 @@ def _splayed_legs(top: Top, rng: np.random.Generator) -> Parts:
 
 
 def _baluster(top: Top, rng: np.random.Generator) -> Parts:
-    """A turned column on a foot of its own, or on three or four bowed legs."""
+    """Turned column on a round foot, or on three or four bowed legs."""
     high, thick = top.bottom + 0.01, rng.uniform(0.04, 0.06)
     wide = rng.uniform(1.3, 1.9) * thick
     rises = np.array([0.0, 0.12, 0.2, 0.3, 0.42, 0.55, 0.7, 0.85, 0.9, 1.0]) * (high - 0.06) + 0.06
@@ -137,7 +137,7 @@ def _baluster(top: Top, rng: np.random.Generator) -> Parts:
         way = np.array([np.sin(angle), 0, np.cos(angle)])
         rise = np.array([[0, 0.18, 0], [0, 0.16, 0], [0, 0.025, 0]])
         path = list(rise + np.outer([0, 0.6 * foot, 1.3 * foot], way))
-        parts += tube(bent(path, 0.1), 0.025)
+        parts += tube(rounded_path(path, 0.1), 0.025)
     return parts
 
 
@@ -192,14 +192,14 @@ def _sled(top: Top, rng: np.random.Generator) -> Parts:
     x, z = top.corners(0.08)[-1]
     slant = rng.uniform(0.0, 0.06)
     path = [(x - slant, top.bottom, -z), (x, thick, -z), (x, thick, z), (x - slant, top.bottom, z)]
-    parts = [part for side in both(path) for part in tube(bent(side, 0.07), thick)]
+    parts = [part for side in both_sides(path) for part in tube(rounded_path(side, 0.07), thick)]
     if rng.random() < 0.5:
         parts.append(rod((-x, thick, 0), (x, thick, 0), thick))
     return parts
 
 
 def _lamp(top: Top, rng: np.random.Generator) -> tuple[Parts, Parts]:
-    """A table lamp; its shade is a bare sheet."""
+    """Table lamp; its shade is a bare sheet."""
     x, y = 0.25 * top.width, top.height
     wide = rng.uniform(0.1, 0.14)
     radii = [0, 0.09, 0.09, 0.03, 0.055, 0.02, 0]
@@ -219,7 +219,7 @@ def _books(top: Top, rng: np.random.Generator) -> tuple[Parts, Parts]:
 
 
 def _vase(top: Top, rng: np.random.Generator) -> tuple[Parts, Parts]:
-    """A hollow bowl or vase: its inside is outside."""
+    """Open bowl or vase, whose cavity is outside of the solid."""
     wide, high, wall = rng.uniform(0.09, 0.15), rng.uniform(0.12, 0.3), 0.025
     outer = [[0.0, 0.0], [0.6 * wide, 0], [wide, 0.45 * high], [0.75 * wide, high]]
     inner = [[0.75 * wide - wall, high], [wide - wall, 0.45 * high]]
@@ -228,7 +228,7 @@ def _vase(top: Top, rng: np.random.Generator) -> tuple[Parts, Parts]:
 
 
 def _cloth(top: Top, rng: np.random.Generator) -> tuple[Parts, Parts]:
-    """Cloth that hangs down at two ends, or all round: bare sheets."""
+    """Cloth that hangs down at two ends or all around: bare sheets."""
     drop, x = rng.uniform(0.12, 0.25), top.width / 2 + 0.004
     if top.width == top.depth:
         skirt = [[x, 0.0], [x + 0.2 * drop, -drop]]

@@ -1,7 +1,7 @@
-"""Analytic primitives -> triangles, as fine as a tolerance asks.
+"""Analytic primitives -> triangles, within a tolerance.
 
 Each primitive becomes one closed component, wound outwards, or an open one if it is a sheet. All
-vertices lie on the primitive; flat sides stay few triangles.
+vertices lie on the primitive; flat sides have few triangles.
 """
 
 import numpy as np
@@ -11,15 +11,15 @@ from shapegan.pipeline.meshes.triangle_mesh import TriangleMesh
 from shapegan.pipeline.samples.primitives import Array, Primitive, Prism, Rod, Turned
 
 _SAME = 1e-9
-"""Vertices nearer than this are one."""
+"""Vertices closer than this are merged."""
 
 
 def tessellate(primitive: Primitive, tolerance: float) -> TriangleMesh:
-    """Meshes a primitive.
+    """Mesh a primitive.
 
     Args:
-        primitive: placed by its pose.
-        tolerance: how far the mesh may be from the primitive, in its units.
+        primitive: the primitive, placed by its pose.
+        tolerance: maximal distance of the mesh from the primitive, in its units.
     """
     if isinstance(primitive, Prism):
         vertices, faces = _prism(primitive, tolerance)
@@ -28,27 +28,27 @@ def tessellate(primitive: Primitive, tolerance: float) -> TriangleMesh:
     else:
         vertices, faces = _rod(primitive, tolerance)
     vertices, faces = _merged(vertices, faces)
-    if not primitive.thin and _volume(vertices, faces) < 0:
+    if not primitive.is_sheet and _volume(vertices, faces) < 0:
         faces = faces[:, ::-1]
-    return TriangleMesh(primitive.pose.from_own(vertices), faces.astype(np.int32))
+    return TriangleMesh(primitive.pose.from_local(vertices), faces.astype(np.int32))
 
 
 def arc_steps(radius: float, angle: float, tolerance: float) -> int:
-    """Chords for an arc such that none is further than the tolerance from it."""
+    """Number of chords that approximate an arc within a tolerance."""
     if radius <= tolerance:
         return max(1, int(np.ceil(angle / (np.pi / 3))))
     return max(1, int(np.ceil(angle / (2 * np.arccos(1 - tolerance / radius)))))
 
 
 def _prism(prism: Prism, tolerance: float) -> tuple[Array, NDArray[np.intp]]:
-    """Rings of directions around the outline's corners, from the bottom up, and two lids."""
+    """Rings of vertices around the outline, from the bottom up, and two caps."""
     outline = prism.outline
-    if prism.thin:
+    if prism.is_sheet:
         flat = np.insert(outline, 1, 0, axis=1)
         return flat, _fan(np.arange(len(outline)))
     if _shoelace(outline) < 0:
         outline = outline[::-1]
-    # 1. At a corner the outward direction swings from one side's normal to the next side's.
+    # 1. At a corner the outward direction turns from the normal of one side to that of the next.
     edge = np.roll(outline, -1, axis=0) - outline
     normal = np.arctan2(-edge[:, 0], edge[:, 1])
     before = np.roll(normal, 1)
@@ -59,7 +59,7 @@ def _prism(prism: Prism, tolerance: float) -> tuple[Array, NDArray[np.intp]]:
     direction = (before[:, None] + swing[:, None] * share).ravel()
     corner = np.repeat(outline, steps + 1, axis=0)
 
-    # 2. A ring for each latitude: those of the lower half round the bottom, the others the top.
+    # 2. One ring per latitude: those of the lower half round the bottom, the others the top.
     lower = np.linspace(-np.pi / 2, 0, rise + 1)
     latitude = np.concatenate([lower, -lower[::-1]])
     middle = np.repeat([-prism.height / 2, prism.height / 2], rise + 1)
@@ -70,10 +70,10 @@ def _prism(prism: Prism, tolerance: float) -> tuple[Array, NDArray[np.intp]]:
     rings[..., 2] = corner[:, 1] + out * np.sin(direction)
     number = np.arange(rings[..., 0].size).reshape(rings.shape[:2])
 
-    # 3. Sides, and lids over the corners of the first and last ring.
+    # 3. Sides, and caps over the corners of the first and last ring.
     sides = _quads(number[:-1], np.roll(number, -1, axis=1)[:-1], number[1:])
-    lid = number[:, :: steps + 1]
-    faces = np.concatenate([sides, _fan(lid[0])[:, ::-1], _fan(lid[-1])])
+    cap = number[:, :: steps + 1]
+    faces = np.concatenate([sides, _fan(cap[0])[:, ::-1], _fan(cap[-1])])
     return rings.reshape(-1, 3), faces
 
 
@@ -81,12 +81,12 @@ def _turned(turned: Turned, tolerance: float) -> tuple[Array, NDArray[np.intp]]:
     steps = max(arc_steps(float(turned.profile[:, 0].max()), turned.angle, tolerance), 3)
     number, vertices = _rings(turned.profile, steps, turned.angle, turned.whole)
     ahead = np.roll(number, -1, axis=0)
-    if turned.thin:
+    if turned.is_sheet:
         number, ahead = number[:1], ahead[:1]
     if turned.whole:
         return vertices, _quads(number, np.roll(number, -1, axis=1), ahead)
     sides = _quads(number[:, :-1], number[:, 1:], ahead[:, :-1])
-    if turned.thin:
+    if turned.is_sheet:
         return vertices, sides
     return vertices, np.concatenate([sides, _fan(number[:, 0]), _fan(number[:, -1])[:, ::-1]])
 
@@ -108,7 +108,7 @@ def _rod(rod: Rod, tolerance: float) -> tuple[Array, NDArray[np.intp]]:
 
 
 def _rings(profile: Array, steps: int, angle: float, whole: bool) -> tuple[NDArray[np.intp], Array]:
-    """Copies of a profile (P, 2) around the y axis: numbers (P, S) and vertices (P * S, 3)."""
+    """Copies of a profile (P, 2) around the y axis: indices (P, S) and vertices (P * S, 3)."""
     if whole:
         turn = np.linspace(0, 2 * np.pi, steps, endpoint=False)
     else:
@@ -136,7 +136,7 @@ def _fan(corners: NDArray[np.intp]) -> NDArray[np.intp]:
 
 
 def _merged(vertices: Array, faces: NDArray[np.intp]) -> tuple[Array, NDArray[np.intp]]:
-    """Makes one of vertices at the same place, and drops faces that lose a corner by that."""
+    """Merge vertices at the same position, and remove faces that lose a corner by that."""
     _, first, same = np.unique(
         np.rint(vertices / _SAME), axis=0, return_index=True, return_inverse=True
     )

@@ -195,7 +195,7 @@ def fill_loops(
     """Fill loops of edges with triangles, each loop with the smallest total area.
 
     Dynamic programming over all triangulations (Barequet and Sharir 1995, "Filling gaps in the
-    boundary of a polyhedron", section 3). Loops of more than `MAX_FILL_EDGES` edges get a fan
+    boundary of a polyhedron"). Loops of more than `MAX_FILL_EDGES` edges get a fan
     around their centroid.
 
     Args:

@@ -154,7 +154,7 @@ def test_which_meshes_are_taken(meshes: Path, tmp_path: Path, asked: dict[str, A
         ("Chairs/b", "Chairs", "test"),
         ("lamps/a", "lamps", "train"),
     ]
-    assert "meshes in no split, so left out: 2, such as sofas/a\n" in result.stderr
+    assert "meshes left out because no split lists them: 2, such as sofas/a\n" in result.stderr
     assert "meshes of the split files in other categories: 1, such as couch/a\n" in result.stderr
 
 
@@ -168,7 +168,7 @@ def test_an_input_that_does_not_fit_is_one_line(meshes: Path, tmp_path: Path) ->
     check_one_line(preprocess(meshes, "--out", "x", "--category", "chiar"), "no category 'chiar'")
     check_one_line(preprocess(tmp_path / "shapenet" / "mesh0.obj", "--out", "x"), "is a file")
     make(meshes, "mesh0.stl")
-    check_one_line(preprocess(meshes, "--out", "x"), "mesh0.obj and mesh0.stl", "leave one of them")
+    check_one_line(preprocess(meshes, "--out", "x"), "mesh0.obj and mesh0.stl", "remove or rename")
     check_one_line(preprocess(make(tmp_path / "empty", "a.txt"), "--out", "x"), "no meshes in")
 
 
@@ -190,7 +190,7 @@ def test_workers_fit_cores_and_memory(monkeypatch: pytest.MonkeyPatch) -> None:
         (["/no/such/folder", "--out", "x"], "does not exist"),
         ([__file__, "--out", "x"], "is a file"),
         ([".", "--out", "x", "--limit", "0"], "0 is not in the range"),
-        ([".", "--out", "x", "--splits", "nowhere.csv"], "no such file, nor are these fractions"),
+        ([".", "--out", "x", "--splits", "nowhere.csv"], "neither an existing file nor fractions"),
         ([".", "--out", "x", "--splits", "0.5,0.1,0.1"], "add up to 1, got 0.7"),
         ([".", "--out", "x", "--resolutions", "8,many"], "takes whole numbers with commas"),
         ([".", "--out", "x", "--resolutions", "1"], "resolutions: got (1,), takes 2 to 1024"),
@@ -262,7 +262,7 @@ def test_scanning_without_opengl_is_one_line_before_any_work(
         (["--method", "scan", "--cluster", "slurm"], 0),
     ],
 )
-def test_only_who_scans_here_needs_opengl_here(
+def test_only_scans_on_this_machine_need_opengl(
     meshes: Path,
     asked: dict[str, Any],
     monkeypatch: pytest.MonkeyPatch,
@@ -352,7 +352,7 @@ def inspect(*arguments: object) -> Result:
     return CliRunner().invoke(main, ["inspect", *map(str, arguments)])
 
 
-def test_inspect_says_what_a_dataset_holds(balls: Path) -> None:
+def test_inspect_prints_a_summary(balls: Path) -> None:
     result = inspect(balls)
     assert result.exit_code == 0, result.output
     for words in ("6 shapes of 9 meshes", "03001627 (chair)", "Rejected", "Surface recall"):
@@ -449,7 +449,7 @@ def test_inspect_verifies_the_shards(balls: Path, tmp_path: Path) -> None:
         (["--worst", "3", "--azimuth", "3"], "--worst, --azimuth: only together with --picture"),
     ],
 )
-def test_what_inspect_cannot_do_is_one_line(
+def test_bad_arguments_of_inspect_are_one_line(
     balls: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, flags: list[str], words: str
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -457,7 +457,7 @@ def test_what_inspect_cannot_do_is_one_line(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_what_is_no_dataset_is_one_line(balls: Path, tmp_path: Path) -> None:
+def test_a_folder_without_a_dataset_is_one_line(balls: Path, tmp_path: Path) -> None:
     check_one_line(inspect(tmp_path / "no"), "does not exist")
     check_one_line(inspect(__file__), "is a file")
     check_one_line(inspect(tmp_path), "is not a dataset: cannot read dataset.json")

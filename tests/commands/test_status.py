@@ -63,7 +63,7 @@ def test_a_dataset_in_the_making(tmp_path: Path) -> None:
     assert lines[4] == "rejected: 1 time: looks bad (such as mesh001)"
 
 
-def test_a_dataset_that_was_interrupted_says_so_and_nothing_of_speed(tmp_path: Path) -> None:
+def test_an_interrupted_dataset_has_no_speed(tmp_path: Path) -> None:
     with in_the_making(tmp_path) as out:
         pass
     found = as_json(out)
@@ -73,7 +73,7 @@ def test_a_dataset_that_was_interrupted_says_so_and_nothing_of_speed(tmp_path: P
     assert first.endswith("not running, not complete; the same command resumes")
 
 
-def test_the_speed_is_that_of_the_run_that_goes_on(tmp_path: Path) -> None:
+def test_the_speed_is_that_of_the_current_run(tmp_path: Path) -> None:
     with in_the_making(tmp_path) as out:
         now = time.time()
         os.utime(out / "shards/00000.json", (now - 9999, now - 9999))  # by an earlier run

@@ -52,7 +52,7 @@ def test_json_brings_a_config_back(config):
         ("seed", 2**63),
     ],
 )
-def test_what_cannot_work_is_refused_in_a_line(setting, value):
+def test_unusable_settings_are_rejected_in_one_line(setting, value):
     with pytest.raises(ConfigError) as error:
         PreprocessConfig(**{setting: value})
     line = str(error.value)

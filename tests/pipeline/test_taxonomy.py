@@ -7,9 +7,9 @@ from shapegan.pipeline.taxonomy import (
     SYNSETS,
     V1_ONLY,
     close_names,
-    closeness,
     describe,
     is_synset,
+    match_rank,
     synsets,
 )
 
@@ -72,8 +72,8 @@ def test_knows_nothing_else(word: str) -> None:
         *(("batteries", "Battery", 2), ("cap", "cape", 0), ("can", "canes", 0)),
     ],
 )
-def test_closeness_of_a_word_and_a_folder(word: str, category: str, expected: int) -> None:
-    assert closeness(word, category) == expected
+def test_match_rank_of_a_word_and_a_folder(word: str, category: str, expected: int) -> None:
+    assert match_rank(word, category) == expected
 
 
 def test_close_names_are_those_of_the_categories_there() -> None:

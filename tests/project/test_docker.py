@@ -162,7 +162,7 @@ def test_not_root_and_caches_on_the_volume():
     assert {"HOME", "XDG_CACHE_HOME", *health.CACHES} <= set(variables)
 
 
-def test_the_operator_names_the_scheduler_that_the_driver_asks():
+def test_the_operator_names_the_scheduler_that_the_driver_connects_to():
     cluster = yaml.safe_load((FOLDER / "kubernetes" / "dask.yaml").read_text(encoding="utf-8"))
     driver = (FOLDER / "kubernetes" / "preprocess.yaml").read_text(encoding="utf-8")
     port = cluster["spec"]["scheduler"]["service"]["ports"][0]["port"]
@@ -196,17 +196,17 @@ def caches(tmp_path, monkeypatch):
     return tmp_path / "cache"
 
 
-def test_healthy_where_caches_can_be_written_to(caches):
+def test_healthy_if_caches_can_be_written(caches):
     assert health.main([]) == 0
 
 
-def test_unwell_where_a_cache_cannot_be_written_to(caches, capsys):
+def test_unhealthy_if_a_cache_cannot_be_written(caches, capsys):
     caches.write_text("a file where the folder should be")
     assert health.main([]) == 1
     assert "WARP_CACHE_PATH" in capsys.readouterr().err
 
 
-def test_unwell_where_a_run_stands_still(caches, tmp_path, capsys):
+def test_unhealthy_if_a_run_stands_still(caches, tmp_path, capsys):
     metrics = tmp_path / "metrics.csv"
     assert health.main(["--fresh", str(metrics)]) == 1
     metrics.write_text("step\n")

@@ -204,9 +204,10 @@ def test_the_citation_is_of_format_1_2_and_names_both_papers():
 
 
 def test_coverage_leaves_out_all_code_that_warp_compiles_and_no_other():
-    omitted = PROJECT["tool"]["coverage"]["run"]["omit"]
-    assert "**/*kernels.py" in omitted
+    patterns = PROJECT["tool"]["coverage"]["run"]["omit"]
+    suffixes = tuple(each.removeprefix("**/*") for each in patterns if each.startswith("**/*"))
+    assert suffixes
     for folder in ("commands", "model", "pipeline"):
         for path in (ROOT / folder).rglob("*.py"):
             compiled = re.search(r"^@wp\.(func|kernel)", path.read_text("utf-8"), re.MULTILINE)
-            assert bool(compiled) == path.name.endswith("kernels.py"), path
+            assert bool(compiled) == path.name.endswith(suffixes), path

@@ -132,3 +132,10 @@ def test_every_page_of_the_repository_is_in_the_site():
     pages = {path.relative_to(ROOT).as_posix() for path in there}
     assert pages
     assert pages <= hooks_of(ROOT).linked_files()
+
+
+def test_every_page_is_reached_from_the_readme(monkeypatch):
+    hooks = hooks_of(ROOT)
+    everything = {path for path in hooks.linked_files() if path.endswith(".md")}
+    monkeypatch.setattr(hooks, "STARTS", ("README.md",))
+    assert everything <= hooks.linked_files()

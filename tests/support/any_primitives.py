@@ -3,7 +3,7 @@
 import numpy as np
 from hypothesis import strategies as st
 
-from shapegan.pipeline.samples.bricks import rotation
+from shapegan.pipeline.samples.parts import rotation
 from shapegan.pipeline.samples.primitives import Pose, Prism, Rod, Turned
 
 angles = st.floats(-180, 180)

@@ -1,1 +1,1 @@
-"""Readers of mesh files: bytes -> vertices and triangles."""
+"""Readers of mesh files: bytes -> vertices and triangles, one module per format."""

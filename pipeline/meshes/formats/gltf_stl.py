@@ -1,4 +1,4 @@
-"""STL, GLB and glTF files -> triangles, by way of trimesh."""
+"""Reader of STL, GLB and glTF files, based on trimesh."""
 
 import io
 import json
@@ -14,37 +14,36 @@ from trimesh.resolvers import FilePathResolver
 
 from shapegan.pipeline.meshes.formats.text import FormatError, check_range
 
-# Without a handler, trimesh's warnings and their tracebacks would land in the user's terminal.
+# Without a handler, trimesh's warnings and their tracebacks would appear in the user's terminal.
 logging.getLogger("trimesh").addHandler(logging.NullHandler())
 
-MOST_FACES = 100_000_000
-"""A scene may place a mesh many times; more faces than this in all are refused."""
+MAX_FACES = 100_000_000
+"""Limit of the faces in a scene, which may place the same mesh many times."""
 
-
-_OLD = "glTF 1.0: save it as glTF 2.0"
-_FAN = 6
-"""What glTF calls a fan of triangles."""
+_GLTF_1 = "glTF 1.0: save it as glTF 2.0"
+_TRIANGLE_FAN = 6
+"""Mode of a glTF primitive that is a triangle fan."""
 
 
 def read_scene(data: bytes, path: Path) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """Joins all triangle meshes of a file, each in its place.
+    """Read all triangle meshes of a file, each transformed to its place, as one.
 
     Args:
-        data: the file's contents.
-        path: its suffix tells the format; a glTF file's buffers are looked for beside it.
+        data: contents of the file.
+        path: its suffix selects the format; buffers of a glTF file are searched beside it.
 
     Returns:
-        Vertices (V, 3), as they come: possibly not finite, possibly in no face. Faces (F, 3),
-        all of them rows of the vertices.
+        Vertices (V, 3) as in the file, possibly not finite or in no face, and faces (F, 3), rows
+        of the vertices.
 
     Raises:
-        FormatError: the file asks for what cannot be done.
-        Exception: trimesh raises all sorts at broken files.
+        FormatError: the file is truncated or needs a feature that is not supported.
+        Exception: trimesh raises exceptions of many types for broken files.
     """
     kind = path.suffix.lower().removeprefix(".")
     if kind in ("glb", "gltf"):
         _check_geometry(data, kind)
-    elif kind == "stl" and b"\0" in data[:1000]:  # no text has one, whatever it begins with
+    elif kind == "stl" and b"\0" in data[:1000]:  # binary, even if it begins with "solid"
         data = _binary_stl(data)
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")
@@ -59,27 +58,27 @@ def read_scene(data: bytes, path: Path) -> tuple[NDArray[np.float64], NDArray[np
 
 
 def _binary_stl(data: bytes) -> bytes:
-    """As many triangles as the header says, without what some programs append to them."""
-    begin, size = 84, 50
-    if len(data) < begin:
-        raise FormatError(f"not an STL file: {len(data)} bytes, and its header would have {begin}")
-    count = int.from_bytes(data[80:begin], "little")
+    """Remove the bytes that some programs append to the triangles that the header declares."""
+    header, size = 84, 50
+    if len(data) < header:
+        raise FormatError(f"not an STL file: {len(data)} bytes, fewer than the header's {header}")
+    count = int.from_bytes(data[80:header], "little")
     if count == 0:
-        raise FormatError("no faces: the header says that there are none")
-    if len(data) < begin + size * count:
-        there = (len(data) - begin) // size
-        raise FormatError(f"cut off: the header says {count} triangles, {there} are there")
-    return data[: begin + size * count]
+        raise FormatError("no faces: the header declares none")
+    if len(data) < header + size * count:
+        found = (len(data) - header) // size
+        raise FormatError(f"truncated: {found} triangles, fewer than the {count} declared")
+    return data[: header + size * count]
 
 
 def _join(scene: trimesh.Scene) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     placed = [scene.graph[node] for node in scene.graph.nodes_geometry]
     meshes = [(place, scene.geometry[name]) for place, name in placed]
     meshes = [(place, mesh) for place, mesh in meshes if isinstance(mesh, trimesh.Trimesh)]
-    if sum(len(mesh.faces) for _, mesh in meshes) > MOST_FACES:
-        raise FormatError(f"the scene has more than {MOST_FACES} faces")
+    if sum(len(mesh.faces) for _, mesh in meshes) > MAX_FACES:
+        raise FormatError(f"the scene has more than {MAX_FACES} faces: simplify or split it")
     if not meshes:
-        raise FormatError("no triangles: the file holds none, or its scene shows none")
+        raise FormatError("no triangles: the file has none, or its scene uses none")
     vertices, faces, base = [np.empty((0, 3))], [np.empty((0, 3), np.int64)], 0
     for place, mesh in meshes:
         corners = np.asarray(mesh.faces, np.int64).reshape(-1, 3)
@@ -92,23 +91,22 @@ def _join(scene: trimesh.Scene) -> tuple[NDArray[np.float64], NDArray[np.int64]]
 
 
 def _check_geometry(data: bytes, kind: str) -> None:
-    """Refuses what trimesh would take for something else.
+    """Reject glTF features that trimesh reads wrongly.
 
-    It reads compressed and sparse geometry as zeros, passes over fans of triangles, and fails at
-    glTF 1.
+    It reads compressed and sparse geometry as zeros, skips triangle fans, and fails on glTF 1.
     """
     if kind == "glb" and data[4:8] == b"\x01\0\0\0":
-        raise FormatError(_OLD)
+        raise FormatError(_GLTF_1)
     start, end = (20, 20 + int.from_bytes(data[12:16], "little")) if kind == "glb" else (0, None)
     tree: dict[str, Any] = json.loads(data[start:end])
     if str(tree.get("asset", {}).get("version", "")).startswith("1"):
-        raise FormatError(_OLD)
+        raise FormatError(_GLTF_1)
     accessors = tree.get("accessors", [])
     for primitive in (part for mesh in tree.get("meshes", []) for part in mesh["primitives"]):
-        if primitive.get("mode") == _FAN:
-            raise FormatError("geometry in triangle fans cannot be read: save it as triangles")
+        if primitive.get("mode") == _TRIANGLE_FAN:
+            raise FormatError("triangle fans are not supported: save the geometry as triangles")
         used = [primitive["attributes"].get("POSITION"), primitive.get("indices")]
         for accessor in (accessors[index] for index in used if index is not None):
             if "bufferView" not in accessor or "sparse" in accessor:
                 extensions = ", ".join(tree.get("extensionsRequired", [])) or "sparse accessors"
-                raise FormatError(f"geometry in {extensions} cannot be read")
+                raise FormatError(f"{extensions} not supported: save the geometry uncompressed")

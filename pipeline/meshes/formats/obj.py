@@ -1,7 +1,8 @@
-"""Wavefront OBJ files: where the vertices are and which faces they make, and nothing else.
+"""Reader of Wavefront OBJ files: vertices and faces, nothing else.
 
-Whole arrays are read at once instead of line by line: bytes are marked by the kind of their line,
-and numpy turns those of a kind into numbers in one go. Half a million faces take a second.
+It works on whole arrays instead of line by line: it selects the bytes of all vertex lines, then
+those of all face lines, and numpy parses each selection in one call. Half a million faces take
+about one second.
 """
 
 import re
@@ -27,18 +28,18 @@ _CORNER = re.compile(r"[+-]?\d+(/([+-]?\d+)?)*")
 
 
 def read_obj(data: bytes) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """Reads an OBJ file's vertices and faces; materials, groups, curves and the rest are skipped.
+    """Read the vertices and faces of an OBJ file; materials, groups, curves and so on are skipped.
 
-    Polygons are cut into triangles. Faces of one or two corners are left out.
+    Polygons are cut into triangles. Faces of one or two corners are skipped.
 
     Returns:
-        Vertices (V, 3), as they come: possibly not finite, possibly in no face. Faces (F, 3),
-        all of them rows of the vertices.
+        Vertices (V, 3) as in the file, possibly not finite or in no face, and faces (F, 3), rows
+        of the vertices.
 
     Raises:
-        FormatError: numbers that are none, or a face with a vertex that is not there.
+        FormatError: a number cannot be parsed, or a face uses a vertex that does not exist.
     """
-    # 1. Lines: which are vertices, which are faces?
+    # 1. Lines: find those of vertices and those of faces.
     symbols = np.frombuffer(_joined_lines(data), np.uint8)
     ends = np.flatnonzero(symbols == NEWLINE)
     starts = np.concatenate([[0], ends[:-1] + 1])
@@ -47,22 +48,22 @@ def read_obj(data: bytes) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     is_vertex = known & (symbols[starts] == ord("v"))
     is_face = known & (symbols[starts] == ord("f"))
 
-    # 2. Vertices: the first three numbers of their lines; weights and colours may follow.
-    vertices = _vertices(Words(_only(symbols, starts, ends, is_vertex)))
+    # 2. Vertices: the first three numbers of each line; weights and colours may follow.
+    vertices = _vertices(Words(_selected_lines(symbols, starts, ends, is_vertex)))
     if len(vertices) == 0:
         raise FormatError("no vertices")
 
     # 3. Faces: the first number of each word; texture and normal indices follow the slash.
-    words = Words(_only(symbols, starts, ends, is_face))
+    words = Words(_selected_lines(symbols, starts, ends, is_face))
     written = _corners(words)
-    so_far = np.repeat(np.cumsum(is_vertex)[is_face], words.counts)
-    corners = np.where(written < 0, written + so_far, written - 1)
+    vertices_before = np.repeat(np.cumsum(is_vertex)[is_face], words.counts)
+    corners = np.where(written < 0, written + vertices_before, written - 1)
     check_range(corners, words.counts, len(vertices), written, base=1)
     return vertices, triangulate(vertices, corners, words.counts)
 
 
 def _joined_lines(data: bytes) -> bytes:
-    """Lines that begin with their keyword, those that were continued in one piece."""
+    """Join continued lines, and remove blanks before keywords."""
     text = plain_lines(data)
     if b"\\\n" in text:
         text = text.replace(b"\\\n", b" ")
@@ -71,17 +72,17 @@ def _joined_lines(data: bytes) -> bytes:
     return text if text.endswith(b"\n") else text + b"\n"
 
 
-def _only(
+def _selected_lines(
     symbols: NDArray[np.uint8],
     starts: NDArray[np.intp],
     ends: NDArray[np.intp],
-    chosen: NDArray[np.bool_],
+    selected: NDArray[np.bool_],
 ) -> NDArray[np.uint8]:
-    """The bytes of the chosen lines, ends included, with a space in the place of the keyword."""
-    some = symbols[np.repeat(chosen, ends + 1 - starts)]
-    lengths = (ends + 1 - starts)[chosen]
-    some[np.cumsum(lengths) - lengths] = SPACE
-    return some
+    """Bytes of the selected lines, newlines included, with spaces in place of the keywords."""
+    text = symbols[np.repeat(selected, ends + 1 - starts)]
+    lengths = (ends + 1 - starts)[selected]
+    text[np.cumsum(lengths) - lengths] = SPACE
+    return text
 
 
 def _vertices(words: Words) -> NDArray[np.float64]:
@@ -95,15 +96,15 @@ def _vertices(words: Words) -> NDArray[np.float64]:
 
 
 def _corners(words: Words) -> NDArray[np.int64]:
-    """The indices as written, one for each word."""
+    """Vertex indices as written in the file: the first number of each word."""
     symbols = words.symbols
-    apart = (symbols == SPACE) | (symbols == NEWLINE) | (symbols == SLASH)
-    numbers = np.flatnonzero(~apart[1:] & apart[:-1]) + 1
-    leads = symbols[numbers - 1] != SLASH
+    separates = (symbols == SPACE) | (symbols == NEWLINE) | (symbols == SLASH)
+    numbers = np.flatnonzero(~separates[1:] & separates[:-1]) + 1
+    is_first = symbols[numbers - 1] != SLASH
     values = parse_integers(symbols.tobytes().translate(_SLASH_TO_BLANK), len(numbers))
-    if values is None or np.count_nonzero(leads) != len(words):
-        words_shown = (words.shown(index) for index in range(len(words)))
-        odd = next((word for word in words_shown if not _CORNER.fullmatch(word)), "")
-        raise FormatError(f"a face has '{odd}' where an index should be")
-    leading: NDArray[np.int64] = values[leads]
-    return leading
+    if values is None or np.count_nonzero(is_first) != len(words):
+        printable_words = (words.printable(index) for index in range(len(words)))
+        wrong = next((word for word in printable_words if not _CORNER.fullmatch(word)), "")
+        raise FormatError(f"a face has '{wrong}' where an index should be")
+    first: NDArray[np.int64] = values[is_first]
+    return first

@@ -1,4 +1,4 @@
-"""Text files of numbers: lines, words and numbers as whole arrays."""
+"""Parsing of text files of numbers: lines, words and numbers as whole arrays."""
 
 import re
 import warnings
@@ -14,15 +14,16 @@ _NOT_A_NUMBER = re.compile(rb"[+-]?(1\.!|nan|inf)", re.IGNORECASE)
 
 
 class FormatError(ValueError):
-    """A file that breaks the rules of its format; the message is one line."""
+    """A file that violates its format; the message is one line."""
 
 
 def plain_lines(data: bytes) -> bytes:
-    """Blanks become spaces, ends become newlines, and comments go; no line begins with a blank.
+    """Replace blanks by spaces and line ends by newlines, and remove comments.
 
-    Always ends with a newline.
+    Returns:
+        Text that ends with a newline.
     """
-    # Microsoft's C library writes not-a-number as 1.#QNAN and the like: no comment begins there.
+    # Microsoft's C library writes not-a-number as 1.#QNAN and so on: no comment begins there.
     text = data.removeprefix(_BOM).replace(b"\r\n", b"\n").replace(b"1.#", b"1.!")
     text = text.translate(_BLANKS)
     if b"#" in text:
@@ -31,32 +32,32 @@ def plain_lines(data: bytes) -> bytes:
 
 
 class Words:
-    """Words of a text: where each begins, and how many each line has."""
+    """Words of a text: their positions, and their number in each line."""
 
     def __init__(self, symbols: NDArray[np.uint8]) -> None:
-        """`symbols`: (N,), bytes as `plain_lines` leaves them."""
+        """Find the words in `symbols`, (N,) bytes of a text from `plain_lines`."""
         self.symbols = symbols
         blank = (symbols == SPACE) | (symbols == NEWLINE)
         first = ~blank
         first[1:] &= blank[:-1]
         self.starts = np.flatnonzero(first)
-        """Where each word begins."""
+        """(W,), position of each word's first byte."""
         ends = np.flatnonzero(symbols == NEWLINE)
         self.counts = np.diff(np.searchsorted(self.starts, ends), prepend=0)
-        """Words in each line."""
+        """(L,), number of words in each line."""
 
     def __len__(self) -> int:
         return len(self.starts)
 
-    def shown(self, index: int) -> str:
-        """A word, fit for a message."""
-        return shown(self.symbols[self.starts[index] :][:40].tobytes().split()[0])
+    def printable(self, index: int) -> str:
+        """A word in printable form, for messages."""
+        return printable(self.symbols[self.starts[index] :][:40].tobytes().split()[0])
 
 
 def parse_integers(text: bytes, count: int) -> NDArray[np.int64] | None:
-    """Reads `count` blank-separated integers; gives None if the text is something else.
+    """Read `count` blank-separated integers, or return None if the text is something else.
 
-    What does not fit is the nearest that does.
+    Numbers that int64 cannot hold become the nearest that it can.
     """
     values = _parse(text, np.int64)
     return (
@@ -65,14 +66,14 @@ def parse_integers(text: bytes, count: int) -> NDArray[np.int64] | None:
 
 
 def parse_floats(text: bytes, what: str) -> NDArray[np.float64]:
-    """Reads blank-separated numbers; those spelt as not-a-number in any way become NaN.
+    """Read blank-separated numbers; all usual spellings of not-a-number become NaN.
 
     Args:
         text: the words.
-        what: what has these numbers, for the message.
+        what: subject of the error message, such as "a vertex".
 
     Raises:
-        FormatError: a word is no number.
+        FormatError: a word is not a number.
     """
     values = _parse(text, np.float64)
     if values is None:
@@ -81,21 +82,21 @@ def parse_floats(text: bytes, what: str) -> NDArray[np.float64]:
 
 
 def as_indices(values: NDArray[np.number]) -> NDArray[np.int64]:
-    """Makes indices of numbers of any kind.
+    """Convert numbers of any type to int64.
 
     Raises:
-        FormatError: one of them is not whole.
+        FormatError: one of them is not a whole number.
     """
     if values.dtype.kind == "f":
-        odd = np.flatnonzero(~((np.abs(values) < 2**53) & (values == np.rint(values))))
-        if len(odd) == 0:
+        wrong = np.flatnonzero(~((np.abs(values) < 2**53) & (values == np.rint(values))))
+        if len(wrong) == 0:
             return values.astype(np.int64)
-        raise FormatError(f"a face has '{values[odd[0]]:g}' where an index should be")
+        raise FormatError(f"a face has '{values[wrong[0]]:g}' where an index should be")
     return values.astype(np.int64)
 
 
-def shown(word: bytes) -> str:
-    """A word out of a file, fit for a message: printable and short."""
+def printable(word: bytes) -> str:
+    """At most 24 bytes of a word in printable form, for messages."""
     return word[:24].decode("latin-1").encode("unicode_escape").decode("ascii")
 
 
@@ -106,24 +107,24 @@ def check_range(
     written: NDArray[np.int64] | None = None,
     base: int = 0,
 ) -> None:
-    """Sees to it that faces use vertices that are there.
+    """Check that faces use existing vertices.
 
     Args:
         corners: (C,), rows of the vertices, face after face.
         counts: (P,), corners of each face.
-        vertices: how many there are.
-        written: (C,), the same as the file has them, for the message.
-        base: what the file calls the first vertex and the first face.
+        vertices: number of vertices.
+        written: (C,), the corners as written in the file, for the message.
+        base: number of the first vertex and of the first face in the file, for the message.
 
     Raises:
-        FormatError: one does not; the first is named.
+        FormatError: a face uses a vertex that does not exist; the message names the first one.
     """
     wrong = np.flatnonzero((corners < 0) | (corners >= vertices))
     if len(wrong):
         face = np.searchsorted(np.cumsum(counts), wrong[0], side="right") + base
         index = (corners if written is None else written)[wrong[0]]
-        there = f"vertices {base} to {vertices - 1 + base}" if vertices else "no vertices"
-        raise FormatError(f"face {face} uses vertex {index}; there are {there}")
+        existing = f"vertices {base} to {vertices - 1 + base}" if vertices else "no vertices"
+        raise FormatError(f"face {face} uses vertex {index}; there are {existing}")
 
 
 def _parse(text: bytes, dtype: type) -> NDArray[np.generic] | None:
@@ -142,4 +143,4 @@ def _number(word: bytes, what: str) -> float:
     except ValueError:
         if _NOT_A_NUMBER.match(word):
             return float("nan")
-        raise FormatError(f"{what} has '{shown(word)}' where a number should be") from None
+        raise FormatError(f"{what} has '{printable(word)}' where a number should be") from None

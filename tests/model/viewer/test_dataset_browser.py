@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 from scipy.spatial import cKDTree
-from support.gallery import AWAY, RECALLS, make_gallery
+from support.gallery import RECALLS, REJECTED, make_gallery
 from support.training import make_solids
 
 from shapegan.model.metrics.point_clouds import sample_surface
@@ -42,8 +42,11 @@ def solids(tmp_path_factory):
 
 def test_every_mesh_has_an_entry_rejected_ones_too(gallery):
     browser = DatasetBrowser(Dataset(gallery))
-    assert len(browser.entries) == len(RECALLS) + len(AWAY)
-    assert [entry.index for entry in browser.entries] == [*range(len(RECALLS)), *[None] * len(AWAY)]
+    assert len(browser.entries) == len(RECALLS) + len(REJECTED)
+    assert [entry.index for entry in browser.entries] == [
+        *range(len(RECALLS)),
+        *[None] * len(REJECTED),
+    ]
     assert browser.categories == ["03001627", "lamps"]
     assert browser.statuses == ["ok", "rejected", "failed"]
 

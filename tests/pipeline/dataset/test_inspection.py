@@ -65,7 +65,7 @@ def test_histograms_count_every_value_once() -> None:
     assert histogram([], RECALL_EDGES).sum() == 0
 
 
-def test_says_all_that_there_is_to_say(gallery: Path) -> None:
+def test_prints_the_whole_summary(gallery: Path) -> None:
     text = shown(summarise(gallery))
     lines = rows(text)
     assert f"{gallery}: 6 shapes of 9 meshes" in text.replace("\n", "")
@@ -115,7 +115,7 @@ def test_an_interrupted_run_says_so(gallery: Path) -> None:
     assert "NOT COMPLETE: 1 of 3 shards are whole; the same `shapegan preprocess`" in text
 
 
-def test_without_a_single_shape_it_still_says_why(tmp_path: Path) -> None:
+def test_a_dataset_without_shapes_lists_the_reasons(tmp_path: Path) -> None:
     out = make_dataset(tmp_path, ["reject", "reject"])
     text = shown(summarise(out))
     assert ["looks", "bad", "2", "rejected", "mesh000"] in rows(text)
@@ -141,7 +141,7 @@ def test_very_many_reasons_are_cut_short(gallery: Path) -> None:
     assert "... and 5 more reasons, see meshes.csv" in text
 
 
-def test_refuses_what_is_no_dataset(gallery: Path, tmp_path: Path) -> None:
+def test_refuses_a_folder_without_a_dataset(gallery: Path, tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match=r"is not a dataset: cannot read dataset.json: No such"):
         summarise(tmp_path)
     copy = Path(shutil.copytree(gallery, tmp_path / "copy"))

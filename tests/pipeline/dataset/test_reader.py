@@ -86,7 +86,7 @@ def test_a_window_outside_is_refused(made: Path, start: int, count: int | None) 
         Dataset(made).points(0, "uniform", start, count)
 
 
-def test_what_is_not_there_is_refused_with_what_is(made: Path) -> None:
+def test_a_missing_field_is_refused_and_the_available_ones_listed(made: Path) -> None:
     dataset = Dataset(made)
     with pytest.raises(ValueError, match=r"no resolution 16 .* there are: 4, 8"):
         dataset.voxels(0, 16)
@@ -239,7 +239,7 @@ def test_a_shard_with_a_broken_chunk_is_refused(copied: Path) -> None:
         dataset.stored(2, "voxels/99")
 
 
-def test_gives_what_is_stored(made: Path) -> None:
+def test_returns_fields_as_stored(made: Path) -> None:
     stored = Dataset(made).stored(3, "surface/position", 4090, 4100)
     assert stored.dtype == np.int16
     shape = Dataset(made).shape(3)

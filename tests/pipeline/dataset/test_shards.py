@@ -62,7 +62,7 @@ configs = st.builds(
     ),
     category=st.sampled_from(["", "03001627", "Stühle"]),
 )
-def test_what_is_written_is_read(
+def test_a_written_shard_reads_back(
     tmp_path: Path, config: PreprocessConfig, names: list[str], category: str
 ) -> None:
     shapes = [make_shape(name, config, category) for name in names]
@@ -112,7 +112,7 @@ def test_bytes_are_the_same_in_another_process_a_second_later(tmp_path: Path) ->
     assert sha256(tmp_path / "one.h5") == sha256(tmp_path / "two.h5")
 
 
-def test_joined_bytes_do_not_depend_on_where_the_parts_come_from(tmp_path: Path) -> None:
+def test_joined_bytes_do_not_depend_on_the_sources_folder(tmp_path: Path) -> None:
     shapes = [make_shape(name, SMALL) for name in "abc"]
     for folder in ("x", "y"):
         (tmp_path / folder).mkdir()

@@ -26,7 +26,7 @@ def test_every_text_comes_back_from_lines_of_valid_utf8(tmp_path_factory, rows):
     assert len(path.read_bytes().decode("utf-8").splitlines()) == 1 + len(rows)
 
 
-def test_what_is_fit_to_print_stays_as_it_is():
+def test_printable_text_is_unchanged():
     texts = ("chairs/a.obj", "St\u00fchle/\u6905\u5b50.obj", "C:\\users\\new\\udon.obj", 'a "b", c')
     text = table_text(("path",), [(text,) for text in texts])
     assert [row["path"] for row in csv.DictReader(text.splitlines())] == list(texts)

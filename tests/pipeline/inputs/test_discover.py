@@ -76,7 +76,7 @@ def test_the_closest_category_is_meant(tmp_path: Path) -> None:
     make(tmp_path, "chair/a.obj", "Chairs/b.obj", "sofas/c.obj", "couch/d.obj")
     assert names(discover(tmp_path, ["chair"])) == ["chair/a"]
     assert names(discover(tmp_path, ["couches"])) == ["couch/d"]
-    assert "'CHAIR' may be Chairs or chair: give the one" in error(tmp_path, "CHAIR")
+    assert "'CHAIR' may be Chairs or chair: give the folder" in error(tmp_path, "CHAIR")
 
 
 def test_a_name_of_two_synsets_is_refused_where_both_are_there(tmp_path: Path) -> None:
@@ -133,8 +133,8 @@ def test_splits_of_shapenet(shapenet: Path, tmp_path: Path) -> None:
     found = discover(shapenet, ["chair"], splits=[str(tmp_path / "all.csv")])
     assert [(job.id[-1], job.split) for job in found.jobs] == [("a", "train"), ("b", "test")]
     assert found.notes == [
-        f"meshes of the split files that are not there: 1, such as {CHAIR}/gone",
-        f"meshes of the split files in other categories: 1, such as {SOFA}/c",
+        f"meshes in the split files that do not exist: 1, such as {CHAIR}/gone",
+        f"meshes of other categories in the split files: 1, such as {SOFA}/c",
     ]
 
 
@@ -161,7 +161,7 @@ def test_bad_splits_are_told_before_the_tree_is_read(
     shapenet: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("shapegan.pipeline.inputs.discover.scan_tree", None)
-    assert "no such file" in error(shapenet, splits=("nowhere.csv",))
+    assert "neither an existing file nor fractions" in error(shapenet, splits=("nowhere.csv",))
 
 
 def test_model_folders_without_a_mesh_are_noted(shapenet: Path) -> None:
@@ -172,8 +172,8 @@ def test_model_folders_without_a_mesh_are_noted(shapenet: Path) -> None:
 def test_two_meshes_of_one_id_are_refused(tmp_path: Path) -> None:
     make(tmp_path, "c/a.stl", "c/a.obj", "c/a.OBJ", "c/b.obj", "d/a.obj")
     assert error(tmp_path) == (
-        f"c/a.OBJ and c/a.obj in {tmp_path} would both be the mesh 'c/a' (and 1 more pairs):"
-        " leave one of them out, or rename it"
+        f"c/a.OBJ and c/a.obj in {tmp_path} would both be the mesh 'c/a' (more such pairs: 1):"
+        " remove or rename one of them"
     )
     assert names(discover(tmp_path, ["d"])) == ["d/a"]
 
@@ -199,7 +199,7 @@ def test_odd_names_break_no_line(tmp_path: Path) -> None:
     assert r"there are a\nb, d" in error(tmp_path, "chair")
     (tmp_path / "train.csv").write_text('id,split\n"g\nh",train\nd/e,train\n')
     notes = discover(tmp_path, ["d"], splits=[str(tmp_path / "train.csv")]).notes
-    assert notes == [r"meshes of the split files that are not there: 1, such as g\nh"]
+    assert notes == [r"meshes in the split files that do not exist: 1, such as g\nh"]
 
 
 def test_an_input_that_is_no_folder(plain: Path) -> None:

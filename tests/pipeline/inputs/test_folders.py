@@ -38,7 +38,7 @@ def test_version_2(tmp_path: Path) -> None:
         MeshFile(f"{SOFA}/c", f"{SOFA}/c/{V2}", SOFA),
     ]
     assert tree.categories == {CHAIR, SOFA}
-    assert tree.hollow == []
+    assert tree.empty_models == []
 
 
 def test_version_1(tmp_path: Path) -> None:
@@ -90,7 +90,7 @@ def test_tells_of_model_folders_without_a_mesh(tmp_path: Path) -> None:
     make(tmp_path, f"{CHAIR}/b/images/x.jpg", f"{CHAIR}/c/models/model_normalized.json")
     make(tmp_path, f"{CHAIR}/d/scan.ply")
     tree = scan_tree(tmp_path)
-    assert tree.hollow == [f"{CHAIR}/b", f"{CHAIR}/c"]
+    assert tree.empty_models == [f"{CHAIR}/b", f"{CHAIR}/c"]
     assert [mesh.id for mesh in tree.meshes] == [f"{CHAIR}/a", f"{CHAIR}/d/scan"]
 
 

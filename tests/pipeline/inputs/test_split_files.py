@@ -6,7 +6,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from shapegan.pipeline.inputs.folders import DiscoverError
-from shapegan.pipeline.inputs.split_files import read_split_file, usual_split
+from shapegan.pipeline.inputs.split_files import read_split_file, standard_split
 
 
 def read(tmp_path: Path, name: str, text: str | bytes) -> list[tuple[str, str]]:
@@ -24,9 +24,9 @@ def test_shapenets_own_csv(tmp_path: Path) -> None:
     path = tmp_path / "all.csv"
     path.write_text(text)
     first, second = read_split_file(path)
-    assert (first.name, first.split, first.other) == ("02691156/1a2b", "train", "03335030/1a2b")
+    assert (first.name, first.split, first.alias) == ("02691156/1a2b", "train", "03335030/1a2b")
     assert (second.name, second.split) == ("03001627/3c4d", "val")
-    assert second.place == f"{path}, line 3"
+    assert second.location == f"{path}, line 3"
 
 
 @pytest.mark.parametrize(
@@ -64,7 +64,7 @@ def test_an_empty_split_is_one(tmp_path: Path) -> None:
             r"line 1: expected a header with columns such as id and split, got"
             rf" '\x0b{'x' * 79}'",
         ),
-        (b"id,split\na,train\n\xff\xfe,test\n", "line 3: this is no UTF-8 text"),
+        (b"id,split\na,train\n\xff\xfe,test\n", "line 3: not UTF-8 text; save it as UTF-8"),
     ],
 )
 def test_a_bad_csv_is_named_with_its_line(tmp_path: Path, text: str, message: str) -> None:
@@ -109,7 +109,7 @@ def test_json_that_is_one_list(tmp_path: Path) -> None:
         ('{"a": "train"}', "s.json > a: expected lists of mesh ids"),
         ('{"a": {"b": {"c": {"d": []}}}}', "s.json > a > b > c: expected lists of mesh ids"),
         ("3", "s.json: expected lists of mesh ids"),
-        ("[" * 100_000, "s.json: lists within lists, too deep"),
+        ("[" * 100_000, "s.json: lists are nested too deeply"),
     ],
 )
 def test_a_bad_json_is_named_with_its_place(tmp_path: Path, text: str, message: str) -> None:
@@ -136,7 +136,7 @@ def test_lists_take_the_split_from_their_name(tmp_path: Path, name: str, split: 
 def test_other_files_are_refused(tmp_path: Path) -> None:
     with pytest.raises(DiscoverError, match=r"expected a file in \.csv \.json \.txt \.lst"):
         read(tmp_path, "s.yaml", "a")
-    with pytest.raises(DiscoverError, match="no such file"):
+    with pytest.raises(DiscoverError, match="neither an existing file nor fractions"):
         list(read_split_file(tmp_path / "nowhere.csv"))
     with pytest.raises(DiscoverError, match="Is a directory"):
         list(read_split_file(tmp_path))
@@ -144,7 +144,7 @@ def test_other_files_are_refused(tmp_path: Path) -> None:
 
 def test_usual_names() -> None:
     names = ["Train", "validation", "valid", "testing", "Mine"]
-    assert [usual_split(name) for name in names] == ["train", "val", "val", "test", "Mine"]
+    assert [standard_split(name) for name in names] == ["train", "val", "val", "test", "Mine"]
 
 
 @settings(

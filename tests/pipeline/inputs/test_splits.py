@@ -6,24 +6,24 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shapegan.pipeline.inputs.folders import DiscoverError, MeshFile
-from shapegan.pipeline.inputs.splits import Listed, Shares, read_splits
+from shapegan.pipeline.inputs.splits import FractionSplits, ListedSplits, read_splits
 
 
 def meshes(*names: str) -> list[MeshFile]:
     return [MeshFile(name, f"{name}.obj", name.rpartition("/")[0]) for name in names]
 
 
-def listed(tmp_path: Path, **files: str) -> Listed:
+def listed(tmp_path: Path, **files: str) -> ListedSplits:
     for name, text in files.items():
         (tmp_path / f"{name}.txt").write_text(text)
     found = read_splits([str(tmp_path / f"{name}.txt") for name in files])
-    assert isinstance(found, Listed)
+    assert isinstance(found, ListedSplits)
     return found
 
 
-def shares(text: str) -> Shares:
+def fractions(text: str) -> FractionSplits:
     found = read_splits([text])
-    assert isinstance(found, Shares)
+    assert isinstance(found, FractionSplits)
     return found
 
 
@@ -42,7 +42,9 @@ def test_nothing_given_is_no_rule() -> None:
     ],
 )
 def test_fractions(text: str, expected: dict[str, str]) -> None:
-    assert shares(text).shares == {split: Fraction(share) for split, share in expected.items()}
+    assert fractions(text).fractions == {
+        split: Fraction(share) for split, share in expected.items()
+    }
 
 
 @pytest.mark.parametrize(
@@ -55,8 +57,8 @@ def test_fractions(text: str, expected: dict[str, str]) -> None:
         ("0.8,0.1,0.2", "add up to 1, got 1.1"),
         ("80,10,10", "add up to 1, got 100"),
         ("train=1.5,test=-0.5", "add up to 1"),
-        ("1/0,0,0", "no such file, nor are these fractions"),
-        ("0.8,0.1,nan", "no such file, nor are these fractions"),
+        ("1/0,0,0", "neither an existing file nor fractions"),
+        ("0.8,0.1,nan", "neither an existing file nor fractions"),
         ("", "cannot read .: Is a directory"),
     ],
 )
@@ -67,7 +69,7 @@ def test_bad_fractions(text: str, message: str) -> None:
 
 def test_fractions_are_about_right() -> None:
     many = meshes(*(f"{number:05}" for number in range(20_000)))
-    found, notes = shares("0.8,0.15,0.05").assign(many)
+    found, notes = fractions("0.8,0.15,0.05").assign(many)
     assert [mesh for mesh, _ in found] == many
     assert notes == []
     for split, share in (("train", 0.8), ("val", 0.15), ("test", 0.05)):
@@ -78,28 +80,28 @@ def test_fractions_are_about_right() -> None:
 
 @given(st.lists(st.text(min_size=1), unique=True), st.lists(st.text(min_size=1), unique=True))
 def test_a_mesh_stays_in_its_split_when_others_come(old: list[str], new: list[str]) -> None:
-    rule = shares("0.5,0.25,0.25")
+    rule = fractions("0.5,0.25,0.25")
     before = dict(rule.assign(meshes(*old))[0])
     after = dict(rule.assign(meshes(*reversed(old), *(set(new) - set(old))))[0])
     assert before.items() <= after.items()
 
 
 def test_the_split_of_a_mesh_never_changes_between_versions() -> None:
-    rule = shares("0.8,0.1,0.1")
+    rule = fractions("0.8,0.1,0.1")
     found = {rule.split(f"03001627/{number}"): number for number in range(20)}
     assert found == {"train": 19, "val": 17, "test": 13}
 
 
 def test_a_larger_share_keeps_what_was_in_it() -> None:
     names = [str(number) for number in range(300)]
-    small, large = shares("train=0.5,test=0.5"), shares("train=0.6,test=0.4")
+    small, large = fractions("train=0.5,test=0.5"), fractions("train=0.6,test=0.4")
     trained = {name for name in names if small.split(name) == "train"}
     assert trained < {name for name in names if large.split(name) == "train"}
 
 
 def test_a_split_without_a_mesh_is_noted() -> None:
-    assert shares("train=1,val=0").assign(meshes("a"))[1] == []
-    assert len(shares("0.4,0.3,0.3").assign(meshes("a"))[1]) == 2
+    assert fractions("train=1,val=0").assign(meshes("a"))[1] == []
+    assert len(fractions("0.4,0.3,0.3").assign(meshes("a"))[1]) == 2
 
 
 def test_what_is_not_listed_is_left_out(tmp_path: Path) -> None:
@@ -107,16 +109,16 @@ def test_what_is_not_listed_is_left_out(tmp_path: Path) -> None:
     found, notes = rule.assign(meshes("c/a", "c/b", "c/d", "c/f"))
     assert [(mesh.id, split) for mesh, split in found] == [("c/a", "train"), ("c/d", "test")]
     assert notes == [
-        "meshes of the split files that are not there: 1, such as c/e",
-        "meshes in no split, so left out: 2, such as c/b",
+        "meshes in the split files that do not exist: 1, such as c/e",
+        "meshes left out because no split lists them: 2, such as c/b",
     ]
 
 
 def test_meshes_of_other_categories_are_counted_apart(tmp_path: Path) -> None:
     _, notes = listed(tmp_path, train="c/a\nc/b\nd/x\nd/y\ne/z").assign(meshes("c/a"))
     assert notes == [
-        "meshes of the split files that are not there: 1, such as c/b",
-        "meshes of the split files in other categories: 3, such as d/x",
+        "meshes in the split files that do not exist: 1, such as c/b",
+        "meshes of other categories in the split files: 3, such as d/x",
     ]
 
 
@@ -150,8 +152,8 @@ def test_a_file_that_names_none_of_the_meshes_is_an_error(tmp_path: Path) -> Non
     with pytest.raises(DiscoverError) as caught:
         listed(tmp_path, train="\nx\ny").assign(meshes("c/a"))
     assert str(caught.value) == (
-        "none of the 2 meshes of the split files is there: they list such as 'x'"
-        f" ({tmp_path}/train.txt, line 2), and there are such as 'c/a'"
+        "none of the 2 meshes in the split files exists: the first one listed is 'x'"
+        f" ({tmp_path}/train.txt, line 2), the first one found 'c/a'"
     )
     with pytest.raises(DiscoverError, match="list no mesh"):
         listed(tmp_path, train="").assign(meshes("c/a"))
@@ -159,5 +161,5 @@ def test_a_file_that_names_none_of_the_meshes_is_an_error(tmp_path: Path) -> Non
 
 def test_fractions_and_files_do_not_mix(tmp_path: Path) -> None:
     (tmp_path / "train.txt").write_text("a")
-    with pytest.raises(DiscoverError, match="give fractions once"):
+    with pytest.raises(DiscoverError, match="give either fractions, once, or files"):
         read_splits([str(tmp_path / "train.txt"), "0.5,0.5,0"])

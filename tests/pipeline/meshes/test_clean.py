@@ -38,7 +38,7 @@ def test_unused_vertices_are_dropped():
 
 
 @pytest.mark.parametrize("face", [(0, 0, 8), (0, 8, 8), (0, 8, 9)])
-def test_what_only_faces_without_area_reach_does_not_count(face):
+def test_faces_without_area_do_not_extend_the_mesh(face):
     vertices, faces = shapes.box()
     far = np.concatenate([vertices, [vertices[0] + 1e5, vertices[0] + 2e5]])
     mesh = clean(TriangleMesh(far, np.concatenate([[face], faces]).astype(np.int32)))
@@ -85,7 +85,7 @@ def test_thin_faces_stay():
 @pytest.mark.parametrize(
     "again", [(0, 1, 2), (1, 2, 0), (2, 0, 1), (2, 1, 0), (1, 0, 2), (0, 2, 1)]
 )
-def test_repeated_faces_go_whatever_their_winding(again):
+def test_repeated_faces_are_dropped_whatever_their_winding(again):
     faces = np.array([(0, 1, 2), again, (0, 2, 3)], np.int32)
     assert drop_repeated(faces).tolist() == [[0, 1, 2], [0, 2, 3]]
 
@@ -96,7 +96,7 @@ def test_repeats_across_a_seam_are_found():
     assert surface(clean(TriangleMesh(*double))) == surface(TriangleMesh(*wall))
 
 
-def test_all_faces_may_go():
+def test_a_mesh_of_degenerate_faces_becomes_empty():
     vertices = np.array([[0.0, 0, 0], [1, 0, 0], [2, 0, 0]])
     mesh = clean(TriangleMesh(vertices, np.array([(0, 1, 2)], np.int32)))
     assert mesh.faces.shape == (0, 3)
@@ -142,7 +142,7 @@ def test_cleaning_twice_changes_nothing(mesh):
 
 @settings(max_examples=60, deadline=None)
 @given(mesh=meshes)
-def test_every_proper_triangle_is_there_once(mesh):
+def test_each_proper_triangle_is_kept_once(mesh):
     a, b, c = np.moveaxis(mesh.vertices[mesh.faces], 1, 0)
     proper = np.linalg.norm(np.cross(b - a, c - a), axis=1) > 0
     expected = set(map(tuple, surface(TriangleMesh(mesh.vertices, mesh.faces[proper]))))

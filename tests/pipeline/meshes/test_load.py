@@ -135,7 +135,7 @@ def test_one_triangle_is_a_mesh(tmp_path):
 
 
 @pytest.mark.parametrize("scale", [1e-17, 1e-6, 1.0, 1e6, 4e17])
-def test_size_is_no_matter(scale, tmp_path):
+def test_meshes_of_any_size_are_read(scale, tmp_path):
     text = "".join(f"v {x * scale} {y * scale} {z * scale}\n" for x, y, z in BOX.vertices)
     text += "".join(f"f {a + 1} {b + 1} {c + 1}\n" for a, b, c in BOX.faces)
     with np.errstate(all="raise"):
@@ -179,7 +179,7 @@ NOT_MESHES = {
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
 @pytest.mark.parametrize("what", NOT_MESHES)
-def test_what_is_no_mesh_is_turned_away(what, suffix, tmp_path):
+def test_files_without_a_mesh_are_rejected(what, suffix, tmp_path):
     line = rejection_reason(tmp_path, NOT_MESHES[what], "mesh" + suffix)
     assert line == "empty file" if what in ("nothing", "blanks") else line != "empty file"
 
@@ -196,7 +196,7 @@ def test_what_is_no_mesh_is_turned_away(what, suffix, tmp_path):
     ],
     ids=["pointer", "gzip", "zip", "utf-16", "utf-16 big endian"],
 )
-def test_what_lies_in_the_place_of_a_mesh_is_named(data, words, suffix, tmp_path):
+def test_files_often_found_in_place_of_meshes_get_advice(data, words, suffix, tmp_path):
     assert words in rejection_reason(tmp_path, data, "mesh" + suffix)
 
 
@@ -235,7 +235,7 @@ def test_what_lies_in_the_place_of_a_mesh_is_named(data, words, suffix, tmp_path
         ),
     ],
 )
-def test_what_is_wrong_is_said(data, message, tmp_path):
+def test_messages_name_the_fault(data, message, tmp_path):
     assert rejection_reason(tmp_path, data) == message
 
 
@@ -278,13 +278,13 @@ def test_other_formats_without_faces(build, suffix, tmp_path):
 
 @pytest.mark.parametrize("kind", [kind for kind in CONTENTS if kind != ".obj"])
 @pytest.mark.parametrize("share", [0.02, 0.3, 0.5, 0.9])
-def test_truncated_files_are_turned_away(kind, share, tmp_path):
+def test_truncated_files_are_rejected(kind, share, tmp_path):
     data = CONTENTS[kind]
     rejection_reason(tmp_path, data[: int(len(data) * share)], "mesh" + kind.split()[0])
 
 
 @pytest.mark.parametrize("suffix", ["", ".txt", ".mtl", ".dae", ".obj.gz", ".zip", ".3dxml"])
-def test_unknown_suffixes_are_turned_away(suffix, tmp_path):
+def test_unknown_suffixes_are_rejected(suffix, tmp_path):
     line = rejection_reason(tmp_path, TRIANGLE, "mesh" + suffix)
     assert all(known in line for known in SUFFIXES)
 
@@ -294,7 +294,7 @@ def test_a_very_long_suffix_still_gives_one_short_line(tmp_path):
     rejection_reason(tmp_path, TRIANGLE, "mesh.o\nb\x1bj")
 
 
-def test_what_is_no_file_is_turned_away(tmp_path):
+def test_folders_pipes_and_missing_files_are_rejected(tmp_path):
     folder, pipe, loop = tmp_path / "a.obj", tmp_path / "b.obj", tmp_path / "c.obj"
     folder.mkdir()
     os.mkfifo(pipe)
@@ -322,7 +322,7 @@ def test_a_file_that_may_not_be_read(tmp_path):
         load(path)
 
 
-def test_an_error_of_the_disk_is_said(tmp_path, monkeypatch):
+def test_disk_errors_are_reported(tmp_path, monkeypatch):
     def fail(path):
         raise OSError(5, "Input/output error")
 

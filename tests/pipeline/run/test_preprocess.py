@@ -273,7 +273,7 @@ def test_a_cluster_without_the_device_is_one_line(
     assert run(tmp_path, ["ok"], workers=1)[0].shard_count == 1
 
 
-def test_a_port_that_others_use_is_no_matter(tmp_path: Path) -> None:
+def test_a_port_in_use_does_no_harm(tmp_path: Path) -> None:
     """Dask warns if it has to take another one than 8787, and warnings are errors here."""
     with socket.socket() as other:
         with contextlib.suppress(OSError):  # somebody uses it already: as good

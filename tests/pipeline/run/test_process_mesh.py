@@ -145,26 +145,26 @@ BESIDE = shapes.turned(shapes.box((1.0, 1.0, 0.4), (0, 0, -0.7)), 0.3)
     ],
     ids=["sheet", "sheet and solid", "wall", "gaps", "gaps and hidden sheet", "gaps and sheet"],
 )
-def test_method_says_what_was_done(tmp_path, mesh, method):
+def test_the_method_names_what_was_added(tmp_path, mesh, method):
     config = PreprocessConfig(resolutions=(24,), points=0, sheet_thickness=0.05)
     report = made(tmp_path, mesh, config).report
     assert (report.status, report.method) == ("ok", method)
 
 
-def test_a_box_beside_a_sheet_needs_no_lid(tmp_path):
+def test_a_box_beside_a_sheet_needs_no_cap(tmp_path):
     mesh = shapes.join(shapes.box((1.0, 1.0, 0.4), (0, 0, -0.7)), shapes.plane())
     config = PreprocessConfig(resolutions=(24,), points=0, sheet_thickness=0.05)
     assert made(tmp_path, mesh, config).report.method == "winding+sheets"
 
 
-def test_a_sheet_is_as_thick_as_asked(tmp_path):
+def test_a_sheet_gets_the_thickness_of_the_config(tmp_path):
     config = PreprocessConfig(resolutions=(17,), points=500, sheet_thickness=0.06)
     shape = made(tmp_path, shapes.plane((3.0, 3.0)), config).shape
     grid = shape.voxels[17].astype(np.float64)
     np.testing.assert_allclose(grid[8, 8], np.abs(np.linspace(-1, 1, 17)) - 0.06, atol=1e-3)
 
 
-def test_a_carpet_on_the_border_of_the_cube_is_no_jump(tmp_path):
+def test_a_carpet_on_the_border_of_the_cube_is_not_a_jump(tmp_path):
     carpet = shapes.moved(shapes.plane((2.0, 2.0)), (0, 0, -1))
     pillar = shapes.turned(shapes.box((0.5, 0.6, 1.8), (0, 0, 0.1)), 0.3)
     report = made(tmp_path, shapes.join(carpet, pillar), PreprocessConfig(points=0)).report
@@ -182,7 +182,7 @@ def test_sheets_without_thickness_leave_nothing(tmp_path):
     assert outcome.report.seconds > 0
 
 
-def test_losing_most_of_the_surface_is_refused(tmp_path):
+def test_a_mesh_that_loses_most_of_its_surface_is_rejected(tmp_path):
     config = dataclasses.replace(SMALL, sheet_thickness=0.0)
     mesh = shapes.join(shapes.plane((2, 2)), shapes.box((0.5, 0.5, 0.5), (0, 0, 0.6)))
     outcome = made(tmp_path, mesh, config)
@@ -224,7 +224,7 @@ def test_a_missing_file_fails_with_one_line(tmp_path):
     assert "\n" not in outcome.report.reason
 
 
-def test_one_triangle_is_a_thin_shape(tmp_path):
+def test_one_triangle_becomes_a_thin_shape(tmp_path):
     mesh = np.array([[0.0, 0, 0], [1, 0, 0], [0, 1, 0]]), np.array([[0, 1, 2]], np.int32)
     config = PreprocessConfig(resolutions=(64,), points=100)
     outcome = made(tmp_path, mesh, config)
@@ -313,7 +313,7 @@ def test_bad_meshes_are_not_scanned(tmp_path, scans):
     assert "NaN" in report.reason
 
 
-def test_missing_opengl_is_no_fault_of_the_mesh(tmp_path, monkeypatch):
+def test_missing_opengl_raises_instead_of_failing_the_mesh(tmp_path, monkeypatch):
     def missing(name):
         raise OSError(f"{name}: cannot open shared object file")
 

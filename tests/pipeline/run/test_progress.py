@@ -23,7 +23,7 @@ def plain() -> tuple[Console, io.StringIO]:
     return Console(file=text, width=100), text
 
 
-def test_says_a_line_now_and_then_where_there_is_no_terminal() -> None:
+def test_prints_a_line_every_half_minute_without_a_terminal() -> None:
     console, text = plain()
     now = [0.0]
     with PreprocessProgress(10, console, lambda: now[0]) as progress:

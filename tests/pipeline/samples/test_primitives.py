@@ -13,7 +13,7 @@ seeds = st.integers(0, 2**32 - 1)
 
 
 def around(primitive, seed, count=60):
-    points = shapes.points_around(count, seed, 1.3 * primitive.reach)
+    points = shapes.points_around(count, seed, 1.3 * primitive.bounding_radius)
     return points.astype(np.float64) + primitive.pose.origin
 
 
@@ -39,7 +39,7 @@ def test_a_sheet_has_no_inside(primitive, seed):
     points = around(primitive, seed)
     mesh = tessellate(primitive, FINE)
     got = primitive.distance(points)
-    assert primitive.thin
+    assert primitive.is_sheet
     assert (got >= 0).all()
     expected = shapes.distances(points, mesh.vertices, mesh.faces)
     np.testing.assert_allclose(got, expected, atol=1.01 * FINE)
@@ -58,14 +58,14 @@ def test_changes_no_faster_than_one_moves(primitive, seed, step):
 @given(any_primitives.solids | any_primitives.sheets(), seeds)
 def test_lies_within_its_reach(primitive, seed):
     points = around(primitive, seed)
-    beyond = np.linalg.norm(points - primitive.pose.origin, axis=1) - primitive.reach
+    beyond = np.linalg.norm(points - primitive.pose.origin, axis=1) - primitive.bounding_radius
     assert (primitive.distance(points) >= beyond - 1e-9).all()
 
 
 @given(any_primitives.poses(), seeds)
 def test_poses_go_there_and_back(pose, seed):
     points = shapes.points_around(10, seed).astype(np.float64)
-    np.testing.assert_allclose(pose.from_own(pose.to_own(points)), points, atol=1e-12)
+    np.testing.assert_allclose(pose.from_local(pose.to_local(points)), points, atol=1e-12)
     np.testing.assert_allclose(np.linalg.det(pose.rotation), 1)
 
 

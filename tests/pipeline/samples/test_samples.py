@@ -59,8 +59,8 @@ def test_intact_meshes_are_their_solids(kind, index):
         assert np.abs(primitive.distance(middles)).max() * solid.scale < 1.02 * allowed
         edges = {tuple(edge) for k in range(3) for edge in faces[:, [k, k - 2]].tolist()}
         assert len(edges) == 3 * len(faces)
-        assert ({(b, a) for a, b in edges} == edges) == (not primitive.thin)
-        assert primitive.thin or shapes.volume(mesh.vertices, faces) > 0
+        assert ({(b, a) for a, b in edges} == edges) == (not primitive.is_sheet)
+        assert primitive.is_sheet or shapes.volume(mesh.vertices, faces) > 0
 
 
 def components(mesh):

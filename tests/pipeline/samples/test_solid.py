@@ -5,7 +5,7 @@ import pytest
 from scipy.spatial import cKDTree
 from support import shapes
 
-from shapegan.pipeline.samples.bricks import arc, box, disc, lathe, plate, rod
+from shapegan.pipeline.samples.parts import arc, box, disc, lathe, plate, rod
 from shapegan.pipeline.samples.solid import Solid, SolidError, load_solid
 
 SOLID = Solid(
@@ -80,7 +80,7 @@ def test_the_file_gives_it_back(tmp_path):
         SOLID.to_json().replace("outline", "line"),
     ],
 )
-def test_what_is_no_solid_is_one_line(tmp_path, text):
+def test_files_without_a_solid_give_one_line(tmp_path, text):
     path = tmp_path / "solid.json"
     path.write_text(text)
     with pytest.raises(SolidError, match=r"solid.json") as caught:

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support import any_primitives, shapes
 
-from shapegan.pipeline.samples.bricks import box, disc, rod
+from shapegan.pipeline.samples.parts import box, disc, rod
 from shapegan.pipeline.samples.tessellate import arc_steps, tessellate
 
 tolerances = st.floats(5e-4, 0.05)

@@ -54,19 +54,19 @@ def test_caps_separate_the_sides_of_all_jumps():
         assert np.abs(one - other)[flips].max() < 1.6 * spacing
 
 
-def test_closed_shapes_need_none():
+def test_closed_shapes_need_no_caps():
     points = grid_points(16)
     sdf = shapes.box_distance(points, (1.2, 1.0, 0.8)).reshape(16, 16, 16)
     assert find_caps(sdf.astype(np.float32), (sdf < 0).astype(np.float32)) is NO_CAPS
     assert NO_CAPS.vertices.shape == NO_CAPS.faces.shape == (0, 3)
 
 
-def test_all_outside_needs_none():
+def test_an_empty_grid_needs_no_caps():
     sdf = np.full((8, 8, 8), 0.3, np.float32)
     assert find_caps(sdf, np.zeros_like(sdf)) is NO_CAPS
 
 
-def test_numbers_on_the_surface_may_be_missing():
+def test_winding_numbers_on_the_surface_may_be_nan():
     sdf, winding, _ = cup()
     winding[np.abs(sdf) < 0.02] = np.nan
     caps = find_caps(sdf, winding)
@@ -74,7 +74,7 @@ def test_numbers_on_the_surface_may_be_missing():
     assert np.isfinite(caps.vertices).all()
 
 
-def test_a_jump_without_a_half_way_gets_none():
+def test_a_jump_without_a_winding_number_of_one_half_gets_no_cap():
     """Signs that flip although all winding numbers are above one half: nothing to follow."""
     sdf = np.full((8, 8, 8), 0.9, np.float32)
     sdf[:4] = -0.9

@@ -66,7 +66,7 @@ def test_a_box_grows_by_the_thickness(box):
 
 @pytest.mark.parametrize("gap", [1e-4, 1e-3, 0.25 * CELL, 0.9 * CELL, 1.5 * CELL, 2 * CELL])
 @pytest.mark.parametrize("side", [-1, 1])
-def test_sides_are_told_apart_next_to_a_face(box, gap, side):
+def test_the_sign_is_right_on_both_sides_of_a_face(box, gap, side):
     across = shapes.points_around(60, reach=0.3)
     for axis in range(3):
         points = across.copy()
@@ -76,7 +76,7 @@ def test_sides_are_told_apart_next_to_a_face(box, gap, side):
         np.testing.assert_allclose(closest[:, axis], SIZE[axis] / 2 + T, atol=1e-6)
 
 
-def test_sides_are_told_apart_next_to_faces_of_any_slant():
+def test_the_sign_is_right_beside_faces_of_any_slant():
     mesh = shapes.icosphere(0.8, 1)
     corners = mesh[0][mesh[1]]
     normal = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
@@ -99,7 +99,7 @@ def test_thickness_only_shifts_distances(coarse, thickness):
     np.testing.assert_allclose(got, thin.signed_distances(points)[0] - thickness, atol=1e-6)
 
 
-def test_voxels_are_answers_at_the_grid(box):
+def test_voxels_are_distances_at_the_grid(box):
     np.testing.assert_array_equal(box.voxels(7).ravel(), box.signed_distances(grid_points(7))[0])
     assert box.voxels(7).shape == (7, 7, 7)
 
@@ -156,7 +156,7 @@ def test_windings_and_seams_do_not_matter(box, spoil):
     np.testing.assert_allclose(spoilt.voxels(24), box.voxels(24), atol=1e-6)
 
 
-def test_gaping_edges_do_not_let_the_water_in(coarse):
+def test_narrow_gaps_at_edges_are_closed(coarse):
     field = fill(shapes.apart(shapes.box((1.6, 1.6, 1.6), subdivisions=3), 0.1))
     points = shapes.points_around(2000)
     truth = shapes.box_distance(points, (1.6, 1.6, 1.6))
@@ -276,7 +276,7 @@ def shell(resolution=16, low=3, high=12):
     return walls
 
 
-def test_water_stays_out_of_a_closed_room():
+def test_the_flood_stays_out_of_a_closed_room():
     reached = flood(near(shell()))
     assert reached.dtype == bool
     assert not reached[3:13, 3:13, 3:13].any()
@@ -286,7 +286,7 @@ def test_water_stays_out_of_a_closed_room():
 
 @pytest.mark.parametrize("axis", range(3))
 @pytest.mark.parametrize("end", [3, 12])
-def test_water_comes_through_an_opening_from_any_side(axis, end):
+def test_the_flood_enters_through_an_opening_from_any_side(axis, end):
     walls = shell()
     opening: list[int | slice] = [slice(6, 10)] * 3
     opening[axis] = end
@@ -296,11 +296,11 @@ def test_water_comes_through_an_opening_from_any_side(axis, end):
     assert not reached[walls].any()
 
 
-def test_an_empty_cube_is_all_water():
+def test_an_empty_cube_is_flooded_whole():
     assert flood(np.zeros((8, 8, 8), bool)).all()
 
 
-def test_what_is_full_of_faces_stays_dry_but_for_its_border():
+def test_a_cube_full_of_faces_is_flooded_at_its_border_only():
     reached = flood(np.ones((8, 8, 8), bool))
     border = np.ones((8, 8, 8), bool)
     border[1:-1, 1:-1, 1:-1] = False

@@ -86,7 +86,7 @@ def test_nothing_is_flooded_without_a_thickness():
         (EMPTY, LEAKS, "winding"),
     ],
 )
-def test_flooding_wins_only_where_winding_is_refused_and_it_is_not(
+def test_flooding_wins_only_where_winding_is_rejected_and_flooding_is_not(
     judge, monkeypatch, winding, flooded, method
 ):
     floods = []
@@ -142,7 +142,7 @@ SOUP = shapes.flip_half(shapes.soup(shapes.icosphere()))
         pytest.param(WALL_AND_SHEET, T, "winding+sheets+thin", id="wall and sheet"),
     ],
 )
-def test_method_says_what_was_done(mesh, thickness, method):
+def test_the_method_names_what_was_added(mesh, thickness, method):
     assert field_of(mesh, thickness).method == method
 
 
@@ -209,7 +209,7 @@ def test_faces_without_area_do_not_stretch_the_frame():
     assert field_of((mesh[0], mesh[1].astype(np.int32))).frame.scale_cube == pytest.approx(0.5)
 
 
-def test_nothing_left_is_a_bad_mesh():
+def test_a_mesh_without_usable_faces_is_a_bad_mesh():
     line = np.array([[0.0, 0, 0], [1, 0, 0], [2, 0, 0]]), np.array([[0, 1, 2]], np.int32)
     with pytest.raises(BadMeshError):
         field_of(line)
@@ -264,6 +264,6 @@ def test_scans_of_a_box(monkeypatch):
     assert made.method == "scan"
 
 
-def test_other_methods_are_refused():
+def test_unknown_methods_are_rejected():
     with pytest.raises(ValueError, match="method: got 'magic', takes winding or scan"):
         make_field(TriangleMesh(*shapes.box()), 0.016, "magic")

@@ -60,7 +60,7 @@ def test_a_lost_leg_lowers_recall_by_its_share():
 
 
 @pytest.mark.parametrize(("off", "recall"), [(0.0, 1), (0.5, 1), (0.97, 1), (1.03, 0), (3.0, 0)])
-def test_recall_reaches_as_far_as_a_voxel(off, recall):
+def test_recall_counts_points_within_a_voxel(off, recall):
     spacing = voxel_spacing(RESOLUTION)
     above = np.random.default_rng(0).uniform(-0.4, 0.4, (500, 3))
     above[:, 2] = 0.5 + off * spacing
@@ -104,7 +104,7 @@ def test_shapes_that_fill_the_cube_have_a_surface_at_its_border():
     assert quality.leak == 0.0
 
 
-def test_nothing_inside_is_refused():
+def test_a_field_without_inside_is_rejected():
     empty = np.full((16, 16, 16), 0.3, np.float32)
     quality = measure(empty, surface_of(TOP))
     assert quality.inside_fraction == quality.surface_recall == quality.leak == 0.0
@@ -112,7 +112,7 @@ def test_nothing_inside_is_refused():
     assert quality.rejection_reason().startswith("nothing inside: ")
 
 
-def test_nothing_visible_is_nothing_found():
+def test_recall_is_0_without_visible_points():
     quality = measure(field_of(TOP), np.zeros((0, 3), np.float32))
     assert quality.surface_recall == quality.backed == 0.0
 
@@ -144,7 +144,7 @@ def test_signs_that_flip_in_mid_air_are_jumps():
         (Quality(0.0, 0.0, 1.0, 1.0), "nothing inside"),
     ],
 )
-def test_reasons(quality, word):
+def test_the_rejection_reason_names_the_measure(quality, word):
     reason = quality.rejection_reason()
     assert reason.startswith(word)
     assert bool(reason) == bool(word)
@@ -155,13 +155,3 @@ def test_jumps_are_steeper_than_a_distance():
     near = np.array([0.0, 0.1, 0.1, 0.1], np.float32)
     far = np.array([0.0, -0.04, -0.06, 0.26], np.float32)
     assert is_jump(near, far, 0.1).tolist() == [False, False, True, True]
-
-
-@pytest.mark.parametrize("axis", range(3))
-def test_halves_are_neighbours(axis):
-    grid = np.arange(24).reshape(2, 3, 4)
-    near, far = neighbours(grid, axis)
-    assert near.shape[axis] == grid.shape[axis] - 1
-    np.testing.assert_array_equal(far - near, (12, 4, 1)[axis])
-    near += 100  # they are views
-    assert grid.max() > 100

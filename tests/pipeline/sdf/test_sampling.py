@@ -66,7 +66,7 @@ def test_distances_are_those_of_the_rounded_positions(name):
     np.testing.assert_allclose(points.sdf, expected, rtol=2**-11, atol=2e-7)
 
 
-def test_the_field_is_asked_in_its_own_frame_at_stored_positions():
+def test_the_field_is_evaluated_in_the_cube_frame_at_stored_positions():
     field = Ball()
     stored = sampled(field=field)["uniform"].position
     expected = decode_positions(stored) * np.float32(1.5)
@@ -75,7 +75,7 @@ def test_the_field_is_asked_in_its_own_frame_at_stored_positions():
     np.testing.assert_array_equal(asked[np.lexsort(asked.T)], expected[np.lexsort(expected.T)])
 
 
-def test_surface_rows_belong_to_uniform_rows():
+def test_surface_points_are_the_nearest_to_uniform_points_plus_noise():
     sets = sampled(20_000)
     uniform, surface = (decode_positions(sets[name].position) for name in ("uniform", "surface"))
     nearest = uniform / np.linalg.norm(uniform, axis=1, keepdims=True) * RADIUS / 1.5
@@ -99,7 +99,7 @@ def test_cloud_is_deepsdfs_mix():
     np.testing.assert_allclose(shares, 0.06, atol=0.03)
 
 
-def test_sets_are_there_as_asked():
+def test_the_cloud_is_optional():
     assert list(sampled(10)) == ["uniform", "surface"]
     assert list(sampled(10, cloud=True)) == ["uniform", "surface", "cloud"]
 
@@ -112,7 +112,7 @@ def same(one, other):
     )
 
 
-def test_seed_and_id_decide_everything():
+def test_points_depend_on_seed_and_id_alone():
     first = sampled(300, cloud=True)
     sampled(77, mesh_id="between")
     assert same(first, sampled(300, cloud=True))
@@ -120,12 +120,12 @@ def test_seed_and_id_decide_everything():
     assert not same(first, sampled(300, cloud=True, mesh_id="b"))
 
 
-def test_the_cloud_changes_nothing_else():
+def test_the_cloud_does_not_change_the_other_sets():
     with_cloud = sampled(300, cloud=True)
     assert same(sampled(300), {name: with_cloud[name] for name in ("uniform", "surface")})
 
 
-def test_generator_is_the_same_everywhere():
+def test_random_numbers_are_the_same_on_every_machine():
     """The bytes of published datasets hang on these numbers."""
     random = random_generator(7, "1006be65e7bc937e9141f9b58470d646")
     assert random.integers(0, 1000, 3).tolist() == [197, 911, 296]

@@ -108,7 +108,7 @@ def test_context_is_freed_when_a_scan_fails(opengl, monkeypatch):
 
 
 @pytest.mark.gl
-def test_a_machine_without_devices_is_told_in_one_line(opengl, monkeypatch):
+def test_a_machine_without_devices_gives_one_line(opengl, monkeypatch):
     monkeypatch.setenv("EGL_DEVICE_ID", "99")
     with pytest.raises(scan.NoOpenGLError, match="install libegl1") as caught:
         scanned(scans=2, pixels=32)

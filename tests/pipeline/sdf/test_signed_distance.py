@@ -78,7 +78,7 @@ def test_fine_torus_is_nearly_exact():
 
 
 @pytest.mark.parametrize("mesh", [shapes.l_shape(), shapes.icosphere(0.8)], ids=["L", "sphere"])
-def test_agrees_with_the_slow_twin(mesh):
+def test_distances_agree_with_a_slow_reference(mesh):
     near = [shapes.points_near(mesh, 60, gap) for gap in (1e-2, 1e-3)]
     points = np.concatenate([shapes.points_around(500, 3), *near])
     expected = shapes.signed_distances(points, *mesh)
@@ -103,7 +103,7 @@ def test_far_points(box):
     np.testing.assert_allclose(got, [99.2, 49.4, np.hypot(2.2, 3.4)], rtol=1e-6)
 
 
-def test_right_sides_on_the_diagonal_of_a_plate():
+def test_signs_are_right_on_the_diagonal_of_a_plate():
     """Here ways to the winding number's references meet edges exactly."""
     at = np.linspace(-0.9, 0.9, 61)
     points = f32(np.stack([at, at, 0 * at + 0.004], axis=1))
@@ -131,7 +131,7 @@ def cached(name):
     seed=st.integers(0, 2**32 - 1),
     length=st.sampled_from([2.0, 0.1, 0.003]),
 )
-def test_no_steeper_than_one_along_segments(name, seed, length):
+def test_the_field_is_lipschitz_along_segments(name, seed, length):
     random = np.random.default_rng(seed)
     start = random.uniform(-1, 1, (20, 1, 3))
     along = random.standard_normal((20, 1, 3))
@@ -188,7 +188,7 @@ def test_sheets_and_solids_are_one_field():
     np.testing.assert_allclose(ask(field, points).sdf, expected, atol=1e-6)
 
 
-def test_buried_faces_bound_no_distance():
+def test_interior_faces_do_not_bound_distances():
     """A pillar through a block: within the block its sides are in nobody's way."""
     block, pillar = shapes.box(subdivisions=2), shapes.box((0.3, 0.4, 1.6), subdivisions=2)
     field = field_of(shapes.join(block, pillar))
@@ -197,7 +197,7 @@ def test_buried_faces_bound_no_distance():
     np.testing.assert_allclose(ask(field, points).sdf, expected, atol=1e-6)
 
 
-def test_walls_keep_their_thickness_unless_told():
+def test_thin_walls_keep_their_thickness_by_default():
     field = field_of(shapes.thin_plate(0.01))
     points = shapes.points_around(1000)
     expected = shapes.box_distance(points, (2, 2, 0.01))
@@ -217,7 +217,7 @@ def test_thin_walls_grow_to_the_thickness_of_sheets():
     np.testing.assert_allclose(inner.sdf, [-0.012, -0.008, -0.012], atol=1e-4)
 
 
-def test_beside_a_thin_wall_a_sheet_is_as_thick_as_ever():
+def test_a_sheet_beside_a_thin_wall_keeps_its_thickness():
     """Where both are as near, the thicker one counts."""
     wall = shapes.thin_plate(0.01)
     sheet = shapes.moved(shapes.plane((0.5, 1.0)), (1.25, 0, 0))
@@ -324,7 +324,7 @@ def test_surface_points_of_sheets_lie_on_both_sides(plane):
     np.testing.assert_allclose(ask(plane, points).sdf, 0, atol=2e-6)
 
 
-def test_surface_points_hang_on_the_generator_alone(box):
+def test_surface_points_depend_on_the_random_generator_alone(box):
     first, second, other = (
         box.surface_points(50, np.random.default_rng(seed)) for seed in (1, 1, 2)
     )
@@ -332,7 +332,7 @@ def test_surface_points_hang_on_the_generator_alone(box):
     assert (first != other).any()
 
 
-def test_the_same_question_has_the_same_answer(box):
+def test_distances_do_not_depend_on_the_order_of_points(box):
     points = shapes.points_around(300)
     order = np.random.default_rng(0).permutation(300)
     whole, mixed = ask(box, points), ask(box, points[order])

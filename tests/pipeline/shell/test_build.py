@@ -61,7 +61,7 @@ def test_soup_with_faces_flipped_at_random():
 
 @settings(max_examples=15, deadline=None)
 @given(name=st.sampled_from(["box", "L", "two parts"]), seed=st.integers(0, 2**32 - 1))
-def test_signed_distances_do_not_hang_on_windings(name, seed):
+def test_signed_distances_do_not_depend_on_windings(name, seed):
     vertices, faces = SOLIDS[name]
     chosen = np.random.default_rng(seed).random(len(faces)) < seed % 11 / 10
     points = shapes.points_around(200, seed % 97)
@@ -73,7 +73,7 @@ def test_signed_distances_do_not_hang_on_windings(name, seed):
 
 
 @pytest.mark.parametrize("spoil", [lambda m: m, shapes.inside_out, shapes.flip_half, shapes.soup])
-def test_inner_faces_are_no_part_of_the_shell(spoil):
+def test_inner_faces_are_not_part_of_the_shell(spoil):
     outside, inside = shapes.icosphere(0.9), shapes.icosphere(0.4)
     shell = shell_of(shapes.join(outside, spoil(inside)))
     assert corners(shell, shell.pieces[shell.exterior]) == corners_of(outside)
@@ -116,7 +116,7 @@ def test_parts_that_stick_into_each_other_make_one_solid():
     ids=["plane", "lampshade", "moebius"],
 )
 @pytest.mark.parametrize("spoil", [shapes.flip_half, shapes.soup, lambda m: m])
-def test_what_sees_sky_on_both_sides_is_a_bare_sheet(mesh, spoil):
+def test_faces_that_see_sky_on_both_sides_are_sheets(mesh, spoil):
     shell = shell_of(spoil(mesh))
     assert len(shell.solid) == len(shell.exterior) == 0
     assert corners(shell, shell.sheets) == corners_of(mesh)

@@ -109,7 +109,7 @@ def test_exterior_pieces_have_the_area_of_the_unions_surface(boxes, area):
     assert exterior_area(shapes.boxes(boxes)) == pytest.approx(area, rel=1e-5)
 
 
-def test_a_round_leg_of_many_sides():
+def test_a_round_leg_with_many_sides_has_the_area_of_the_union():
     """More cuts than are done one by one, all round one place of a face."""
     sides = 6 * MAX_CUTS_PER_TRIANGLE
     leg = shapes.moved(shapes.tube(0.3, 1.1, sides), (0.1, 0.2, -0.5))
@@ -125,7 +125,7 @@ def test_a_round_leg_of_many_sides():
     )
 
 
-def test_faces_that_are_sampled_together_are_told_apart_where_parts_meet(monkeypatch):
+def test_clustered_faces_are_classified_one_by_one_where_parts_meet(monkeypatch):
     monkeypatch.setattr("shapegan.pipeline.shell.surface_samples.CLUSTER_ABOVE", 1000)
     monkeypatch.setattr("shapegan.pipeline.shell.surface_samples.CLUSTER_SIZE", 0.12)
     balls = [shapes.icosphere(0.6, 4, (x, 0, 0)) for x in (-0.25, 0.25)]
@@ -137,14 +137,14 @@ def test_faces_that_are_sampled_together_are_told_apart_where_parts_meet(monkeyp
     np.testing.assert_array_equal(shell.exterior[clear], depth[clear] > -0.001)
 
 
-def test_parts_apart_and_neighbours_on_edges_meet_nothing():
+def test_separate_parts_and_adjacent_faces_do_not_intersect():
     mesh = shapes.join(shapes.icosphere(0.5), shapes.box((0.2, 0.2, 0.2), (0.8, 0, 0), 2))
     assert len(find_intersections(*mesh, "cpu", exterior.MAX_INTERSECTIONS).face) == 0
     shell = build_shell(*mesh)
     np.testing.assert_array_equal(shell.pieces, shell.solid)
 
 
-def test_cuts_through_one_point_come_to_an_end():
+def test_splitting_ends_where_all_cuts_pass_through_one_point():
     """A fan of cuts that no halving can part."""
     triangle = np.array([[-1.0, -1, 0], [1, -1, 0], [0, 1, 0]])
     angle = np.linspace(0, np.pi, 2 * MAX_CUTS_PER_TRIANGLE, endpoint=False)
@@ -175,7 +175,7 @@ def test_slivers_are_not_cut_off(gap, least, most):
     assert area.sum() == pytest.approx(2.0)
 
 
-def test_needles_are_cut_across():
+def test_needles_are_split_across():
     """What is narrow itself may be exposed in part, too: on both sides of any of the cuts."""
     needle = np.array([[0.0, 0, 0], [1, 0, 0], [1, MIN_WIDTH / 3, 0]])
     x = np.array([1.0, 0, 0]) * np.linspace(0.1, 0.9, 9)[:, None]
@@ -189,7 +189,7 @@ def test_needles_are_cut_across():
     assert area[long].sum() < 0.2 * area.sum()  # slivers a slack wide
 
 
-def test_cutting_stops_where_it_would_take_too_many_pieces(monkeypatch):
+def test_splitting_stops_at_the_limit_of_pieces(monkeypatch):
     """Plates that all lie within each other, a little turned."""
     plates = [shapes.box((1.5, 1.5, 0.3)) for _ in range(30)]
     plates = [(vertices @ rotation(seed).T, faces) for seed, (vertices, faces) in enumerate(plates)]
@@ -205,7 +205,7 @@ def test_cutting_stops_where_it_would_take_too_many_pieces(monkeypatch):
     assert shapes.area(tree.vertices, tree.triangles[leaf]) == pytest.approx(area)
 
 
-def test_a_mesh_with_too_many_cuts_is_left_whole(monkeypatch):
+def test_a_mesh_with_too_many_intersections_is_not_split(monkeypatch):
     cut = build_shell(*shapes.boxes(LEG))
     assert len(cut.pieces) > len(cut.solid)
     monkeypatch.setattr(exterior, "MAX_INTERSECTIONS", 3)

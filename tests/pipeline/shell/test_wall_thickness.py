@@ -17,7 +17,7 @@ def depths_of(*meshes):
     return shell.vertices, local_thickness(shell)
 
 
-def test_depth_is_the_thickness_behind():
+def test_thickness_is_the_distance_to_the_opposite_side():
     vertices, depth = depths_of(shapes.thin_plate(0.02))
     middle = np.abs(vertices[:, :2]).max(axis=1) < 0.9
     np.testing.assert_allclose(depth[middle], 0.02, rtol=1e-3)
@@ -30,7 +30,7 @@ def test_depth_is_the_thickness_behind():
         np.testing.assert_allclose(depth[there], thickness, rtol=1e-3)
 
 
-def test_a_wall_that_a_ray_would_begin_beyond_is_as_thin_as_any():
+def test_a_wall_thinner_than_the_ray_offset_has_the_smallest_thickness():
     """Behind the plate lies a block, which the rays from the plate would end in."""
     block = shapes.box((1.8, 1.8, 0.5), (0, 0, -0.6))
     # No shell is built, since to that the plate is a sheet.
@@ -46,7 +46,7 @@ def test_a_wall_that_a_ray_would_begin_beyond_is_as_thin_as_any():
     np.testing.assert_allclose(depth[on_plate], MIN_THICKNESS, rtol=1e-3)
 
 
-def test_parts_are_as_thick_as_they_are_together():
+def test_overlapping_parts_have_the_thickness_of_their_union():
     half = [shapes.box((0.5, 1.0, 1.0), (x, 0, 0), 2) for x in (-0.2, 0.2)]
     vertices, depth = depths_of(*half)
     inner = (np.abs(vertices[:, 1:]) < 0.3).all(axis=1)
@@ -55,7 +55,7 @@ def test_parts_are_as_thick_as_they_are_together():
     np.testing.assert_allclose(depth[end], 0.9, rtol=1e-3)
 
 
-def test_a_sheet_has_no_depth():
+def test_a_sheet_has_infinite_thickness():
     assert np.isinf(depths_of(shapes.plane())[1]).all()
 
 
@@ -85,7 +85,7 @@ def heights_at(shell, values, vertex):
     return found
 
 
-def test_neighbours_agree_wherever_they_are_cut():
+def test_adjacent_faces_agree_on_their_edge_wherever_they_are_split():
     shell = frame_of_boards()
     used = np.unique(shell.pieces[shell.exterior])
     taken = np.setdiff1d(used, shell.solid)

@@ -78,9 +78,9 @@ def test_a_binary_stl_may_begin_and_end_with_words(head, tail, tmp_path):
 @pytest.mark.parametrize(
     ("data", "reason"),
     [
-        (BOX.export(file_type="stl")[:-1], "cut off: the header says 12 triangles, 11 are there"),
-        (bytes(84), "no faces: the header says that there are none"),
-        (bytes(70), "not an STL file: 70 bytes, and its header would have 84"),
+        (BOX.export(file_type="stl")[:-1], "truncated: 11 triangles, fewer than the 12 declared"),
+        (bytes(84), "no faces: the header declares none"),
+        (bytes(70), "not an STL file: 70 bytes, fewer than the header's 84"),
     ],
 )
 def test_a_broken_stl_says_what_is_wrong(data, reason, tmp_path):
@@ -109,7 +109,7 @@ def test_too_many_copies_are_refused(tmp_path, monkeypatch):
 
     nodes = {"nodes": [{"mesh": 0}] * 9, "scenes": [{"nodes": list(range(9))}]}
     assert len(load(write(tmp_path, gltf(**nodes))).faces) == 9
-    monkeypatch.setattr(gltf_stl, "MOST_FACES", 8)
+    monkeypatch.setattr(gltf_stl, "MAX_FACES", 8)
     assert "more than 8 faces" in rejection_reason(tmp_path, gltf(**nodes))
 
 

@@ -152,7 +152,7 @@ def test_numbers_that_are_not_finite_are_read_as_such(word, value):
         (TETRAHEDRON + "f one\n", "a face has 'one' where an index should be"),
     ],
 )
-def test_what_is_wrong_is_said(text, message):
+def test_messages_name_the_fault(text, message):
     with pytest.raises(FormatError) as error:
         read_obj(text.encode())
     assert str(error.value) == message

@@ -41,22 +41,22 @@ def test_files_of_all_sorts(text):
     [
         ("", "not an OFF file: it does not begin with 'OFF'"),
         ("4 2 0\n" + BODY, "not an OFF file: it does not begin with 'OFF'"),
-        ("OFF BINARY\n", "OFF in binary or with other than three coordinates cannot be read"),
-        ("4OFF\n1 0 0\n", "OFF in binary or with other than three coordinates cannot be read"),
+        ("OFF BINARY\n", "binary OFF and vertices of other than 3 coordinates are not supported"),
+        ("4OFF\n1 0 0\n", "binary OFF and vertices of other than 3 coordinates are not supported"),
         ("OFF\n", "the counts of vertices and faces are missing"),
         ("OFF\n4\n", "the counts of vertices and faces are missing"),
         (
             "OFF\n4 3 0\n" + BODY,
-            "truncated: 4 vertices and 3 faces should be there, but 6 lines are",
+            "truncated: the header declares 4 vertices and 3 faces, but 6 lines follow",
         ),
         (
             "OFF\n-4 3 0\n" + BODY,
-            "truncated: -4 vertices and 3 faces should be there, but 6 lines are",
+            "truncated: the header declares -4 vertices and 3 faces, but 6 lines follow",
         ),
         ("OFF\n4.5 3 0\n" + BODY, "a face has '4.5' where an index should be"),
-        ("OFF\n4 2 0\n" + BODY.replace("1 1 0", "1 1"), "a vertex has less than 3 numbers"),
-        ("OFF\n4 2 0\n" + BODY.replace("4 3", "5 3"), "a face has less corners than it says"),
-        ("OFF\n4 2 0\n" + BODY.replace("4 3", "-4 3"), "a face has less corners than it says"),
+        ("OFF\n4 2 0\n" + BODY.replace("1 1 0", "1 1"), "a vertex has fewer than 3 numbers"),
+        ("OFF\n4 2 0\n" + BODY.replace("4 3", "5 3"), "a face has fewer corners than it declares"),
+        ("OFF\n4 2 0\n" + BODY.replace("4 3", "-4 3"), "a face has fewer corners than it declares"),
         (
             "OFF\n4 2 0\n" + BODY.replace("0 1 2", "0 1 4"),
             "face 0 uses vertex 4; there are vertices 0 to 3",
@@ -71,7 +71,7 @@ def test_files_of_all_sorts(text):
         ),
     ],
 )
-def test_what_is_wrong_is_said(text, message):
+def test_messages_name_the_fault(text, message):
     with pytest.raises(FormatError) as error:
         read_off(text.encode())
     assert str(error.value) == message

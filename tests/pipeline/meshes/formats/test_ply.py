@@ -133,9 +133,9 @@ GOOD = write("ascii", [xyz(), indices()])
         (b"ply\nend_head", "not a PLY file: no header from 'ply' to 'end_header'"),
         (GOOD.replace(b"ascii", b"zip"), "PLY of an unknown format: 'zip'"),
         (GOOD.replace(b"format ascii 1.0", b""), "PLY of an unknown format: ''"),
-        (GOOD.replace(b"float", b"quad"), "the PLY header makes no sense"),
-        (GOOD.replace(b"vertex 5", b"vertex five"), "the PLY header makes no sense"),
-        (GOOD.replace(b"element vertex 5", b"a"), "the PLY header makes no sense"),
+        (GOOD.replace(b"float", b"quad"), "the PLY header is invalid"),
+        (GOOD.replace(b"vertex 5", b"vertex five"), "the PLY header is invalid"),
+        (GOOD.replace(b"element vertex 5", b"a"), "the PLY header is invalid"),
         (
             GOOD.replace(b"float x", b"float u"),
             "no vertices: the header declares none with x, y and z",
@@ -146,14 +146,14 @@ GOOD = write("ascii", [xyz(), indices()])
         ),
         (
             GOOD.replace(b"vertex 5", b"vertex 999"),
-            "truncated: less rows of 'vertex' than the 999 declared",
+            "truncated: fewer rows of 'vertex' than the 999 declared",
         ),
-        (GOOD.replace(b"face 7", b"face 8"), "truncated: less rows of 'face' than the 8 declared"),
+        (GOOD.replace(b"face 7", b"face 8"), "truncated: fewer rows of 'face' than the 8 declared"),
         (
             GOOD.replace(b"face 7", b"face -1"),
-            "truncated: less rows of 'face' than the -1 declared",
+            "truncated: fewer rows of 'face' than the -1 declared",
         ),
-        (GOOD[:-3], "truncated: less rows of 'face' than the 7 declared"),
+        (GOOD[:-3], "truncated: fewer rows of 'face' than the 7 declared"),
         (GOOD.replace(b"3 2 3 4", b"3 2 3 5"), "face 6 uses vertex 5; there are vertices 0 to 4"),
         (GOOD.replace(b"3 2 3 4", b"3 2 -3 4"), "face 6 uses vertex -3; there are vertices 0 to 4"),
         (GOOD.replace(b"3 2 3 4", b"3 2 3 .5"), "a face has '0.5' where an index should be"),
@@ -169,7 +169,7 @@ GOOD = write("ascii", [xyz(), indices()])
         ),
     ],
 )
-def test_what_is_wrong_is_said(data, message):
+def test_messages_name_the_fault(data, message):
     with pytest.raises(FormatError) as error:
         read_ply(data)
     assert str(error.value) == message

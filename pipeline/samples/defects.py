@@ -1,7 +1,7 @@
-"""Ways in which real meshes are broken, done on purpose to closed ones.
+"""Defects of real meshes, added to closed ones on purpose.
 
-Each takes a mesh and a random generator and returns a new mesh; the bounding box stays what it was.
-Since the intact mesh is known, so is the truth that a robust signed distance must come back to.
+Each function takes a mesh and a random generator and returns a new mesh with the same bounding box.
+The intact mesh is known, and so is the field that a robust signed distance must reproduce.
 """
 
 from collections.abc import Callable
@@ -13,26 +13,28 @@ from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
+from shapegan.pipeline.arrays import lengths
 from shapegan.pipeline.meshes.triangle_mesh import TriangleMesh
+from shapegan.pipeline.triangles import areas, cross_products
 
 Array: TypeAlias = NDArray[np.float64]
 
 _FIRST_PROBES = 64
-"""Points of an inner copy that are looked at before all the others."""
+"""Points of an inner copy that are tested first, because most copies fail there."""
 _PROBES = 512
 """Points of an inner copy that must lie inside its component."""
 _CENTERS = 8
-"""Points inside a component towards which it is shrunk, until the copy fits."""
+"""Limit of the points inside a component towards which it is shrunk, until the copy fits."""
 _HALVINGS = 4
-"""How often a copy that fits nowhere is halved before it is left out."""
+"""Number of times a copy that does not fit is halved before it is given up."""
 _DEPTHS = 0.5 ** np.arange(2, 12)
-"""How deep below faces a component's inside is looked for, as shares of its longest side."""
+"""Depths below faces at which inside points are searched, as shares of the longest side."""
 _PAIRS = 2**14
-"""Points times triangles that winding numbers are summed over at once."""
+"""Pairs of point and triangle per batch of winding numbers."""
 
 
 def flip_faces(mesh: TriangleMesh, rng: np.random.Generator, share: float = 0.5) -> TriangleMesh:
-    """Winds a share of the faces, picked at random, the other way round."""
+    """Reverse the winding of a random share of the faces."""
     chosen = _pick(len(mesh.faces), share, rng)
     faces = mesh.faces.copy()
     faces[chosen] = faces[chosen, ::-1]
@@ -40,24 +42,24 @@ def flip_faces(mesh: TriangleMesh, rng: np.random.Generator, share: float = 0.5)
 
 
 def delete_area(mesh: TriangleMesh, rng: np.random.Generator, share: float = 0.03) -> TriangleMesh:
-    """Deletes faces in random order until a share of the area is gone, never more.
+    """Delete faces in random order, at most a share of the area.
 
-    A face too large for what remains is passed over, so a mesh of few large faces may lose
-    nothing. A face at each end of the bounding box stays.
+    A face larger than what may still be deleted is skipped, so a mesh of few large faces may lose
+    nothing. Faces that define the bounding box stay.
     """
-    area = face_areas(mesh)
+    area = areas(mesh.vertices[mesh.faces])
     remaining = share * area.sum()
-    spared = _outermost(mesh)
+    outermost = _outermost(mesh)
     keep = np.ones(len(mesh.faces), bool)
     for face in rng.permutation(len(mesh.faces)):
-        if area[face] <= remaining and face not in spared:
+        if area[face] <= remaining and face not in outermost:
             keep[face] = False
             remaining -= area[face]
     return TriangleMesh(mesh.vertices, mesh.faces[keep])
 
 
 def double_walls(mesh: TriangleMesh, rng: np.random.Generator, share: float = 0.2) -> TriangleMesh:
-    """Repeats a share of the faces, picked at random, with the winding reversed."""
+    """Repeat a random share of the faces with reversed winding."""
     again = mesh.faces[_pick(len(mesh.faces), share, rng)][:, ::-1]
     return TriangleMesh(mesh.vertices, np.concatenate([mesh.faces, again]))
 
@@ -65,12 +67,12 @@ def double_walls(mesh: TriangleMesh, rng: np.random.Generator, share: float = 0.
 def inner_copy(
     mesh: TriangleMesh, rng: np.random.Generator, scale: float = 0.5, share: float = 1.0
 ) -> TriangleMesh:
-    """Adds a smaller copy of each connected component, or of a share of them, hidden inside it.
+    """Add a smaller copy of each connected component, or of a random share, hidden inside it.
 
-    A component is shrunk by `scale` towards a point inside it. That works for whatever is
-    star-shaped about the point, and so for thin plates and bars too. A copy that would stick out
-    is halved up to four times, which leaves only ribbons bent thinner than a 16th of their size
-    without one. Components that are open widely or wound inwards get none.
+    A component is shrunk by `scale` towards a point inside it. That works for all components that
+    are star-shaped about the point, including thin plates and bars. A copy that would stick out is
+    halved up to four times, so only bent ribbons thinner than 1/16 of their size get no copy.
+    Neither do components with wide openings or with inward winding.
     """
     label = face_components(mesh)
     copies = []
@@ -90,11 +92,12 @@ def inner_copy(
 def cut_holes(
     mesh: TriangleMesh, rng: np.random.Generator, count: int, size: float = 0.02
 ) -> TriangleMesh:
-    """Cuts a small triangular hole in the middle of each of `count` faces, picked by area.
+    """Cut a small triangular hole into `count` faces, drawn with probability by area.
 
-    A hole's longest side is at most `size` times the mesh's, and at most half its face's.
+    The longest side of a hole is at most `size` times that of the mesh's bounding box, and at most
+    half that of its face.
     """
-    area = face_areas(mesh)
+    area = areas(mesh.vertices[mesh.faces])
     count = min(count, int((area > 0).sum()))
     chosen = np.sort(rng.choice(len(area), count, replace=False, p=area / area.sum()))
     outer = mesh.vertices[mesh.faces[chosen]]
@@ -115,45 +118,45 @@ def cut_holes(
 
 
 def tear_seams(mesh: TriangleMesh, rng: np.random.Generator, share: float = 0.3) -> TriangleMesh:
-    """Gives a share of the faces, picked at random, three vertices of their own."""
+    """Give a random share of the faces three vertices that no other face shares."""
     chosen = _pick(len(mesh.faces), share, rng)
     faces = mesh.faces.copy()
-    own = len(mesh.vertices) + np.arange(3 * len(chosen), dtype=np.int32)
-    faces[chosen] = own.reshape(-1, 3)
+    unshared = len(mesh.vertices) + np.arange(3 * len(chosen), dtype=np.int32)
+    faces[chosen] = unshared.reshape(-1, 3)
     torn = mesh.vertices[mesh.faces[chosen]].reshape(-1, 3)
     return TriangleMesh(np.concatenate([mesh.vertices, torn]), faces)
 
 
 def polygon_soup(mesh: TriangleMesh) -> TriangleMesh:
-    """Gives every face three vertices of its own."""
+    """Give every face three vertices that no other face shares."""
     return TriangleMesh(
         mesh.vertices[mesh.faces].reshape(-1, 3),
         np.arange(3 * len(mesh.faces), dtype=np.int32).reshape(-1, 3),
     )
 
 
-def spoil_all(mesh: TriangleMesh, rng: np.random.Generator) -> TriangleMesh:
-    """Does all of it at once: inner copies, holes, doubled walls, flipped faces, as a soup."""
+def add_all_defects(mesh: TriangleMesh, rng: np.random.Generator) -> TriangleMesh:
+    """Add inner copies, holes, doubled walls and flipped faces, and make it a polygon soup."""
     for step in (inner_copy, delete_area, double_walls, flip_faces):
         mesh = step(mesh, rng)
     return polygon_soup(mesh)
 
 
-Spoiling: TypeAlias = Callable[[TriangleMesh, np.random.Generator], TriangleMesh]
+Defect: TypeAlias = Callable[[TriangleMesh, np.random.Generator], TriangleMesh]
 
-SPOILINGS: dict[str, Spoiling] = {
+DEFECTS: dict[str, Defect] = {
     "flipped": flip_faces,
     "holes": delete_area,
     "doubled": double_walls,
     "inner": inner_copy,
     "soup": lambda mesh, _: polygon_soup(mesh),
-    "all": spoil_all,
+    "all": add_all_defects,
 }
-"""By the names that benchmarks and tests use."""
+"""Name of a defect in benchmarks and tests -> function that adds it."""
 
 
 def join(meshes: list[TriangleMesh]) -> TriangleMesh:
-    """Puts meshes side by side, in order; no vertices are merged."""
+    """Join meshes into one, in order, without merging vertices."""
     starts = np.cumsum([0, *(len(mesh.vertices) for mesh in meshes)])
     shifted = [mesh.faces + start for mesh, start in zip(meshes, starts, strict=False)]
     return TriangleMesh(
@@ -162,17 +165,10 @@ def join(meshes: list[TriangleMesh]) -> TriangleMesh:
     )
 
 
-def face_areas(mesh: TriangleMesh) -> Array:
-    """Area of each face: (F,), in the mesh's units squared."""
-    a, b, c = np.moveaxis(mesh.vertices[mesh.faces], 1, 0)
-    areas: Array = np.linalg.norm(np.cross(b - a, c - a), axis=1) / 2
-    return areas
-
-
 def face_components(mesh: TriangleMesh) -> NDArray[np.intp]:
-    """Number of the connected component that each face is in: (F,).
+    """Number of each face's connected component: (F,).
 
-    Faces are connected where they have a corner at the same position, shared vertex or not.
+    Faces are connected if they have corners at the same position, of the same vertex or not.
     """
     _, position = np.unique(mesh.vertices, axis=0, return_inverse=True)
     corner = position.ravel()[mesh.faces]
@@ -183,9 +179,9 @@ def face_components(mesh: TriangleMesh) -> NDArray[np.intp]:
 
 
 def winding_numbers(points: Array, triangles: Array) -> Array:
-    """How often triangles go round each point: 1 inside a closed mesh that is wound outwards.
+    """Winding number of triangles at each point: 1 inside a closed mesh that is wound outwards.
 
-    The sum of solid angles (Van Oosterom and Strackee 1983) over 4 pi, each with each.
+    Direct sum of the solid angles of all triangles (Van Oosterom and Strackee 1983) over 4 pi.
 
     Args:
         points: (N, 3).
@@ -219,7 +215,7 @@ def _pick(count: int, share: float, rng: np.random.Generator) -> NDArray[np.intp
 
 
 def _outermost(mesh: TriangleMesh) -> set[int]:
-    """Six faces that hold the bounding box open, with repetitions left out."""
+    """Up to six faces that define the bounding box."""
     triangles = mesh.vertices[mesh.faces]
     if not len(triangles):
         return set()
@@ -228,7 +224,7 @@ def _outermost(mesh: TriangleMesh) -> set[int]:
 
 
 def _hidden_copy(triangles: Array, rng: np.random.Generator, scale: float) -> Array | None:
-    """The largest of the tried copies that lies inside a component: (F, 3, 3), or None."""
+    """Largest of the tried copies (F, 3, 3) that lies inside a component, or None."""
     centers = _points_inside(triangles, rng)
     probes = _probes(triangles, rng)
     for factor in scale * 0.5 ** np.arange(_HALVINGS + 1):
@@ -240,7 +236,7 @@ def _hidden_copy(triangles: Array, rng: np.random.Generator, scale: float) -> Ar
 
 
 def _all_inside(points: Array, triangles: Array) -> bool:
-    """Whether points lie inside a component; the first few are asked first: most copies fail."""
+    """True if all points lie inside a component; a few are tested first, as most copies fail."""
     return all(
         winding_numbers(some, triangles).min() > 0.5
         for some in np.split(points, [_FIRST_PROBES])
@@ -249,7 +245,7 @@ def _all_inside(points: Array, triangles: Array) -> bool:
 
 
 def _probes(triangles: Array, rng: np.random.Generator) -> Array:
-    """Corners and middles of faces all over a component: (at most 2 * _PROBES, 3)."""
+    """Corners and centroids of random faces of a component: (at most 2 * _PROBES, 3)."""
     chosen = rng.permutation(len(triangles))[:_PROBES]
     both = np.stack([triangles[chosen, 0], triangles[chosen].mean(axis=1)], axis=1)
     return both.reshape(-1, 3)
@@ -258,11 +254,10 @@ def _probes(triangles: Array, rng: np.random.Generator) -> Array:
 def _points_inside(triangles: Array, rng: np.random.Generator) -> Array:
     """Points inside a component, at several depths below random faces: (at most _CENTERS, 3).
 
-    First come those from which the component's corners keep furthest away.
+    Those farthest from the component's corners come first.
     """
-    a, b, c = np.moveaxis(triangles, 1, 0)
-    normal = np.cross(b - a, c - a)
-    length = np.linalg.norm(normal, axis=1)
+    normal = cross_products(triangles)
+    length = lengths(normal)
     if not length.any():
         return np.empty((0, 3))
     chosen = rng.choice(len(triangles), _CENTERS, p=length / length.sum())
