@@ -63,7 +63,8 @@ def test_memory_grows_with_the_batch_and_is_bounded_by_the_chunk(
 
     def found(batch: int, chunk: int) -> int:
         stage = Stage(16, batch, 1)
-        return forecast_training(sized(config, stage), quick(data, tmp_path, chunk=chunk))[0].peak_bytes
+        forecasts = forecast_training(sized(config, stage), quick(data, tmp_path, chunk=chunk))
+        return forecasts[0].peak_bytes
 
     assert found(8, 10**7) > 1.5 * found(4, 10**7)
     assert found(8, 10**7) > 3 * found(8, 2000)
