@@ -1,7 +1,7 @@
-"""What does each part of the preset `fast` do for a voxel GAN? Prints a Markdown table.
+"""Ablation of the preset `fast` for voxel GANs, as a Markdown table.
 
-Trains the preset as it is, and with one thing changed at a time, from the same seed, for the same
-CPU time or as many steps; judges as `training.py` does.
+Trains the preset, and variants with one change each, from the same seed, for the same CPU time or
+number of steps. Scores are those of `training_quality.py`.
 """
 
 import dataclasses
@@ -13,7 +13,7 @@ from pathlib import Path
 
 import click
 import torch
-from training_quality import Length, ScoredShapes, held_out, judge, oracle, table, trained_for
+from training_quality import Length, ScoredShapes, held_out, oracle, score, table, trained_for
 
 from shapegan.model.config import Objective, Optimiser, TrainConfig
 from shapegan.model.metrics.scores import Reference
@@ -25,12 +25,12 @@ Change = Callable[[TrainConfig], TrainConfig]
 
 
 def setting(**values: object) -> Change:
-    """Changes settings of the run."""
+    """Change settings of the run."""
     return lambda config: dataclasses.replace(config, **values)  # type: ignore[arg-type]
 
 
-def generating(**values: object) -> Change:
-    """Changes the generator."""
+def generator_setting(**values: object) -> Change:
+    """Change the generator."""
 
     def change(config: TrainConfig) -> TrainConfig:
         generator = dataclasses.replace(config.generator, **values)  # type: ignore[arg-type]
@@ -39,8 +39,8 @@ def generating(**values: object) -> Change:
     return change
 
 
-def judging(**values: object) -> Change:
-    """Changes the critic."""
+def critic_setting(**values: object) -> Change:
+    """Change the critic."""
 
     def change(config: TrainConfig) -> TrainConfig:
         assert isinstance(config.critic, VoxelCriticConfig)
@@ -51,12 +51,12 @@ def judging(**values: object) -> Change:
 
 
 def r1(weight: float, every: int = 1) -> Objective:
-    """Logistic loss with R1."""
+    """Logistic loss with an R1 penalty."""
     return Objective("logistic", "r1", weight, every, critic_steps=1)
 
 
 def both(first: Change, second: Change) -> Change:
-    """One change after the other."""
+    """Apply one change after the other."""
     return lambda config: second(first(config))
 
 
@@ -75,20 +75,20 @@ VARIANTS: dict[str, Change] = {
     "clip at 0.1 throughout": setting(clip_voxels=0.0),
     "hard clip": setting(clip_mode="hard"),
     "no running average": setting(ema_halflife=0.0),
-    "generator of width 256": generating(width=256),
-    "critic of full width": judging(width=1.0),
-    "4 octaves of encoding": generating(frequencies=4),
-    "begins at random": generating(initialisation="published"),
-    "critic sees distances alone": judging(gradients=False),
-    "the same, another seed": both(judging(gradients=False), setting(seed=1)),
-    "critic of patches too": judging(patches=(32, 64)),
-    "spectral norm": judging(spectral=True),
+    "generator of width 256": generator_setting(width=256),
+    "critic of full width": critic_setting(width=1.0),
+    "4 octaves of encoding": generator_setting(frequencies=4),
+    "begins at random": generator_setting(initialisation="published"),
+    "critic sees distances alone": critic_setting(gradients=False),
+    "the same, another seed": both(critic_setting(gradients=False), setting(seed=1)),
+    "critic of patches too": critic_setting(patches=(32, 64)),
+    "spectral norm": critic_setting(spectral=True),
 }
 
 
 @dataclass(frozen=True)
 class Variant:
-    """One training, and how."""
+    """One training: its changes, stages, length and settings."""
 
     name: str
     stages: tuple[int, ...]
@@ -96,21 +96,21 @@ class Variant:
     settings: TrainSettings
     reference: Reference
 
-    def judged(self) -> list[ScoredShapes]:
-        """Trains it in this process, on one thread."""
+    def scores(self) -> list[ScoredShapes]:
+        """Train in this process, on one thread, and score the result."""
         torch.set_num_threads(1)
         config = VARIANTS[self.name](resolve_config("voxel", "fast", Overrides(stages=self.stages)))
         generator, *done = trained_for(self.length, config, self.settings)
         work = self.settings.run.parent
-        return list(judge(self.name, generator, self.reference, work, *done, levels=(0.0,)))
+        return list(score(self.name, generator, self.reference, work, *done, levels=(0.0,)))
 
 
 @click.command(help=__doc__)
 @click.option("--data", type=click.Path(exists=True, path_type=Path), required=True)
 @click.option("--work", type=click.Path(path_type=Path), default=Path("work"), show_default=True)
-@click.option("--cpu-minutes", type=float, help="Of each.")
-@click.option("--steps", type=int, help="Of each.")
-@click.option("--only", default=";".join(VARIANTS), help="Some of them, split by semicolons.")
+@click.option("--cpu-minutes", type=float, help="Length of each training.")
+@click.option("--steps", type=int, help="Length of each training.")
+@click.option("--only", default=";".join(VARIANTS), help="Variants, separated by semicolons.")
 @click.option("--stages", default="8,16", show_default=True, help="As of `shapegan train`.")
 @click.option("--device", default="cpu", show_default=True)
 @click.option("--jobs", default=1, show_default=True, help="Trainings at a time.")
@@ -124,7 +124,7 @@ def main(
     device: str,
     jobs: int,
 ) -> None:
-    """Trains, judges, prints."""
+    """Train, score and print."""
     if (cpu_minutes is None) == (steps is None):
         raise click.UsageError("expected --cpu-minutes or --steps")
     names = only.split(";")
@@ -144,10 +144,10 @@ def main(
     ]
     rows = [oracle(data, reference)]
     with ProcessPoolExecutor(jobs, get_context("spawn"), max_tasks_per_child=1) as pool:
-        for judged in pool.map(Variant.judged, variants):
-            # Each row as soon as it is there: the whole takes an hour.
-            click.echo(table(judged).splitlines()[-1], err=True)
-            rows += judged
+        for scores in pool.map(Variant.scores, variants):
+            # Each row as soon as it is ready, because all of them take an hour.
+            click.echo(table(scores).splitlines()[-1], err=True)
+            rows += scores
     click.echo(table(rows))
 
 

@@ -1,8 +1,8 @@
-"""How much memory does a training step take? Prints a Markdown table.
+"""Memory of a training step, as a Markdown table.
 
-A step of the preset `paper`, critic and generator, each in a process of its own: its peak of
-resident memory, or of what torch takes of a GPU, by how many points the generator holds activations
-of (`shapegan train --chunk`). `:published` in the place of a chunk is the published step.
+Each row is a step of the preset `paper`, critic and generator, in a process of its own: the peak of
+resident memory, or of torch's memory on a GPU, by the number of points whose activations the
+generator holds (`shapegan train --chunk`). `:published` instead of a chunk is the published step.
 """
 
 import dataclasses
@@ -26,14 +26,14 @@ PUBLISHED = "published"
 
 
 def measure(name: str, chunk: str, device: str, precision: str) -> tuple[float, float]:
-    """Does one step in this process: its peak of memory in GB, and its seconds, of CPU on one."""
+    """Do one step in this process: peak memory in GB, and seconds; CPU seconds on a CPU."""
     case = dataclasses.replace(CASES[name], device=device)
     points = Execution.chunk if chunk == PUBLISHED else int(chunk)
     execution = Execution(torch.device(device), precision, chunk=points)
     execution.allow_rounding()
     training = Adversarial(case.config, Ranks(), execution)
     training.begin(0)
-    # The generator has its turn at each fifth step.
+    # The generator is trained every fifth step.
     number = CRITIC_STEPS - 1
     ours, theirs = Shapes(case).batch(number)
     on_gpu = torch.device(device).type == "cuda"
@@ -52,7 +52,7 @@ def measure(name: str, chunk: str, device: str, precision: str) -> tuple[float, 
 
 
 def measure_apart(*arguments: str) -> tuple[str, str]:
-    """The same in a fresh process: a peak is never forgotten."""
+    """Measure in a fresh process, because a peak never goes down."""
     command = [sys.executable, __file__, "--apart", *arguments]
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode and "OutOfMemoryError" in done.stderr:
@@ -68,13 +68,13 @@ def measure_apart(*arguments: str) -> tuple[str, str]:
     "--steps",
     default="64^3 x 16:131072;32^3 x 16:16384;32^3 x 16:131072;32^3 x 16:524288",
     show_default=True,
-    help="BATCH:CHUNK of each row, split by semicolons.",
+    help="BATCH:CHUNK of each row, separated by semicolons.",
 )
 @click.option("--device", default="cpu", show_default=True)
 @click.option("--precision", default="fp32", show_default=True)
-@click.option("--apart", nargs=4, hidden=True, help="A step in this very process.")
+@click.option("--apart", nargs=4, hidden=True, help="Do a step in this process.")
 def main(steps: str, device: str, precision: str, apart: tuple[str, ...] | None) -> None:
-    """Prints a Markdown table."""
+    """Print a Markdown table."""
     if apart:
         print(*measure(*apart))
         return

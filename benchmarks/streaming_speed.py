@@ -1,7 +1,7 @@
-"""How fast do batches come, and what is read for them? Prints the table of docs/streaming.md.
+"""Speed of streaming and bytes read, as the Markdown table of docs/results/streaming.md.
 
-A dataset is streamed from its shards, and from one `.npy` file per shape and array, as the
-paper's code keeps them: there a shape's whole file is read, and random rows of it are taken.
+A dataset is streamed from its shards, and from one `.npy` file per shape and array, as in the
+paper's code: it reads a shape's whole file and takes random rows.
 """
 
 import itertools
@@ -37,31 +37,37 @@ KILO = 1e3
 
 
 @dataclass(frozen=True)
-class Way:
-    """How batches are got."""
+class BatchSource:
+    """Source and workers of batches."""
 
     name: str
     """`NPY`, `SHARDS` or `PINNED`."""
     workers: int
 
 
-WAYS = [Way(NPY, 0), Way(NPY, 2), Way(SHARDS, 0), Way(SHARDS, 2), Way(PINNED, 0)]
+SOURCES = [
+    BatchSource(NPY, 0),
+    BatchSource(NPY, 2),
+    BatchSource(SHARDS, 0),
+    BatchSource(SHARDS, 2),
+    BatchSource(PINNED, 0),
+]
 
 
 @dataclass(frozen=True)
 class Speed:
-    """What a way gave."""
+    """Speed and reads of a source."""
 
     cold: float
-    """Samples a second in the first pass over the shapes, nothing of them in the page cache."""
+    """Samples per second in the first pass over the shapes, with an empty page cache."""
     warm: float
-    """Samples a second after it."""
+    """Samples per second after the first pass."""
     cpu: float
-    """Seconds of this process a sample after it; NaN where workers read."""
+    """CPU seconds of this process per sample after it; NaN if workers read."""
     read: float
-    """Bytes read a sample after it, from disk or page cache; NaN where workers read."""
+    """Bytes read per sample after it, from disk or page cache; NaN if workers read."""
     disk: float
-    """Bytes a sample that came from the disk in the first pass; NaN where workers read."""
+    """Bytes per sample read from the disk in the first pass; NaN if workers read."""
 
 
 class Arrays(TorchDataset[tuple[torch.Tensor, ...]]):
@@ -84,7 +90,7 @@ class Arrays(TorchDataset[tuple[torch.Tensor, ...]]):
 
 
 def export(dataset: Dataset, folder: Path) -> None:
-    """Writes the arrays of all cases as float32 files."""
+    """Write the arrays of all cases as float32 files."""
     for index in range(len(dataset)):
         (folder / str(index)).mkdir()
         for config in CASES.values():
@@ -98,7 +104,7 @@ def export(dataset: Dataset, folder: Path) -> None:
 
 
 def array_batches(folder: Path, config: StreamConfig, shapes: int, workers: int) -> Iterator[Any]:
-    """Pass after pass."""
+    """Batches of the `.npy` files, pass after pass."""
     loader: DataLoader[Any] = DataLoader(
         Arrays(folder, config, shapes),
         config.batch,
@@ -112,13 +118,13 @@ def array_batches(folder: Path, config: StreamConfig, shapes: int, workers: int)
 
 
 def counted() -> tuple[int, int]:
-    """Bytes that this process has read: asked for, and fetched from the disk."""
+    """Bytes that this process has read: in total, and from the disk."""
     lines = dict(line.split(": ") for line in Path("/proc/self/io").read_text().splitlines())
     return int(lines["rchar"]), int(lines["read_bytes"])
 
 
 def forget(folder: Path) -> None:
-    """Drops a folder's files from the page cache."""
+    """Drop a folder's files from the page cache."""
     os.sync()
     for path in folder.rglob("*"):
         if path.is_file():
@@ -130,7 +136,7 @@ def forget(folder: Path) -> None:
 def measure(
     start: Callable[[], Iterator[Any]], config: StreamConfig, shapes: int, seconds: float, own: bool
 ) -> Speed:
-    """A first pass, then more for so many seconds; starting and loading belong to the first."""
+    """Measure a first pass, which includes start and loading, then more for some seconds."""
     before, began = counted(), time.perf_counter()
     batches, steps = start(), shapes // config.batch
     for _ in itertools.islice(batches, steps):
@@ -152,33 +158,35 @@ def measure(
     )
 
 
-def compare(data: Path, folder: Path, config: StreamConfig, seconds: float) -> dict[Way, Speed]:
-    """All ways, one after the other."""
+def compare(
+    data: Path, folder: Path, config: StreamConfig, seconds: float
+) -> dict[BatchSource, Speed]:
+    """Measure all sources, one after the other."""
     shapes, speeds = len(Dataset(data)), {}
-    for way in WAYS:
-        forget(folder if way.name == NPY else data)
+    for source in SOURCES:
+        forget(folder if source.name == NPY else data)
 
-        def start(way: Way = way) -> Iterator[Any]:
-            if way.name == NPY:
-                return array_batches(folder, config, shapes, way.workers)
-            pin = "ram" if way.name == PINNED else "none"
-            return Stream(data, config, workers=way.workers, pin=pin).batches()
+        def start(source: BatchSource = source) -> Iterator[Any]:
+            if source.name == NPY:
+                return array_batches(folder, config, shapes, source.workers)
+            pin = "ram" if source.name == PINNED else "none"
+            return Stream(data, config, workers=source.workers, pin=pin).batches()
 
-        speeds[way] = measure(start, config, shapes, seconds, own=not way.workers)
+        speeds[source] = measure(start, config, shapes, seconds, own=not source.workers)
     return speeds
 
 
-def table(results: dict[str, dict[Way, Speed]]) -> str:
-    """One row for each way of each case."""
+def table(results: dict[str, dict[BatchSource, Speed]]) -> str:
+    """One row per case and source."""
     rows = []
     for case, speeds in results.items():
-        for way, speed in speeds.items():
-            plain = speeds[Way(NPY, 0)]
+        for source, speed in speeds.items():
+            plain = speeds[BatchSource(NPY, 0)]
             rows.append(
                 [
                     f"{case}, batch {CASES[case].batch}",
-                    way.name,
-                    way.workers,
+                    source.name,
+                    source.workers,
                     speed.cold,
                     speed.cold / plain.cold,
                     speed.warm,
@@ -215,11 +223,11 @@ def table(results: dict[str, dict[Way, Speed]]) -> str:
     help="A dataset with voxels and points.",
 )
 @click.option(
-    "--seconds", default=5.0, show_default=True, help="For each way, after its first pass."
+    "--seconds", default=5.0, show_default=True, help="For each source, after its first pass."
 )
-@click.option("--only", default="", help="Cases, by their beginnings, split by semicolons.")
+@click.option("--only", default="", help="Prefixes of cases, separated by semicolons.")
 def main(data: Path, seconds: float, only: str) -> None:
-    """Prints a Markdown table."""
+    """Print a Markdown table."""
     torch.set_num_threads(1)
     wanted = tuple(only.split(";"))
     try:

@@ -1,6 +1,6 @@
-"""How good do shapes get in a given time? Trains, samples, and judges by held-out shapes.
+"""Quality of generated shapes after a given training time, compared with held-out shapes.
 
-Prints a Markdown table; sheets of what each run makes go to the work folder. See the README.
+Prints a Markdown table; image grids of the shapes go to the work folder. See the README.
 """
 
 import time
@@ -42,17 +42,17 @@ HEADS = (
 
 @dataclass(frozen=True)
 class Length:
-    """How long each is trained; one of the three."""
+    """Length of each training: one of the three."""
 
     minutes: float | None = None
     cpu_minutes: float | None = None
-    """Of the process, all threads."""
+    """CPU time of the process, all threads."""
     steps: int | None = None
 
 
 @dataclass(frozen=True)
 class ScoredShapes:
-    """What a set of shapes is worth."""
+    """Scores of a set of shapes."""
 
     name: str
     steps: int
@@ -63,24 +63,24 @@ class ScoredShapes:
 
 
 class Quiet:
-    """A training that only says where it is."""
+    """Reporter that prints stages and notes only."""
 
     def stage(self, stage: object, _position: object, _steps: int | None) -> None:
-        """A stage begins."""
+        """Print that a stage starts."""
         click.echo(f"  {stage}", err=True)
 
     def row(self, row: dict[str, float], overall: float) -> None:
-        """Nothing: metrics.csv has it."""
+        """Do nothing: metrics.csv has the row."""
 
     def note(self, text: str) -> None:
-        """What the user should know."""
+        """Print a message."""
         click.echo(f"  {text}", err=True)
 
 
 @click.command(help=__doc__)
 @click.option("--data", type=click.Path(exists=True, path_type=Path), required=True)
 @click.option("--work", type=click.Path(path_type=Path), default=Path("work"), show_default=True)
-@click.option("--minutes", type=float, help="Wall-clock time of each.")
+@click.option("--minutes", type=float, help="Wall-clock time of each training.")
 @click.option("--cpu-minutes", type=float, help="CPU time of this process, all threads.")
 @click.option("--steps", type=int)
 @click.option("--recipe", default="voxel", show_default=True)
@@ -104,7 +104,7 @@ def main(
     precision: str,
     seed: int,
 ) -> None:
-    """Trains, judges, prints."""
+    """Train, score and print."""
     if threads:
         torch.set_num_threads(threads)
     length = Length(minutes, cpu_minutes, steps)
@@ -117,17 +117,17 @@ def main(
         config = resolve_config(recipe, name, Overrides(stages=sizes, seed=seed))
         with seeded(seed):
             generator = Generator(config.generator).to(device)
-        rows += judge(f"{name}, untrained", generator, reference, work)
+        rows += score(f"{name}, untrained", generator, reference, work)
         run = TrainSettings(data, work / f"{recipe}-{name}", device, precision)
         generator, *done = trained_for(length, config, run)
-        rows += judge(name, generator, reference, work, *done)
+        rows += score(name, generator, reference, work, *done)
     click.echo(table(rows))
 
 
 def trained_for(
     length: Length, config: TrainConfig, settings: TrainSettings
 ) -> tuple[Generator, int, float]:
-    """What a run of this length gives, its steps, and the minutes that they took."""
+    """Train a run of this length; return its generator, its steps and their minutes."""
     clock = time.perf_counter if length.cpu_minutes is None else time.process_time
     minutes = length.cpu_minutes or length.minutes
     budget = Budget(length.steps, None if minutes is None else 60 * minutes)
@@ -143,7 +143,7 @@ def trained_for(
 
 
 def held_out(data: Path) -> Reference:
-    """The test split's shapes, to compare with."""
+    """Reference of the test split's shapes."""
     dataset = Dataset(data)
     return Reference(
         sample_clouds(read_real_shapes(dataset, split_indices(dataset, "test")).surfaces, 1)
@@ -151,13 +151,13 @@ def held_out(data: Path) -> Reference:
 
 
 def oracle(data: Path, reference: Reference) -> ScoredShapes:
-    """Training shapes in the place of generated ones: what a perfect memory would get."""
+    """Score training shapes in place of generated ones: the scores of perfect memorisation."""
     dataset = Dataset(data)
     known = read_real_shapes(dataset, dataset.splits["train"][:SHAPES]).surfaces
     return row("training shapes", known, reference)
 
 
-def judge(
+def score(
     name: str,
     generator: Generator,
     reference: Reference,
@@ -166,7 +166,7 @@ def judge(
     minutes: float = 0.0,
     levels: Sequence[float] = LEVELS,
 ) -> Iterator[ScoredShapes]:
-    """A row for each level; draws the shapes at level 0."""
+    """Yield scores at each level; draw the shapes at level 0."""
     device = generator.latent_first.weight.device
     latents = StepRandom(1, device=device).normal(PICTURES, SHAPES, generator.config.latent)
     for level in levels:
@@ -188,26 +188,26 @@ def row(
     minutes: float = 0.0,
     level: float = 0.0,
 ) -> ScoredShapes:
-    """What a set of surfaces is worth, by chamfer distance."""
+    """Score a set of surfaces by chamfer distance."""
     clouds = sample_clouds(surfaces, 0)
     scores = reference.scores(clouds, len(surfaces) - len(clouds), emd=False)
     return ScoredShapes(name, steps, minutes, level, mesh_validity(surfaces), scores)
 
 
 def table(rows: Sequence[ScoredShapes]) -> str:
-    """As Markdown."""
-    return markdown(HEADS, [_cells(judged) for judged in rows])
+    """Format rows as Markdown."""
+    return markdown(HEADS, [_cells(one) for one in rows])
 
 
-def _cells(judged: ScoredShapes) -> tuple[str, ...]:
-    chamfer = judged.scores.chamfer
+def _cells(row: ScoredShapes) -> tuple[str, ...]:
+    chamfer = row.scores.chamfer
     return (
-        judged.name,
-        f"{judged.steps:,}",
-        f"{judged.minutes:.1f}",
-        f"{judged.level:g}",
-        f"{100 * (1 - judged.validity.filled):.0f}",
-        f"{100 * judged.validity.single_component:.0f}",
+        row.name,
+        f"{row.steps:,}",
+        f"{row.minutes:.1f}",
+        f"{row.level:g}",
+        f"{100 * (1 - row.validity.filled):.0f}",
+        f"{100 * row.validity.single_component:.0f}",
         f"{100 * chamfer.coverage:.1f}",
         "-" if chamfer.mmd is None else f"{1000 * chamfer.mmd:.2f}",
         f"{100 * chamfer.one_nna:.1f}",

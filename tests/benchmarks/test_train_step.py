@@ -12,10 +12,10 @@ def _importable(monkeypatch):
 
 @pytest.mark.parametrize("recipe", [pytest.param("voxel", marks=pytest.mark.slow), "point"])
 def test_the_published_step_and_ours_have_the_same_losses(recipe):
-    from train_step import BASE, Case, Way, prepare
+    from train_step import BASE, Case, Variant, prepare
 
     case = Case(recipe, 8 if recipe == "voxel" else 48, 2)
-    published, ours = prepare(case, BASE), prepare(case, Way(ours=True))
+    published, ours = prepare(case, BASE), prepare(case, Variant(ours=True))
     for number in range(6):
         # The loss is nearly all penalty at first, 10 of it.
         expected = published(number) - 10
@@ -49,9 +49,9 @@ def test_steps_are_compared_in_double_precision(monkeypatch):
     ("device", "columns"), [("cpu", ["1", "1", "0.4", "1"]), ("cuda", ["1", "1"])]
 )
 def test_prints_a_row_for_each_way(device, columns):
-    from train_step import BASE, Times, Way, table
+    from train_step import BASE, Times, Variant, table
 
-    ours = Way(ours=True)
+    ours = Variant(ours=True)
     times = {BASE: Times([4.0, 5.0, 9.0], [2.0, 2.0, 2.0]), ours: Times([2.0, 1.0, 3.0], [1.0] * 3)}
     lines = table({"16^3 x 16": times}, device).splitlines()[2:]
     rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in lines]
