@@ -155,7 +155,7 @@ def test_which_meshes_are_taken(meshes: Path, tmp_path: Path, asked: dict[str, A
         ("lamps/a", "lamps", "train"),
     ]
     assert "meshes left out because no split lists them: 2, such as sofas/a\n" in result.stderr
-    assert "meshes of the split files in other categories: 1, such as couch/a\n" in result.stderr
+    assert "meshes of other categories in the split files: 1, such as couch/a\n" in result.stderr
 
 
 def test_fractions_make_splits(meshes: Path, asked: dict[str, Any]) -> None:

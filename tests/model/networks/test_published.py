@@ -112,6 +112,6 @@ def test_refuses_weights_that_miss_a_layer(tmp_path, name, part):
     weights = read(SHARED / "weights" / name)
     del weights[f"layers1.2.{part}" if "voxels" in name else f"lins.2.{part}"]
     torch.save(weights, tmp_path / name)
-    with pytest.raises(WeightsError, match="no whole published generator") as caught:
+    with pytest.raises(WeightsError, match="no complete published generator") as caught:
         load_published(tmp_path / name)
     assert "\n" not in str(caught.value)
