@@ -180,7 +180,7 @@ def training_options(function: Any) -> Any:
 def train(
     context: click.Context, /, data: Path | None, run: Path | None, dry_run: bool, **options: Any
 ) -> None:
-    r"""Train a generator of shapes on a dataset.
+    """Train a generator of shapes on a dataset.
 
     The run's folder receives checkpoints, previews, metrics.csv and TensorBoard events. The same
     command again resumes the run; Ctrl-C and SIGTERM finish the step, save, and exit. Several GPUs:
@@ -191,7 +191,7 @@ def train(
       shapegan train --set critic.width=0.5 objective.critic_steps=5
       shapegan train --dry-run > mine.yaml
       shapegan train --config mine.yaml
-    """
+    """  # noqa: D301 - click's mark of a paragraph that keeps its lines
     with plain_errors():
         from rich.console import Console
 

@@ -45,7 +45,7 @@ class CriticInput:
 
 
 class CriticTask(Protocol):
-    """Inputs and scores of a stage's critic, for real and generated shapes."""
+    """Inputs of a stage's critic from real and generated shapes, and its scores."""
 
     def real(self, data: StepData[Any], /) -> CriticInput:
         """Critic input of the dataset's shapes."""

@@ -249,7 +249,7 @@ def test_without_data_it_says_how_to_make_some(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    check_one_line(train(), "there is not a dataset in `datasets`", "shapegan preprocess")
+    check_one_line(train(), "there is no dataset in `datasets`", "shapegan preprocess")
     check_one_line(train("--data", tmp_path), "is not a dataset")
     assert list(tmp_path.iterdir()) == []
 

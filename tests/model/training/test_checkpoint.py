@@ -40,7 +40,7 @@ def recipe_of(config: TrainConfig, stage: int = 0) -> Adversarial:
 def made(total: int = 7, config: TrainConfig = VOXEL, **changes: Any) -> Checkpoint:
     position = Position(stage=0, step=total, total=total, stage_seconds=1.5, seconds=1.5)
     logger = {"sums": {"loss": torch.tensor(0.1)}, "counts": {"loss": 2}, "times": [1.0, 0.5, 8.0]}
-    checkpoint = Checkpoint(config, position, recipe_of(config).state(), logger, shapes=8)
+    checkpoint = Checkpoint(config, position, recipe_of(config).state(), logger, shape_count=8)
     return dataclasses.replace(checkpoint, **changes)
 
 
@@ -67,7 +67,7 @@ def test_comes_back_as_it_was(tmp_path: Path) -> None:
     again = load_checkpoint(path)
     assert again.config == checkpoint.config
     assert again.position == checkpoint.position
-    assert again.shapes == 8
+    assert again.shape_count == 8
     assert again.code_version == __version__
     assert again.logger == checkpoint.logger
     for name, network in checkpoint.recipe["networks"].items():

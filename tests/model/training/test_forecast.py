@@ -24,11 +24,11 @@ def test_says_what_each_stage_takes(data: Path, tmp_path: Path, name: str) -> No
     found = forecast_training(config, quick(data, tmp_path / "run"))
     assert torch.equal(torch.get_rng_state(), before)
     assert [one.stage for one in found] == list(config.stages)
-    assert [(one.steps, one.shapes) for one in found] == [(10, SHAPES)] * 2
+    assert [(one.steps, one.shape_count) for one in found] == [(10, SHAPES)] * 2
     for one in found:
         assert one.parameters["generator"] == 4 * 16 + 17 * 16 * 2 + 17 + 3 * 16 + 2 * 4 * 16
-        assert 1000 < one.bytes < 1e9
-    assert found[1].bytes > found[0].bytes
+        assert 1000 < one.peak_bytes < 1e9
+    assert found[1].peak_bytes > found[0].peak_bytes
     assert not (tmp_path / "run").exists()
 
 
@@ -41,7 +41,7 @@ def test_the_critic_grows(data: Path, tmp_path: Path) -> None:
 
 
 def test_what_is_stored_is_told(data: Path, tmp_path: Path) -> None:
-    assert [one.stored for one in forecast_training(VOXEL, quick(data, tmp_path))] == [
+    assert [one.stored_bytes for one in forecast_training(VOXEL, quick(data, tmp_path))] == [
         SHAPES * size**3 * 2 for size in (8, 16)
     ]
 
@@ -63,7 +63,8 @@ def test_memory_grows_with_the_batch_and_is_bounded_by_the_chunk(
 
     def found(batch: int, chunk: int) -> int:
         stage = Stage(16, batch, 1)
-        return forecast_training(sized(config, stage), quick(data, tmp_path, chunk=chunk))[0].bytes
+        forecasts = forecast_training(sized(config, stage), quick(data, tmp_path, chunk=chunk))
+        return forecasts[0].peak_bytes
 
     assert found(8, 10**7) > 1.5 * found(4, 10**7)
     assert found(8, 10**7) > 3 * found(8, 2000)

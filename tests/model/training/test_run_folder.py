@@ -19,7 +19,7 @@ OTHER = dataclasses.replace(VOXEL, seed=3)
 
 
 def save(folder: RunFolder, config: TrainConfig = VOXEL, total: int = 7) -> Path:
-    checkpoint = Checkpoint(config, Position(total=total), {}, {}, shapes=8)
+    checkpoint = Checkpoint(config, Position(total=total), {}, {}, shape_count=8)
     return save_checkpoint(folder.checkpoints, checkpoint)
 
 

@@ -78,22 +78,22 @@ def test_a_run_stopped_again_and_again_is_the_one_left_alone(
 
 @pytest.mark.parametrize("steps", [2, 7, 30])
 def test_the_budget_of_steps_is_kept(data: Path, tmp_path: Path, steps: int) -> None:
-    told = RecordingReporter()
-    position = train(AUTODECODER, quick(data, tmp_path / "run", steps), told)
+    reporter = RecordingReporter()
+    position = train(AUTODECODER, quick(data, tmp_path / "run", steps), reporter)
     assert (position.stage, position.total) == (2, steps)
-    lengths = [length or 0 for _, _, length in told.stages]
+    lengths = [length or 0 for _, _, length in reporter.stages]
     assert sum(lengths) == steps
     assert abs(lengths[0] - lengths[1]) <= 1
-    assert told.notes == [f"done: {steps} steps, in {tmp_path / 'run'}"]
+    assert reporter.notes == [f"done: {steps} steps, in {tmp_path / 'run'}"]
 
 
 def test_a_run_that_is_done_stays_as_it_is(data: Path, alone: UndisturbedRuns) -> None:
     folder = alone["autodecoder"]
     before = {path: path.stat().st_mtime_ns for path in (folder / "checkpoints").iterdir()}
-    told = RecordingReporter()
-    position = train(AUTODECODER, quick(data, folder), told)
+    reporter = RecordingReporter()
+    position = train(AUTODECODER, quick(data, folder), reporter)
     assert position.stage == 2
-    assert (told.stages, told.rows) == ([], [])
+    assert (reporter.stages, reporter.rows) == ([], [])
     assert before == {p: p.stat().st_mtime_ns for p in (folder / "checkpoints").iterdir()}
     assert len(rows(folder)) == 6
 
@@ -105,10 +105,10 @@ def test_a_run_that_is_done_goes_on_when_it_is_made_longer(
     """By steps or by epochs; its last stage is, and a shorter run changes nothing."""
     config, folder = CONFIGS[name], tmp_path / "run"
     assert train(config, quick(data, folder, 6), RecordingReporter()).total == 6
-    told = RecordingReporter()
-    position = train(config, quick(data, folder, 14), told)
+    reporter = RecordingReporter()
+    position = train(config, quick(data, folder, 14), reporter)
     assert (position.stage, position.total) == (2, 10)  # 3 of the first stage, 7 of 14's second
-    assert [step for _, step, _ in told.stages] == [3]
+    assert [step for _, step, _ in reporter.stages] == [3]
     assert run_status(folder).complete
     assert train(config, quick(data, folder, 12), RecordingReporter()).total == 10
     assert train(config, quick(data, folder), RecordingReporter()).total == 13
