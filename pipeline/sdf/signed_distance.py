@@ -66,7 +66,7 @@ class SignedDistance:
         return sdf.reshape((resolution,) * 3)
 
     def evaluate(self, queried: QueriedPoints) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """As `signed_distances`, at points that `queries` was queried at before."""
+        """Signed distances and closest points (see `signed_distances`) from a query's results."""
         count, points, device = len(queried.points), queried.points, self.queries.device
         sdf: Any = wp.empty(count, dtype=float, device=device)
         search_limit: Any = wp.empty(count, dtype=float, device=device)

@@ -112,7 +112,7 @@ def test_a_mesh_that_cannot_be_read_is_one_line(content, opened, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
-def test_a_run_that_is_none_is_one_line(mesh, tmp_path):
+def test_a_folder_that_is_not_a_run_gives_one_line(mesh, tmp_path):
     other = shutil.copy(mesh, tmp_path / "other.pt")
     result = run(mesh, "--run", other, "--out", tmp_path / "out")
     assert result.exit_code == 2

@@ -120,7 +120,7 @@ def test_windings_seams_and_double_faces_do_not_matter(tmp_path, outcome):
         np.testing.assert_array_equal(grid, outcome.shape.voxels[resolution])
 
 
-def test_no_points(tmp_path):
+def test_a_config_without_points_stores_none(tmp_path):
     shape = made(tmp_path, BOX, dataclasses.replace(SMALL, points=0)).shape
     assert shape.points == {}
     assert list(shape.voxels) == [8, 16]
@@ -295,7 +295,7 @@ def test_scans_that_jump_at_any_resolution_are_refused(tmp_path, scans, resoluti
     assert outcome.report.reason.startswith(f"jumps: {resolution}^3 distances fall")
 
 
-def test_scans_are_judged_by_the_papers_checks_alone(tmp_path, scans, monkeypatch):
+def test_only_the_papers_checks_apply_to_scans(tmp_path, scans, monkeypatch):
     scans(ball_scanner(0.6))
     poor = Quality(inside_fraction=0.0, surface_recall=0.1, backed=0.1, leak=0.9)
     monkeypatch.setattr("shapegan.pipeline.sdf.mesh_field.measure", lambda *_: poor)
