@@ -8,6 +8,7 @@ import click
 
 from shapegan.commands.errors import interruptible, plain_errors
 from shapegan.commands.options import decorate, numbers, words
+from shapegan.commands.recognise import takes
 
 if TYPE_CHECKING:
     from shapegan.pipeline.run.plan import RunSettings
@@ -146,7 +147,10 @@ def worker_options(function: Any) -> Any:
 
 @click.command()
 @click.argument(
-    "root", metavar="INPUT", type=click.Path(exists=True, file_okay=False, path_type=Path)
+    "root",
+    metavar="INPUT",
+    type=click.Path(exists=True, path_type=Path),
+    callback=takes("a folder of meshes", "meshes", "datasets", "runs"),
 )
 @click.option(
     "--out", required=True, type=click.Path(path_type=Path), help="Folder of the dataset."
@@ -159,7 +163,8 @@ def preprocess(root: Path, out: Path, dry_run: bool, **options: Any) -> None:
     """Turn the meshes below INPUT into shards of signed distances.
 
     INPUT is a ShapeNetCore tree (version 1 or 2, whole or in part) or any folder with .obj, .ply,
-    .stl, .off, .glb or .gltf files, which may be compressed (.gz, .bz2, .xz). If a run was interrupted, the same command resumes it.
+    .stl, .off, .glb or .gltf files, which may be compressed (.gz, .bz2, .xz). If a run was
+    interrupted, the same command resumes it.
     """
     with interruptible(), plain_errors():
         from rich.console import Console

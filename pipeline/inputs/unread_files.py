@@ -32,11 +32,7 @@ _UNREAD = frozenset(
         *ARCHIVES,
         *_FORMATS,
         *(f"{one}{packing}" for one in _FORMATS for packing in COMPRESSIONS),
-        *(
-            f"{one}{packing}"
-            for one in (*SUFFIXES, *_FORMATS)
-            for packing in _OTHER_COMPRESSIONS
-        ),
+        *(f"{one}{packing}" for one in (*SUFFIXES, *_FORMATS) for packing in _OTHER_COMPRESSIONS),
     )
 )
 
