@@ -52,13 +52,16 @@ def load(path: Path) -> TriangleMesh:
     Raises:
         BadMeshError: the file holds no usable mesh; the message is one line that gives the reason.
     """
-    plain = without_compression(path)
-    kind = plain.suffix.lower()
+    kind = without_compression(path).suffix.lower()
     if kind not in SUFFIXES:
         raise BadMeshError(f"unknown kind of file {kind[:20]!a}, expected {' '.join(SUFFIXES)}")
     data = _contents(path)
     try:
-        vertices, faces = _READERS[kind](data) if kind in _READERS else _read_other(data, plain)
+        vertices, faces = (
+            _READERS[kind](data)
+            if kind in _READERS
+            else _read_other(data, without_compression(path))
+        )
     except FormatError as error:
         raise BadMeshError(str(error)) from error
     return usable(vertices, faces)
