@@ -7,11 +7,11 @@ import lzma
 import zlib
 from collections.abc import Callable
 from pathlib import Path
-from typing import IO
+from typing import Any
 
 from shapegan.pipeline.meshes.triangle_mesh import BadMeshError
 
-_OPENERS: dict[str, Callable[[io.BytesIO], IO[bytes]]] = {
+_OPENERS: dict[str, Callable[..., Any]] = {
     ".gz": gzip.open,
     ".bz2": bz2.open,
     ".xz": lzma.open,

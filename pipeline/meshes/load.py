@@ -57,11 +57,10 @@ def load(path: Path) -> TriangleMesh:
         raise BadMeshError(f"unknown kind of file {kind[:20]!a}, expected {' '.join(SUFFIXES)}")
     data = _contents(path)
     try:
-        vertices, faces = (
-            _READERS[kind](data)
-            if kind in _READERS
-            else _read_other(data, without_compression(path))
-        )
+        if kind in _READERS:
+            vertices, faces = _READERS[kind](data)
+        else:
+            vertices, faces = _read_other(data, without_compression(path))
     except FormatError as error:
         raise BadMeshError(str(error)) from error
     return usable(vertices, faces)
