@@ -1,6 +1,6 @@
 """Exact signed distances to a shell: distance to the nearest face, sign by winding number."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 import numpy as np
@@ -50,6 +50,11 @@ class SignedDistance:
         object.__setattr__(self, "_layers", tuple(layers))
         on_device: Any = wp.array(solid_offset, dtype=float, device=device)
         object.__setattr__(self, "_solid_offset", on_device)
+
+    def __reduce__(self) -> Any:
+        """Pickle what the field was made from; its device arrays are made again."""
+        made_from = [getattr(self, one.name) for one in fields(self) if one.init]
+        return type(self), tuple(made_from)
 
     def signed_distances(
         self, points: NDArray[np.float32]

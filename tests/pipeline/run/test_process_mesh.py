@@ -2,12 +2,14 @@ import dataclasses
 import math
 from functools import partial
 
+import h5py
 import numpy as np
 import pytest
 from support import shapes
 from support.scanners import ball_scanner
 
 from shapegan.pipeline.config import PreprocessConfig
+from shapegan.pipeline.dataset.shards import join_shards, read_shape, write_shard
 from shapegan.pipeline.run.process_mesh import process
 from shapegan.pipeline.schema import Job, decode_positions, grid_points
 from shapegan.pipeline.sdf.quality import Quality
@@ -355,3 +357,17 @@ def test_a_scanned_sheet_has_no_inside(tmp_path, opengl, scans):
     report = made(tmp_path, shapes.turned(shapes.plane(), 0.3), SCAN).report
     assert (report.status, report.method) == ("rejected", "scan")
     assert report.reason.startswith("too little inside")
+
+
+def test_the_centre_of_a_mesh_far_from_the_origin_is_exact(tmp_path):
+    center = np.array([402_531.125, 5_654_321.375, 87.3])
+    far = made(tmp_path, shapes.box(SIZE, center, subdivisions=1), name="far").shape
+    np.testing.assert_allclose(far.center, center, atol=1e-8)
+    write_shard(tmp_path / "far.h5", [far], SMALL)
+    join_shards(tmp_path / "both.h5", [tmp_path / "far.h5"] * 2, [far, far], SMALL)
+    for name in ("far.h5", "both.h5"):
+        with h5py.File(tmp_path / name) as file:
+            stored = read_shape(file, -1)
+        np.testing.assert_array_equal(stored.center, far.center)
+        assert (stored.scale_cube, stored.scale_sphere) == (far.scale_cube, far.scale_sphere)
+        assert stored.scale_sphere == pytest.approx(math.sqrt(4 + 1 + 0.25), rel=1e-9)
