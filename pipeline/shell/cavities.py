@@ -12,6 +12,7 @@ it (Jacobson et al. 2013). Three rules apply:
   mesh must be watertight and consistently wound.
 """
 
+import functools
 from dataclasses import dataclass
 
 import numpy as np
@@ -30,6 +31,12 @@ is off by about 0.1 at most where the rim of a thick wall is missing."""
 
 AGREE = 0.8
 """A patch has the outside in front of it if this share of its area has."""
+
+SAMPLES = 64
+"""Samples of each patch at which winding numbers are tested, about."""
+
+MORE_RAYS = 64
+"""Rays from each sample of a patch that looks like a wall, but that no light was found to reach."""
 
 PARTNERS = 8
 """Points of walls to which a line of sight is tried from each sample in the dark."""
@@ -79,30 +86,26 @@ def find_open_cavities(
     """
     test = _SideTest(vertices.astype(np.float32), patches, device)
     faces, dim = patches.faces, patches.dim
-    every = ~(patches.two_sided & ~dim)
+    solid = dim | ~patches.two_sided
 
     # 1. Walls by the windings of the mesh, with light in front.
-    bright = dim & (patches.front > 0)
-    agrees = test.outside_in_front(as_wound, every, bright)
-    wall = agrees & test.lit(as_wound)
-    faces = np.where(wall[patches.patch][:, None], as_wound, faces)
+    agrees = test.outside_in_front(as_wound, solid, dim)
+    wall = test.lit(as_wound, agrees)
+    faces = test.choose(wall, as_wound, faces)
 
-    # 2. Walls by light. Those that turn out not to be walls leave the solid, and so on.
-    by_light = bright & ~agrees & ~patches.two_sided
-    solid = every & ~dim | wall
-    while by_light.any():
-        outside = test.outside_in_front(faces, solid | by_light, by_light)
-        if (outside == by_light).all():
-            wall |= by_light
-            break
-        by_light = outside
+    # 2. Walls by light. Where it comes to both sides, as through a missing rim, either may be one.
+    by_light = dim & ~agrees & (patches.front > 0)
+    found = test.walls_by_light(faces, solid & ~dim | wall, by_light)
+    wall |= found
+    by_light &= ~found & patches.two_sided
+    reverse = test.choose(by_light, faces[:, ::-1], faces)
+    found = test.walls_by_light(reverse, solid & ~dim | wall, by_light)
+    wall, faces = wall | found, test.choose(found, reverse, faces)
 
     # 3. Walls by the windings of the mesh, with another wall in view.
     if wall.any():
-        agrees = test.outside_in_front(as_wound, every, dim & ~wall)
-        in_view = test.walls_in_view(faces, as_wound, wall, agrees)
-        faces = np.where(in_view[patches.patch][:, None], as_wound, faces)
-        wall |= in_view
+        in_view = test.walls_in_view(faces, as_wound, wall, agrees & ~wall)
+        wall, faces = wall | in_view, test.choose(in_view, as_wound, faces)
     return OpenCavities(faces, wall)
 
 
@@ -142,6 +145,17 @@ class _SideTest:
     """F faces in P patches, with S samples."""
     device: str
 
+    @functools.cached_property
+    def _tested(self) -> NDArray[np.bool_]:
+        """(S,), about `SAMPLES` samples of each patch, spread evenly."""
+        owner = self._owner
+        order = np.argsort(owner, kind="stable")
+        count = np.bincount(owner)
+        rank = np.empty(len(owner), np.int64)
+        rank[order] = np.arange(len(owner)) - np.repeat(np.cumsum(count) - count, count)
+        tested: NDArray[np.bool_] = rank % (1 + count // SAMPLES)[owner] == 0
+        return tested
+
     @property
     def _owner(self) -> NDArray[np.int32]:
         """(S,), the patch of each sample."""
@@ -158,7 +172,7 @@ class _SideTest:
             candidates: (P,), the patches to test.
         """
         owner, samples = self._owner, self.patches.samples
-        rows = np.flatnonzero(candidates[owner])
+        rows = np.flatnonzero(candidates[owner] & self._tested)
         if len(rows) == 0:
             return candidates
         normal = _normals(faces, self.patches)[rows]
@@ -172,12 +186,47 @@ class _SideTest:
         found: NDArray[np.bool_] = candidates & (share >= AGREE * whole)
         return found
 
-    def lit(self, faces: NDArray[np.int32]) -> NDArray[np.bool_]:
-        """Patches (P,) that see some sky in front, by the windings of faces (F, 3)."""
-        agrees = _agree(faces, self.patches.faces)[self.patches.samples.face]
+    def walls_by_light(
+        self, faces: NDArray[np.int32], solid: NDArray[np.bool_], candidates: NDArray[np.bool_]
+    ) -> NDArray[np.bool_]:
+        """Find candidates (P,) that have the outside in front of them, together with the solid.
+
+        Those that have not are left out, which may change the others; so the test is repeated.
+
+        Args:
+            faces: (F, 3), with the side to test in front.
+            solid: (P,), patches that certainly bound the solid.
+            candidates: (P,), the patches to test.
+        """
+        while candidates.any():
+            outside = self.outside_in_front(faces, solid | candidates, candidates)
+            if (outside == candidates).all():
+                break
+            candidates = outside
+        return candidates
+
+    def lit(self, faces: NDArray[np.int32], candidates: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """Find candidates (P,) that see some sky in front, by the windings of faces (F, 3)."""
+        samples, owner = self.patches.samples, self._owner
+        agrees = _agree(faces, self.patches.faces)[samples.face]
         sky = np.where(agrees, self.patches.sky[:, 0], self.patches.sky[:, 1])
-        seen: NDArray[np.bool_] = np.bincount(self._owner, sky, len(self.patches.front)) > 0
-        return seen
+        seen = candidates & (np.bincount(owner, sky, len(candidates)) > 0)
+        # The mouth may be so small that none of the few rays found it.
+        rows = np.flatnonzero((candidates & ~seen)[owner])
+        if len(rows):
+            normal = _normals(faces, self.patches)[rows]
+            sky = self.patches.scene.sky_fractions(
+                samples.position[rows], normal, MORE_RAYS, RAY_OFFSET
+            )[:, 0]
+            seen |= np.bincount(owner[rows], sky, len(candidates)) > 0
+        lit: NDArray[np.bool_] = seen
+        return lit
+
+    def choose(
+        self, chosen: NDArray[np.bool_], one: NDArray[np.int32], other: NDArray[np.int32]
+    ) -> NDArray[np.int32]:
+        """One winding (F, 3) for the chosen patches (P,), the other (F, 3) for the rest."""
+        return np.where(chosen[self.patches.patch][:, None], one, other)
 
     def walls_in_view(
         self,
