@@ -160,6 +160,20 @@ def test_categories_splits_and_limit_select_meshes(
     assert "meshes of other categories in the split files: 1, such as couch/a\n" in result.stderr
 
 
+def test_files_of_one_name_and_files_that_are_not_read_are_named(
+    meshes: Path, asked: dict[str, Any]
+) -> None:
+    make(meshes, "mesh0.stl", "mesh9.fbx", "more.zip")
+    result = preprocess(meshes, "--out", "x")
+    assert result.exit_code == 0, result.output
+    assert [job.id for job in asked["jobs"]][:3] == ["mesh0.obj", "mesh0.stl", "mesh1"]
+    assert "longer ids: 2, such as mesh0.obj and mesh0.stl;" in result.stderr
+    # Before the work, and in the summary after it.
+    assert result.stderr.count("files that are not read: 2 (1 .fbx, 1 .zip)") == 2
+    result = preprocess(meshes, "--out", "x", "--prefer", "stl,obj")
+    assert [job.relative for job in asked["jobs"]][:2] == ["mesh0.stl", "mesh1.obj"]
+
+
 def test_fractions_make_splits(meshes: Path, asked: dict[str, Any]) -> None:
     result = preprocess(meshes, "--out", "x", "--splits", "train=1")
     assert result.exit_code == 0, result.output
@@ -168,9 +182,9 @@ def test_fractions_make_splits(meshes: Path, asked: dict[str, Any]) -> None:
 
 def test_an_input_that_does_not_fit_is_one_line(meshes: Path, tmp_path: Path) -> None:
     check_one_line(preprocess(meshes, "--out", "x", "--category", "chiar"), "no category 'chiar'")
-    check_one_line(preprocess(tmp_path / "shapenet" / "mesh0.obj", "--out", "x"), "is a file")
-    make(meshes, "mesh0.stl")
-    check_one_line(preprocess(meshes, "--out", "x"), "mesh0.obj and mesh0.stl", "remove or rename")
+    mesh = tmp_path / "shapenet" / "mesh0.obj"
+    check_one_line(preprocess(mesh, "--out", "x"), "is a mesh, but INPUT takes a folder of meshes")
+    check_one_line(preprocess(meshes, "--out", "x", "--prefer", "fbx"), "--prefer 'fbx': expected")
     check_one_line(preprocess(make(tmp_path / "empty", "a.txt"), "--out", "x"), "no meshes in")
 
 
@@ -461,7 +475,7 @@ def test_bad_arguments_of_inspect_are_one_line(
 
 def test_a_folder_without_a_dataset_is_one_line(balls: Path, tmp_path: Path) -> None:
     check_one_line(inspect(tmp_path / "no"), "does not exist")
-    check_one_line(inspect(__file__), "is a file")
+    check_one_line(inspect(__file__), "is not a dataset: cannot read dataset.json")
     check_one_line(inspect(tmp_path), "is not a dataset: cannot read dataset.json")
     shutil.copy(balls / "dataset.json", tmp_path)
     check_one_line(inspect(tmp_path), "cannot read", "meshes.csv")
