@@ -1,5 +1,6 @@
 """Recognition of a path that a command was given: a dataset, a run, meshes, weights, ..."""
 
+import itertools
 import json
 import os
 import re
@@ -66,8 +67,8 @@ _TORCH_SUFFIXES = (".pt", ".pth", ".to", ".ckpt")
 _MAX_NAMES_BYTES = 2**22
 """Bytes of a file of weights that are searched for names."""
 
-_MAX_ENTRIES = 20_000
-"""Files and folders that are looked at for a mesh."""
+_MAX_FOLDERS = 2000
+"""Folders that are searched for a mesh, a dataset or a run."""
 
 
 class Recognised(NamedTuple):
@@ -124,6 +125,8 @@ def _label(parameter: click.Parameter) -> str:
 
 def recognise(path: Path) -> Recognised | None:
     """Recognise what a path holds, by names and first bytes; None if it is nothing known."""
+    if not (path.is_dir() or path.is_file()):  # reading a pipe could block forever
+        return None
     try:
         kind = _folder_kind(path) if path.is_dir() else _file_kind(path)
         if kind:
@@ -165,23 +168,20 @@ def _keys(path: Path) -> set[str]:
 def _holds_mesh(folder: Path) -> bool:
     from shapegan.pipeline.meshes.load import FILE_SUFFIXES
 
-    left = _MAX_ENTRIES
-    for path, folders, files in os.walk(folder):
+    for path, folders, files in itertools.islice(os.walk(folder), _MAX_FOLDERS):
         # A dataset or a run further down is not a mesh, and may hold thousands of files.
         if path != str(folder) and _own_kind(Path(path)):
             folders.clear()
             continue
         if any(name.lower().endswith(FILE_SUFFIXES) for name in files):
             return True
-        left -= len(files) + len(folders)
-        if left < 0:
-            return False
     return False
 
 
 def _collection(folder: Path) -> Recognised | None:
     """A folder with datasets or runs right in it."""
-    for child in sorted(one for one in folder.iterdir() if one.is_dir()):
+    children = sorted(one for one in folder.iterdir() if one.is_dir())
+    for child in children[:_MAX_FOLDERS]:
         if kind := _own_kind(child):
             return Recognised(f"{kind}s", child)
     return None

@@ -2,6 +2,7 @@ import bz2
 import gzip
 import io
 import json
+import os
 import tarfile
 import zipfile
 from pathlib import Path
@@ -90,6 +91,7 @@ def test_unknown_paths_are_not_recognised(tmp_path: Path) -> None:
     (tmp_path / "dataset.json").write_text("[1, 2]")
     (tmp_path / "config.json").write_text('{"name": "another program"}')
     (tmp_path / "readme.txt").write_text("hello")
+    os.mkfifo(tmp_path / "pipe.zip")  # reading it would block
     for path in (tmp_path, *tmp_path.iterdir(), tmp_path / "nowhere"):
         assert recognise(path) is None
 

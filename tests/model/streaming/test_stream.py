@@ -274,7 +274,7 @@ def test_a_killed_worker_gives_one_line_at_its_next_batch(made: Path) -> None:
     for process in loaders():
         os.kill(process, signal.SIGKILL)
     time.sleep(0.3)  # nothing may be raised here
-    with pytest.raises(StreamError, match=r"a loader worker was killed, .* use fewer"):
+    with pytest.raises(StreamError, match=r"a loader worker was killed, .* lower --workers"):
         list(itertools.islice(batches, 20))
     assert not loaders()
 

@@ -283,7 +283,7 @@ def test_truncated_files_are_rejected(kind, share, tmp_path):
     rejection_reason(tmp_path, data[: int(len(data) * share)], "mesh" + kind.split()[0])
 
 
-@pytest.mark.parametrize("suffix", ["", ".txt", ".mtl", ".dae", ".obj.gz", ".zip", ".3dxml"])
+@pytest.mark.parametrize("suffix", ["", ".txt", ".mtl", ".dae", ".obj.zst", ".zip", ".3dxml"])
 def test_unknown_suffixes_are_rejected(suffix, tmp_path):
     line = rejection_reason(tmp_path, TRIANGLE, "mesh" + suffix)
     assert all(known in line for known in SUFFIXES)
