@@ -49,7 +49,12 @@ class WeightedQueries:
         bvh = self._tree.bvh = triangles.bvh
         corners = weights[triangles.faces.numpy()[bvh.face.numpy()]]
         nodes = _node_maxima(largest(corners), bvh.leaf_start.numpy())
-        self._tree.weights = wp.array(corners, dtype=float, ndim=2, device=self.device)
+        self._tree.triangles = wp.empty(
+            len(corners), dtype=kernels.WeightedTriangle, device=self.device
+        )
+        of_corners: Any = wp.array(corners, dtype=float, ndim=2, device=self.device)
+        inputs = [bvh.corners, of_corners, self._tree.triangles]
+        self._launch(kernels.prepare_triangles, inputs, len(corners))
         self._tree.largest = wp.array(nodes, dtype=float, device=self.device)
 
     def nearest(self, points: Any, limit: Any, face: Any) -> Any:
