@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 def config_options(function: Any) -> Any:
     """Options that decide the contents of the dataset."""
-    from shapegan.pipeline.config import METHODS, PreprocessConfig
+    from shapegan.pipeline.config import CAVITIES, METHODS, PreprocessConfig
 
     default = PreprocessConfig()
     resolutions = ",".join(str(resolution) for resolution in default.resolutions)
@@ -49,6 +49,14 @@ def config_options(function: Any) -> Any:
                 default=default.sheet_thickness,
                 show_default=True,
                 help="Half the thickness given to open surfaces; the longest side of a mesh is 2.",
+            ),
+            click.option(
+                "--cavities",
+                type=click.Choice(CAVITIES),
+                default=default.cavities,
+                show_default=True,
+                help="Closed cavities: `keep` keeps those of watertight meshes with consistent"
+                " windings and fills all others; `fill` fills all.",
             ),
             click.option(
                 "--shard-size",

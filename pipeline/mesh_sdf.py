@@ -13,6 +13,9 @@ from shapegan.pipeline.sdf.sampling import SphereField, deepsdf_mix
 FrameName: TypeAlias = Literal["mesh", "cube", "sphere"]
 """The mesh's own coordinates, or a frame of `shapegan.pipeline.schema`."""
 
+CavitiesOption: TypeAlias = Literal["keep", "fill"]
+"""As in `shapegan.pipeline.config.CAVITIES`."""
+
 SHEET_THICKNESS = PreprocessConfig().sheet_thickness
 
 ON_SURFACE = 1e-5
@@ -38,7 +41,12 @@ class MeshSDF:
     """
 
     def __init__(
-        self, mesh: Any, *, sheet_thickness: float = SHEET_THICKNESS, device: str = "cpu"
+        self,
+        mesh: Any,
+        *,
+        sheet_thickness: float = SHEET_THICKNESS,
+        cavities: CavitiesOption = "keep",
+        device: str = "cpu",
     ) -> None:
         """Compute the field; takes about as long as half a million distances.
 
@@ -47,15 +55,17 @@ class MeshSDF:
                 (V, 3) and `faces` (F, 3).
             sheet_thickness: half the thickness that sheets and thin parts get, in the cube frame,
                 in which the mesh's longest side is 2; 0 leaves sheets out.
+            cavities: `keep` keeps closed cavities of watertight meshes with consistent windings,
+                and fills those of other meshes; `fill` fills all.
             device: `cpu` or `cuda`.
 
         Raises:
             BadMeshError: the mesh has no usable face.
-            ConfigError: `PreprocessConfig` does not accept the thickness.
+            ConfigError: `PreprocessConfig` does not accept the thickness or `cavities`.
             TypeError: the mesh lacks vertices or faces.
         """
-        PreprocessConfig(sheet_thickness=sheet_thickness)  # checks the thickness
-        made = make_field(_triangles(mesh), sheet_thickness, device=device)
+        PreprocessConfig(sheet_thickness=sheet_thickness, cavities=cavities)  # checks both
+        made = make_field(_triangles(mesh), sheet_thickness, device=device, cavities=cavities)
         self.frame, self.method, self.quality = made.frame, made.method, made.quality
         self._made, self._field = made, made.field
 

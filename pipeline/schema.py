@@ -153,7 +153,7 @@ class MeshReport:
     method: str = ""
     """Method that found the signs: `winding`, `flood` or `scan`. Additions to `winding` are
     appended, in this order: `+sheets` (sheets got a thickness), `+thin` (thin parts were
-    thickened), `+caps` (wide openings were capped)."""
+    thickened), `+caps` (wide openings were capped), `+cavities` (closed cavities were kept)."""
     faces: int | None = None
     """Triangles as read, before cleaning."""
     inside_fraction: float | None = None

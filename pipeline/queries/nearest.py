@@ -6,6 +6,7 @@ own.
 """
 
 import math
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -42,7 +43,7 @@ class TriangleQueries:
         self._find_faces: Any
         if device == "cpu":
             self._find_faces, self._points_per_thread = kernels.find_faces_batched, _BATCH
-            self._target = build_bvh(corners[faces], device)
+            self._target = self.bvh
         else:
             self._find_faces, self._points_per_thread = kernels.find_faces, 1
             # Warp builds no mesh without faces.
@@ -53,6 +54,11 @@ class TriangleQueries:
     def __reduce__(self) -> Any:
         """Pickle the triangles alone: the BVH is built again, which takes milliseconds."""
         return _restored, (self.vertices.numpy(), self.faces.numpy(), self.device)
+
+    @cached_property
+    def bvh(self) -> Any:
+        """A `Bvh` over the triangles, which CUDA needs for weighted queries alone."""
+        return build_bvh(self.vertices.numpy()[self.faces.numpy()], self.device)
 
     def nearest(self, points: Any, max_distance: Any | None = None) -> Any:
         """The nearest triangle of each point, and the nearest point on it.
