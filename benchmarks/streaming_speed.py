@@ -1,7 +1,7 @@
-"""Speed of streaming and bytes read, as the Markdown table of docs/results/streaming.md.
+"""Batches per second, and bytes read for them. Prints the table of docs/results/streaming.md.
 
-A dataset is streamed from its shards, and from one `.npy` file per shape and array, as in the
-paper's code: it reads a shape's whole file and takes random rows.
+A dataset is streamed from its shards, and from one `.npy` file per shape and array, as the
+paper's code stores them: there a shape's whole file is read, and random rows of it are taken.
 """
 
 import itertools
@@ -37,41 +37,41 @@ KILO = 1e3
 
 
 @dataclass(frozen=True)
-class BatchSource:
-    """Source and workers of batches."""
+class ReadMethod:
+    """A method to read batches."""
 
     name: str
     """`NPY`, `SHARDS` or `PINNED`."""
     workers: int
 
 
-SOURCES = [
-    BatchSource(NPY, 0),
-    BatchSource(NPY, 2),
-    BatchSource(SHARDS, 0),
-    BatchSource(SHARDS, 2),
-    BatchSource(PINNED, 0),
+METHODS = [
+    ReadMethod(NPY, 0),
+    ReadMethod(NPY, 2),
+    ReadMethod(SHARDS, 0),
+    ReadMethod(SHARDS, 2),
+    ReadMethod(PINNED, 0),
 ]
 
 
 @dataclass(frozen=True)
-class Speed:
-    """Speed and reads of a source."""
+class Throughput:
+    """Measured throughput of a read method."""
 
     cold: float
-    """Samples per second in the first pass over the shapes, with an empty page cache."""
+    """Samples a second in the first pass over the shapes, with none of them in the page cache."""
     warm: float
-    """Samples per second after the first pass."""
+    """Samples a second after the first pass."""
     cpu: float
-    """CPU seconds of this process per sample after it; NaN if workers read."""
+    """CPU seconds of this process a sample after the first pass; NaN if workers read."""
     read: float
-    """Bytes read per sample after it, from disk or page cache; NaN if workers read."""
+    """Bytes read a sample after the first pass, from disk or page cache; NaN if workers read."""
     disk: float
-    """Bytes per sample read from the disk in the first pass; NaN if workers read."""
+    """Bytes read a sample from the disk in the first pass; NaN if workers read."""
 
 
 class Arrays(TorchDataset[tuple[torch.Tensor, ...]]):
-    """One file per shape and array, read whole."""
+    """Dataset of one file per shape and array, read whole."""
 
     def __init__(self, folder: Path, config: StreamConfig, shapes: int) -> None:
         self._folder, self._config, self._shapes = folder, config, shapes
@@ -104,7 +104,7 @@ def export(dataset: Dataset, folder: Path) -> None:
 
 
 def array_batches(folder: Path, config: StreamConfig, shapes: int, workers: int) -> Iterator[Any]:
-    """Batches of the `.npy` files, pass after pass."""
+    """Batches from the `.npy` files, pass after pass without end."""
     loader: DataLoader[Any] = DataLoader(
         Arrays(folder, config, shapes),
         config.batch,
@@ -117,13 +117,13 @@ def array_batches(folder: Path, config: StreamConfig, shapes: int, workers: int)
         yield from loader
 
 
-def counted() -> tuple[int, int]:
-    """Bytes that this process has read: in total, and from the disk."""
+def bytes_read() -> tuple[int, int]:
+    """Bytes that this process has requested to read, and bytes fetched from the disk."""
     lines = dict(line.split(": ") for line in Path("/proc/self/io").read_text().splitlines())
     return int(lines["rchar"]), int(lines["read_bytes"])
 
 
-def forget(folder: Path) -> None:
+def drop_from_page_cache(folder: Path) -> None:
     """Drop a folder's files from the page cache."""
     os.sync()
     for path in folder.rglob("*"):
@@ -135,21 +135,29 @@ def forget(folder: Path) -> None:
 
 def measure(
     start: Callable[[], Iterator[Any]], config: StreamConfig, shapes: int, seconds: float, own: bool
-) -> Speed:
-    """Measure a first pass, which includes start and loading, then more for some seconds."""
-    before, began = counted(), time.perf_counter()
+) -> Throughput:
+    """Measure a first pass, which includes starting and loading, then more batches for a time.
+
+    Args:
+        start: returns the batches.
+        config: of the batches.
+        shapes: number of shapes in the dataset.
+        seconds: time after the first pass.
+        own: whether this process reads, not workers.
+    """
+    before, began = bytes_read(), time.perf_counter()
     batches, steps = start(), shapes // config.batch
     for _ in itertools.islice(batches, steps):
         pass
-    between, middle, worked = counted(), time.perf_counter(), time.process_time()
+    between, middle, worked = bytes_read(), time.perf_counter(), time.process_time()
     more = 0
     while time.perf_counter() - middle < seconds:
         next(batches)
         more += 1
-    after, ended, worked = counted(), time.perf_counter(), time.process_time() - worked
+    after, ended, worked = bytes_read(), time.perf_counter(), time.process_time() - worked
     batches.close()  # type: ignore[attr-defined]
     first, rest = steps * config.batch, more * config.batch
-    return Speed(
+    return Throughput(
         first / (middle - began),
         rest / (ended - middle),
         worked / rest if own else float("nan"),
@@ -160,33 +168,33 @@ def measure(
 
 def compare(
     data: Path, folder: Path, config: StreamConfig, seconds: float
-) -> dict[BatchSource, Speed]:
-    """Measure all sources, one after the other."""
+) -> dict[ReadMethod, Throughput]:
+    """Measure all read methods, one after the other."""
     shapes, speeds = len(Dataset(data)), {}
-    for source in SOURCES:
-        forget(folder if source.name == NPY else data)
+    for method in METHODS:
+        drop_from_page_cache(folder if method.name == NPY else data)
 
-        def start(source: BatchSource = source) -> Iterator[Any]:
-            if source.name == NPY:
-                return array_batches(folder, config, shapes, source.workers)
-            pin = "ram" if source.name == PINNED else "none"
-            return Stream(data, config, workers=source.workers, pin=pin).batches()
+        def start(method: ReadMethod = method) -> Iterator[Any]:
+            if method.name == NPY:
+                return array_batches(folder, config, shapes, method.workers)
+            pin = "ram" if method.name == PINNED else "none"
+            return Stream(data, config, workers=method.workers, pin=pin).batches()
 
-        speeds[source] = measure(start, config, shapes, seconds, own=not source.workers)
+        speeds[method] = measure(start, config, shapes, seconds, own=not method.workers)
     return speeds
 
 
-def table(results: dict[str, dict[BatchSource, Speed]]) -> str:
-    """One row per case and source."""
+def table(results: dict[str, dict[ReadMethod, Throughput]]) -> str:
+    """Markdown table with one row for each read method of each case."""
     rows = []
     for case, speeds in results.items():
-        for source, speed in speeds.items():
-            plain = speeds[BatchSource(NPY, 0)]
+        for method, speed in speeds.items():
+            plain = speeds[ReadMethod(NPY, 0)]
             rows.append(
                 [
                     f"{case}, batch {CASES[case].batch}",
-                    source.name,
-                    source.workers,
+                    method.name,
+                    method.workers,
                     speed.cold,
                     speed.cold / plain.cold,
                     speed.warm,
@@ -223,11 +231,11 @@ def table(results: dict[str, dict[BatchSource, Speed]]) -> str:
     help="A dataset with voxels and points.",
 )
 @click.option(
-    "--seconds", default=5.0, show_default=True, help="For each source, after its first pass."
+    "--seconds", default=5.0, show_default=True, help="Time of each method after its first pass."
 )
-@click.option("--only", default="", help="Prefixes of cases, separated by semicolons.")
+@click.option("--only", default="", help="Beginnings of cases' names, split by semicolons.")
 def main(data: Path, seconds: float, only: str) -> None:
-    """Print a Markdown table."""
+    """Measure all cases and print the table."""
     torch.set_num_threads(1)
     wanted = tuple(only.split(";"))
     try:

@@ -1,6 +1,7 @@
-"""Quality of generated shapes after a given training time, compared with held-out shapes.
+"""Quality of generated shapes after a given time of training, against held-out shapes.
 
-Prints a Markdown table; image grids of the shapes go to the work folder. See the README.
+Prints a Markdown table, and writes an image grid of each run's shapes to the work folder. See the
+README.
 """
 
 import time
@@ -42,11 +43,11 @@ HEADS = (
 
 @dataclass(frozen=True)
 class Length:
-    """Length of each training: one of the three."""
+    """Length of each training; one of the three is given."""
 
     minutes: float | None = None
     cpu_minutes: float | None = None
-    """CPU time of the process, all threads."""
+    """CPU minutes of the process, all threads."""
     steps: int | None = None
 
 
@@ -62,18 +63,18 @@ class ScoredShapes:
     scores: Scores
 
 
-class Quiet:
+class StageReporter:
     """Reporter that prints stages and notes only."""
 
     def stage(self, stage: object, _position: object, _steps: int | None) -> None:
-        """Print that a stage starts."""
+        """Print the start of a stage."""
         click.echo(f"  {stage}", err=True)
 
     def row(self, row: dict[str, float], overall: float) -> None:
-        """Do nothing: metrics.csv has the row."""
+        """Ignore a row of metrics, which metrics.csv has."""
 
     def note(self, text: str) -> None:
-        """Print a message."""
+        """Print a note."""
         click.echo(f"  {text}", err=True)
 
 
@@ -85,8 +86,8 @@ class Quiet:
 @click.option("--steps", type=int)
 @click.option("--recipe", default="voxel", show_default=True)
 @click.option("--presets", default="paper,fast", show_default=True)
-@click.option("--stages", help="As of `shapegan train`.")
-@click.option("--threads", default=0, help="0: as many as torch takes.")
+@click.option("--stages", help="--stages of `shapegan train`.")
+@click.option("--threads", default=0, help="0: torch's own number.")
 @click.option("--device", default="cpu", show_default=True)
 @click.option("--precision", default="fp32", show_default=True)
 @click.option("--seed", default=0, show_default=True)
@@ -104,35 +105,35 @@ def main(
     precision: str,
     seed: int,
 ) -> None:
-    """Train, score and print."""
+    """Train the presets, score their shapes, and print the table."""
     if threads:
         torch.set_num_threads(threads)
     length = Length(minutes, cpu_minutes, steps)
     if [minutes, cpu_minutes, steps].count(None) != 2:
         raise click.UsageError("expected one of --minutes, --cpu-minutes and --steps")
     reference = held_out(data)
-    rows = [oracle(data, reference)]
+    rows = [score_training_shapes(data, reference)]
     sizes = tuple(int(size) for size in stages.split(",")) if stages else None
     for name in presets.split(","):
         config = resolve_config(recipe, name, Overrides(stages=sizes, seed=seed))
         with seeded(seed):
             generator = Generator(config.generator).to(device)
-        rows += score(f"{name}, untrained", generator, reference, work)
+        rows += score_generator(f"{name}, untrained", generator, reference, work)
         run = TrainSettings(data, work / f"{recipe}-{name}", device, precision)
         generator, *done = trained_for(length, config, run)
-        rows += score(name, generator, reference, work, *done)
+        rows += score_generator(name, generator, reference, work, *done)
     click.echo(table(rows))
 
 
 def trained_for(
     length: Length, config: TrainConfig, settings: TrainSettings
 ) -> tuple[Generator, int, float]:
-    """Train a run of this length; return its generator, its steps and their minutes."""
+    """Train for a length; return the generator, the number of steps, and their minutes."""
     clock = time.perf_counter if length.cpu_minutes is None else time.process_time
     minutes = length.cpu_minutes or length.minutes
     budget = Budget(length.steps, None if minutes is None else 60 * minutes)
     start = clock()
-    train(config, replace(settings, budget=budget, clock=clock), Quiet())
+    train(config, replace(settings, budget=budget, clock=clock), StageReporter())
     spent = (clock() - start) / 60
     click.echo(f"{settings.run}: {spent:.1f} minutes with pictures and checkpoints", err=True)
     path = latest_checkpoint(settings.run / "checkpoints")
@@ -143,21 +144,21 @@ def trained_for(
 
 
 def held_out(data: Path) -> Reference:
-    """Reference of the test split's shapes."""
+    """The test split's shapes as reference."""
     dataset = Dataset(data)
     return Reference(
         sample_clouds(read_real_shapes(dataset, split_indices(dataset, "test")).surfaces, 1)
     )
 
 
-def oracle(data: Path, reference: Reference) -> ScoredShapes:
-    """Score training shapes in place of generated ones: the scores of perfect memorisation."""
+def score_training_shapes(data: Path, reference: Reference) -> ScoredShapes:
+    """Scores of training shapes: those of a generator that memorised its data."""
     dataset = Dataset(data)
     known = read_real_shapes(dataset, dataset.splits["train"][:SHAPES]).surfaces
     return row("training shapes", known, reference)
 
 
-def score(
+def score_generator(
     name: str,
     generator: Generator,
     reference: Reference,
@@ -166,7 +167,7 @@ def score(
     minutes: float = 0.0,
     levels: Sequence[float] = LEVELS,
 ) -> Iterator[ScoredShapes]:
-    """Yield scores at each level; draw the shapes at level 0."""
+    """Rows for each level; an image grid is written at level 0."""
     device = generator.latent_first.weight.device
     latents = StepRandom(1, device=device).normal(PICTURES, SHAPES, generator.config.latent)
     for level in levels:
@@ -188,26 +189,26 @@ def row(
     minutes: float = 0.0,
     level: float = 0.0,
 ) -> ScoredShapes:
-    """Score a set of surfaces by chamfer distance."""
+    """Scores of a set of surfaces, by chamfer distance."""
     clouds = sample_clouds(surfaces, 0)
     scores = reference.scores(clouds, len(surfaces) - len(clouds), emd=False)
     return ScoredShapes(name, steps, minutes, level, mesh_validity(surfaces), scores)
 
 
 def table(rows: Sequence[ScoredShapes]) -> str:
-    """Format rows as Markdown."""
-    return markdown(HEADS, [_cells(one) for one in rows])
+    """Markdown table of scores."""
+    return markdown(HEADS, [_cells(scored) for scored in rows])
 
 
-def _cells(row: ScoredShapes) -> tuple[str, ...]:
-    chamfer = row.scores.chamfer
+def _cells(scored: ScoredShapes) -> tuple[str, ...]:
+    chamfer = scored.scores.chamfer
     return (
-        row.name,
-        f"{row.steps:,}",
-        f"{row.minutes:.1f}",
-        f"{row.level:g}",
-        f"{100 * (1 - row.validity.filled):.0f}",
-        f"{100 * row.validity.single_component:.0f}",
+        scored.name,
+        f"{scored.steps:,}",
+        f"{scored.minutes:.1f}",
+        f"{scored.level:g}",
+        f"{100 * (1 - scored.validity.filled):.0f}",
+        f"{100 * scored.validity.single_component:.0f}",
         f"{100 * chamfer.coverage:.1f}",
         "-" if chamfer.mmd is None else f"{1000 * chamfer.mmd:.2f}",
         f"{100 * chamfer.one_nna:.1f}",

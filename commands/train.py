@@ -7,7 +7,14 @@ import click
 from click.core import ParameterSource
 
 from shapegan.commands.errors import plain_errors
-from shapegan.commands.options import MOST_DRAWN, decorate, device_option, seconds, some_numbers
+from shapegan.commands.options import (
+    MOST_DRAWN,
+    dataset,
+    decorate,
+    device_option,
+    seconds,
+    some_numbers,
+)
 
 if TYPE_CHECKING:
     from shapegan.model.config import TrainConfig
@@ -162,6 +169,7 @@ def training_options(function: Any) -> Any:
 @click.option(
     "--data",
     type=click.Path(path_type=Path),
+    callback=dataset,
     help="Dataset that `preprocess` made.  [default: datasets, or the only one in it]",
 )
 @click.option(

@@ -53,7 +53,7 @@ def test_two_processes_do_what_one_does_with_the_whole_batch(
 
 
 @pytest.mark.parametrize("name", SAME)
-def test_much_was_learned(out: Path, name: str) -> None:
+def test_training_changes_every_network(out: Path, name: str) -> None:
     """Or weights that are the same to 2e-6 would say little."""
     fresh = build_recipe(SAME[name], Ranks(), Execution(torch.device("cpu")), SHAPES)
     for number in range(2):
@@ -97,7 +97,7 @@ def test_only_the_main_process_reports(out: Path) -> None:
         ("failed", "TrainingError: out of memory"),
     ],
 )
-def test_where_one_gives_up_the_other_does_not_wait(out: Path, name: str, says: str) -> None:
+def test_if_one_process_fails_the_other_ends_too(out: Path, name: str, says: str) -> None:
     left, right = result(out, name)
     assert left["error"].startswith(says)
     assert right["error"] == (
@@ -105,7 +105,7 @@ def test_where_one_gives_up_the_other_does_not_wait(out: Path, name: str, says: 
     )
 
 
-def test_one_process_shares_nothing() -> None:
+def test_a_single_process_starts_no_group() -> None:
     module = torch.nn.Linear(2, 2)
     with join("cpu", {}) as ranks:
         assert ranks == Ranks(0, 1, torch.device("cpu"))
@@ -138,7 +138,7 @@ def test_a_device_that_is_not_there_is_a_line(name: str, says: str) -> None:
     assert "\n" not in str(caught.value)
 
 
-def test_auto_takes_what_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_auto_takes_the_available_device(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     assert pick_device("auto") == torch.device("cpu")
     with pytest.raises(DeviceError, match="--device cuda: this machine has no such"):

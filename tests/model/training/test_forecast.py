@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from support.training import AUTODECODER, CONFIGS, POINT, SHAPES, VOXEL, make_solids, quick
+from support.training import AUTODECODER, CONFIGS, POINT, SHAPES, VOXEL, quick
 
 from shapegan.model.config import Stage, TrainConfig
 from shapegan.model.distributed import DeviceError
@@ -12,13 +12,10 @@ from shapegan.model.streaming.stream import StreamError
 from shapegan.model.training.forecast import forecast_training
 
 
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_solids(tmp_path_factory.mktemp("solids"))
-
-
 @pytest.mark.parametrize("name", CONFIGS)
-def test_says_what_each_stage_takes(data: Path, tmp_path: Path, name: str) -> None:
+def test_the_forecast_has_steps_parameters_and_memory_of_each_stage(
+    data: Path, tmp_path: Path, name: str
+) -> None:
     config = CONFIGS[name]
     before = torch.get_rng_state()
     found = forecast_training(config, quick(data, tmp_path / "run"))
@@ -40,7 +37,7 @@ def test_the_critic_grows(data: Path, tmp_path: Path) -> None:
     assert found[0].parameters["latents"] == SHAPES * 4
 
 
-def test_what_is_stored_is_told(data: Path, tmp_path: Path) -> None:
+def test_the_forecast_has_the_bytes_of_stored_grids(data: Path, tmp_path: Path) -> None:
     assert [one.stored_bytes for one in forecast_training(VOXEL, quick(data, tmp_path))] == [
         SHAPES * size**3 * 2 for size in (8, 16)
     ]
@@ -77,7 +74,7 @@ def test_memory_grows_with_the_batch_and_is_bounded_by_the_chunk(
         ({"stages": (Stage(8, 40, 1),)}, StreamError),
     ],
 )
-def test_what_the_run_would_refuse_is_refused(
+def test_the_forecast_refuses_what_the_run_would_refuse(
     data: Path, tmp_path: Path, changes: dict[str, object], error: type[Exception]
 ) -> None:
     with pytest.raises(error):

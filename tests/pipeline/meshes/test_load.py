@@ -189,7 +189,7 @@ def test_files_without_a_mesh_are_rejected(what, suffix, tmp_path):
     ("data", "words"),
     [
         (NOT_MESHES["pointer"], "git lfs pull"),
-        (gzip.compress(TRIANGLE.encode()), "gzip: unpack it"),
+        (gzip.compress(TRIANGLE.encode()), "gzip: append .gz"),
         (b"PK\x03\x04" + bytes(100), "zip archive: unpack it"),
         (TRIANGLE.encode("utf-16"), "save it as UTF-8"),
         (codecs.BOM_UTF16_BE + TRIANGLE.encode("utf-16-be"), "save it as UTF-8"),
