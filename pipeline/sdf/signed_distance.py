@@ -153,7 +153,7 @@ class _Growing:
     thin: TriangleQueries
     """The faces that grow."""
     row: Any
-    """(F,) Warp integers, the row in `thin` of each exterior face; -1 for those that do not grow."""
+    """(F,) Warp integers, the row in `thin` of each exterior face; -1 if it does not grow."""
     outwards: WeightedQueries
     """For `outer`: `thin` with the offsets."""
     exterior: WeightedQueries

@@ -4,7 +4,7 @@
 """
 
 # mypy: ignore-errors
-# ruff: noqa: D103
+# ruff: noqa: ARG001, D103
 
 import warp as wp
 
