@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from shapegan.pipeline.queries.winding import GRIDS, WindingField
 from shapegan.pipeline.shell.cavities import (
+    FAINT,
     find_open_cavities,
     is_consistently_wound,
     wind_as_given,
@@ -89,10 +90,11 @@ def build_shell(
     # 2. Divide patches into sheets, solid ones, and dim ones, which may be hidden within the solid.
     dim, oriented = patches.dim, patches.faces
     sheet = patches.two_sided & ~dim
-    if dim.any():
+    if (patches.front < FAINT).any():
         as_wound = wind_as_given(vertices, faces, patches)
         open_cavities = find_open_cavities(vertices, as_wound, patches, device)
-        dim, oriented = dim & ~open_cavities.wall, open_cavities.faces
+        dim, sheet = dim & ~open_cavities.wall, sheet & ~open_cavities.wall
+        oriented = open_cavities.faces
     is_solid, is_dim = (~sheet & ~dim)[patches.patch], dim[patches.patch]
     solid, open_ended = close_holes(vertices, oriented[is_solid], patches.patch[is_solid], device)
 

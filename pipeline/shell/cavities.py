@@ -29,6 +29,9 @@ OUTSIDE = 0.3
 """A sample has the outside in front of it if the winding number there is nearer to 0 than this. It
 is off by about 0.1 at most where the rim of a thick wall is missing."""
 
+FAINT = 0.2
+"""A patch whose better side sees less of the sky than this share may face the other way."""
+
 AGREE = 0.8
 """A patch has the outside in front of it if this share of its area has."""
 
@@ -76,7 +79,7 @@ def find_open_cavities(
     patches: OrientedPatches,
     device: str,
 ) -> OpenCavities:
-    """Find the dim patches that are walls of a cavity into which light comes.
+    """Find the patches in little light that are walls of a cavity into which it comes.
 
     Args:
         vertices: (V, 3), cube frame.
@@ -85,28 +88,42 @@ def find_open_cavities(
         device: Warp's name of the device.
     """
     test = _SideTest(vertices.astype(np.float32), patches, device)
-    faces, dim = patches.faces, patches.dim
-    solid = dim | ~patches.two_sided
+    faces, dim, sheet = patches.faces, patches.dim, patches.two_sided & ~patches.dim
+    doubtful = _doubtful(as_wound, patches)
 
     # 1. Walls by the windings of the mesh, with light in front.
-    agrees = test.outside_in_front(as_wound, solid, dim)
+    agrees = test.outside_in_front(as_wound, doubtful | ~sheet, doubtful)
     wall = test.lit(as_wound, agrees)
     faces = test.choose(wall, as_wound, faces)
 
     # 2. Walls by light. Where it comes to both sides, as through a missing rim, either may be one.
-    by_light = dim & ~agrees & (patches.front > 0)
-    found = test.walls_by_light(faces, solid & ~dim | wall, by_light)
-    wall |= found
-    by_light &= ~found & patches.two_sided
-    reverse = test.choose(by_light, faces[:, ::-1], faces)
-    found = test.walls_by_light(reverse, solid & ~dim | wall, by_light)
-    wall, faces = wall | found, test.choose(found, reverse, faces)
+    certain = ~(dim | sheet)
+    by_light = doubtful & ~certain & ~agrees & (patches.front > 0)
+    for sides, chosen in ((faces, by_light), (faces[:, ::-1], by_light & patches.two_sided)):
+        found = test.walls_by_light(
+            test.choose(chosen, sides, faces), wall | certain, chosen & ~wall
+        )
+        wall, faces = wall | found, test.choose(found, sides, faces)
 
-    # 3. Walls by the windings of the mesh, with another wall in view.
-    if wall.any():
-        in_view = test.walls_in_view(faces, as_wound, wall, agrees & ~wall)
+    # 3. Walls by the windings of the mesh, with a wall in little light in view.
+    if (agrees & ~wall).any():
+        in_light = wall | certain & (patches.front < FAINT)
+        in_view = test.walls_in_view(faces, as_wound, in_light, agrees & ~wall)
         wall, faces = wall | in_view, test.choose(in_view, as_wound, faces)
     return OpenCavities(faces, wall)
+
+
+def _doubtful(as_wound: NDArray[np.int32], patches: OrientedPatches) -> NDArray[np.bool_]:
+    """Find patches (P,) whose role or front the little light that they see does not settle.
+
+    These are the dim ones, and faint ones that see as much from behind, or whose windings in the
+    mesh (F, 3) disagree with the light. It may come from behind, through a missing rim.
+    """
+    faint = patches.front < FAINT
+    disagrees = np.zeros_like(faint)
+    disagrees[patches.patch[~_agree(as_wound, patches.faces)]] = True
+    doubtful: NDArray[np.bool_] = patches.dim | faint & (patches.two_sided | disagrees)
+    return doubtful
 
 
 def is_consistently_wound(
