@@ -25,7 +25,8 @@ _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:")
 
 _KNOWN = re.compile(
     r"KHR_(mesh_quantization|node_visibility|draco_mesh_compression|meshopt_compression"
-    r"|materials_\w+|texture_\w+|lights_\w+|animation_\w+|xmp\w*|node_\w+ability|interactivity)"
+    r"|materials_\w+|texture_\w+|lights_\w+|animation_\w+|xmp\w*|node_\w+ability|interactivity"
+    r"|techniques?_webgl)"
     r"|EXT_(mesh_gpu_instancing|meshopt_compression|mesh_features|instance_features"
     r"|structural_metadata|texture_\w+|lights_\w+|materials_\w+)"
     r"|(ADOBE|MSFT|NV)_(materials|texture)_\w+|GODOT_single_root|VRM|VRMC_\w+"
@@ -66,6 +67,8 @@ class Document:
             FormatError: there is none.
         """
         items = self.tree.get(kind, [])
+        if isinstance(index, float) and index.is_integer():  # some exporters write 1.0
+            index = int(index)
         if isinstance(index, bool) or not isinstance(index, int) or not 0 <= index < len(items):
             raise FormatError(f"{kind} has no item {printable_text(index)}: it has {len(items)}")
         item: Json = items[index]
@@ -119,7 +122,7 @@ def whole(item: Json, name: str, default: int | None = None) -> int:
         FormatError: there is something else, or nothing and no default.
     """
     value = item.get(name, default)
-    if isinstance(value, float) and value.is_integer():  # some exporters write 12.0
+    if isinstance(value, float) and value.is_integer():
         value = int(value)
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < 2**53:
         raise FormatError(f"{name} is {printable_text(value)}, expected a whole number from 0 on")
@@ -137,8 +140,9 @@ def _chunks(data: bytes) -> tuple[bytes, bytes | None]:
     if data[4:8] == b"\x01\0\0\0":
         raise _version_error("1.0")
     declared = int.from_bytes(data[8:_HEADER], "little")
-    if len(data) < max(declared, _HEADER + _CHUNK_HEADER):
-        raise FormatError(f"truncated: {len(data)} bytes, fewer than the {declared} declared")
+    declared = max(declared, _HEADER + _CHUNK_HEADER)
+    if len(data) < declared:
+        raise FormatError(f"truncated: {len(data)} bytes of a GLB file of at least {declared}")
     found: dict[int, bytes] = {}
     position = _HEADER
     while position + _CHUNK_HEADER <= len(data) and (position < declared or not found):

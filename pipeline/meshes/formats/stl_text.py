@@ -28,7 +28,7 @@ _CLOSE = re.compile(rb"end[ _]*solid(?!\S)")
 _OPEN = re.compile(rb"solid(?!\S)")
 _PART_OF_FACET = re.compile(rb"facet|normal|outer|loop|vertex|end|[+-]?\.?\d")
 _LOOP = re.compile(rb"\bouter\s*loop\b")
-_SOLID_OR_FACET = re.compile(rb"(?<!\S)(solid|facet)(?!\S)")
+_STATEMENT = re.compile(rb"(?<!\S)((solid|facet)(?!\S)|s(o(li?)?)?$)")
 
 
 def read_stl_text(data: bytes, notes: list[str]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
@@ -111,7 +111,8 @@ def _check_end(before: int, gap: bytes, opening: bytes, is_one_line: bool) -> bo
         if close:
             is_closed, is_empty = True, False
             name = line[close.end() :].strip()
-            if is_one_line and not opening.endswith(name) and _SOLID_OR_FACET.search(name):
+            opened = b" " + opening
+            if is_one_line and not opened.endswith(b" solid " + name) and _STATEMENT.search(name):
                 raise FormatError("truncated: the text ends within a solid")
         elif _OPEN.match(line):
             is_empty = True
