@@ -104,7 +104,7 @@ def _read_lines(
     sizes = as_indices(values[first[faces]])
     if np.any((sizes < 0) | (sizes >= counts[faces])):
         raise FormatError("a face has fewer corners than it declares")
-    return vertices, _corners(values, first[faces] + 1, sizes), sizes
+    return vertices, as_indices(values[_corner_places(first[faces] + 1, sizes)]), sizes
 
 
 def _read_stream(
@@ -112,19 +112,22 @@ def _read_stream(
 ) -> tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.int64]] | None:
     """Vertices, corners and sizes of faces, whatever the lines; None if the numbers do not fit.
 
-    Every number must be used. A file may leave out the count of edges, the third number.
+    Every number must be used, and every face must have corners that exist.
     """
     values = numbers.values
     if min(numbers.vertex_count, numbers.face_count) < 0:
         return None
-    for begin in (3, 2):
-        middle = begin + numbers.vertex_count * numbers.vertex_size
-        places = _face_places(values, middle, numbers.face_count)
-        if places is not None:
-            vertices = values[begin:middle].reshape(-1, numbers.vertex_size)[:, :3]
-            sizes = as_indices(values[places])
-            return vertices, _corners(values, places + 1, sizes), sizes
-    return None
+    begin = 2 if numbers.counts[0] == 2 else 3  # some files leave out the count of edges
+    middle = begin + numbers.vertex_count * numbers.vertex_size
+    places = _face_places(values, middle, numbers.face_count)
+    if places is None:
+        return None
+    vertices = values[begin:middle].reshape(-1, numbers.vertex_size)[:, :3]
+    sizes = values[places].astype(np.int64)
+    corners = values[_corner_places(places + 1, sizes)]
+    if not np.all((corners >= 0) & (corners < len(vertices)) & (corners == np.floor(corners))):
+        return None
+    return vertices, corners.astype(np.int64), sizes
 
 
 def _face_places(
@@ -134,7 +137,7 @@ def _face_places(
     places = []
     while len(places) < face_count and position < len(values):
         size = values[position]
-        if not (0 <= size < len(values) and size == int(size)):
+        if not (1 <= size < len(values) and size == int(size)):
             return None
         places.append(position)
         position += 1 + int(size)
@@ -143,9 +146,7 @@ def _face_places(
     return np.array(places, np.int64)
 
 
-def _corners(
-    values: NDArray[np.float64], places: NDArray[np.int64], sizes: NDArray[np.int64]
-) -> NDArray[np.int64]:
-    """Corners (C,) of faces that begin at `places`."""
+def _corner_places(begins: NDArray[np.int64], sizes: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Places (C,) of the corners of faces, of which the first are at `begins`."""
     step = np.arange(sizes.sum()) - np.repeat(np.cumsum(sizes) - sizes, sizes)
-    return as_indices(values[np.repeat(places, sizes) + step])
+    return np.repeat(begins, sizes) + step

