@@ -55,7 +55,7 @@ def _place_all(document: Document, notes: list[str]) -> list[Geometry]:
     face_count = vertex_count = 0
     for node, matrix in visible_nodes(document):
         mesh = document.item("meshes", node["mesh"])
-        weights, skin = node.get("weights", mesh.get("weights", [])), node.get("skin")
+        weights, skin = node.get("weights") or mesh.get("weights") or [], node.get("skin")
         key = repr((node["mesh"], weights, skin))
         if key not in known:
             known[key] = _read_mesh(document, mesh, weights, skin, notes)

@@ -68,7 +68,7 @@ def decode_view(extension: dict[str, Any], data: bytes) -> bytes:
     if not 0 < count * stride <= _MAX_BYTES:
         raise FormatError(f"{name}: {count} elements of {stride} bytes, expected 1 byte to 4 GiB")
     try:
-        decoded = meshopt.decode_gltf_buffer(
+        decoded: NDArray[Any] = meshopt.decode_gltf_buffer(
             data, count, stride, extension["mode"], extension.get("filter")
         )
     except (ValueError, RuntimeError) as error:

@@ -161,7 +161,8 @@ def _influences(
 
     A vertex without any weight follows its first joint.
     """
-    joints, weights = [], []
+    joints: list[NDArray[np.int64]] = []
+    weights: list[NDArray[np.float64]] = []
     while f"JOINTS_{len(joints)}" in reader.attributes:
         joints.append(reader.integers(f"JOINTS_{len(joints)}", 4))
         weights.append(reader.floats(f"WEIGHTS_{len(weights)}", 4))

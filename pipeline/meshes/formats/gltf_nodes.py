@@ -147,7 +147,8 @@ def _roots(document: Document) -> list[Any]:
 
 def _local_matrix(node: Json) -> NDArray[np.float64]:
     if "matrix" in node:
-        return _numbers(node, "matrix", ()).reshape(4, 4).T  # stored column by column
+        matrix = _numbers(node, "matrix", ())
+        return matrix.reshape(4, 4).T  # stored column by column
     return compose(
         _numbers(node, "translation", (0, 0, 0))[None],
         _numbers(node, "rotation", (0, 0, 0, 1))[None],

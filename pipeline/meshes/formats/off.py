@@ -114,10 +114,19 @@ def _read_stream(
 
     Every number must be used, and every face must have corners that exist.
     """
-    values = numbers.values
     if min(numbers.vertex_count, numbers.face_count) < 0:
         return None
-    begin = 2 if numbers.counts[0] == 2 else 3  # some files leave out the count of edges
+    # Some files leave out the third number, the count of edges.
+    begins = (3,) if numbers.counts[0] > 2 else (2, 3)
+    found = (_read_stream_from(numbers, begin) for begin in begins)
+    return next((parts for parts in found if parts is not None), None)
+
+
+def _read_stream_from(
+    numbers: _Numbers, begin: int
+) -> tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.int64]] | None:
+    """Read a stream whose vertices begin with number `begin`; see `_read_stream`."""
+    values = numbers.values
     middle = begin + numbers.vertex_count * numbers.vertex_size
     places = _face_places(values, middle, numbers.face_count)
     if places is None:
@@ -134,7 +143,7 @@ def _face_places(
     values: NDArray[np.float64], position: int, face_count: int
 ) -> NDArray[np.int64] | None:
     """Places of the faces' sizes in a stream; None if the faces do not end with the values."""
-    places = []
+    places: list[int] = []
     while len(places) < face_count and position < len(values):
         size = values[position]
         if not (1 <= size < len(values) and size == int(size)):
@@ -149,4 +158,5 @@ def _face_places(
 def _corner_places(begins: NDArray[np.int64], sizes: NDArray[np.int64]) -> NDArray[np.int64]:
     """Places (C,) of the corners of faces, of which the first are at `begins`."""
     step = np.arange(sizes.sum()) - np.repeat(np.cumsum(sizes) - sizes, sizes)
-    return np.repeat(begins, sizes) + step
+    places: NDArray[np.int64] = np.repeat(begins, sizes) + step
+    return places

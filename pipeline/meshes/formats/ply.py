@@ -78,10 +78,10 @@ def read_ply(
 
     # 3. Faces and triangle strips.
     faces = [np.empty((0, 3), np.int64)]
-    for element, to_triangles in (("face", _polygons), ("tristrips", _strips)):
-        name = next((name for name in _INDEX_NAMES if name in declared.get(element, {})), None)
+    for kind, to_triangles in (("face", _polygons), ("tristrips", _strips)):
+        name = next((name for name in _INDEX_NAMES if name in declared.get(kind, {})), None)
         if name is not None:
-            location, dtype = locations[element][name], declared[element][name].dtype
+            location, dtype = locations[kind][name], declared[kind][name].dtype
             corners = as_indices(_gather(body, location, dtype))
             faces.append(to_triangles(vertices, corners, location.lengths))
     if len(faces) == 1:

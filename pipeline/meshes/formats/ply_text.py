@@ -33,7 +33,8 @@ def parse_rows(body: bytes, elements: list[Element], notes: list[str]) -> NDArra
     notes.append(f"left out values of {longer} rows that are longer than the header declares")
     step = np.arange(lengths.sum()) - np.repeat(np.cumsum(lengths) - lengths, lengths)
     first = (np.cumsum(counts) - counts)[: len(lengths)]
-    return values[np.repeat(first, lengths) + step]
+    kept: NDArray[np.float64] = values[np.repeat(first, lengths) + step]
+    return kept
 
 
 def _row_lengths(

@@ -18,4 +18,5 @@ def strip_triangles(corners: NDArray[np.int64]) -> NDArray[np.int64]:
     begins = np.maximum.accumulate(np.where(ends, index + 1, 0))  # first corner of each strip
     first = index[:-2][~(ends[:-2] | ends[1:-1] | ends[2:])]
     odd = (first - begins[first]) % 2
-    return corners[np.stack([first, first + 1 + odd, first + 2 - odd], axis=1)]
+    faces: NDArray[np.int64] = corners[np.stack([first, first + 1 + odd, first + 2 - odd], axis=1)]
+    return faces
