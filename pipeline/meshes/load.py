@@ -7,6 +7,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from shapegan.pipeline.meshes.compressed import (
+    COMPRESSIONS,
+    compressed_suffixes,
+    decompress,
+    without_compression,
+)
 from shapegan.pipeline.meshes.formats.gltf import read_gltf
 from shapegan.pipeline.meshes.formats.obj import read_obj
 from shapegan.pipeline.meshes.formats.off import read_off
@@ -16,11 +22,14 @@ from shapegan.pipeline.meshes.formats.text import FormatError
 from shapegan.pipeline.meshes.triangle_mesh import BadMeshError, TriangleMesh, usable
 
 SUFFIXES = (".obj", ".ply", ".stl", ".off", ".glb", ".gltf")
-"""File name suffixes that `load` reads, in lower case."""
+"""Suffixes of the formats that `load` reads, in lower case."""
+
+FILE_SUFFIXES = (*SUFFIXES, *compressed_suffixes(SUFFIXES))
+"""Suffixes of the files that `load` reads: those of formats, also compressed, as `.obj.gz`."""
 
 _NOT_MESHES = {
     b"version https://git-lfs": "a pointer of Git LFS, not the mesh: fetch it by git lfs pull",
-    b"\x1f\x8b": "compressed by gzip: unpack it first",
+    b"\x1f\x8b": "compressed by gzip: append .gz to its name, or unpack it",
     b"PK\x03\x04": "a zip archive: unpack it first",
     b"\xff\xfe": "text in UTF-16: save it as UTF-8",
     b"\xfe\xff": "text in UTF-16: save it as UTF-8",
@@ -36,7 +45,7 @@ def load(path: Path) -> TriangleMesh:
     uses. Degenerate and repeated faces stay.
 
     Args:
-        path: the file; its suffix, one of `SUFFIXES` in any case, selects the format.
+        path: the file; its suffix, one of `FILE_SUFFIXES` in any case, selects the format.
 
     Returns:
         A mesh with finite vertices and at least one face that has an area. Its notes name what was
@@ -45,7 +54,7 @@ def load(path: Path) -> TriangleMesh:
     Raises:
         BadMeshError: the file holds no usable mesh; the message is one line that gives the reason.
     """
-    kind = path.suffix.lower()
+    kind = without_compression(path).suffix.lower()
     if kind not in SUFFIXES:
         raise BadMeshError(f"unknown kind of file {kind[:20]!a}, expected {' '.join(SUFFIXES)}")
     data = _contents(path)
@@ -79,6 +88,8 @@ def _contents(path: Path) -> bytes:
         data = path.read_bytes()
     except OSError as error:
         raise BadMeshError(f"cannot be read: {error.strerror}") from error
+    if data and path.suffix.lower() in COMPRESSIONS:
+        data = decompress(data, path.suffix.lower())
     if not data or data.isspace():
         raise BadMeshError("empty file")
     for first_bytes, advice in _NOT_MESHES.items():

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from shapegan.pipeline.config import METHODS
+from shapegan.pipeline.config import CAVITIES, METHODS
 from shapegan.pipeline.meshes.clean import clean
 from shapegan.pipeline.meshes.triangle_mesh import Frame, TriangleMesh, frame_of
 from shapegan.pipeline.schema import grid_points
@@ -55,7 +55,11 @@ class MeshField:
 
 
 def make_field(
-    mesh: TriangleMesh, sheet_thickness: float, method: str = "winding", device: str = "cpu"
+    mesh: TriangleMesh,
+    sheet_thickness: float,
+    method: str = "winding",
+    device: str = "cpu",
+    cavities: str = "keep",
 ) -> MeshField:
     """Compute the field of a mesh.
 
@@ -65,20 +69,23 @@ def make_field(
         method: one of `shapegan.pipeline.config.METHODS`. `winding` falls back on a flood fill if
             the field by winding numbers is rejected and the flooded one is not.
         device: Warp's name of the device for all queries.
+        cavities: one of `shapegan.pipeline.config.CAVITIES`; `scan` fills all, whatever is given.
 
     Raises:
         BadMeshError: no usable face is left after cleaning.
         NoOpenGLError: the method needs OpenGL, which is missing.
-        ValueError: unknown method.
+        ValueError: unknown method, or unknown value of `cavities`.
     """
     if method not in METHODS:
         raise ValueError(f"method: got {method!r}, takes {' or '.join(METHODS)}")
+    if cavities not in CAVITIES:
+        raise ValueError(f"cavities: got {cavities!r}, takes {' or '.join(CAVITIES)}")
     if method == "scan":
         return _scanned(mesh)
     mesh = clean(mesh)
     frame = frame_of(mesh.vertices)
     cube = (mesh.vertices - frame.center) / frame.scale_cube
-    shell = build_shell(cube, mesh.faces, device)
+    shell = build_shell(cube, mesh.faces, device, fill_cavities=cavities == "fill")
     made = _by_winding(shell, frame, sheet_thickness)
     if not made.quality.rejection_reason() or sheet_thickness == 0:
         return made
@@ -134,6 +141,7 @@ def _method(field: SignedDistance) -> str:
         "sheets": field.sheet_thickness > 0 and len(queries.shell.sheets) > 0,
         "thin": thin is not None and len(thin.faces) > 0,
         "caps": queries.caps is not None,
+        "cavities": queries.shell.cavities,
     }
     return "+".join(["winding", *(name for name, present in added.items() if present)])
 

@@ -1,11 +1,14 @@
 """Compressed geometry of glTF: Draco meshes and meshoptimizer's buffer views."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from shapegan.pipeline.extras import MissingPackageError, naming_extras
 from shapegan.pipeline.meshes.formats.text import FormatError
 
 DRACO = "KHR_draco_mesh_compression"
@@ -28,10 +31,10 @@ def decode_draco(data: bytes) -> DracoMesh:
     """Decompress a primitive of `KHR_draco_mesh_compression`.
 
     Raises:
-        FormatError: the data are invalid.
+        FormatError: the data are invalid, or the package that decompresses them is missing.
     """
-    import DracoPy  # a large library that few files need
-
+    with _named(DRACO):
+        import DracoPy
     try:
         mesh = DracoPy.decode(data)
         attributes = {item["unique_id"]: np.asarray(item["data"]) for item in mesh.attributes}
@@ -60,10 +63,8 @@ def decode_view(extension: dict[str, Any], data: bytes) -> bytes:
         FormatError: the data are invalid, or the package that decompresses them is missing.
     """
     name = extension["name"]
-    try:
+    with _named(name):
         import meshopt
-    except ImportError as error:
-        raise FormatError(f"{name} needs the package meshopt: pip install meshopt") from error
     count, stride = int(extension["count"]), int(extension["byteStride"])
     if not 0 < count * stride <= _MAX_BYTES:
         raise FormatError(f"{name}: {count} elements of {stride} bytes, expected 1 byte to 4 GiB")
@@ -74,3 +75,13 @@ def decode_view(extension: dict[str, Any], data: bytes) -> bytes:
     except (ValueError, RuntimeError) as error:
         raise FormatError(f"{name}: the compressed data are invalid") from error
     return decoded.tobytes()
+
+
+@contextmanager
+def _named(extension: str) -> Iterator[None]:
+    """Reject the file if a package is missing; the line names the glTF extension and the extra."""
+    try:
+        with naming_extras(extension):
+            yield
+    except MissingPackageError as error:
+        raise FormatError(str(error)) from error

@@ -147,13 +147,14 @@ def _roots(document: Document) -> list[Any]:
 
 def _local_matrix(node: Json) -> NDArray[np.float64]:
     if "matrix" in node:
-        matrix = _numbers(node, "matrix", ())
-        return matrix.reshape(4, 4).T  # stored column by column
-    return compose(
+        rows = _numbers(node, "matrix", ()).reshape(4, 4)
+        return np.array(rows.T)  # stored column by column
+    matrices = compose(
         _numbers(node, "translation", (0, 0, 0))[None],
         _numbers(node, "rotation", (0, 0, 0, 1))[None],
         _numbers(node, "scale", (1, 1, 1))[None],
-    )[0]
+    )
+    return np.array(matrices[0])
 
 
 def _numbers(node: Json, name: str, default: tuple[float, ...]) -> NDArray[np.float64]:

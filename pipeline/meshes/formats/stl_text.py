@@ -20,7 +20,7 @@ from shapegan.pipeline.meshes.formats.triangulate import triangulate
 
 _BODY = (
     rb"facet(?:\s+normal(?:\s+(?!outer)\S+){0,3})?\s+outer\s*loop"
-    rb"((?:\s+vertex\s+\S+\s+\S+\s+\S+){3,})\s+end\s*loop\s+end\s*facet(?!\S)"
+    rb"((?:\s+vertex(?:\s+[^\sv]+){3}){3,})\s+end\s*loop\s+end\s*facet(?!\S)"
 )
 _NEXT_FACET = re.compile(rb"\s*" + _BODY)
 _ANY_FACET = re.compile(rb"(?<!\S)" + _BODY)

@@ -167,6 +167,7 @@ def test_an_incomplete_facet_is_named():
     assert "facet 13" in rejection_reason(solid("a", end="end of file\n"))
     for missing in ("endloop\n", "endfacet\n", "outer loop\n"):
         assert "facet 1 " in rejection_reason(solid("a").replace(missing, "", 1))
+    assert "facet 1 " in rejection_reason(solid("a").replace("\nvertex ", "\nvertex vertex", 1))
     assert "where a number should be" in rejection_reason(solid("a").replace("0.5", "half"))
 
 
