@@ -77,16 +77,23 @@ def read_ply(
         vertices = np.stack([column.astype(np.float64) for column in columns], axis=1)
 
     # 3. Faces and triangle strips.
-    faces = [np.empty((0, 3), np.int64)]
-    for kind, to_triangles in (("face", _polygons), ("tristrips", _strips)):
-        name = next((name for name in _INDEX_NAMES if name in declared.get(kind, {})), None)
-        if name is not None:
-            location, dtype = locations[kind][name], declared[kind][name].dtype
-            corners = as_indices(_gather(body, location, dtype))
-            faces.append(to_triangles(vertices, corners, location.lengths))
-    if len(faces) == 1:
+    found = [
+        to_triangles(vertices, *_corners(body, locations[kind], declared[kind]))
+        for kind, to_triangles in (("face", _polygons), ("tristrips", _strips))
+        if not declared.get(kind, {}).keys().isdisjoint(_INDEX_NAMES)
+    ]
+    if not found:
         raise FormatError("no faces: the header declares none with vertex indices")
-    return vertices, np.concatenate(faces)
+    return vertices, np.concatenate(found)
+
+
+def _corners(
+    body: bytes, locations: dict[str, _Location], properties: dict[str, Property]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Vertex indices (C,) of all rows of an element, and how many each row has."""
+    name = next(name for name in _INDEX_NAMES if name in properties)
+    corners = as_indices(_gather(body, locations[name], properties[name].dtype))
+    return corners, locations[name].lengths
 
 
 def _polygons(
