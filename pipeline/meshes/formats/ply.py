@@ -69,14 +69,8 @@ def read_ply(
     for element in elements:
         locations[element.name], position = _locate(body, position, element)
 
-    # 2. Vertices.
-    if not declared.get("vertex", {}).keys() >= set("xyz"):
-        raise FormatError("no vertices: the header declares none with x, y and z")
-    columns = [_gather(body, locations["vertex"][k], declared["vertex"][k].dtype) for k in "xyz"]
-    with np.errstate(invalid="ignore"):  # casting a signalling NaN
-        vertices = np.stack([column.astype(np.float64) for column in columns], axis=1)
-
-    # 3. Faces and triangle strips.
+    # 2. Vertices, faces and triangle strips.
+    vertices = _vertices(body, locations.get("vertex", {}), declared.get("vertex", {}))
     found = [
         to_triangles(vertices, *_corners(body, locations[kind], declared[kind]))
         for kind, to_triangles in (("face", _polygons), ("tristrips", _strips))
@@ -85,6 +79,16 @@ def read_ply(
     if not found:
         raise FormatError("no faces: the header declares none with vertex indices")
     return vertices, np.concatenate(found)
+
+
+def _vertices(
+    body: bytes, locations: dict[str, _Location], properties: dict[str, Property]
+) -> NDArray[np.float64]:
+    if not properties.keys() >= set("xyz"):
+        raise FormatError("no vertices: the header declares none with x, y and z")
+    columns = [_gather(body, locations[k], properties[k].dtype) for k in "xyz"]
+    with np.errstate(invalid="ignore"):  # casting a signalling NaN
+        return np.stack([column.astype(np.float64) for column in columns], axis=1)
 
 
 def _corners(
