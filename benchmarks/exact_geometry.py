@@ -77,7 +77,7 @@ def closest_points(mesh: TriangleMesh, points: Array) -> tuple[Array, Array]:
 
 
 def is_inside(mesh: TriangleMesh, points: Array) -> NDArray[np.bool_]:
-    """Whether points (N, 3) lie inside, by libigl's fast winding numbers, which are approximate."""
+    """Mask (N,) of points (N, 3) inside, by libigl's approximate winding numbers."""
     import igl
 
     faces = mesh.faces.astype(np.int64)

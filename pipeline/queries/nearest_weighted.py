@@ -8,7 +8,8 @@ with radius w(q).
 Over a plane with the gradient g of w, |g| < 1, at height h above the foot p0 of p, the least value
 is h sqrt(1 - |g|^2) - w(p0), at p0 + h g / sqrt(1 - |g|^2). An edge has the same formula with the
 slope along it. As f's terms are convex in q, the least value over a triangle is the plane's, if
-that point is within the triangle, and lies on an edge otherwise. Where |g| >= 1 it lies on an edge, too.
+that point is within the triangle, and lies on an edge otherwise. Where |g| >= 1 it lies on an
+edge, too.
 
 A node of the BVH holds nothing below a value v if its box is farther than v plus its largest
 weight. As for unweighted queries, single precision finds the triangle, and double precision
@@ -49,7 +50,12 @@ class WeightedQueries:
         bvh = self._tree.bvh = triangles.bvh
         corners = weights[triangles.faces.numpy()[bvh.face.numpy()]]
         nodes = _node_maxima(largest(corners), bvh.leaf_start.numpy())
-        self._tree.weights = wp.array(corners, dtype=float, ndim=2, device=self.device)
+        self._tree.triangles = wp.empty(
+            len(corners), dtype=kernels.WeightedTriangle, device=self.device
+        )
+        of_corners: Any = wp.array(corners, dtype=float, ndim=2, device=self.device)
+        inputs = [bvh.corners, of_corners, self._tree.triangles]
+        self._launch(kernels.prepare_triangles, inputs, len(corners))
         self._tree.largest = wp.array(nodes, dtype=float, device=self.device)
 
     def nearest(self, points: Any, limit: Any, face: Any) -> Any:

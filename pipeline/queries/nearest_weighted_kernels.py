@@ -18,7 +18,9 @@ from shapegan.pipeline.queries.bvh_kernels import (
 )
 from shapegan.pipeline.queries.closest_point_functions import (
     closest_weights,
+    prepare_triangle,
     squared_distance_to_box,
+    squared_distance_to_triangle,
 )
 from shapegan.pipeline.warp_runtime import start_warp
 
@@ -29,15 +31,6 @@ start_warp()
 
 BATCHES = wp.constant(64)
 """Batches of `LANES` neighbouring points that one thread searches."""
-
-
-@wp.struct
-class WeightedBvh:
-    # A BVH over triangles whose points have weights, linear within a triangle. `weights` holds
-    # those of the corners, by the rows of `bvh.corners`; `largest` that of each node.
-    bvh: Bvh
-    weights: wp.array2d(dtype=float)
-    largest: wp.array(dtype=float)
 
 
 @wp.struct
@@ -67,7 +60,8 @@ class WeightedEdge:
 @wp.struct
 class WeightedTriangle:
     # Edges, the unit normal, in-plane edge normals that point inwards, and the weight's gradient.
-    # `shift` is as for edges. `cosine` is the least distance minus weight over a plane, per height.
+    # `shift` is as for edges. `cosine` is the least distance minus weight over a plane, per height,
+    # and `largest` the largest weight.
     ab: WeightedEdge
     bc: WeightedEdge
     ca: WeightedEdge
@@ -78,6 +72,16 @@ class WeightedTriangle:
     gradient: wp.vec3
     shift: wp.vec3
     cosine: float
+    largest: float
+
+
+@wp.struct
+class WeightedBvh:
+    # A BVH over triangles whose points have weights, linear within a triangle. `triangles` has the
+    # rows of `bvh.corners`; `largest` holds the largest weight of each node.
+    bvh: Bvh
+    triangles: wp.array(dtype=WeightedTriangle)
+    largest: wp.array(dtype=float)
 
 
 @wp.func
@@ -122,6 +126,7 @@ def prepare_weighted(
     triangle.ab = prepare_edge(a, b, wa, wb)
     triangle.bc = prepare_edge(b, c, wb, wc)
     triangle.ca = prepare_edge(c, a, wc, wa)
+    triangle.largest = wp.max(wa, wp.max(wb, wc))
     ab = wp.vec3d(b) - wp.vec3d(a)
     ac = wp.vec3d(c) - wp.vec3d(a)
     normal = wp.cross(ab, ac)
@@ -189,121 +194,16 @@ def least_over_triangle(triangle: WeightedTriangle, p: wp.vec3) -> float:
     return wp.where(within > 0.0, over_plane, least)
 
 
-@wp.func
-def row_of_triangle(tree: WeightedBvh, t: int) -> WeightedTriangle:
-    return prepare_weighted(
-        tree.bvh.corners[t, 0],
-        tree.bvh.corners[t, 1],
-        tree.bvh.corners[t, 2],
-        tree.weights[t, 0],
-        tree.weights[t, 1],
-        tree.weights[t, 2],
+@wp.kernel
+def prepare_triangles(
+    corners: wp.array2d(dtype=wp.vec3),
+    weights: wp.array2d(dtype=float),
+    triangles: wp.array(dtype=WeightedTriangle),
+) -> None:
+    t = wp.tid()
+    triangles[t] = prepare_weighted(
+        corners[t, 0], corners[t, 1], corners[t, 2], weights[t, 0], weights[t, 1], weights[t, 2]
     )
-
-
-@wp.kernel
-def find_weighted_batched(
-    tree: WeightedBvh,
-    points: wp.array(dtype=wp.vec3),
-    limit: wp.array(dtype=float),
-    face: wp.array(dtype=int),
-) -> None:
-    # The triangle of least distance minus weight, of those below `limit`; others leave `face` as it
-    # is. A node is visited if its box is nearer than the best value plus its largest weight.
-    px = Floats32()
-    py = Floats32()
-    pz = Floats32()
-    best = Floats32()
-    found = Ints32()
-    first = wp.tid() * BATCHES * LANES
-    end = wp.min(first + BATCHES * LANES, points.shape[0])
-    for start in range(first, end, LANES):
-        # 1. Load the points.
-        middle = wp.vec3()
-        for k in range(LANES):
-            i = wp.min(start + k, points.shape[0] - 1)
-            p = points[i]
-            middle += p / float(LANES)
-            px[k] = p[0]
-            py[k] = p[1]
-            pz[k] = p[2]
-            best[k] = limit[i]
-            found[k] = -1
-
-        # 2. Descend first into the child that is nearer to the points' mean. The trail has one bit
-        #    a level: 1 if the first child was the right one.
-        node = int(1)
-        depth = int(0)
-        trail = int(0)
-        while True:
-            box = tree.bvh.boxes[node]
-            largest = tree.largest[node]
-            within = int(0)
-            for k in range(LANES):
-                gap = squared_distance_to_box(box, wp.vec3(px[k], py[k], pz[k]))
-                reach = best[k] + largest
-                reach = wp.where(reach > 0.0, reach, 0.0)
-                within += wp.where(gap < reach * reach, 1, 0)
-            if within > 0 and node < tree.bvh.leaves:
-                left = squared_distance_to_box(tree.bvh.boxes[2 * node], middle)
-                right = squared_distance_to_box(tree.bvh.boxes[2 * node + 1], middle)
-                turn = wp.where(right < left, 1, 0)
-                node = 2 * node + turn
-                depth += 1
-                trail = (trail & ~(1 << depth)) | (turn << depth)
-                continue
-            if within > 0:
-                leaf = node - tree.bvh.leaves
-                for t in range(tree.bvh.leaf_start[leaf], tree.bvh.leaf_start[leaf + 1]):
-                    triangle = row_of_triangle(tree, t)
-                    for k in range(LANES):
-                        value = least_over_triangle(triangle, wp.vec3(px[k], py[k], pz[k]))
-                        closer = value < best[k]
-                        best[k] = wp.where(closer, value, best[k])
-                        found[k] = wp.where(closer, t, found[k])
-            # Go up while this was the second child, then to the second child.
-            while node > 1 and node % 2 != (trail >> depth) % 2:
-                node = node // 2
-                depth -= 1
-            if node == 1:
-                break
-            node = wp.where(node % 2 == 0, node + 1, node - 1)
-
-        # 3. Store the faces.
-        for k in range(LANES):
-            if start + k < points.shape[0] and found[k] >= 0:
-                face[start + k] = tree.bvh.face[found[k]]
-
-
-@wp.kernel
-def find_weighted(
-    tree: WeightedBvh,
-    points: wp.array(dtype=wp.vec3),
-    limit: wp.array(dtype=float),
-    face: wp.array(dtype=int),
-) -> None:
-    # The same with one thread a point.
-    i = wp.tid()
-    p = points[i]
-    best = limit[i]
-    found = int(-1)
-    node = int(1)
-    while node > 0:
-        reach = wp.max(best + tree.largest[node], 0.0)
-        within = squared_distance_to_box(tree.bvh.boxes[node], p) < reach * reach
-        if within and node < tree.bvh.leaves:
-            node = 2 * node
-            continue
-        if within:
-            leaf = node - tree.bvh.leaves
-            for t in range(tree.bvh.leaf_start[leaf], tree.bvh.leaf_start[leaf + 1]):
-                value = least_over_triangle(row_of_triangle(tree, t), p)
-                if value < best:
-                    best = value
-                    found = t
-        node = next_node(node)
-    if found >= 0:
-        face[i] = tree.bvh.face[found]
 
 
 @wp.func
@@ -367,6 +267,132 @@ def weighted_minimum(
         if value_at(a, b, c, weights, other, p) < least:
             best = other
     return best
+
+
+@wp.func
+def least_in_box(tree: WeightedBvh, node: int, p: wp.vec3) -> float:
+    return wp.sqrt(squared_distance_to_box(tree.bvh.boxes[node], p)) - tree.largest[node]
+
+
+@wp.kernel
+def find_weighted_batched(
+    tree: WeightedBvh,
+    points: wp.array(dtype=wp.vec3),
+    limit: wp.array(dtype=float),
+    face: wp.array(dtype=int),
+) -> None:
+    # The triangle of least distance minus weight, of those below `limit`; others leave `face` as it
+    # is. A node is visited if its box is nearer than the best value plus its largest weight.
+    px = Floats32()
+    py = Floats32()
+    pz = Floats32()
+    best = Floats32()
+    found = Ints32()
+    near = Ints32()
+    first = wp.tid() * BATCHES * LANES
+    end = wp.min(first + BATCHES * LANES, points.shape[0])
+    for start in range(first, end, LANES):
+        # 1. Load the points.
+        middle = wp.vec3()
+        for k in range(LANES):
+            i = wp.min(start + k, points.shape[0] - 1)
+            p = points[i]
+            middle += p / float(LANES)
+            px[k] = p[0]
+            py[k] = p[1]
+            pz[k] = p[2]
+            best[k] = limit[i]
+            found[k] = -1
+
+        # 2. Descend first into the child with the smaller bound at the points' mean. The trail has
+        #    one bit a level: 1 if the first child was the right one.
+        node = int(1)
+        depth = int(0)
+        trail = int(0)
+        while True:
+            box = tree.bvh.boxes[node]
+            largest = tree.largest[node]
+            within = int(0)
+            for k in range(LANES):
+                gap = squared_distance_to_box(box, wp.vec3(px[k], py[k], pz[k]))
+                reach = best[k] + largest
+                reach = wp.where(reach > 0.0, reach, 0.0)
+                within += wp.where(gap < reach * reach, 1, 0)
+            if within > 0 and node < tree.bvh.leaves:
+                left = least_in_box(tree, 2 * node, middle)
+                right = least_in_box(tree, 2 * node + 1, middle)
+                turn = wp.where(right < left, 1, 0)
+                node = 2 * node + turn
+                depth += 1
+                trail = (trail & ~(1 << depth)) | (turn << depth)
+                continue
+            if within > 0:
+                leaf = node - tree.bvh.leaves
+                for t in range(tree.bvh.leaf_start[leaf], tree.bvh.leaf_start[leaf + 1]):
+                    # Few points are near enough to need the exact value with its square roots.
+                    flat = prepare_triangle(
+                        tree.bvh.corners[t, 0], tree.bvh.corners[t, 1], tree.bvh.corners[t, 2]
+                    )
+                    triangle = tree.triangles[t]
+                    passing = int(0)
+                    for k in range(LANES):
+                        p = wp.vec3(px[k], py[k], pz[k])
+                        square = squared_distance_to_triangle(flat, p)
+                        reach = best[k] + triangle.largest
+                        reach = wp.where(reach > 0.0, reach, 0.0)
+                        near[k] = wp.where(square < reach * reach, 1, 0)
+                        passing += near[k]
+                    for k in range(wp.where(passing > 0, LANES, 0)):
+                        value = best[k]
+                        if near[k] > 0:
+                            p = wp.vec3(px[k], py[k], pz[k])
+                            value = least_over_triangle(triangle, p)
+                        closer = value < best[k]
+                        best[k] = wp.where(closer, value, best[k])
+                        found[k] = wp.where(closer, t, found[k])
+            # Go up while this was the second child, then to the second child.
+            while node > 1 and node % 2 != (trail >> depth) % 2:
+                node = node // 2
+                depth -= 1
+            if node == 1:
+                break
+            node = wp.where(node % 2 == 0, node + 1, node - 1)
+
+        # 3. Store the faces.
+        for k in range(LANES):
+            if start + k < points.shape[0] and found[k] >= 0:
+                face[start + k] = tree.bvh.face[found[k]]
+
+
+@wp.kernel
+def find_weighted(
+    tree: WeightedBvh,
+    points: wp.array(dtype=wp.vec3),
+    limit: wp.array(dtype=float),
+    face: wp.array(dtype=int),
+) -> None:
+    # The same with one thread a point.
+    i = wp.tid()
+    p = points[i]
+    best = limit[i]
+    found = int(-1)
+    node = int(1)
+    while node > 0:
+        reach = wp.max(best + tree.largest[node], 0.0)
+        within = squared_distance_to_box(tree.bvh.boxes[node], p) < reach * reach
+        if within and node < tree.bvh.leaves:
+            node = 2 * node
+            continue
+        if within:
+            leaf = node - tree.bvh.leaves
+            for t in range(tree.bvh.leaf_start[leaf], tree.bvh.leaf_start[leaf + 1]):
+                value = least_over_triangle(tree.triangles[t], p)
+                if value < best:
+                    best = value
+                    found = t
+        node = next_node(node)
+    if found >= 0:
+        face[i] = tree.bvh.face[found]
 
 
 @wp.kernel

@@ -21,6 +21,8 @@ import numpy as np
 import warp as wp
 from numpy.typing import NDArray
 
+from shapegan.pipeline.arrays import largest
+from shapegan.pipeline.queries.nearest import TriangleQueries
 from shapegan.pipeline.queries.nearest_weighted import WeightedQueries
 from shapegan.pipeline.schema import grid_points
 from shapegan.pipeline.sdf import signed_distance_kernels as kernels
@@ -50,7 +52,7 @@ class SignedDistance:
         """Move offsets to the device."""
         growing = None
         if self.thin_parts is not None and len(self.thin_parts.faces):
-            growing = _Growing.of(self.queries, self.thin_parts.offset)
+            growing = _Growing.of(self.queries, self.thin_parts)
         object.__setattr__(self, "_growing", growing)
 
     def __reduce__(self) -> Any:
@@ -88,8 +90,10 @@ class SignedDistance:
 
     def _deepen(self, growing: "_Growing", queried: QueriedPoints, sdf: Any, closest: Any) -> None:
         """Replace the field inside by `inner`, where the nearest face grows."""
-        limit, face = growing.starts(queried, kernels.limit_depth, sdf)
-        found = growing.shrinking.nearest(queried.points, limit, face)
+        limit, face = self._starts(queried)
+        inputs = [queried.nearest, self.queries.exterior.faces, growing.offset, sdf, limit, face]
+        self._launch(kernels.limit_depth, queried, inputs)
+        found = growing.exterior.nearest(queried.points, limit, face)
         self._launch(kernels.deepen, queried, [found, limit, sdf, closest])
         if self.queries.caps is not None:
             caps = self.queries.caps.nearest(queried.points, limit)
@@ -108,12 +112,21 @@ class SignedDistance:
         self._launch(kernels.thicken, queried, [*inputs, even, sdf, closest])
 
     def _grow(self, growing: "_Growing", queried: QueriedPoints, sdf: Any, closest: Any) -> None:
-        """Take the minimum with `outer` of the exterior faces."""
-        exterior = self.queries.exterior
-        limit, face = growing.starts(queried, kernels.limit_growth, sdf)
-        found = growing.growing.nearest(queried.points, limit, face)
-        inputs = [exterior.vertices, exterior.faces, found.face, found.distance, found.closest]
+        """Take the minimum with `outer` of the faces that grow."""
+        thin = growing.thin
+        limit, face = self._starts(queried)
+        inputs = [queried.nearest, growing.row, thin.faces, growing.offset, sdf, limit, face]
+        self._launch(kernels.limit_growth, queried, inputs)
+        found = growing.outwards.nearest(queried.points, limit, face)
+        inputs = [thin.vertices, thin.faces, found.face, found.distance, found.closest]
         self._launch(kernels.thicken, queried, [*inputs, found.weight, sdf, closest])
+
+    def _starts(self, queried: QueriedPoints) -> tuple[Any, Any]:
+        """Arrays (N,) for the limits and the faces from which a weighted query starts."""
+        count, device = len(queried.points), self.queries.device
+        limit: Any = wp.empty(count, dtype=float, device=device)
+        face: Any = wp.empty(count, dtype=int, device=device)
+        return limit, face
 
     def _launch(self, kernel: Any, queried: QueriedPoints, inputs: list[Any]) -> None:
         device, count = self.queries.device, len(queried.points)
@@ -133,33 +146,26 @@ class SignedDistance:
 
 @dataclass(frozen=True)
 class _Growing:
-    """The exterior faces with offsets."""
+    """Exterior faces with offsets."""
 
-    faces: Any
-    """(F, 3) Warp integers, those of `ShellQueries.exterior`."""
     offset: Any
     """(V,) Warp floats, the offset at each vertex."""
-    growing: WeightedQueries
-    """For `outer`."""
-    shrinking: WeightedQueries
-    """For `inner`."""
+    thin: TriangleQueries
+    """The faces that grow."""
+    row: Any
+    """(F,) Warp integers, the row in `thin` of each exterior face; -1 if it does not grow."""
+    outwards: WeightedQueries
+    """For `outer`: `thin` with the offsets."""
+    exterior: WeightedQueries
+    """For `inner`: all exterior faces with the offsets, negative."""
 
     @classmethod
-    def of(cls, queries: ShellQueries, offset: NDArray[np.float32]) -> "_Growing":
-        exterior = queries.exterior
-        on_device: Any = wp.array(offset, dtype=float, device=queries.device)
-        return cls(
-            exterior.faces,
-            on_device,
-            WeightedQueries(exterior, offset),
-            WeightedQueries(exterior, -offset),
-        )
-
-    def starts(self, queried: QueriedPoints, kernel: Any, sdf: Any) -> tuple[Any, Any]:
-        """Limits (N,) and faces (N,) for a weighted query, from the nearest faces."""
-        count, device = len(queried.points), self.offset.device
-        limit: Any = wp.empty(count, dtype=float, device=device)
-        face: Any = wp.empty(count, dtype=int, device=device)
-        inputs = [queried.nearest, self.faces, self.offset, sdf, limit, face]
-        wp.launch(kernel, dim=count, inputs=inputs, device=device)
-        return limit, face
+    def of(cls, queries: ShellQueries, parts: ThinParts) -> "_Growing":
+        device, offset = queries.device, parts.offset
+        grows = largest(offset[queries.exterior.faces.numpy()]) > 0
+        row = np.where(grows, np.cumsum(grows) - 1, -1)
+        thin = TriangleQueries(queries.shell.vertices, parts.faces, device)
+        on_device: Any = wp.array(offset, dtype=float, device=device)
+        rows: Any = wp.array(row, dtype=int, device=device)
+        exterior = WeightedQueries(queries.exterior, -offset)
+        return cls(on_device, thin, rows, WeightedQueries(thin, offset), exterior)

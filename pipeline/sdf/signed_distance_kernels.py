@@ -4,7 +4,7 @@
 """
 
 # mypy: ignore-errors
-# ruff: noqa: D103
+# ruff: noqa: ARG001, D103
 
 import warp as wp
 
@@ -18,23 +18,21 @@ wp.set_module_options({"enable_backward": False})
 start_warp()
 
 
+NOT_SEARCHED = wp.constant(-1.0e18)
+"""A limit below all values, where nothing is to be found."""
+
+
 @wp.func
 def interpolated(
-    values: wp.array(dtype=float), faces: wp.array2d(dtype=int), nearest: NearestPoints, i: int
+    values: wp.array(dtype=float), faces: wp.array2d(dtype=int), face: int, weights: wp.vec2
 ) -> float:
-    # Values at vertices, interpolated at the i-th nearest point.
-    face = nearest.face[i]
-    weights = nearest.weights[i]
+    # Values at vertices, interpolated at a point of a face.
     u = weights[0]
     v = weights[1]
     a = values[faces[face, 0]]
     b = values[faces[face, 1]]
     c = values[faces[face, 2]]
     return u * a + v * b + (1.0 - u - v) * c
-
-
-NOT_SEARCHED = wp.constant(-1.0e18)
-"""A limit below all values, where nothing is to be found."""
 
 
 @wp.kernel
@@ -53,6 +51,7 @@ def sign(
 
 @wp.kernel
 def limit_depth(
+    points: wp.array(dtype=wp.vec3),
     nearest: NearestPoints,
     faces: wp.array2d(dtype=int),
     offset: wp.array(dtype=float),
@@ -66,7 +65,7 @@ def limit_depth(
     limit[i] = NOT_SEARCHED
     face[i] = -1
     if nearest.face[i] >= 0 and sdf[i] < 0.0:
-        height = interpolated(offset, faces, nearest, i)
+        height = interpolated(offset, faces, nearest.face[i], nearest.weights[i])
         if height > 0.0:
             limit[i] = nearest.distance[i] + height
             face[i] = nearest.face[i]
@@ -118,7 +117,9 @@ def raise_limit(
 
 @wp.kernel
 def limit_growth(
+    points: wp.array(dtype=wp.vec3),
     nearest: NearestPoints,
+    row: wp.array(dtype=int),
     faces: wp.array2d(dtype=int),
     offset: wp.array(dtype=float),
     sdf: wp.array(dtype=float),
@@ -131,10 +132,12 @@ def limit_growth(
     limit[i] = sdf[i]
     face[i] = -1
     if nearest.face[i] >= 0:
-        value = nearest.distance[i] - interpolated(offset, faces, nearest, i)
-        if value < sdf[i]:
-            limit[i] = value
-            face[i] = nearest.face[i]
+        thin = row[nearest.face[i]]
+        if thin >= 0:
+            value = nearest.distance[i] - interpolated(offset, faces, thin, nearest.weights[i])
+            if value < sdf[i]:
+                limit[i] = value
+                face[i] = thin
 
 
 @wp.kernel
