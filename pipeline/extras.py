@@ -21,6 +21,8 @@ OPTIONAL = {
     "pyrender": ("pyrender", "scan"),
     "OpenGL": ("PyOpenGL", "scan"),
     "dask_jobqueue": ("dask-jobqueue", "cluster"),
+    "DracoPy": ("DracoPy", "gltf"),
+    "meshopt": ("meshopt", "gltf"),
 }
 """Name to import -> name to install, and the extra that has it (pyproject.toml)."""
 

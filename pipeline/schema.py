@@ -164,6 +164,8 @@ class MeshReport:
     """CPU seconds used for the mesh."""
     split: str = ""
     """`train`, `val`, `test` or another name; empty without splits."""
+    notes: str = ""
+    """What the reader left out of the file or doubts, separated by semicolons."""
 
 
 STATUSES = ("ok", "rejected", "failed")

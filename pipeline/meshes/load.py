@@ -1,6 +1,7 @@
 """Triangle meshes from files of any supported format."""
 
 import stat
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,9 +13,11 @@ from shapegan.pipeline.meshes.compressed import (
     decompress,
     without_compression,
 )
+from shapegan.pipeline.meshes.formats.gltf import read_gltf
 from shapegan.pipeline.meshes.formats.obj import read_obj
 from shapegan.pipeline.meshes.formats.off import read_off
 from shapegan.pipeline.meshes.formats.ply import read_ply
+from shapegan.pipeline.meshes.formats.stl import read_stl
 from shapegan.pipeline.meshes.formats.text import FormatError
 from shapegan.pipeline.meshes.triangle_mesh import BadMeshError, TriangleMesh, usable
 
@@ -23,8 +26,6 @@ SUFFIXES = (".obj", ".ply", ".stl", ".off", ".glb", ".gltf")
 
 FILE_SUFFIXES = (*SUFFIXES, *compressed_suffixes(SUFFIXES))
 """Suffixes of the files that `load` reads: those of formats, also compressed, as `.obj.gz`."""
-
-_READERS = {".obj": read_obj, ".ply": read_ply, ".off": read_off}
 
 _NOT_MESHES = {
     b"version https://git-lfs": "a pointer of Git LFS, not the mesh: fetch it by git lfs pull",
@@ -47,7 +48,8 @@ def load(path: Path) -> TriangleMesh:
         path: the file; its suffix, one of `FILE_SUFFIXES` in any case, selects the format.
 
     Returns:
-        A mesh with finite vertices and at least one face that has an area.
+        A mesh with finite vertices and at least one face that has an area. Its notes name what was
+        left out.
 
     Raises:
         BadMeshError: the file holds no usable mesh; the message is one line that gives the reason.
@@ -56,14 +58,24 @@ def load(path: Path) -> TriangleMesh:
     if kind not in SUFFIXES:
         raise BadMeshError(f"unknown kind of file {kind[:20]!a}, expected {' '.join(SUFFIXES)}")
     data = _contents(path)
+    notes: list[str] = []
     try:
-        if kind in _READERS:
-            vertices, faces = _READERS[kind](data)
-        else:
-            vertices, faces = _read_other(data, without_compression(path))
+        vertices, faces = _read(kind, data, path.parent, notes)
     except FormatError as error:
         raise BadMeshError(str(error)) from error
-    return usable(vertices, faces)
+    return replace(usable(vertices, faces), notes=tuple(dict.fromkeys(notes)))
+
+
+def _read(
+    kind: str, data: bytes, folder: Path, notes: list[str]
+) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    if kind in (".glb", ".gltf"):
+        return read_gltf(data, folder, notes)
+    if kind == ".stl":
+        return read_stl(data, notes)
+    if kind == ".ply":
+        return read_ply(data, notes)
+    return read_obj(data) if kind == ".obj" else read_off(data)
 
 
 def _contents(path: Path) -> bytes:
@@ -84,16 +96,3 @@ def _contents(path: Path) -> bytes:
         if data.startswith(first_bytes):
             raise BadMeshError(advice)
     return data
-
-
-def _read_other(data: bytes, path: Path) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    from shapegan.pipeline.meshes.formats import gltf_stl  # imports trimesh, which takes a second
-
-    try:
-        return gltf_stl.read_scene(data, path)
-    except FormatError:
-        raise
-    except Exception as error:  # trimesh raises many types for broken files
-        reason = " ".join(f"{type(error).__name__}: {error}".split())
-        line = f"not a readable {path.suffix.lower()} file: {reason}"
-        raise BadMeshError(line.encode("ascii", "backslashreplace").decode()[:160]) from error

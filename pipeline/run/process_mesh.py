@@ -27,7 +27,7 @@ def process(job: Job, config: PreprocessConfig, device: str = "cpu") -> Outcome:
     try:
         # 1. Read the mesh and compute its field.
         mesh = load(job.path)
-        report = replace(report, faces=len(mesh.faces))
+        report = replace(report, faces=len(mesh.faces), notes="; ".join(mesh.notes))
         made = make_field(mesh, config.sheet_thickness, config.method, device, config.cavities)
     except BadMeshError as error:
         return Outcome(replace(report, reason=str(error)))

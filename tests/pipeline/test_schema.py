@@ -25,7 +25,7 @@ def test_the_report_keeps_its_columns():
     names = [field.name for field in dataclasses.fields(schema.MeshReport)]
     assert names[:6] == ["id", "category", "path", "status", "reason", "shard"]
     assert names[6:10] == ["row", "method", "faces", "inside_fraction"]
-    assert names[10:] == ["surface_recall", "seconds", "split"]
+    assert names[10:] == ["surface_recall", "seconds", "split", "notes"]
 
 
 @pytest.mark.parametrize("resolution", [2, 3, 8, 64])

@@ -102,11 +102,30 @@ def test_importing_does_not_import_trimesh():
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
-def test_an_obj_file_is_read_without_trimesh_and_without_its_materials(tmp_path, monkeypatch):
+@pytest.mark.parametrize("kind", CONTENTS)
+def test_every_format_is_read_without_trimesh(kind, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "trimesh", None)
-    monkeypatch.delitem(sys.modules, "shapegan.pipeline.meshes.formats.gltf_stl", raising=False)
+    assert len(read(tmp_path, CONTENTS[kind], "box" + kind.split()[0]).faces) == 12
+
+
+def test_an_obj_file_is_read_without_its_materials(tmp_path):
     (tmp_path / "evil.mtl").mkdir()
     assert len(read(tmp_path, "mtllib evil.mtl\nusemtl red\n" + TRIANGLE).faces) == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "note"),
+    [
+        ("a.stl", CONTENTS[".stl"] + bytes(9), "left out 9 bytes after the 12 triangles"),
+        ("a.stl", CONTENTS[".stl ascii"].split(b"endsolid")[0], "the file may be cut off"),
+        ("a.ply", CONTENTS[".ply ascii"].replace(b"\n3 ", b" 7\n3 "), "left out values of 12 rows"),
+        ("a.obj", TRIANGLE, ""),
+    ],
+)
+def test_a_mesh_has_notes_of_what_was_left_out(name, data, note, tmp_path):
+    notes = read(tmp_path, data, name).notes
+    assert len(notes) == bool(note)
+    assert all(note in line for line in notes)
 
 
 def test_vertices_no_face_uses_are_dropped(tmp_path):

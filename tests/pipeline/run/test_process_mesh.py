@@ -5,6 +5,7 @@ from functools import partial
 import h5py
 import numpy as np
 import pytest
+import trimesh
 from support import shapes
 from support.scanners import ball_scanner
 
@@ -45,6 +46,16 @@ def test_report_of_an_accepted_mesh(outcome):
     assert report.inside_fraction == pytest.approx(62 * 32 * 16 / 64**3, rel=0.03)
     assert report.surface_recall > 0.95
     assert 0 < report.seconds < 60
+
+
+def test_notes_of_the_reader_are_reported(tmp_path, outcome):
+    assert outcome.report.notes == ""
+    path = tmp_path / "box.stl"
+    trimesh.creation.box((2, 1, 0.5)).subdivide().export(path)
+    path.write_bytes(path.read_bytes() + b"rest")
+    report = process(job_of(path, "box"), SMALL).report
+    assert report.status == "ok"
+    assert report.notes == "left out 4 bytes after the 48 triangles that are declared"
 
 
 def test_the_shape_is_complete(outcome):
