@@ -7,9 +7,8 @@ with radius w(q).
 
 Over a plane with the gradient g of w, |g| < 1, at height h above the foot p0 of p, the least value
 is h sqrt(1 - |g|^2) - w(p0), at p0 + h g / sqrt(1 - |g|^2). An edge has the same formula with the
-slope along it. As f's terms are convex in q, the least value over a triangle is the plane's, if
-that point is within the triangle, and lies on an edge otherwise. Where |g| >= 1 it lies on an
-edge, too.
+slope along it. |p - q| - w(q) is convex in q. So the least value over a triangle is the plane's if
+that point is within the triangle, and lies on an edge otherwise; it does so, too, where |g| >= 1.
 
 A node of the BVH holds nothing below a value v if its box is farther than v plus its largest
 weight. As for unweighted queries, single precision finds the triangle, and double precision

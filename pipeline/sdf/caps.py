@@ -5,6 +5,10 @@ Small holes are filled with triangles between their boundary edges
 of several loose pieces, have no boundary that shows where the inside ends. The winding number does:
 it passes one half there, smoothly, so its level set is the cap. Without a cap the distance would
 jump from one sign to the other.
+
+A level set taken from a grid does not reach the rims of an opening, and single signs are wrong
+where faces almost touch. So every voxel edge over which the field still changes by more than its
+length gets a square across it (`square_caps`).
 """
 
 from dataclasses import dataclass
@@ -12,11 +16,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import binary_dilation
+from scipy.spatial import cKDTree
 from skimage.measure import marching_cubes
 
 from shapegan.pipeline.arrays import neighbours
-from shapegan.pipeline.schema import voxel_spacing
-from shapegan.pipeline.sdf.quality import is_jump
+from shapegan.pipeline.schema import grid_points, voxel_spacing
+from shapegan.pipeline.sdf.quality import exceeds_distance, is_jump
 
 
 @dataclass(frozen=True)
@@ -27,6 +32,11 @@ class Caps:
     """(V, 3), cube frame."""
     faces: NDArray[np.int32]
     """(F, 3)."""
+
+    def joined(self, other: "Caps") -> "Caps":
+        """These caps and others."""
+        faces = np.concatenate([self.faces, other.faces + np.int32(len(self.vertices))])
+        return Caps(np.concatenate([self.vertices, other.vertices]), faces)
 
 
 NO_CAPS = Caps(np.zeros((0, 3), np.float32), np.zeros((0, 3), np.int32))
@@ -62,3 +72,68 @@ def find_caps(voxels: NDArray[np.float32], winding: NDArray[np.float32]) -> Caps
     except RuntimeError:  # scikit-image raises it where the mask holds no surface
         return NO_CAPS
     return Caps((vertices * spacing - 1).astype(np.float32), faces.astype(np.int32))
+
+
+def square_caps(voxels: NDArray[np.float32]) -> Caps:
+    """A square across each voxel edge over which a field changes by more than its length.
+
+    The sign flips there away from any surface. Squares of neighbouring edges tile the flip. With
+    them, the distances at both ends of the edge add up to at most its length.
+
+    Args:
+        voxels: (R, R, R) signed distances, cube frame.
+
+    Returns:
+        `NO_CAPS` if no edge is too steep.
+    """
+    spacing = voxel_spacing(len(voxels))
+    places, faces = [], []
+    for axis, place in enumerate(_steep_edges(voxels)):
+        if len(place):
+            side, other = 0.5 * spacing * np.delete(np.eye(3), axis, axis=0)
+            corners = [place - side - other, place + side - other]
+            corners += [place + side + other, place - side + other]
+            places.append(np.stack(corners, axis=1).reshape(-1, 3))
+            faces.append(np.tile([[0, 1, 2], [0, 2, 3]], (len(place), 1)))
+    if not places:
+        return NO_CAPS
+    square = 4 * (np.arange(sum(map(len, faces))) // 2)
+    joined = np.concatenate(faces) + square[:, None]
+    return Caps(np.concatenate(places).astype(np.float32), joined.astype(np.int32))
+
+
+def limit_jumps(voxels: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Reduce a grid's distances until no two neighbours differ by more than theirs.
+
+    The place at which the sign flips on a steep edge becomes a boundary point: no distance exceeds
+    that to the nearest one. Then the ends of the edge differ by at most its length; other
+    neighbours still do, since all distances are limited by one and the same distance field.
+
+    Args:
+        voxels: (R, R, R) signed distances, cube frame; neighbours differ by more than their
+            distance only where a sign flips away from any surface.
+
+    Returns:
+        (R, R, R); the same array if no edge is too steep.
+    """
+    places = np.concatenate(_steep_edges(voxels))
+    if not len(places):
+        return voxels
+    limit, _ = cKDTree(places).query(grid_points(len(voxels)))
+    limited = np.minimum(np.abs(voxels), limit.reshape(voxels.shape).astype(np.float32))
+    result: NDArray[np.float32] = np.copysign(limited, voxels)
+    return result
+
+
+def _steep_edges(voxels: NDArray[np.float32]) -> list[NDArray[np.float64]]:
+    """For each axis, zero crossings (N, 3) on the edges over which a field changes too much."""
+    spacing = voxel_spacing(len(voxels))
+    found = []
+    for axis in range(3):
+        near, far = neighbours(voxels, axis)
+        at = np.nonzero(exceeds_distance(near, far, spacing))
+        a, b = np.abs(near[at]), np.abs(far[at])
+        place = np.stack(at, axis=1).astype(np.float64)
+        place[:, axis] += a / (a + b)
+        found.append(place * spacing - 1)
+    return found

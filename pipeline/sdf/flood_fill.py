@@ -9,6 +9,7 @@ gaps narrower than a grid step close. The price is detail: everything grows by t
 cavities fill up.
 """
 
+from copy import copy
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ from scipy.ndimage import binary_dilation, label
 from shapegan.pipeline.queries.morton import morton_order
 from shapegan.pipeline.queries.nearest import TriangleQueries
 from shapegan.pipeline.schema import grid_points, voxel_spacing
+from shapegan.pipeline.sdf.caps import Caps
 from shapegan.pipeline.sdf.sampling import points_on_faces
 
 RESOLUTION = 128
@@ -50,6 +52,7 @@ class FloodedDistance:
         self.thickness = thickness
         self._vertices, self._faces = vertices.astype(np.float32), faces
         self._surface = TriangleQueries(vertices, faces, device)
+        self._caps: TriangleQueries | None = None
         near = self._is_near(grid_points(RESOLUTION), voxel_spacing(RESOLUTION))
         self._outside = flood(near.reshape((RESOLUTION,) * 3))
 
@@ -57,16 +60,22 @@ class FloodedDistance:
         """For points (N, 3): a face is at most `distance` away."""
         # The search goes a little farther, since rounding may miss faces just within the distance.
         limit: Any = wp.full(len(points), 1.001 * distance, dtype=float, device=self.device)
-        near: NDArray[np.bool_] = self._nearest(points, limit)[0] <= distance
+        near: NDArray[np.bool_] = self._nearest(self._surface, points, limit)[0] <= distance
         return near
 
+    def with_caps(self, caps: Caps) -> "FloodedDistance":
+        """The same field, whose distances also end at caps, where its sign flips in mid-air."""
+        capped = copy(self)
+        capped._caps = TriangleQueries(caps.vertices, caps.faces, self.device)
+        return capped
+
     def _nearest(
-        self, points: NDArray[np.float32], limit: Any = None
+        self, surface: TriangleQueries, points: NDArray[np.float32], limit: Any = None
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Distances (N,) of points (N, 3) from the faces, and their nearest points (N, 3)."""
+        """Distances (N,) of points (N, 3) from a surface, and their nearest points (N, 3)."""
         order = morton_order(points)
         ordered: Any = wp.array(points[order], dtype=wp.vec3, device=self.device)
-        found = self._surface.nearest(ordered, limit)
+        found = surface.nearest(ordered, limit)
         distance, closest = np.empty(len(points), np.float32), np.empty_like(points)
         distance[order], closest[order] = found.distance.numpy(), found.closest.numpy()
         return distance, closest
@@ -75,7 +84,7 @@ class FloodedDistance:
         self, points: NDArray[np.float32]
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Signed distances (N,) at points (N, 3), and their nearest surface points (N, 3)."""
-        distance, closest = self._nearest(points)
+        distance, closest = self._nearest(self._surface, points)
         away = (points - closest) / np.maximum(distance, 1e-9)[:, None]
         # Points near a face get the sign of a probe that is farther from it, on the same side.
         probe = closest + np.maximum(distance, PROBE_DISTANCE)[:, None] * away
@@ -83,6 +92,11 @@ class FloodedDistance:
         sdf = np.where(inside, -distance - self.thickness, distance - self.thickness)
         outwards = np.where(inside, -1, 1)[:, None] * away
         surface = closest + self.thickness * outwards
+        if self._caps is not None:
+            cap_distance, on_cap = self._nearest(self._caps, points)
+            nearer = cap_distance < np.abs(sdf)
+            sdf = np.where(nearer, np.copysign(cap_distance, sdf), sdf)
+            surface = np.where(nearer[:, None], on_cap, surface)
         return sdf.astype(np.float32), surface.astype(np.float32)
 
     def _is_outside(self, points: NDArray[np.floating]) -> NDArray[np.bool_]:

@@ -1,6 +1,6 @@
 """Signed distance field of one mesh, by the method of choice, and its quality."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,9 +9,9 @@ from shapegan.pipeline.config import CAVITIES, METHODS
 from shapegan.pipeline.meshes.clean import clean
 from shapegan.pipeline.meshes.triangle_mesh import Frame, TriangleMesh, frame_of
 from shapegan.pipeline.schema import grid_points
-from shapegan.pipeline.sdf.caps import find_caps
+from shapegan.pipeline.sdf.caps import find_caps, limit_jumps, square_caps
 from shapegan.pipeline.sdf.flood_fill import FloodedDistance
-from shapegan.pipeline.sdf.quality import Quality, measure
+from shapegan.pipeline.sdf.quality import Quality, lipschitz_excess, measure
 from shapegan.pipeline.sdf.sampling import SignedDistanceField
 from shapegan.pipeline.sdf.scan import CUBE_RADIUS, ScannedSurface
 from shapegan.pipeline.sdf.shell_queries import QueriedPoints, ShellQueries
@@ -48,10 +48,15 @@ class MeshField:
     """(64, 64, 64), the voxels of `field` that `quality` was measured on, cube frame."""
 
     def voxels(self, resolution: int) -> NDArray[np.float32]:
-        """Signed distances (R, R, R) of `field`, cube frame; 64^3 voxels are a copy of `grid`."""
+        """Signed distances (R, R, R) of `field`, cube frame; 64^3 voxels are a copy of `grid`.
+
+        Jumps of the sign that a grid finds between the voxels of `grid` are limited
+        (`shapegan.pipeline.sdf.caps.limit_jumps`), but for `scan`.
+        """
         if resolution == len(self.grid):
             return self.grid.copy()
-        return self.field.voxels(resolution)
+        voxels = self.field.voxels(resolution)
+        return voxels if self.method == "scan" else limit_jumps(voxels)
 
 
 def make_field(
@@ -92,6 +97,11 @@ def make_field(
     flooded = FloodedDistance(cube, mesh.faces, sheet_thickness, device)
     grid = flooded.voxels(QUALITY_RESOLUTION)
     quality = measure(grid, shell.visible, sheet_thickness)
+    squares = square_caps(grid)
+    if len(squares.faces):
+        flooded = flooded.with_caps(squares)
+        grid = limit_jumps(flooded.voxels(QUALITY_RESOLUTION))
+        quality = replace(quality, lipschitz=lipschitz_excess(grid))
     if quality.rejection_reason():
         return made
     return MeshField(frame, flooded, flooded, "flood", quality, grid)
@@ -114,16 +124,42 @@ def _by_winding(shell: Shell, frame: Frame, sheet_thickness: float) -> MeshField
         grid = _grid(field, queried)
     quality = measure(grid, shell.visible, sheet_thickness)
 
-    # 3. Thicken thin parts where the grid loses them, and once more if that does not suffice.
+    # 3. Thicken thin parts where the grid loses them.
     if quality.backed < THICKEN_BELOW and sheet_thickness > 0:
-        thickness = local_thickness(shell)
-        for factor in (1.0, ROD_FACTOR):
-            if quality.backed < THICKEN_BELOW:
-                thin = thicken_thin_parts(shell, thickness, factor * sheet_thickness)
-                field = SignedDistance(queries, sheet_thickness, thin)
-                grid = _grid(field, queried)
-                quality = measure(grid, shell.visible, sheet_thickness)
+        field, grid, quality = _thickened(field, queried)
+
+    # 4. Cap every voxel edge at which the sign still flips in mid-air.
+    squares = square_caps(grid)
+    if len(squares.faces):
+        queries = queries.with_caps(caps.joined(squares))
+        field = SignedDistance(queries, sheet_thickness, field.thin_parts)
+        grid = limit_jumps(_grid(field, queries.add_caps(queried)))
+        quality = replace(quality, lipschitz=lipschitz_excess(grid))
     return MeshField(frame, field, field, _method(field), quality, grid)
+
+
+def _thickened(
+    field: SignedDistance, queried: QueriedPoints
+) -> tuple[SignedDistance, NDArray[np.float32], Quality]:
+    """Thicken the thin parts of a field, and once more if that does not suffice.
+
+    Args:
+        field: a field without thickened parts.
+        queried: results at the grid that quality is measured on.
+
+    Returns:
+        The thickened field, its grid, and its quality.
+    """
+    shell, half_thickness = field.queries.shell, field.sheet_thickness
+    thickness = local_thickness(shell)
+    for factor in (1.0, ROD_FACTOR):
+        thin = thicken_thin_parts(shell, thickness, factor * half_thickness)
+        field = SignedDistance(field.queries, half_thickness, thin)
+        grid = _grid(field, queried)
+        quality = measure(grid, shell.visible, half_thickness)
+        if quality.backed >= THICKEN_BELOW:
+            break
+    return field, grid, quality
 
 
 def _grid(field: SignedDistance, queried: QueriedPoints) -> NDArray[np.float32]:

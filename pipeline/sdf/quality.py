@@ -16,6 +16,10 @@ MIN_RECALL = 0.8
 MAX_LEAK = 0.02
 """Largest share of the zero set's voxel edges at which a field may jump."""
 
+MAX_EXCESS = 1e-5
+"""Largest excess of the difference between neighbouring voxels over their distance, cube frame. It
+leaves room for the rounding of single precision."""
+
 BACKING_DISTANCE = 0.75
 """Distance from a surface point within which some inside must lie, in voxels. The crumbs of a wall
 that broke up have zero set all around them, but little inside. With half a voxel, edges of any rod
@@ -37,7 +41,10 @@ class Quality:
     leak: float
     """Number of voxel edges over which the field changes by more than their length, divided by the
     number of voxel edges on which it crosses zero. A distance is Lipschitz, so at such a jump the
-    sign is wrong on one side."""
+    sign is wrong on one side. Measured before such jumps are closed."""
+    lipschitz: float = 0.0
+    """Largest excess of the difference between neighbouring voxels over their distance, cube frame;
+    0 if there is none. A distance has none."""
 
     def rejection_reason(self) -> str:
         """One line on why the field cannot be used; empty if it can."""
@@ -47,6 +54,8 @@ class Quality:
             return f"jumps: the sign flips away from the surface on {self.leak:.1%} of its voxels"
         if self.surface_recall < MIN_RECALL:
             return f"lost surface: only {self.surface_recall:.1%} of it is in the field"
+        if self.lipschitz > MAX_EXCESS:
+            return f"no distance: neighbouring voxels differ by {self.lipschitz:.1e} too much"
         return ""
 
 
@@ -80,7 +89,27 @@ def measure(
         surface_recall=_recall(zero_set, visible, max(spacing, thickness + spacing / 2)),
         backed=_backed(padded, (visible + 1) / spacing + 1),
         leak=jumps / max(len(zero_set), 1),
+        lipschitz=lipschitz_excess(voxels),
     )
+
+
+def lipschitz_excess(voxels: NDArray[np.float32]) -> float:
+    """Largest excess of the difference between neighbours of a grid (R, R, R) over their distance.
+
+    Returns:
+        Cube frame; 0 if there is none.
+    """
+    spacing = voxel_spacing(len(voxels))
+    steps = (np.abs(near - far).max() for near, far in (neighbours(voxels, k) for k in range(3)))
+    return max(0.0, float(max(steps)) - spacing)
+
+
+def exceeds_distance(
+    near: NDArray[np.float32], far: NDArray[np.float32], spacing: float
+) -> NDArray[np.bool_]:
+    """For values (...) of neighbouring voxels: they differ by more than their distance."""
+    exceeds: NDArray[np.bool_] = np.abs(near - far) > spacing + MAX_EXCESS / 4
+    return exceeds
 
 
 def is_jump(
@@ -88,7 +117,7 @@ def is_jump(
 ) -> NDArray[np.bool_]:
     """For values (...) of neighbouring voxels: they differ clearly by more than their distance.
 
-    The limit is 1.5 times the spacing, since walls may be thickened unevenly.
+    The limit is 1.5 times the spacing: smaller jumps are within the error of a zero set.
     """
     jump: NDArray[np.bool_] = np.abs(near - far) > 1.5 * spacing
     return jump

@@ -94,7 +94,7 @@ class SignedDistance:
         inputs = [queried.nearest, self.queries.exterior.faces, growing.offset, sdf, limit, face]
         self._launch(kernels.limit_depth, queried, inputs)
         found = growing.exterior.nearest(queried.points, limit, face)
-        self._launch(kernels.deepen, queried, [found, limit, sdf, closest])
+        self._launch(kernels.deepen, queried, [queried.points, found, limit, sdf, closest])
         if self.queries.caps is not None:
             caps = self.queries.caps.nearest(queried.points, limit)
             self._launch(kernels.take_nearer_cap, queried, [caps, limit, sdf, closest])
@@ -105,7 +105,14 @@ class SignedDistance:
         limit: Any = wp.empty(len(queried.points), dtype=float, device=self.queries.device)
         self._launch(kernels.raise_limit, queried, [self.sheet_thickness, sdf, limit])
         found = sheets.nearest(queried.points, limit)
-        inputs = [sheets.vertices, sheets.faces, found.face, found.distance, found.closest]
+        inputs = [
+            queried.points,
+            sheets.vertices,
+            sheets.faces,
+            found.face,
+            found.distance,
+            found.closest,
+        ]
         even: Any = wp.full(
             len(queried.points), self.sheet_thickness, dtype=float, device=self.queries.device
         )
@@ -118,7 +125,14 @@ class SignedDistance:
         inputs = [queried.nearest, growing.row, thin.faces, growing.offset, sdf, limit, face]
         self._launch(kernels.limit_growth, queried, inputs)
         found = growing.outwards.nearest(queried.points, limit, face)
-        inputs = [thin.vertices, thin.faces, found.face, found.distance, found.closest]
+        inputs = [
+            queried.points,
+            thin.vertices,
+            thin.faces,
+            found.face,
+            found.distance,
+            found.closest,
+        ]
         self._launch(kernels.thicken, queried, [*inputs, found.weight, sdf, closest])
 
     def _starts(self, queried: QueriedPoints) -> tuple[Any, Any]:
@@ -129,8 +143,7 @@ class SignedDistance:
         return limit, face
 
     def _launch(self, kernel: Any, queried: QueriedPoints, inputs: list[Any]) -> None:
-        device, count = self.queries.device, len(queried.points)
-        wp.launch(kernel, dim=count, inputs=[queried.points, *inputs], device=device)
+        wp.launch(kernel, dim=len(queried.points), inputs=inputs, device=self.queries.device)
 
     def surface_points(self, count: int, rng: np.random.Generator) -> NDArray[np.float32]:
         """Points (count, 3) on the exterior faces and on both sides of the sheets, by area."""

@@ -4,7 +4,7 @@
 """
 
 # mypy: ignore-errors
-# ruff: noqa: ARG001, D103
+# ruff: noqa: D103
 
 import warp as wp
 
@@ -37,7 +37,6 @@ def interpolated(
 
 @wp.kernel
 def sign(
-    points: wp.array(dtype=wp.vec3),
     nearest: NearestPoints,
     winding: wp.array(dtype=float),
     sdf: wp.array(dtype=float),
@@ -51,7 +50,6 @@ def sign(
 
 @wp.kernel
 def limit_depth(
-    points: wp.array(dtype=wp.vec3),
     nearest: NearestPoints,
     faces: wp.array2d(dtype=int),
     offset: wp.array(dtype=float),
@@ -90,7 +88,6 @@ def deepen(
 
 @wp.kernel
 def take_nearer_cap(
-    points: wp.array(dtype=wp.vec3),
     cap: NearestPoints,
     depth: wp.array(dtype=float),
     sdf: wp.array(dtype=float),
@@ -105,7 +102,6 @@ def take_nearer_cap(
 
 @wp.kernel
 def raise_limit(
-    points: wp.array(dtype=wp.vec3),
     offset: float,
     sdf: wp.array(dtype=float),
     limit: wp.array(dtype=float),
@@ -117,7 +113,6 @@ def raise_limit(
 
 @wp.kernel
 def limit_growth(
-    points: wp.array(dtype=wp.vec3),
     nearest: NearestPoints,
     row: wp.array(dtype=int),
     faces: wp.array2d(dtype=int),
