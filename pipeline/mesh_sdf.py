@@ -1,6 +1,6 @@
 """Signed distances of one mesh, from Python."""
 
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -90,14 +90,14 @@ class MeshSDF:
         Raises:
             ValueError: unknown frame.
         """
-        return np.linalg.inv(self._to_mesh(target)) @ self._to_mesh(source)
-
-    def _to_mesh(self, frame: FrameName) -> NDArray[np.float64]:
-        """The matrix (4, 4) that maps homogeneous points of a frame to the mesh's coordinates."""
-        scale = self.scale(frame)
+        scale = self.scale(source) / self.scale(target)
         matrix = np.diag([scale, scale, scale, 1.0])
-        matrix[:3, 3] = 0.0 if frame == "mesh" else self.frame.center
+        matrix[:3, 3] = (self._origin(source) - self._origin(target)) / self.scale(target)
         return matrix
+
+    def _origin(self, frame: FrameName) -> NDArray[np.float64]:
+        """A frame's origin (3,) in the mesh's coordinates."""
+        return np.zeros(3) if frame == "mesh" else self.frame.center
 
     def signed_distances(self, points: ArrayLike, frame: FrameName = "mesh") -> NDArray[np.float32]:
         """Signed distances (N,) at points (N, 3), both in the units of the frame.
@@ -169,9 +169,24 @@ class MeshSDF:
             raise ValueError(f"resolution: got {resolution}, takes 2 or more")
         return self._made.voxels(resolution)
 
+    @overload
+    def near_surface(
+        self, count: int, frame: Literal["cube", "sphere"] = "sphere", seed: int = 0
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]: ...
+
+    @overload
+    def near_surface(
+        self, count: int, frame: Literal["mesh"], seed: int = 0
+    ) -> tuple[NDArray[np.float64], NDArray[np.float32]]: ...
+
+    @overload
+    def near_surface(
+        self, count: int, frame: FrameName, seed: int = 0
+    ) -> tuple[NDArray[np.float32] | NDArray[np.float64], NDArray[np.float32]]: ...
+
     def near_surface(
         self, count: int, frame: FrameName = "sphere", seed: int = 0
-    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    ) -> tuple[NDArray[np.float32] | NDArray[np.float64], NDArray[np.float32]]:
         """DeepSDF's mix of points (count, 3) and their signed distances (count,).
 
         47 of 50 points lie near the surface, with Gaussian noise of standard deviation 0.0025 or
@@ -183,6 +198,10 @@ class MeshSDF:
             frame: the frame of the results.
             seed: of the random generator.
 
+        Returns:
+            The points, float64 in the frame `mesh`, which may lie far from the origin, and float32
+            in the other frames; and the distances, float32.
+
         Raises:
             ValueError: negative count or unknown frame.
         """
@@ -191,9 +210,11 @@ class MeshSDF:
         field = SphereField(self._field, self.frame.scale_sphere / self.frame.scale_cube)
         points = deepsdf_mix(field, count, np.random.default_rng(seed))
         sdf, _ = field.signed_distances(points)
-        unit = np.float32(self.frame.scale_sphere / self.scale(frame))
-        origin = self.frame.center if frame == "mesh" else np.zeros(3)
-        return (points * unit + origin).astype(np.float32), sdf * unit
+        unit = self.frame.scale_sphere / self.scale(frame)
+        if frame == "mesh":
+            mesh_points = points.astype(np.float64) * unit + self.frame.center
+            return mesh_points, sdf * np.float32(unit)
+        return points * np.float32(unit), sdf * np.float32(unit)
 
 
 def _triangles(mesh: Any) -> TriangleMesh:

@@ -6,6 +6,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from shapegan.pipeline.meshes.compressed import (
+    COMPRESSIONS,
+    compressed_suffixes,
+    decompress,
+    without_compression,
+)
 from shapegan.pipeline.meshes.formats.obj import read_obj
 from shapegan.pipeline.meshes.formats.off import read_off
 from shapegan.pipeline.meshes.formats.ply import read_ply
@@ -13,13 +19,16 @@ from shapegan.pipeline.meshes.formats.text import FormatError
 from shapegan.pipeline.meshes.triangle_mesh import BadMeshError, TriangleMesh, usable
 
 SUFFIXES = (".obj", ".ply", ".stl", ".off", ".glb", ".gltf")
-"""File name suffixes that `load` reads, in lower case."""
+"""Suffixes of the formats that `load` reads, in lower case."""
+
+FILE_SUFFIXES = (*SUFFIXES, *compressed_suffixes(SUFFIXES))
+"""Suffixes of the files that `load` reads: those of formats, also compressed, as `.obj.gz`."""
 
 _READERS = {".obj": read_obj, ".ply": read_ply, ".off": read_off}
 
 _NOT_MESHES = {
     b"version https://git-lfs": "a pointer of Git LFS, not the mesh: fetch it by git lfs pull",
-    b"\x1f\x8b": "compressed by gzip: unpack it first",
+    b"\x1f\x8b": "compressed by gzip: append .gz to its name, or unpack it",
     b"PK\x03\x04": "a zip archive: unpack it first",
     b"\xff\xfe": "text in UTF-16: save it as UTF-8",
     b"\xfe\xff": "text in UTF-16: save it as UTF-8",
@@ -35,7 +44,7 @@ def load(path: Path) -> TriangleMesh:
     uses. Degenerate and repeated faces stay.
 
     Args:
-        path: the file; its suffix, one of `SUFFIXES` in any case, selects the format.
+        path: the file; its suffix, one of `FILE_SUFFIXES` in any case, selects the format.
 
     Returns:
         A mesh with finite vertices and at least one face that has an area.
@@ -43,12 +52,15 @@ def load(path: Path) -> TriangleMesh:
     Raises:
         BadMeshError: the file holds no usable mesh; the message is one line that gives the reason.
     """
-    kind = path.suffix.lower()
+    kind = without_compression(path).suffix.lower()
     if kind not in SUFFIXES:
         raise BadMeshError(f"unknown kind of file {kind[:20]!a}, expected {' '.join(SUFFIXES)}")
     data = _contents(path)
     try:
-        vertices, faces = _READERS[kind](data) if kind in _READERS else _read_other(data, path)
+        if kind in _READERS:
+            vertices, faces = _READERS[kind](data)
+        else:
+            vertices, faces = _read_other(data, without_compression(path))
     except FormatError as error:
         raise BadMeshError(str(error)) from error
     return usable(vertices, faces)
@@ -64,6 +76,8 @@ def _contents(path: Path) -> bytes:
         data = path.read_bytes()
     except OSError as error:
         raise BadMeshError(f"cannot be read: {error.strerror}") from error
+    if data and path.suffix.lower() in COMPRESSIONS:
+        data = decompress(data, path.suffix.lower())
     if not data or data.isspace():
         raise BadMeshError("empty file")
     for first_bytes, advice in _NOT_MESHES.items():

@@ -66,7 +66,7 @@ def _evaluate(made: MeshField, job: Job, config: PreprocessConfig) -> Shape:
         job.category,
         voxels,
         points,
-        frame.center.astype(np.float32),
+        frame.center,
         frame.scale_cube,
         frame.scale_sphere,
     )

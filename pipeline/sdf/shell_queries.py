@@ -29,7 +29,8 @@ class QueriedPoints:
     points: Any
     """(N,) Warp vectors."""
     nearest: Any
-    """Warp's `NearestPoints`: the nearest exterior face or cap; the face of a cap is -1."""
+    """Warp's `NearestPoints`: the nearest exterior face, a row of `ShellQueries.exterior`, or cap.
+    The face of a cap is -1."""
     face_distance: Any
     """(N,) Warp floats, distance to the nearest face, interior faces included."""
     winding: Any
@@ -100,17 +101,20 @@ class ShellQueries:
         return replace(queried, nearest=nearest)
 
     def _skip_interior(self, points: Any, nearest: Any) -> None:
-        """Search again where an interior face is nearest: it does not bound the distance."""
+        """Search again where an interior face is nearest: it does not bound the distance.
+
+        Faces become rows of `exterior`.
+        """
         if self.exterior is self.pieces:
             return
-        exterior = np.flatnonzero(self.shell.exterior)
         # A point without a nearest face has face -1, which picks the appended element.
-        is_exterior = np.append(self.shell.exterior, True)[nearest.face.numpy()]
-        rows = np.flatnonzero(~is_exterior)
+        rank = np.append(np.cumsum(self.shell.exterior) - 1, -1)
+        is_exterior = np.append(self.shell.exterior, True)
+        face = nearest.face.numpy()
+        rows = np.flatnonzero(~is_exterior[face])
+        nearest.face = wp.array(rank[face], dtype=int, device=self.device)
         some: Any = wp.array(points.numpy()[rows], dtype=wp.vec3, device=self.device)
         found = self.exterior.nearest(some)
-        face = np.append(exterior, -1)[found.face.numpy()]
-        found.face = wp.array(face, dtype=int, device=self.device)
         targets: Any = wp.array(rows, dtype=int, device=self.device)
         self._launch(nearest_kernels.replace_rows, [targets, found, nearest], len(rows))
 

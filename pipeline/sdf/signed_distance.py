@@ -1,13 +1,29 @@
-"""Exact signed distances to a shell: distance to the nearest face, sign by winding number."""
+"""Signed distances to a shell: distance to the nearest face, sign by winding number, thickening.
 
-from dataclasses import dataclass, field
+Let P be the points of the exterior faces and caps, S those of the sheets, and o(p) >= 0 the offset
+by which the surface grows at p: the sheet thickness on S, the offset of thin parts on the exterior,
+0 on caps. With
+
+    outer(x) = min over p in P and S of |x - p| - o(p)
+    inner(x) = - min over p in P of |x - p| + o(p)
+
+the field is outer(x) outside, and min(outer(x), inner(x)) inside. Both are Lipschitz with constant
+1, whatever the offsets, since each |x - p| is. So is the field: the way from a point a outside to a
+point b inside passes a p in P, where outer(a) <= |a - p| - o(p) and inner(b) >= -|b - p| - o(p), so
+outer(a) - inner(b) <= |a - b|. Without offsets the field is the exact signed distance. Inside a
+thickened part, the depth counts its offset: no way out is shorter.
+"""
+
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 import numpy as np
 import warp as wp
 from numpy.typing import NDArray
 
+from shapegan.pipeline.arrays import largest
 from shapegan.pipeline.queries.nearest import TriangleQueries
+from shapegan.pipeline.queries.nearest_weighted import WeightedQueries
 from shapegan.pipeline.schema import grid_points
 from shapegan.pipeline.sdf import signed_distance_kernels as kernels
 from shapegan.pipeline.sdf.sampling import points_on_faces
@@ -22,8 +38,7 @@ class SignedDistance:
     The distance is that to the nearest exterior face or cap (Ericson 2005, "Real-time collision
     detection", section 5.1.5). A point is inside where the winding number exceeds 0.5 (Jacobson et
     al. 2013, "Robust inside-outside segmentation using generalized winding numbers"). Sheets and
-    thin parts then grow: sdf = min(sdf, distance to the face - offset), over all of them, so that
-    the field stays Lipschitz.
+    thin parts then grow, by the formula at the top of this module.
     """
 
     queries: ShellQueries
@@ -31,25 +46,19 @@ class SignedDistance:
     """Half the thickness that sheets get, cube frame; 0 leaves them out."""
     thin_parts: ThinParts | None = None
     """Parts of the solid that grow, too."""
-    _layers: tuple["_Layer", ...] = field(init=False, repr=False)
-    _solid_offset: Any = field(init=False, repr=False)
-    """(V,) Warp floats, the offset of the solid's surface at each vertex."""
+    _growing: "_Growing | None" = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         """Move offsets to the device."""
-        shell, device = self.queries.shell, self.queries.device
-        layers, solid_offset = [], np.zeros(len(shell.vertices), np.float32)
-        # Sheets come first, since their offset is the same everywhere.
-        if self.sheet_thickness > 0 and len(shell.sheets):
-            even = np.full(len(shell.vertices), self.sheet_thickness, np.float32)
-            layers.append(_Layer.of(self.queries.sheets, even, device))
+        growing = None
         if self.thin_parts is not None and len(self.thin_parts.faces):
-            solid_offset = self.thin_parts.offset
-            surface = TriangleQueries(shell.vertices, self.thin_parts.faces, device)
-            layers.append(_Layer.of(surface, solid_offset, device))
-        object.__setattr__(self, "_layers", tuple(layers))
-        on_device: Any = wp.array(solid_offset, dtype=float, device=device)
-        object.__setattr__(self, "_solid_offset", on_device)
+            growing = _Growing.of(self.queries, self.thin_parts)
+        object.__setattr__(self, "_growing", growing)
+
+    def __reduce__(self) -> Any:
+        """Pickle what the field was made from; its device arrays are made again."""
+        made_from = [getattr(self, one.name) for one in fields(self) if one.init]
+        return type(self), tuple(made_from)
 
     def signed_distances(
         self, points: NDArray[np.float32]
@@ -66,26 +75,62 @@ class SignedDistance:
         return sdf.reshape((resolution,) * 3)
 
     def evaluate(self, queried: QueriedPoints) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """As `signed_distances`, at points that `queries` was queried at before."""
-        count, points, device = len(queried.points), queried.points, self.queries.device
-        sdf: Any = wp.empty(count, dtype=float, device=device)
-        search_limit: Any = wp.empty(count, dtype=float, device=device)
-        closest: Any = wp.empty(count, dtype=wp.vec3, device=device)
-        limits = [*(layer.limit for layer in self._layers), 0.0]
-
-        # 1. Give the distance its sign.
-        inputs = [points, queried.nearest, queried.winding, self.queries.pieces.faces]
-        inputs += [self._solid_offset, limits[0], sdf, closest, search_limit]
-        wp.launch(kernels.sign, dim=count, inputs=inputs, device=device)
-
-        # 2. Take the minimum with the distance to each thickened surface.
-        for layer, next_limit in zip(self._layers, limits[1:], strict=True):
-            surface = layer.surface
-            inputs = [points, surface.nearest(points, search_limit)]
-            inputs += [surface.vertices, surface.faces, layer.offset]
-            inputs += [next_limit, sdf, closest, search_limit]
-            wp.launch(kernels.thicken, dim=count, inputs=inputs, device=device)
+        """Signed distances and closest points (see `signed_distances`) from a query's results."""
+        count = len(queried.points)
+        sdf: Any = wp.empty(count, dtype=float, device=self.queries.device)
+        closest: Any = wp.empty(count, dtype=wp.vec3, device=self.queries.device)
+        self._launch(kernels.sign, queried, [queried.nearest, queried.winding, sdf, closest])
+        if self._growing is not None:
+            self._deepen(self._growing, queried, sdf, closest)
+        if self.sheet_thickness > 0 and len(self.queries.shell.sheets):
+            self._thicken_sheets(queried, sdf, closest)
+        if self._growing is not None:
+            self._grow(self._growing, queried, sdf, closest)
         return queried.in_order(sdf.numpy()), queried.in_order(closest.numpy())
+
+    def _deepen(self, growing: "_Growing", queried: QueriedPoints, sdf: Any, closest: Any) -> None:
+        """Replace the field inside by `inner`, where the nearest face grows."""
+        limit, face = self._starts(queried)
+        inputs = [queried.nearest, self.queries.exterior.faces, growing.offset, sdf, limit, face]
+        self._launch(kernels.limit_depth, queried, inputs)
+        found = growing.exterior.nearest(queried.points, limit, face)
+        self._launch(kernels.deepen, queried, [found, limit, sdf, closest])
+        if self.queries.caps is not None:
+            caps = self.queries.caps.nearest(queried.points, limit)
+            self._launch(kernels.take_nearer_cap, queried, [caps, limit, sdf, closest])
+
+    def _thicken_sheets(self, queried: QueriedPoints, sdf: Any, closest: Any) -> None:
+        """Take the minimum with `outer` of the sheets, whose offset is the same everywhere."""
+        sheets = self.queries.sheets
+        limit: Any = wp.empty(len(queried.points), dtype=float, device=self.queries.device)
+        self._launch(kernels.raise_limit, queried, [self.sheet_thickness, sdf, limit])
+        found = sheets.nearest(queried.points, limit)
+        inputs = [sheets.vertices, sheets.faces, found.face, found.distance, found.closest]
+        even: Any = wp.full(
+            len(queried.points), self.sheet_thickness, dtype=float, device=self.queries.device
+        )
+        self._launch(kernels.thicken, queried, [*inputs, even, sdf, closest])
+
+    def _grow(self, growing: "_Growing", queried: QueriedPoints, sdf: Any, closest: Any) -> None:
+        """Take the minimum with `outer` of the faces that grow."""
+        thin = growing.thin
+        limit, face = self._starts(queried)
+        inputs = [queried.nearest, growing.row, thin.faces, growing.offset, sdf, limit, face]
+        self._launch(kernels.limit_growth, queried, inputs)
+        found = growing.outwards.nearest(queried.points, limit, face)
+        inputs = [thin.vertices, thin.faces, found.face, found.distance, found.closest]
+        self._launch(kernels.thicken, queried, [*inputs, found.weight, sdf, closest])
+
+    def _starts(self, queried: QueriedPoints) -> tuple[Any, Any]:
+        """Arrays (N,) for the limits and the faces from which a weighted query starts."""
+        count, device = len(queried.points), self.queries.device
+        limit: Any = wp.empty(count, dtype=float, device=device)
+        face: Any = wp.empty(count, dtype=int, device=device)
+        return limit, face
+
+    def _launch(self, kernel: Any, queried: QueriedPoints, inputs: list[Any]) -> None:
+        device, count = self.queries.device, len(queried.points)
+        wp.launch(kernel, dim=count, inputs=[queried.points, *inputs], device=device)
 
     def surface_points(self, count: int, rng: np.random.Generator) -> NDArray[np.float32]:
         """Points (count, 3) on the exterior faces and on both sides of the sheets, by area."""
@@ -100,16 +145,27 @@ class SignedDistance:
 
 
 @dataclass(frozen=True)
-class _Layer:
-    """Faces that grow to both sides."""
+class _Growing:
+    """Exterior faces with offsets."""
 
-    surface: TriangleQueries
     offset: Any
-    """(V,) Warp floats, the distance by which faces grow at each vertex."""
-    limit: float
-    """The largest offset."""
+    """(V,) Warp floats, the offset at each vertex."""
+    thin: TriangleQueries
+    """The faces that grow."""
+    row: Any
+    """(F,) Warp integers, the row in `thin` of each exterior face; -1 if it does not grow."""
+    outwards: WeightedQueries
+    """For `outer`: `thin` with the offsets."""
+    exterior: WeightedQueries
+    """For `inner`: all exterior faces with the offsets, negative."""
 
     @classmethod
-    def of(cls, surface: TriangleQueries, offset: NDArray[np.float32], device: str) -> "_Layer":
+    def of(cls, queries: ShellQueries, parts: ThinParts) -> "_Growing":
+        device, offset = queries.device, parts.offset
+        grows = largest(offset[queries.exterior.faces.numpy()]) > 0
+        row = np.where(grows, np.cumsum(grows) - 1, -1)
+        thin = TriangleQueries(queries.shell.vertices, parts.faces, device)
         on_device: Any = wp.array(offset, dtype=float, device=device)
-        return cls(surface, on_device, float(offset.max(initial=0)))
+        rows: Any = wp.array(row, dtype=int, device=device)
+        exterior = WeightedQueries(queries.exterior, -offset)
+        return cls(on_device, thin, rows, WeightedQueries(thin, offset), exterior)

@@ -4,11 +4,12 @@
 """
 
 # mypy: ignore-errors
-# ruff: noqa: D103, UP018
+# ruff: noqa: ARG001, D103
 
 import warp as wp
 
 from shapegan.pipeline.queries.nearest_kernels import NearestPoints
+from shapegan.pipeline.queries.nearest_weighted_kernels import WeightedPoints
 from shapegan.pipeline.warp_runtime import start_warp
 
 # Nothing here is differentiated; adjoint code would triple the compile time.
@@ -17,13 +18,15 @@ wp.set_module_options({"enable_backward": False})
 start_warp()
 
 
+NOT_SEARCHED = wp.constant(-1.0e18)
+"""A limit below all values, where nothing is to be found."""
+
+
 @wp.func
 def interpolated(
-    values: wp.array(dtype=float), faces: wp.array2d(dtype=int), nearest: NearestPoints, i: int
+    values: wp.array(dtype=float), faces: wp.array2d(dtype=int), face: int, weights: wp.vec2
 ) -> float:
-    # Values at vertices, interpolated at the i-th nearest point.
-    face = nearest.face[i]
-    weights = nearest.weights[i]
+    # Values at vertices, interpolated at a point of a face.
     u = weights[0]
     v = weights[1]
     a = values[faces[face, 0]]
@@ -37,50 +40,126 @@ def sign(
     points: wp.array(dtype=wp.vec3),
     nearest: NearestPoints,
     winding: wp.array(dtype=float),
-    faces: wp.array2d(dtype=int),
-    offset: wp.array(dtype=float),
-    limit: float,
     sdf: wp.array(dtype=float),
     closest: wp.array(dtype=wp.vec3),
-    search_limit: wp.array(dtype=float),
 ) -> None:
-    # Signed distance to the nearest face. Inside, the offset of a thin part adds to the depth.
-    # `search_limit` is the distance up to which a layer with offsets up to `limit` can matter.
+    # Signed distance to the nearest face or cap.
     i = wp.tid()
-    distance = nearest.distance[i]
     closest[i] = nearest.closest[i]
-    if winding[i] > 0.5:
-        height = float(0.0)
-        if nearest.face[i] >= 0 and limit > 0.0:
-            height = interpolated(offset, faces, nearest, i)
-        closest[i] += height * wp.normalize(closest[i] - points[i])
-        distance = -distance - height
-    sdf[i] = distance
-    search_limit[i] = distance + limit
+    sdf[i] = wp.where(winding[i] > 0.5, -nearest.distance[i], nearest.distance[i])
+
+
+@wp.kernel
+def limit_depth(
+    points: wp.array(dtype=wp.vec3),
+    nearest: NearestPoints,
+    faces: wp.array2d(dtype=int),
+    offset: wp.array(dtype=float),
+    sdf: wp.array(dtype=float),
+    limit: wp.array(dtype=float),
+    face: wp.array(dtype=int),
+) -> None:
+    # Where to search for the least distance plus offset: inside, if the nearest face has an offset
+    # there. Without one, no other face has a smaller sum.
+    i = wp.tid()
+    limit[i] = NOT_SEARCHED
+    face[i] = -1
+    if nearest.face[i] >= 0 and sdf[i] < 0.0:
+        height = interpolated(offset, faces, nearest.face[i], nearest.weights[i])
+        if height > 0.0:
+            limit[i] = nearest.distance[i] + height
+            face[i] = nearest.face[i]
+
+
+@wp.kernel
+def deepen(
+    points: wp.array(dtype=wp.vec3),
+    found: WeightedPoints,
+    depth: wp.array(dtype=float),
+    sdf: wp.array(dtype=float),
+    closest: wp.array(dtype=wp.vec3),
+) -> None:
+    # The depth is the least distance plus offset; the weights are minus the offsets.
+    i = wp.tid()
+    if found.face[i] >= 0:
+        depth[i] = found.distance[i] - found.weight[i]
+        sdf[i] = -depth[i]
+        base = found.closest[i]
+        closest[i] = base - found.weight[i] * wp.normalize(base - points[i])
+
+
+@wp.kernel
+def take_nearer_cap(
+    points: wp.array(dtype=wp.vec3),
+    cap: NearestPoints,
+    depth: wp.array(dtype=float),
+    sdf: wp.array(dtype=float),
+    closest: wp.array(dtype=wp.vec3),
+) -> None:
+    # Caps do not grow.
+    i = wp.tid()
+    if cap.face[i] >= 0 and cap.distance[i] < depth[i]:
+        sdf[i] = -cap.distance[i]
+        closest[i] = cap.closest[i]
+
+
+@wp.kernel
+def raise_limit(
+    points: wp.array(dtype=wp.vec3),
+    offset: float,
+    sdf: wp.array(dtype=float),
+    limit: wp.array(dtype=float),
+) -> None:
+    # The distance up to which faces with an offset can lower the field.
+    i = wp.tid()
+    limit[i] = sdf[i] + offset
+
+
+@wp.kernel
+def limit_growth(
+    points: wp.array(dtype=wp.vec3),
+    nearest: NearestPoints,
+    row: wp.array(dtype=int),
+    faces: wp.array2d(dtype=int),
+    offset: wp.array(dtype=float),
+    sdf: wp.array(dtype=float),
+    limit: wp.array(dtype=float),
+    face: wp.array(dtype=int),
+) -> None:
+    # Where to search for the least distance minus offset: below the field, and below what the
+    # nearest face has.
+    i = wp.tid()
+    limit[i] = sdf[i]
+    face[i] = -1
+    if nearest.face[i] >= 0:
+        thin = row[nearest.face[i]]
+        if thin >= 0:
+            value = nearest.distance[i] - interpolated(offset, faces, thin, nearest.weights[i])
+            if value < sdf[i]:
+                limit[i] = value
+                face[i] = thin
 
 
 @wp.kernel
 def thicken(
     points: wp.array(dtype=wp.vec3),
-    nearest: NearestPoints,
     vertices: wp.array(dtype=wp.vec3),
     faces: wp.array2d(dtype=int),
-    offset: wp.array(dtype=float),
-    limit: float,
+    found_face: wp.array(dtype=int),
+    found_distance: wp.array(dtype=float),
+    found_closest: wp.array(dtype=wp.vec3),
+    found_offset: wp.array(dtype=float),
     sdf: wp.array(dtype=float),
     closest: wp.array(dtype=wp.vec3),
-    search_limit: wp.array(dtype=float),
 ) -> None:
-    # Minimum of the field and a layer: points within the layer's offset are inside. `limit` is the
-    # largest offset of the layer that follows.
+    # Minimum of the field and the distance to faces minus their offset.
     i = wp.tid()
-    search_limit[i] = sdf[i] + limit
-    face = nearest.face[i]
+    face = found_face[i]
     if face < 0:
         return
-    base = nearest.closest[i]
-    gap = nearest.distance[i]
-    height = interpolated(offset, faces, nearest, i)
+    base = found_closest[i]
+    gap = found_distance[i]
+    height = found_offset[i]
     if gap - height < sdf[i]:
         direction = wp.normalize(points[i] - base)
         if gap < 1.0e-7:
@@ -89,4 +168,3 @@ def thicken(
             direction = wp.normalize(wp.cross(b - a, vertices[faces[face, 2]] - a))
         sdf[i] = gap - height
         closest[i] = base + height * direction
-        search_limit[i] = sdf[i] + limit

@@ -263,7 +263,7 @@ class _SideTest:
         origin = position[start] + offset * start_normal
         way = position[end] + offset * end_normal - origin
         length = lengths(way)
-        clear = (way * start_normal).sum(axis=1) > 0
+        clear: NDArray[np.bool_] = (way * start_normal).sum(axis=1) > 0
         clear &= (way * end_normal).sum(axis=1) < 0
         rows = np.flatnonzero(clear)
         direction = way[rows] / length[rows][:, None]

@@ -69,7 +69,7 @@ def test_a_cloud_needs_points():
     assert PreprocessConfig(points=0).points == 0
 
 
-def test_the_limits_themselves_are_fine():
+def test_limits_themselves_are_accepted():
     PreprocessConfig(resolutions=(2, 1024), points=2**24, sheet_thickness=0.2, shard_size=4096)
     PreprocessConfig(sheet_thickness=0, shard_size=1, seed=2**63 - 1)
 
@@ -110,7 +110,7 @@ def test_difference_names_what_differs():
 @pytest.mark.parametrize(
     "field", dataclasses.fields(PreprocessConfig), ids=lambda field: field.name
 )
-def test_difference_forgets_no_setting(field):
+def test_the_difference_covers_every_setting(field):
     other = {
         "resolutions": (8,),
         "points": 1,

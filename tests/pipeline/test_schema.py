@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from shapegan.pipeline import schema
 
 
-def test_names():
-    assert schema.FORMAT_VERSION == 1
+def test_files_and_arrays_have_the_documented_names():
+    assert schema.FORMAT_VERSION == 2
     assert schema.shard_name(7) == "shards/00007.h5"
     assert schema.shard_name(123456) == "shards/123456.h5"
     assert schema.voxel_name(64) == "voxels/64"

@@ -189,7 +189,7 @@ def test_files_without_a_mesh_are_rejected(what, suffix, tmp_path):
     ("data", "words"),
     [
         (NOT_MESHES["pointer"], "git lfs pull"),
-        (gzip.compress(TRIANGLE.encode()), "gzip: unpack it"),
+        (gzip.compress(TRIANGLE.encode()), "gzip: append .gz"),
         (b"PK\x03\x04" + bytes(100), "zip archive: unpack it"),
         (TRIANGLE.encode("utf-16"), "save it as UTF-8"),
         (codecs.BOM_UTF16_BE + TRIANGLE.encode("utf-16-be"), "save it as UTF-8"),
@@ -283,7 +283,7 @@ def test_truncated_files_are_rejected(kind, share, tmp_path):
     rejection_reason(tmp_path, data[: int(len(data) * share)], "mesh" + kind.split()[0])
 
 
-@pytest.mark.parametrize("suffix", ["", ".txt", ".mtl", ".dae", ".obj.gz", ".zip", ".3dxml"])
+@pytest.mark.parametrize("suffix", ["", ".txt", ".mtl", ".dae", ".obj.zst", ".zip", ".3dxml"])
 def test_unknown_suffixes_are_rejected(suffix, tmp_path):
     line = rejection_reason(tmp_path, TRIANGLE, "mesh" + suffix)
     assert all(known in line for known in SUFFIXES)
