@@ -34,7 +34,7 @@ class MeshSDF:
 
     Attributes:
         frame: the cube frame and the sphere frame in the mesh's coordinates.
-        method: how signs were found, and what was thickened or capped
+        method: how signs were found, and what was thickened, capped or kept
             (`shapegan.pipeline.schema.MeshReport`).
         quality: agreement of the field with the mesh (`shapegan.pipeline.sdf.quality.Quality`); its
             `rejection_reason()` is the reason not to trust the field, or empty.

@@ -81,10 +81,8 @@ def make_field(
         NoOpenGLError: the method needs OpenGL, which is missing.
         ValueError: unknown method, or unknown value of `cavities`.
     """
-    if method not in METHODS:
-        raise ValueError(f"method: got {method!r}, takes {' or '.join(METHODS)}")
-    if cavities not in CAVITIES:
-        raise ValueError(f"cavities: got {cavities!r}, takes {' or '.join(CAVITIES)}")
+    _check("method", method, METHODS)
+    _check("cavities", cavities, CAVITIES)
     if method == "scan":
         return _scanned(mesh)
     mesh = clean(mesh)
@@ -105,6 +103,11 @@ def make_field(
     if quality.rejection_reason():
         return made
     return MeshField(frame, flooded, flooded, "flood", quality, grid)
+
+
+def _check(name: str, value: str, takes: tuple[str, ...]) -> None:
+    if value not in takes:
+        raise ValueError(f"{name}: got {value!r}, takes {' or '.join(takes)}")
 
 
 def _by_winding(shell: Shell, frame: Frame, sheet_thickness: float) -> MeshField:

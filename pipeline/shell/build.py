@@ -13,14 +13,12 @@ from numpy.typing import NDArray
 
 from shapegan.pipeline.queries.winding import GRIDS, WindingField
 from shapegan.pipeline.shell.cavities import (
-    FAINT,
     find_open_cavities,
     is_consistently_wound,
-    wind_as_given,
 )
 from shapegan.pipeline.shell.exterior import PROBE_DISTANCE, SplitFaces, split_exterior
 from shapegan.pipeline.shell.hole_filling import Solid, close_holes
-from shapegan.pipeline.shell.orientation import orient_patches
+from shapegan.pipeline.shell.orientation import orient_patches, wind_as_given
 from shapegan.pipeline.shell.surface_samples import (
     RAY_OFFSET,
     SurfaceSamples,
@@ -88,27 +86,22 @@ def build_shell(
     patches = orient_patches(vertices, faces, device)
 
     # 2. Divide patches into sheets, solid ones, and dim ones, which may be hidden within the solid.
-    dim, oriented = patches.dim, patches.faces
-    sheet = patches.two_sided & ~dim
-    if (patches.front < FAINT).any():
-        as_wound = wind_as_given(vertices, faces, patches)
-        open_cavities = find_open_cavities(vertices, as_wound, patches, device)
-        dim, sheet = dim & ~open_cavities.wall, sheet & ~open_cavities.wall
-        oriented = open_cavities.faces
+    as_wound = wind_as_given(vertices, faces, patches)
+    oriented, wall = find_open_cavities(vertices, as_wound, patches, device)
+    dim, sheet = patches.dim & ~wall, patches.two_sided & ~patches.dim & ~wall
     is_solid, is_dim = (~sheet & ~dim)[patches.patch], dim[patches.patch]
     solid, open_ended = close_holes(vertices, oriented[is_solid], patches.patch[is_solid], device)
 
     # 3. Add dim faces that do not lie inside the solid, and those that bound closed cavities.
     cavities = False
     if is_dim.any():
-        patch, added = patches.patch[is_dim], oriented[is_dim]
+        added = oriented[is_dim]
         exposed = _outside(solid.vertices, solid.faces, added, device)
         if not fill_cavities and is_consistently_wound(vertices, as_wound, patches, device):
-            added = as_wound[is_dim]
-            bounds = _outside(vertices, as_wound, added, device)
-            cavities = bool((bounds & ~exposed).any())
-            exposed = bounds
-        solid = solid.add(added[exposed], patch[exposed])
+            added, filled = as_wound[is_dim], ~exposed
+            exposed = _outside(vertices, as_wound, added, device)
+            cavities = bool((exposed & filled).any())
+        solid = solid.add(added[exposed], patches.patch[is_dim][exposed])
 
     # 4. Split the solid's faces into exterior and interior; add faces without an inside to sheets.
     sheets = np.concatenate([oriented[sheet[patches.patch]], open_ended])

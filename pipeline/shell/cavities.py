@@ -18,12 +18,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from shapegan.pipeline.arrays import any_true, lengths
+from shapegan.pipeline.arrays import lengths
 from shapegan.pipeline.queries.rims import rim_edges
 from shapegan.pipeline.queries.winding import WindingField
-from shapegan.pipeline.shell.orientation import OrientedPatches
+from shapegan.pipeline.shell.orientation import OrientedPatches, wound_alike
 from shapegan.pipeline.shell.surface_samples import RAY_OFFSET
-from shapegan.pipeline.triangles import areas
 
 OUTSIDE = 0.3
 """A sample has the outside in front of it if the winding number there is nearer to 0 than this. It
@@ -48,37 +47,12 @@ GOLDEN_RATIO = 0.6180339887498949
 """Multiples of it, modulo 1, spread evenly."""
 
 
-@dataclass(frozen=True)
-class OpenCavities:
-    """Walls of the cavities that light comes into."""
-
-    faces: NDArray[np.int32]
-    """(F, 3), those of walls with the cavity in front."""
-    wall: NDArray[np.bool_]
-    """(P,), patches that are walls."""
-
-
-def wind_as_given(
-    vertices: NDArray[np.float64], faces: NDArray[np.int32], patches: OrientedPatches
-) -> NDArray[np.int32]:
-    """Faces (F, 3) in their own windings, all reversed if most of the visible area is inside out.
-
-    Args:
-        vertices: (V, 3), cube frame.
-        faces: (F, 3), as the mesh has them.
-        patches: the same faces, oriented by what they see.
-    """
-    area = areas(vertices[faces]) * ~patches.dim[patches.patch]
-    agrees = _agree(faces, patches.faces)
-    return faces if area[agrees].sum() >= area[~agrees].sum() else faces[:, ::-1]
-
-
 def find_open_cavities(
     vertices: NDArray[np.float64],
     as_wound: NDArray[np.int32],
     patches: OrientedPatches,
     device: str,
-) -> OpenCavities:
+) -> tuple[NDArray[np.int32], NDArray[np.bool_]]:
     """Find the patches in little light that are walls of a cavity into which it comes.
 
     Args:
@@ -86,9 +60,12 @@ def find_open_cavities(
         as_wound: (F, 3), from `wind_as_given`.
         patches: the same faces in P patches.
         device: Warp's name of the device.
+
+    Returns:
+        Faces (F, 3), those of walls with the cavity in front, and which patches are walls (P,).
     """
     test = _SideTest(vertices.astype(np.float32), patches, device)
-    faces, dim, sheet = patches.faces, patches.dim, patches.two_sided & ~patches.dim
+    sheet, faces = patches.two_sided & ~patches.dim, patches.faces
     doubtful = _doubtful(as_wound, patches)
 
     # 1. Walls by the windings of the mesh, with light in front.
@@ -97,12 +74,11 @@ def find_open_cavities(
     faces = test.choose(wall, as_wound, faces)
 
     # 2. Walls by light. Where it comes to both sides, as through a missing rim, either may be one.
-    certain = ~(dim | sheet)
+    certain = ~patches.dim & ~sheet
     by_light = doubtful & ~certain & ~agrees & (patches.front > 0)
     for sides, chosen in ((faces, by_light), (faces[:, ::-1], by_light & patches.two_sided)):
-        found = test.walls_by_light(
-            test.choose(chosen, sides, faces), wall | certain, chosen & ~wall
-        )
+        turned = test.choose(chosen, sides, faces)
+        found = test.walls_by_light(turned, wall | certain, chosen & ~wall)
         wall, faces = wall | found, test.choose(found, sides, faces)
 
     # 3. Walls by the windings of the mesh, with a wall in little light in view.
@@ -110,7 +86,7 @@ def find_open_cavities(
         in_light = wall | certain & (patches.front < FAINT)
         in_view = test.walls_in_view(faces, as_wound, in_light, agrees & ~wall)
         wall, faces = wall | in_view, test.choose(in_view, as_wound, faces)
-    return OpenCavities(faces, wall)
+    return faces, wall
 
 
 def _doubtful(as_wound: NDArray[np.int32], patches: OrientedPatches) -> NDArray[np.bool_]:
@@ -121,7 +97,7 @@ def _doubtful(as_wound: NDArray[np.int32], patches: OrientedPatches) -> NDArray[
     """
     faint = patches.front < FAINT
     disagrees = np.zeros_like(faint)
-    disagrees[patches.patch[~_agree(as_wound, patches.faces)]] = True
+    disagrees[patches.patch[~wound_alike(as_wound, patches.faces)]] = True
     doubtful: NDArray[np.bool_] = patches.dim | faint & (patches.two_sided | disagrees)
     return doubtful
 
@@ -225,7 +201,7 @@ class _SideTest:
     def lit(self, faces: NDArray[np.int32], candidates: NDArray[np.bool_]) -> NDArray[np.bool_]:
         """Find candidates (P,) that see some sky in front, by the windings of faces (F, 3)."""
         samples, owner = self.patches.samples, self._owner
-        agrees = _agree(faces, self.patches.faces)[samples.face]
+        agrees = wound_alike(faces, self.patches.faces)[samples.face]
         sky = np.where(agrees, self.patches.sky[:, 0], self.patches.sky[:, 1])
         seen = candidates & (np.bincount(owner, sky, len(candidates)) > 0)
         # The mouth may be so small that none of the few rays found it.
@@ -293,16 +269,12 @@ class _SideTest:
         direction = way[rows] / length[rows][:, None]
         reach = self.patches.scene.distances(origin[rows], direction, 4.0)
         clear[rows] = reach >= length[rows]
-        return clear
-
-
-def _agree(one: NDArray[np.int32], other: NDArray[np.int32]) -> NDArray[np.bool_]:
-    """Faces (F,) that are wound alike in two windings (F, 3) of one mesh."""
-    return ~any_true(one != other)
+        found: NDArray[np.bool_] = clear
+        return found
 
 
 def _normals(faces: NDArray[np.int32], patches: OrientedPatches) -> NDArray[np.float32]:
     """Normals (S, 3) of the samples of patches, by the windings of faces (F, 3)."""
-    agrees = _agree(faces, patches.faces)[patches.samples.face]
+    agrees = wound_alike(faces, patches.faces)[patches.samples.face]
     normal = patches.samples.normal
     return np.where(agrees[:, None], normal, -normal)

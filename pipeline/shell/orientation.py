@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from shapegan.pipeline.arrays import any_true
 from shapegan.pipeline.queries.rays import RayScene
 from shapegan.pipeline.shell.patches import find_patches
 from shapegan.pipeline.shell.surface_samples import (
@@ -19,6 +20,7 @@ from shapegan.pipeline.shell.surface_samples import (
     pick_by_area,
     sample_clusters,
 )
+from shapegan.pipeline.triangles import areas
 
 RAYS = 8
 """Rays from each side of a sample in meshes where most faces vote alone; half as many in others."""
@@ -100,3 +102,23 @@ def orient_patches(
         np.where(turned, sky[:, ::-1], sky),
         scene,
     )
+
+
+def wind_as_given(
+    vertices: NDArray[np.float64], faces: NDArray[np.int32], patches: OrientedPatches
+) -> NDArray[np.int32]:
+    """Faces (F, 3) in their own windings, all reversed if most of the visible area is inside out.
+
+    Args:
+        vertices: (V, 3), cube frame.
+        faces: (F, 3), as the mesh has them.
+        patches: the same faces, oriented by what they see.
+    """
+    area = areas(vertices[faces]) * ~patches.dim[patches.patch]
+    agrees = wound_alike(faces, patches.faces)
+    return faces if area[agrees].sum() >= area[~agrees].sum() else faces[:, ::-1]
+
+
+def wound_alike(one: NDArray[np.int32], other: NDArray[np.int32]) -> NDArray[np.bool_]:
+    """Faces (F,) that are wound alike in two windings (F, 3) of one mesh."""
+    return ~any_true(one != other)

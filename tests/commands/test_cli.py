@@ -103,8 +103,8 @@ def test_defaults_are_those_of_the_dataclasses(
 def test_every_flag_arrives(meshes: Path, asked: dict[str, Any]) -> None:
     flags = (
         "--resolutions 16,8 --points 7 --cloud --method scan --sheet-thickness 0.1 --shard-size 5"
-        " --seed 9 --limit 3 --workers 4 --scheduler tcp://there:1 --cluster slurm --device cuda"
-        " --mesh-timeout 12 --mesh-memory 1.5"
+        " --cavities fill --seed 9 --limit 3 --workers 4 --scheduler tcp://there:1"
+        " --cluster slurm --device cuda --mesh-timeout 12 --mesh-memory 1.5"
     )
     result = preprocess(meshes, "--out", "x", *flags.split())
     assert result.exit_code == 0, result.output
@@ -114,6 +114,7 @@ def test_every_flag_arrives(meshes: Path, asked: dict[str, Any]) -> None:
         cloud=True,
         method="scan",
         sheet_thickness=0.1,
+        cavities="fill",
         shard_size=5,
         seed=9,
     )

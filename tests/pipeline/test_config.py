@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shapegan.pipeline.config import METHODS, ConfigError, PreprocessConfig
+from shapegan.pipeline.config import CAVITIES, METHODS, ConfigError, PreprocessConfig
 
 configs = st.builds(
     PreprocessConfig,
@@ -14,6 +14,7 @@ configs = st.builds(
     cloud=st.booleans(),
     method=st.sampled_from(METHODS),
     sheet_thickness=st.floats(0, 0.2),
+    cavities=st.sampled_from(CAVITIES),
     shard_size=st.integers(1, 4096),
     seed=st.integers(0, 2**63 - 1),
 )
@@ -46,6 +47,7 @@ def test_json_brings_a_config_back(config):
         ("sheet_thickness", -0.001),
         ("sheet_thickness", 0.21),
         ("sheet_thickness", float("nan")),
+        ("cavities", "none"),
         ("shard_size", 0),
         ("shard_size", 4097),
         ("seed", -1),
@@ -115,6 +117,7 @@ def test_the_difference_covers_every_setting(field):
         "cloud": True,
         "method": "scan",
         "sheet_thickness": 0.1,
+        "cavities": "fill",
         "shard_size": 1,
         "seed": 1,
     }

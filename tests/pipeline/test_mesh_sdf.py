@@ -629,6 +629,11 @@ def test_a_thickness_that_a_dataset_would_not_take_is_refused(thickness):
         MeshSDF(BOX, sheet_thickness=thickness)
 
 
+def test_unknown_treatment_of_cavities_is_refused():
+    with pytest.raises(ConfigError, match="cavities: got none, takes keep or fill"):
+        MeshSDF(BOX, cavities="none")
+
+
 def test_distances_of_far_points_are_right_or_refused():
     field = MeshSDF(BOX)
     far, beyond = ([[distance, 0.0, 0.0], [0.0, 0.0, 0.0]] for distance in (1e9, 1e39))
