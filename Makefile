@@ -13,19 +13,19 @@ help:  ## list the targets
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --upgrade -c constraints.txt pip
-	$(BIN)/pip install --quiet -c constraints.txt -e '.[dev,docs,cluster]'
+	$(BIN)/pip install --quiet -c constraints.txt -e '.[all,dev,docs]'
 	mkdir -p .types && ln -sfn .. .types/shapegan
 	touch $@
 
 demo: $(STAMP)  ## preprocess a few sample chairs, train a toy generator, draw both
 	$(BIN)/shapegan samples chairs --count 24 --out demo/meshes
 	$(BIN)/shapegan preprocess demo/meshes --out demo/dataset --points 16384
-	$(BIN)/shapegan inspect demo/dataset --picture demo/sheet.png
+	$(BIN)/shapegan inspect demo/dataset --picture demo/dataset.png
 	$(BIN)/shapegan train --data demo/dataset --run demo/run --preset demo --time 3m
-	cp "$$(ls demo/run/samples/*.png | tail -n 1)" demo/generated.png
+	cp "$$(ls demo/run/previews/*.png | tail -n 1)" demo/generated.png
 	@echo
-	@echo "Look at demo/sheet.png: mesh, 32^3, 64^3 and a slice of the field, a row a chair;"
-	@echo "and at demo/generated.png: chairs that a generator made up after three minutes."
+	@echo "Look at demo/dataset.png: for each chair its mesh, 32^3 and 64^3 voxels, and a slice of the field;"
+	@echo "and at demo/generated.png: chairs of a generator that was trained for three minutes."
 
 check: $(STAMP) docs  ## check format, lint, types, import contracts and the site's links
 	$(BIN)/ruff format --check .

@@ -12,11 +12,12 @@ from shapegan.commands.preprocess import preprocess
 from shapegan.commands.reconstruct import reconstruct
 from shapegan.commands.samples import samples
 from shapegan.commands.status import status
+from shapegan.commands.suggesting_group import SuggestingGroup
 from shapegan.commands.train import train
 from shapegan.commands.view import view
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=SuggestingGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="shapegan")
 def main() -> None:
     """Turn meshes into signed distances, and train generators of 3D shapes on them."""

@@ -1,7 +1,7 @@
-"""What does each part of the preset `fast` do for a voxel GAN? Prints a Markdown table.
+"""Ablation of the preset `fast` for a voxel GAN. Prints a Markdown table.
 
-Trains the preset as it is, and with one thing changed at a time, from the same seed, for the same
-CPU time or as many steps; judges as `training.py` does.
+Trains the preset as it is, and with one change at a time, each from the same seed and for the same
+CPU time or number of steps. Scores are those of `training_quality.py`.
 """
 
 import dataclasses
@@ -13,7 +13,15 @@ from pathlib import Path
 
 import click
 import torch
-from training_quality import Length, ScoredShapes, held_out, judge, oracle, table, trained_for
+from training_quality import (
+    Length,
+    ScoredShapes,
+    held_out,
+    score_generator,
+    score_training_shapes,
+    table,
+    trained_for,
+)
 
 from shapegan.model.config import Objective, Optimiser, TrainConfig
 from shapegan.model.metrics.scores import Reference
@@ -24,13 +32,13 @@ from shapegan.model.training.trainer import TrainSettings
 Change = Callable[[TrainConfig], TrainConfig]
 
 
-def setting(**values: object) -> Change:
-    """Changes settings of the run."""
+def changed_run(**values: object) -> Change:
+    """Change settings of the run."""
     return lambda config: dataclasses.replace(config, **values)  # type: ignore[arg-type]
 
 
-def generating(**values: object) -> Change:
-    """Changes the generator."""
+def changed_generator(**values: object) -> Change:
+    """Change settings of the generator."""
 
     def change(config: TrainConfig) -> TrainConfig:
         generator = dataclasses.replace(config.generator, **values)  # type: ignore[arg-type]
@@ -39,8 +47,8 @@ def generating(**values: object) -> Change:
     return change
 
 
-def judging(**values: object) -> Change:
-    """Changes the critic."""
+def changed_critic(**values: object) -> Change:
+    """Change settings of the critic."""
 
     def change(config: TrainConfig) -> TrainConfig:
         assert isinstance(config.critic, VoxelCriticConfig)
@@ -55,40 +63,40 @@ def r1(weight: float, every: int = 1) -> Objective:
     return Objective("logistic", "r1", weight, every, critic_steps=1)
 
 
-def both(first: Change, second: Change) -> Change:
-    """One change after the other."""
+def combined(first: Change, second: Change) -> Change:
+    """Make one change after the other."""
     return lambda config: second(first(config))
 
 
 RELATIVISTIC = Objective("relativistic", "r1+r2", penalty_weight=0.03, critic_steps=1)
 VARIANTS: dict[str, Change] = {
-    "fast": setting(),
-    "another seed": setting(seed=1),
-    "WGAN-GP, 5 critic steps": setting(objective=Objective()),
-    "WGAN-GP, 1 critic step": setting(objective=Objective(critic_steps=1)),
-    "WGAN-GP, RMSprop at 1e-4": setting(objective=Objective(), optimiser=Optimiser()),
-    "R1 of weight 0.3": setting(objective=r1(0.3)),
-    "R1 of weight 0.1": setting(objective=r1(0.1)),
-    "R1 of weight 0.01": setting(objective=r1(0.01)),
-    "R1 at each fourth step": setting(objective=r1(0.03, every=4)),
-    "relativistic, R1 + R2": setting(objective=RELATIVISTIC),
-    "clip at 0.1 throughout": setting(clip_voxels=0.0),
-    "hard clip": setting(clip_mode="hard"),
-    "no running average": setting(ema_halflife=0.0),
-    "generator of width 256": generating(width=256),
-    "critic of full width": judging(width=1.0),
-    "4 octaves of encoding": generating(frequencies=4),
-    "begins at random": generating(initialisation="published"),
-    "critic sees distances alone": judging(gradients=False),
-    "the same, another seed": both(judging(gradients=False), setting(seed=1)),
-    "critic of patches too": judging(patches=(32, 64)),
-    "spectral norm": judging(spectral=True),
+    "fast": changed_run(),
+    "another seed": changed_run(seed=1),
+    "WGAN-GP, 5 critic steps": changed_run(objective=Objective()),
+    "WGAN-GP, 1 critic step": changed_run(objective=Objective(critic_steps=1)),
+    "WGAN-GP, RMSprop at 1e-4": changed_run(objective=Objective(), optimiser=Optimiser()),
+    "R1 of weight 0.3": changed_run(objective=r1(0.3)),
+    "R1 of weight 0.1": changed_run(objective=r1(0.1)),
+    "R1 of weight 0.01": changed_run(objective=r1(0.01)),
+    "R1 at each fourth step": changed_run(objective=r1(0.03, every=4)),
+    "relativistic, R1 + R2": changed_run(objective=RELATIVISTIC),
+    "clip at 0.1 throughout": changed_run(clip_voxels=0.0),
+    "hard clip": changed_run(clip_mode="hard"),
+    "no running average": changed_run(ema_halflife=0.0),
+    "generator of width 256": changed_generator(width=256),
+    "critic of full width": changed_critic(width=1.0),
+    "4 octaves of encoding": changed_generator(frequencies=4),
+    "begins at random": changed_generator(initialisation="published"),
+    "critic sees distances alone": changed_critic(gradients=False),
+    "the same, another seed": combined(changed_critic(gradients=False), changed_run(seed=1)),
+    "critic of patches too": changed_critic(patches=(32, 64)),
+    "spectral norm": changed_critic(spectral=True),
 }
 
 
 @dataclass(frozen=True)
 class Variant:
-    """One training, and how."""
+    """A variant of the preset, to be trained."""
 
     name: str
     stages: tuple[int, ...]
@@ -96,24 +104,26 @@ class Variant:
     settings: TrainSettings
     reference: Reference
 
-    def judged(self) -> list[ScoredShapes]:
-        """Trains it in this process, on one thread."""
+    def train_and_score(self) -> list[ScoredShapes]:
+        """Train the variant in this process, on one thread, and score its shapes."""
         torch.set_num_threads(1)
         config = VARIANTS[self.name](resolve_config("voxel", "fast", Overrides(stages=self.stages)))
         generator, *done = trained_for(self.length, config, self.settings)
         work = self.settings.run.parent
-        return list(judge(self.name, generator, self.reference, work, *done, levels=(0.0,)))
+        return list(
+            score_generator(self.name, generator, self.reference, work, *done, levels=(0.0,))
+        )
 
 
 @click.command(help=__doc__)
 @click.option("--data", type=click.Path(exists=True, path_type=Path), required=True)
 @click.option("--work", type=click.Path(path_type=Path), default=Path("work"), show_default=True)
-@click.option("--cpu-minutes", type=float, help="Of each.")
-@click.option("--steps", type=int, help="Of each.")
-@click.option("--only", default=";".join(VARIANTS), help="Some of them, split by semicolons.")
-@click.option("--stages", default="8,16", show_default=True, help="As of `shapegan train`.")
+@click.option("--cpu-minutes", type=float, help="Of each variant.")
+@click.option("--steps", type=int, help="Of each variant.")
+@click.option("--only", default=";".join(VARIANTS), help="Names of variants, split by semicolons.")
+@click.option("--stages", default="8,16", show_default=True, help="--stages of `shapegan train`.")
 @click.option("--device", default="cpu", show_default=True)
-@click.option("--jobs", default=1, show_default=True, help="Trainings at a time.")
+@click.option("--jobs", default=1, show_default=True, help="Trainings at the same time.")
 def main(
     data: Path,
     work: Path,
@@ -124,7 +134,7 @@ def main(
     device: str,
     jobs: int,
 ) -> None:
-    """Trains, judges, prints."""
+    """Train the variants, score them, and print the table."""
     if (cpu_minutes is None) == (steps is None):
         raise click.UsageError("expected --cpu-minutes or --steps")
     names = only.split(";")
@@ -142,12 +152,12 @@ def main(
         )
         for name in names
     ]
-    rows = [oracle(data, reference)]
+    rows = [score_training_shapes(data, reference)]
     with ProcessPoolExecutor(jobs, get_context("spawn"), max_tasks_per_child=1) as pool:
-        for judged in pool.map(Variant.judged, variants):
-            # Each row as soon as it is there: the whole takes an hour.
-            click.echo(table(judged).splitlines()[-1], err=True)
-            rows += judged
+        for scored in pool.map(Variant.train_and_score, variants):
+            # Print each row as soon as it is known: all of them take an hour.
+            click.echo(table(scored).splitlines()[-1], err=True)
+            rows += scored
     click.echo(table(rows))
 
 

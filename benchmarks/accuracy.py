@@ -1,7 +1,7 @@
-"""How exact are signed distances, and how exact do they stay when the mesh is spoilt?
+"""Errors of signed distances on intact meshes and on meshes with defects.
 
 Prints two Markdown tables: *exact*, on analytic solids and closed meshes as they are, and
-*robust*, on the closed meshes spoilt on purpose, judged by the intact mesh. See the README.
+*robust*, on the closed meshes with added defects, compared with the intact mesh. See the README.
 """
 
 import hashlib
@@ -23,20 +23,20 @@ from truth import CACHE, GRID, ON_SURFACE, Case, analytic_cases, closed_cases
 from shapegan.pipeline.meshes.triangle_mesh import TriangleMesh
 
 CLEAR = 1e-4
-"""A sign that is wrong no farther away than this is a matter of rounding."""
+"""A wrong sign at most this far from the surface is a matter of rounding."""
 
 BAND = 0.1
-"""Training clips distances at this."""
+"""Distance at which training clips."""
 
 
 @dataclass(frozen=True)
-class Score:
-    """What one way made of one mesh. Signs are in percent of the grid points that lie inside."""
+class Errors:
+    """Errors of one method on one mesh. Signs are in percent of the grid points that lie inside."""
 
     wrong: float
-    """Wrong signs, either way."""
+    """Wrong signs, inside and outside."""
     wrong_clear: float
-    """Those of them that are clear of the surface."""
+    """Wrong signs farther than `CLEAR` from the surface."""
     outside_mean: float
     """|error| of distances outside."""
     outside_max: float
@@ -47,17 +47,17 @@ class Score:
 
 @dataclass(frozen=True)
 class Row:
-    """One score and what it belongs to."""
+    """The errors of a method on a mesh."""
 
     group: str
     case: str
     method: str
-    score: Score | None
+    errors: Errors | None
     """None if the method failed."""
 
 
-def score(case: Case, sdf: NDArray[np.floating]) -> Score:
-    """Judges signed distances (N,) at a case's points."""
+def errors_of(case: Case, sdf: NDArray[np.floating]) -> Errors:
+    """Errors of signed distances (N,) at a case's points."""
     inside = case.sdf < 0
     wrong = ((sdf < 0) != inside) & (np.abs(case.sdf) > ON_SURFACE)
     percent = 100 / inside[: GRID**3].sum()
@@ -66,7 +66,7 @@ def score(case: Case, sdf: NDArray[np.floating]) -> Score:
     error = np.abs(sdf.astype(np.float64) - case.sdf)
     outside = error[~inside & case.known]
     band = error[(np.abs(case.sdf) < BAND) & case.known]
-    return Score(
+    return Errors(
         float(grid_wrong.sum() * percent),
         float((grid_wrong & clear).sum() * percent),
         float(outside.mean()),
@@ -76,8 +76,8 @@ def score(case: Case, sdf: NDArray[np.floating]) -> Score:
     )
 
 
-def spoilt(case: Case, names: Iterable[str]) -> Iterator[tuple[str, TriangleMesh]]:
-    """The case's mesh in each way of spoiling it, the same every time."""
+def with_defects(case: Case, names: Iterable[str]) -> Iterator[tuple[str, TriangleMesh]]:
+    """The case's mesh with each of the named defects, the same at every call."""
     from shapegan.pipeline.samples.defects import DEFECTS
 
     for name in names:
@@ -86,9 +86,10 @@ def spoilt(case: Case, names: Iterable[str]) -> Iterator[tuple[str, TriangleMesh
 
 
 def distances(method: str, mesh: TriangleMesh, case: Case) -> Distances:
-    """Asks a method; a peer in a process of its own, and only once for good.
+    """Signed distances by a method.
 
-    A peer that fails gives no distances, and a line on stderr; our own bugs raise.
+    A peer runs in a process of its own, and its result is cached. If it fails, the result is empty,
+    and a line on stderr gives the reason. Errors of shapegan itself are raised.
     """
     if method == "ours":
         return METHODS[method](mesh, case.points)
@@ -97,7 +98,7 @@ def distances(method: str, mesh: TriangleMesh, case: Case) -> Distances:
     path = CACHE / f"{method}-{key.hexdigest()[:32]}.npz"
     try:
         if not path.exists():
-            _ask_peer(method, mesh, case, path)
+            _run_peer(method, mesh, case, path)
     except Exception as error:
         click.echo(f"{method} failed on {case.name}: {type(error).__name__} {error}", err=True)
         return {}
@@ -105,7 +106,7 @@ def distances(method: str, mesh: TriangleMesh, case: Case) -> Distances:
         return dict(found)
 
 
-def _ask_peer(method: str, mesh: TriangleMesh, case: Case, path: Path) -> None:
+def _run_peer(method: str, mesh: TriangleMesh, case: Case, path: Path) -> None:
     with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
         found = pool.submit(METHODS[method], mesh, case.points).result()
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -114,14 +115,14 @@ def _ask_peer(method: str, mesh: TriangleMesh, case: Case, path: Path) -> None:
     unfinished.rename(path)
 
 
-def judge(group: str, mesh: TriangleMesh, case: Case, methods: Iterable[str]) -> Iterator[Row]:
-    """A row for each variant of each method."""
+def evaluate(group: str, mesh: TriangleMesh, case: Case, methods: Iterable[str]) -> Iterator[Row]:
+    """Rows for each variant of each method."""
     for method in methods:
         found = distances(method, mesh, case)
         if not found:
             yield Row(group, case.name, method, None)
         for name, sdf in found.items():
-            yield Row(group, case.name, name, score(case, sdf))
+            yield Row(group, case.name, name, errors_of(case, sdf))
 
 
 HEADER = [
@@ -132,16 +133,16 @@ HEADER = [
 
 
 def summary(rows: Iterable[Row]) -> str:
-    """The table: medians and the worst over the meshes of each group, by method."""
+    """Markdown table of the median and the worst errors of each method on each group of meshes."""
     grouped = defaultdict(list)
     for row in rows:
-        grouped[row.group, row.method].append(row.score)
-    return markdown(HEADER, (_summary(*key, scores) for key, scores in grouped.items()))
+        grouped[row.group, row.method].append(row.errors)
+    return markdown(HEADER, (_summary(*key, errors) for key, errors in grouped.items()))
 
 
-def _summary(group: str, method: str, scores: list[Score | None]) -> list[object]:
-    done = np.array([astuple(s) for s in scores if s]).reshape(-1, 6)
-    line: list[object] = [group, method, len(scores), len(scores) - len(done)]
+def _summary(group: str, method: str, errors: list[Errors | None]) -> list[object]:
+    done = np.array([astuple(each) for each in errors if each]).reshape(-1, 6)
+    line: list[object] = [group, method, len(errors), len(errors) - len(done)]
     if len(done) == 0:
         return line + [float("nan")] * (len(HEADER) - len(line))
     median, worst = np.median(done, axis=0).tolist(), done.max(axis=0).tolist()
@@ -150,36 +151,40 @@ def _summary(group: str, method: str, scores: list[Score | None]) -> list[object
 
 
 def worst_meshes(rows: Iterable[Row], method: str, count: int) -> str:
-    """The meshes on which a method does worst, by name."""
-    judged = [row for row in rows if row.method == method and row.score]
-    ranked = sorted(judged, key=lambda row: astuple(row.score), reverse=True)[:count]
+    """Markdown table of the meshes on which a method has the largest errors."""
+    done = [row for row in rows if row.method == method and row.errors]
+    ranked = sorted(done, key=lambda row: astuple(row.errors), reverse=True)[:count]
     header = ["mesh", "shapes", "wrong %", "clear", "outside mean", "max", "band mean", "max"]
-    return markdown(header, ([row.case, row.group, *astuple(row.score)] for row in ranked))
+    return markdown(header, ([row.case, row.group, *astuple(row.errors)] for row in ranked))
 
 
 def _group(name: str, case: Case) -> str:
-    """Where a cavity is hidden, solid or not is a matter of definition: a group of its own."""
+    """Name of the group that a case belongs to.
+
+    Meshes with a hidden cavity are a group of their own: whether the cavity counts as solid is a
+    matter of definition.
+    """
     return f"{name}, hidden cavity" if case.cavity else name
 
 
 def _exact(methods: list[str], analytic: list[Case], closed: list[Case]) -> Iterator[Row]:
     for case in analytic:
-        yield from judge("analytic", case.mesh, case, methods)
+        yield from evaluate("analytic", case.mesh, case, methods)
     for case in closed:
-        yield from judge(_group("closed", case), case.mesh, case, methods)
+        yield from evaluate(_group("closed", case), case.mesh, case, methods)
 
 
-def _robust(methods: list[str], closed: list[Case], spoilings: list[str]) -> Iterator[Row]:
+def _robust(methods: list[str], closed: list[Case], defects: list[str]) -> Iterator[Row]:
     for case in closed:
-        for name, mesh in spoilt(case, spoilings):
-            yield from judge(_group(name, case), mesh, case, methods)
+        for name, mesh in with_defects(case, defects):
+            yield from evaluate(_group(name, case), mesh, case, methods)
 
 
 def _with_progress(rows: Iterable[Row]) -> list[Row]:
     done = []
     for row in rows:
         done.append(row)
-        wrong = f"{row.score.wrong:.3f} % wrong" if row.score else "failed"
+        wrong = f"{row.errors.wrong:.3f} % wrong" if row.errors else "failed"
         click.echo(f"{row.group:10} {row.case:32} {row.method:20} {wrong}", err=True)
     return done
 
@@ -192,26 +197,26 @@ DEFAULT_FURNITURE = Path("/usr/share/sweethome3d/furniture")
 @click.command(help=__doc__)
 @click.option("--methods", default="ours", help=f"Comma-separated, out of {', '.join(METHODS)}.")
 @click.option("--tables", default="exact,robust", help="Comma-separated.")
-@click.option("--spoilings", default="", help="Comma-separated; all of them by default.")
+@click.option("--defects", default="", help="Comma-separated names; all defects by default.")
 @click.option("--meshes", type=click.Path(path_type=Path), default=DEFAULT_MESHES,
-              help="Folder in which closed .obj files are looked for.")  # fmt: skip
+              help="Folder that is searched for closed .obj files.")  # fmt: skip
 @click.option("--furniture", type=click.Path(path_type=Path), default=DEFAULT_FURNITURE,
               help="Folder of Sweet Home 3D's archives (sweethome3d-furniture).")  # fmt: skip
-@click.option("--count", default=25, help="How many closed meshes.")
+@click.option("--count", default=25, help="Number of closed meshes.")
 @click.option("--only", default="", help="Comma-separated names of shapes.")
-@click.option("--worst", default=10, help="How many of our worst meshes to name.")
+@click.option("--worst", default=10, help="Number of meshes in the list of our worst.")
 def main(
     methods: str,
     tables: str,
-    spoilings: str,
+    defects: str,
     meshes: Path,
     furniture: Path,
     count: int,
     only: str,
     worst: int,
 ) -> None:
-    """Runs the tables that are asked for."""
-    asked = _chosen("--methods", methods, METHODS)
+    """Measure and print the chosen tables."""
+    chosen = _chosen("--methods", methods, METHODS)
     wanted = _chosen("--tables", tables, ("exact", "robust"))
     analytic, closed = list(analytic_cases()), list(closed_cases(meshes, furniture, count))
     names = _chosen("--only", only, [case.name for case in analytic + closed])
@@ -220,20 +225,20 @@ def main(
     click.echo(f"{len(closed)} closed meshes: {', '.join(map(_described, closed))}\n")
     runs = {}
     if "exact" in wanted:
-        runs["Exact"] = _exact(asked, analytic, closed)
+        runs["Exact"] = _exact(chosen, analytic, closed)
     if "robust" in wanted:
         from shapegan.pipeline.samples.defects import DEFECTS
 
-        runs["Robust"] = _robust(asked, closed, _chosen("--spoilings", spoilings, DEFECTS))
+        runs["Robust"] = _robust(chosen, closed, _chosen("--defects", defects, DEFECTS))
     for title, run in runs.items():
         rows = _with_progress(run)
         click.echo(f"## {title}\n\n{summary(rows)}\n")
-        if "ours" in asked and worst:
+        if "ours" in chosen and worst:
             click.echo(f"Ours, worst {worst}:\n\n{worst_meshes(rows, 'ours', worst)}\n")
 
 
 def _described(case: Case) -> str:
-    """Its name, and how much of the points near its surface has no known distance."""
+    """Name of a case, and the share of points near its surface that have no known distance."""
     unknown = 100 * (~case.known[np.abs(case.sdf) < BAND]).mean()
     return f"{case.name} ({unknown:.2g} % unknown)" if unknown else case.name
 

@@ -1,4 +1,4 @@
-"""How do the published generators compare with real furniture and aircraft?
+"""Scores of the published generators against real furniture and aircraft.
 
 Rotates Debian's sofas, chairs and aircraft to ShapeNet's axes, preprocesses them, and evaluates the
 authors' generators of each kind against them. Prints a Markdown table for each kind, and writes all

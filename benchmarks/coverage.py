@@ -1,7 +1,8 @@
-"""How many real meshes come through, and how much of their surface?
+"""Shares of real meshes that are accepted, and of their surface that the voxels keep.
 
-Unpacks Sweet Home 3D's archives of furniture, and preprocesses them and any other folders of
-meshes without point sets. Prints a table by folder, the worst shapes, and what was turned away.
+Unpacks Sweet Home 3D's archives of furniture, and preprocesses them and a folder of meshes, both
+without point sets. Prints a table by folder, the lowest recalls, and the meshes that were rejected
+or failed.
 """
 
 import zipfile
@@ -27,7 +28,7 @@ DEFAULT_FURNITURE = Path("/usr/share/sweethome3d/furniture")
 
 
 def unpack(archives: Iterable[Path], folder: Path) -> None:
-    """Writes each archive's .obj files to a folder of its own; what is there stays."""
+    """Write each archive's .obj files to a folder of its own; existing files stay."""
     for archive in archives:
         with zipfile.ZipFile(archive) as file:
             for name in file.namelist():
@@ -38,7 +39,7 @@ def unpack(archives: Iterable[Path], folder: Path) -> None:
 
 
 def reports_of(folder: Path, out: Path, workers: int, every: int) -> list[MeshReport]:
-    """Preprocesses each so many mesh of a folder, or the rest of them."""
+    """Preprocess every n-th mesh of a folder, n being `every`; an earlier run is resumed."""
     from rich.console import Console
 
     jobs = discover(folder).jobs[::every]
@@ -55,7 +56,7 @@ HEADER = [
 
 
 def line(name: str, reports: list[MeshReport]) -> list[object]:
-    """One row of the table."""
+    """One row of the table, for a group of meshes."""
     counts = [sum(r.status == status for r in reports) for status in ("ok", "rejected", "failed")]
     recall = [r.surface_recall for r in reports if r.status == "ok" and r.surface_recall]
     seconds = [r.seconds for r in reports if r.seconds]
@@ -73,12 +74,12 @@ def line(name: str, reports: list[MeshReport]) -> list[object]:
 @click.option("--furniture", type=click.Path(path_type=Path), default=DEFAULT_FURNITURE,
               help="Folder of .sh3f archives.")  # fmt: skip
 @click.option("--work", type=click.Path(path_type=Path), required=True,
-              help="Folder for what is unpacked and made; the same one again resumes.")  # fmt: skip
-@click.option("--every", default=1, help="Of the furniture, take only each so many mesh.")
+              help="Folder for meshes and datasets; the same one again resumes.")  # fmt: skip
+@click.option("--every", default=1, help="Take only every n-th mesh of the furniture.")
 @click.option("--workers", default=1)
-@click.option("--worst", default=10, help="How many shapes to name.")
+@click.option("--worst", default=10, help="Number of lowest recalls to list.")
 def main(meshes: Path, furniture: Path, work: Path, every: int, workers: int, worst: int) -> None:
-    """Runs, and prints."""
+    """Preprocess the folders and print the tables."""
     archives = sorted(furniture.glob("*.sh3f"))
     unpack(archives, work / "furniture")
     folders = {"furniture": work / "furniture"} if archives else {}
@@ -96,8 +97,8 @@ def main(meshes: Path, furniture: Path, work: Path, every: int, workers: int, wo
     )
     rows = ([r.id, r.faces, r.method, f"{r.surface_recall:.3f}"] for r in accepted[:worst])
     click.echo("\n" + markdown(["lowest recall", "faces", "method", "recall"], rows))
-    away = ([r.id, r.status, r.reason] for r in everything if r.status != "ok")
-    click.echo("\n" + markdown(["turned away", "status", "reason"], away))
+    lost = ([r.id, r.status, r.reason] for r in everything if r.status != "ok")
+    click.echo("\n" + markdown(["rejected or failed", "status", "reason"], lost))
 
 
 if __name__ == "__main__":

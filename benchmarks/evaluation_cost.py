@@ -1,4 +1,4 @@
-"""How long do chamfer distances of many clouds take, and how do fewer points change the EMD?
+"""Time of chamfer distances of many clouds, and the effect of fewer points on the EMD.
 
 Prints Markdown tables. The clouds are boxes, tori and cylinders of random proportions.
 """
@@ -25,7 +25,7 @@ from shapegan.model.metrics.point_clouds import (
 @click.option("--pairs", default=6, show_default=True, help="Clouds in each set for the EMD table.")
 @click.option("--emd-points", default="128,256,512,1024", show_default=True)
 def main(clouds: int, threads: int, pairs: int, emd_points: str) -> None:
-    """Measure and print."""
+    """Measure the times and print the tables."""
     first, second = make_clouds(clouds, 0), make_clouds(clouds, 1)
     chamfer_matrix(first[:1], second[:1])  # compiles the kernels
     wall, cpu = time.perf_counter(), time.process_time()

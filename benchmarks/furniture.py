@@ -1,4 +1,4 @@
-"""Extracts models by name from Sweet Home 3D's archives to a folder of real meshes.
+"""Extract models by name from Sweet Home 3D's archives to a folder of real meshes.
 
 The names are those in the catalogue of each archive.
 """

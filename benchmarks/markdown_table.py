@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 
 
 def markdown(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    """A table; numbers are set right, with three digits that count."""
+    """A Markdown table; numbers are aligned right, with three significant digits."""
     lines = [[_cell(value) for value in row] for row in rows]
     numeric = [
         bool(lines) and all(line[k][:1].isdigit() or line[k] in ("-", "") for line in lines)

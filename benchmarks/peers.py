@@ -1,7 +1,7 @@
-"""Ways from a mesh to signed distances, all with one signature, so that they can be compared.
+"""Methods that compute signed distances to a mesh, with one signature so that they are comparable.
 
-Each takes a mesh in the cube frame, and points (N, 3) float32 there, and gives signed distances
-(N,) by the name of each variant that comes out of the same work.
+Each takes a mesh in the cube frame and points (N, 3) float32 in that frame. It returns signed
+distances (N,) by name, one array for each variant that the same work yields.
 """
 
 import os
@@ -23,13 +23,13 @@ PIXELS = 1024
 MESH2SDF_SIZE = 128
 MESH2SDF_LEVEL = 2 / MESH2SDF_SIZE
 MESH2SDF_SCALE = 0.8
-"""mesh2sdf's settings in its own example: its grid wants room around the mesh."""
+"""mesh2sdf's settings in its own example: its grid needs a margin around the mesh."""
 
 
 def ours(mesh: TriangleMesh, points: Points) -> Distances:
-    """Shapegan as it comes, and with nothing thickened; rounded to float16 as in a shard.
+    """Shapegan with its defaults, and with nothing thickened; rounded to float16 as in a shard.
 
-    What is thickened on purpose lies off the mesh's own surface on purpose, too.
+    Thickened parts have their surface off the mesh's own on purpose.
     """
     from shapegan.pipeline import MeshSDF
 
@@ -40,7 +40,7 @@ def ours(mesh: TriangleMesh, points: Points) -> Distances:
 
 
 def mesh_to_sdf(mesh: TriangleMesh, points: Points) -> Distances:
-    """mesh-to-sdf with the paper's scans, and both of its ways to a sign."""
+    """mesh-to-sdf with the paper's scans; signs by depth buffer and by normals."""
     os.environ.setdefault("PYOPENGL_PLATFORM", "egl")
     import mesh_to_sdf as library
     import trimesh
@@ -59,7 +59,7 @@ def mesh_to_sdf(mesh: TriangleMesh, points: Points) -> Distances:
 
 
 def mesh2sdf(mesh: TriangleMesh, points: Points) -> Distances:
-    """mesh2sdf on its grid, trilinear in between; as it is, and with its repair."""
+    """mesh2sdf on its grid, interpolated trilinearly; without and with its repair."""
     import mesh2sdf as library
 
     vertices = np.ascontiguousarray(mesh.vertices * MESH2SDF_SCALE, np.float32)
@@ -76,4 +76,4 @@ METHODS: dict[str, Callable[[TriangleMesh, Points], Distances]] = {
     "mesh-to-sdf": mesh_to_sdf,
     "mesh2sdf": mesh2sdf,
 }
-"""By the name that the command lines take."""
+"""Name in `--methods` -> method."""

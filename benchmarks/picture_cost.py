@@ -1,10 +1,10 @@
-"""How long does an image grid of shapes take to draw?
+"""Time to draw an image grid of shapes.
 
 shapegan generate WEIGHTS --count 16 --resolution 64 --format ply --out shapes/
 python benchmarks/picture_cost.py shapes/
 
-The first grid is drawn by a fresh process, which loads the kernels (from their cache, if there is
-one); of the next `--again` grids, the fastest counts.
+The first grid includes loading the kernels, from their cache if there is one. Of the next `--again`
+grids, the fastest counts.
 """
 
 import time

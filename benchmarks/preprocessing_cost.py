@@ -1,7 +1,7 @@
-"""What does the paper's full training set of a mesh cost, here and with mesh-to-sdf?
+"""Cost of the paper's full training set of a mesh, by shapegan and by mesh-to-sdf.
 
-Every mesh is done by every method in a fresh process of its own, one after the other. Prints a
-Markdown table by mesh, and one of medians. See the README.
+Every method processes every mesh in a fresh process, one after the other. Prints a Markdown table
+by mesh, and one of medians. See the README.
 """
 
 import json
@@ -29,24 +29,24 @@ MEGA = 1e6
 
 @dataclass(frozen=True)
 class Run:
-    """One mesh, done by one method."""
+    """One mesh, processed by one method."""
 
     mesh: str
     method: str
     cost: Cost | None
-    """Imports aside; None if the process died."""
+    """Imports excluded; None if the process died."""
     cpu: float
     """Seconds of the whole process and its children, imports included."""
     wall: float
     """Seconds of the whole process."""
     wrong: float
-    """Wrong signs in percent of the 64^3 grid points inside; NaN where there is no truth."""
+    """Wrong signs in percent of the 64^3 grid points inside; NaN if the truth is unknown."""
     error: float
-    """Mean |error| outside the closed mesh on that grid; NaN where there is no truth."""
+    """Mean |error| outside the closed mesh on that grid; NaN if the truth is unknown."""
 
 
-def run(method: str, path: Path, timeout: float, judged: bool) -> Run:
-    """Does a mesh in a fresh process and looks at what came of it."""
+def run(method: str, path: Path, timeout: float, with_truth: bool) -> Run:
+    """Process a mesh in a fresh process, and measure cost and errors."""
     out = Path(tempfile.mkdtemp(prefix="shapegan-benchmark-"))
     try:
         cpu, wall = _run_process(method, path, out, timeout)
@@ -54,14 +54,16 @@ def run(method: str, path: Path, timeout: float, judged: bool) -> Run:
         if not (out / "cost.json").exists():
             return Run(name, method, None, cpu, wall, float("nan"), float("nan"))
         cost = Cost(**json.loads((out / "cost.json").read_text()))
-        wrong, error = _judge(path, np.load(out / VOXELS)) if judged else (float("nan"),) * 2
+        wrong, error = (
+            _grid_errors(path, np.load(out / VOXELS)) if with_truth else (float("nan"),) * 2
+        )
         return Run(name, method, cost, cpu, wall, wrong, error)
     finally:
         shutil.rmtree(out)
 
 
 def _run_process(method: str, path: Path, out: Path, timeout: float) -> tuple[float, float]:
-    """CPU and wall seconds of a process; one that is out of time is killed."""
+    """CPU and wall seconds of a process, which is killed at the timeout."""
     script = str(Path(__file__).with_name("single.py"))
     start = time.perf_counter()
     child = subprocess.Popen(
@@ -74,12 +76,12 @@ def _run_process(method: str, path: Path, out: Path, timeout: float) -> tuple[fl
         if time.perf_counter() - start > timeout:
             child.kill()
         time.sleep(0.01)
-    child.returncode = 0  # it is reaped: Popen shall not wait for it again
+    child.returncode = 0  # already reaped: Popen must not wait for it again
     return usage.ru_utime + usage.ru_stime, time.perf_counter() - start
 
 
-def _judge(path: Path, voxels: np.ndarray) -> tuple[float, float]:
-    """Wrong signs in percent, and the mean |error| outside; NaN where there is no truth."""
+def _grid_errors(path: Path, voxels: np.ndarray) -> tuple[float, float]:
+    """Wrong signs in percent, and the mean |error| outside; NaN if the truth is unknown."""
     try:
         case = closed_case(path.stem, parse_obj(path.read_bytes()))
     except (NotSolidError, ValueError, IndexError):
@@ -99,7 +101,7 @@ HEADER = [
 
 
 def by_mesh(runs: Iterable[Run]) -> str:
-    """A line for each run."""
+    """Markdown table with a line for each run."""
     return markdown(HEADER, (_line(r) for r in runs))
 
 
@@ -115,7 +117,10 @@ def _line(r: Run) -> list[object]:
 
 
 def medians(runs: list[Run]) -> str:
-    """A line for each method; ratios are of CPU seconds to ours, mesh by mesh, then the median."""
+    """Markdown table with a line for each method.
+
+    Ratios are CPU seconds over ours: computed mesh by mesh, then the median.
+    """
     header = ["method", "meshes", "ok", *HEADER[3:10], "x ours", "x ours, work", "least"]
     methods = list(dict.fromkeys(r.method for r in runs))
     return markdown(header, (_medians(method, runs) for method in methods))
@@ -139,7 +144,7 @@ def _median(values: np.ndarray) -> float:
 
 
 def find(folder: Path, limit: int, only: list[str]) -> list[Path]:
-    """The .obj files below a folder; a limit takes them spread evenly."""
+    """The .obj files below a folder, at most `limit` of them, evenly spaced."""
     paths = sorted(folder.rglob("*.obj"))
     if only:
         paths = [path for path in paths if {path.stem, path.parent.parent.name} & set(only)]
@@ -149,15 +154,15 @@ def find(folder: Path, limit: int, only: list[str]) -> list[Path]:
 
 
 def triangles(path: Path) -> int:
-    """How many triangles the polygons of an .obj file make."""
+    """Number of triangles that the polygons of an .obj file make."""
     words = (line.split() for line in path.read_bytes().splitlines() if line[:1] == b"f")
     return sum(len(face) - 3 for face in words)
 
 
-def _runs(paths: list[Path], methods: list[str], timeout: float, judged: bool) -> Iterator[Run]:
+def _runs(paths: list[Path], methods: list[str], timeout: float, with_truth: bool) -> Iterator[Run]:
     for path in paths:
         for method in methods:
-            r = run(method, path, timeout, judged)
+            r = run(method, path, timeout, with_truth)
             click.echo(f"{r.mesh:24} {method:12} {r.cpu:8.2f} CPU s", err=True)
             yield r
 
@@ -165,16 +170,18 @@ def _runs(paths: list[Path], methods: list[str], timeout: float, judged: bool) -
 @click.command(help=__doc__)
 @click.option("--meshes", type=click.Path(exists=True, path_type=Path), default=DEFAULT_MESHES,
               help="ShapeNet-like tree or folder of .obj files.")  # fmt: skip
-@click.option("--limit", default=0, help="At most so many meshes, spread evenly; 0: all.")
+@click.option("--limit", default=0, help="Largest number of meshes, evenly spaced; 0: all.")
 @click.option("--only", default="", help="Comma-separated names of meshes.")
-@click.option("--faces", default=0, help="Only meshes of at least so many triangles.")
+@click.option("--faces", default=0, help="Smallest number of triangles of a mesh.")
 @click.option("--peers", default="mesh-to-sdf", help="Comma-separated; none if empty.")
-@click.option("--timeout", default=900.0, help="Seconds for a mesh, then it is given up.")
-@click.option("--truth/--no-truth", default=True, help="Judge closed meshes (needs libigl).")
+@click.option("--timeout", default=900.0, help="Seconds after which a mesh is given up.")
+@click.option(
+    "--truth/--no-truth", default=True, help="Measure errors on closed meshes (needs libigl)."
+)
 def main(
     meshes: Path, limit: int, only: str, faces: int, peers: str, timeout: float, truth: bool
 ) -> None:
-    """Measures and prints."""
+    """Measure the runs and print both tables."""
     methods = [OURS, *(name for name in peers.split(",") if name)]
     if unknown := [name for name in methods if name not in METHODS]:
         raise click.UsageError(f"--peers: {', '.join(unknown)} is none of {', '.join(METHODS)}")
@@ -182,7 +189,7 @@ def main(
     paths = [path for path in paths if not faces or triangles(path) >= faces]
     if not paths:
         raise click.UsageError(f"no .obj file to measure below {meshes}")
-    run(OURS, paths[0], timeout, judged=False)  # compiles the kernels, once a machine
+    run(OURS, paths[0], timeout, with_truth=False)  # compiles the kernels
     runs = []
     try:
         for r in _runs(paths, methods, timeout, truth):

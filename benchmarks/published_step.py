@@ -1,9 +1,9 @@
-"""The published training steps, written plainly: what `train_step.py` compares with.
+"""The published training steps, written plainly: the reference of `train_step.py`.
 
 Latents are repeated for every point and concatenated to it; the critic's step goes back through
 the generator, whose gradients are then thrown away; grids are padded with zeros to the critic's
-full input; losses are read off at every step. As published: WGAN-GP with weight 10, five steps of
-the critic to one of the generator, RMSprop at 1e-4.
+full input; the loss is copied to the CPU at every step. As published: WGAN-GP with weight 10, five
+critic steps to one generator step, RMSprop at 1e-4.
 """
 
 import contextlib
@@ -23,7 +23,7 @@ CRITIC_STEPS = 5
 RATE = 1e-4
 WIDTH, LATENT = 256, 128
 FEATURES = {8: 128, 16: 64, 32: 32, 64: 1}
-"""What the critic's block of a resolution takes in."""
+"""Resolution -> input features of the critic's block."""
 
 
 class VoxelGenerator(nn.Module):
@@ -44,7 +44,7 @@ class VoxelGenerator(nn.Module):
         return self.second(features).reshape(points.shape[:2])
 
     def load(self, generator: Generator) -> None:
-        """Takes the weights of ours."""
+        """Copy the weights of shapegan's network."""
         mine = [m for m in (*self.first, *self.second) if isinstance(m, nn.Linear)]
         for index, (layer, ours) in enumerate(zip(mine, generator.linears, strict=True)):
             parts = [ours.weight]
@@ -79,7 +79,7 @@ class PointGenerator(nn.Module):
         return features[..., 0]
 
     def load(self, generator: Generator) -> None:
-        """Takes the weights of ours."""
+        """Copy the weights of shapegan's network."""
         for index, (layer, ours) in enumerate(zip(self.lins, generator.linears, strict=True)):
             again = [generator.points_again.weight] if index == 4 else []
             _copy(layer, torch.cat([ours.weight, *again], dim=1), ours.bias)
@@ -115,7 +115,7 @@ class PaddedCritic(nn.Module):
         return self.head(self.blocks(torch.cat([sdf[:, None], zeros], dim=1)))[:, 0]
 
     def load(self, critic: VoxelCritic) -> None:
-        """Takes the weights of ours."""
+        """Copy the weights of shapegan's network."""
         for block, size in zip(self.blocks[::2], reversed(critic.block_sizes), strict=True):
             block.load_state_dict(critic.blocks[str(size)].state_dict())
         self.head[1].load_state_dict(critic.hidden.state_dict())
@@ -146,7 +146,7 @@ class PointNet(nn.Module):
         return self.head(features.max(dim=1).values)[:, 0]
 
     def load(self, critic: PointCritic) -> None:
-        """Takes the weights of ours."""
+        """Copy the weights of shapegan's network."""
         for mine, ours in ((self.each, critic.layers), (self.head, critic.head)):
             for layer, its in zip(mine[::2], ours, strict=True):
                 layer.load_state_dict(its.state_dict())
@@ -154,24 +154,25 @@ class PointNet(nn.Module):
 
 @dataclass(frozen=True)
 class Batch:
-    """What a step takes: real distances, (B, N) or (B, R, R, R), where they hold, and draws."""
+    """Data of a step: real shapes and random numbers."""
 
     sdf: Tensor
+    """Real distances, (B, N) or (B, R, R, R)."""
     points: Tensor
-    """(B, N, 3)."""
+    """(B, N, 3), the positions of `sdf`."""
     latents: tuple[Tensor, Tensor]
     """(B, Z) for the critic's step and for the generator's."""
     mix: Tensor
-    """(B,), the share of the real sample where the penalty looks."""
+    """(B,), the share of the real sample in the sample that is penalised."""
 
 
 class PublishedStep:
     """Generator, critic, their optimisers, and the step of both.
 
     Args:
-        generator: Ours, whose weights are taken.
-        critic: Ours.
-        autocast: What all but the penalty runs under.
+        generator: Shapegan's, whose weights are copied.
+        critic: Shapegan's, likewise.
+        autocast: Context of all but the penalty.
     """
 
     def __init__(
@@ -196,7 +197,7 @@ class PublishedStep:
         self._optimisers = [torch.optim.RMSprop(net.parameters(), RATE) for net in networks]
 
     def step(self, number: int, batch: Batch) -> float:
-        """The critic's step and, at every fifth, the generator's; gives the critic's loss."""
+        """Do the critic's step and, at every fifth, the generator's; return the critic's loss."""
         loss = self._critic_step(batch)
         if (number + 1) % CRITIC_STEPS == 0:
             self._generator_step(batch)

@@ -1,8 +1,8 @@
-"""How does `shapegan preprocess` scale? Prints the tables of docs/scaling.md.
+"""Scaling of `shapegan preprocess`. Prints the tables of docs/results/scaling.md.
 
-The same meshes are done without Dask and by several numbers of workers, each in a fresh process.
-Then many meshes are handed out to workers that do nothing: what that takes is Dask's own cost and
-ours. From both come the sums for ShapeNet and for a million meshes.
+The same meshes are processed without Dask and by several numbers of workers, each time in a fresh
+process. Then many meshes are distributed to workers that do nothing, which measures the cost of
+Dask and of our own files. The needs of ShapeNet and of a million meshes are calculated from both.
 """
 
 import json
@@ -35,27 +35,27 @@ CORES = (1, 16, 64, 256)
 
 @dataclass
 class Clock:
-    """A progress that notes when meshes are back."""
+    """Progress that records when the first mesh is done."""
 
     started: float = field(default_factory=time.monotonic)
     startup: float | None = None
-    """Seconds until the first mesh was back, but for those that it took itself."""
+    """Seconds until the first mesh was done, its own processing excluded."""
 
     def resume(self, reports: Sequence[MeshReport]) -> None:
-        """Nothing is resumed here."""
+        """Ignore meshes of an earlier run: there are none."""
 
     def advance(self, report: MeshReport) -> None:
-        """Notes the first one."""
+        """Record the time of the first mesh."""
         if self.startup is None:
             self.startup = time.monotonic() - self.started - (report.seconds or 0.0)
 
     def note(self, text: str) -> None:
-        """Does nothing."""
+        """Ignore notes."""
 
 
 @dataclass(frozen=True)
-class Run:
-    """What a run took."""
+class RunCost:
+    """Cost of a run."""
 
     meshes: int
     wall: float
@@ -67,12 +67,12 @@ class Run:
 
     @property
     def steady(self) -> float:
-        """Seconds without the start."""
+        """Seconds after the start."""
         return self.wall - self.startup
 
 
-def run(jobs: list[Job], workers: int, target: str = TARGET) -> Run:
-    """Makes a dataset in a folder that is thrown away; called in a fresh process."""
+def run(jobs: list[Job], workers: int, target: str = TARGET) -> RunCost:
+    """Make a dataset in a temporary folder; to be called in a fresh process."""
     from shapegan.pipeline.run.preprocess import preprocess
 
     os.environ["PYTHONPATH"] = str(Path(__file__).parent)
@@ -86,21 +86,21 @@ def run(jobs: list[Job], workers: int, target: str = TARGET) -> Run:
             files = (out / SHARD_FOLDER).glob(pattern)
             sizes[name] = sum(path.stat().st_size for path in files)
     shapes = sum(shard.shapes for shard in manifest.shards)
-    return Run(len(jobs), wall, clock.startup or 0.0, sizes, shapes)
+    return RunCost(len(jobs), wall, clock.startup or 0.0, sizes, shapes)
 
 
 @dataclass(frozen=True)
-class Driver:
-    """What a run costs its driver that finds everything done."""
+class ResumeCost:
+    """Cost for the driver of resuming a finished dataset."""
 
     meshes: int
     peak: int
-    """Bytes resident at most."""
+    """Largest resident memory in bytes."""
     seconds: float
 
 
-def resume(count: int) -> Driver:
-    """Resumes a finished dataset: all lists are read and written, no mesh is done."""
+def resume(count: int) -> ResumeCost:
+    """Resume a finished dataset: all lists are read and written, no mesh is processed."""
     from shapegan.pipeline.dataset.output import open_output
     from shapegan.pipeline.run.preprocess import preprocess
 
@@ -117,19 +117,19 @@ def resume(count: int) -> Driver:
         preprocess(root, jobs, config, out, settings, Clock())
         seconds = time.monotonic() - started
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    return Driver(count, peak, seconds)
+    return ResumeCost(count, peak, seconds)
 
 
 def _report(job: Job) -> MeshReport:
-    """As long as those of shapes."""
+    """A report as long as those of accepted meshes."""
     values = (0.0312345678901, 0.9987654321012, 1.6543210987)
     return MeshReport(
         job.id, job.category, job.relative, "rejected", "", None, None, "winding", 12345, *values
     )
 
 
-def alone(jobs: list[Job]) -> float:
-    """Wall seconds of nothing but the meshes' processing, in this process."""
+def processing_seconds(jobs: list[Job]) -> float:
+    """Wall seconds of the processing alone, in this process."""
     from shapegan.pipeline.run.process_mesh import process
 
     process(jobs[0], PreprocessConfig())  # loads the kernels
@@ -145,26 +145,28 @@ def idle_jobs(count: int) -> list[Job]:
     return [Job(id_, "03001627", Path(id_), f"{id_}/models/model_normalized.obj") for id_ in ids]
 
 
-def fresh(function, *arguments):
-    """Calls a function in a process of its own."""
+def in_fresh_process(function, *arguments):
+    """Call a function in a fresh process."""
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(1, mp_context=context) as pool:
         return pool.submit(function, *arguments).result()
 
 
-def quickest(repeat: int, *arguments) -> Run:
-    """The best of several runs: what else the machine does can only slow one down."""
-    return min((fresh(run, *arguments) for _ in range(repeat)), key=lambda r: r.steady)
+def fastest(repeat: int, *arguments) -> RunCost:
+    """The fastest of several runs: other work on the machine can only slow a run down."""
+    return min((in_fresh_process(run, *arguments) for _ in range(repeat)), key=lambda r: r.steady)
 
 
 # --- tables ----------------------------------------------------------------------------------
 
 
-def work_table(pure: float, runs: dict[int, Run]) -> str:
-    """What the meshes took, way by way."""
+def work_table(processing: float, runs: dict[int, RunCost]) -> str:
+    """Markdown table of the cost of meshes, by number of workers."""
     one = runs[1].steady if 1 in runs else float("nan")
     count = next(iter(runs.values())).meshes
-    rows: list[list[object]] = [["processing alone", pure, 0.0, pure / count, one / pure]]
+    rows: list[list[object]] = [
+        ["processing alone", processing, 0.0, processing / count, one / processing]
+    ]
     for workers, r in runs.items():
         each = r.steady / count
         rows.append([f"--workers {workers}", r.wall, r.startup, each, one / r.steady])
@@ -172,8 +174,8 @@ def work_table(pure: float, runs: dict[int, Run]) -> str:
     return markdown(header, rows)
 
 
-def idle_table(runs: dict[int, Run], seconds: float) -> str:
-    """What handing out costs; without Dask it is our own files that take the time."""
+def idle_table(runs: dict[int, RunCost], seconds: float) -> str:
+    """Markdown table of the cost of distribution; without Dask, our own files take the time."""
     bare = runs[0].steady / runs[0].meshes
     rows = []
     for workers, r in runs.items():
@@ -184,8 +186,10 @@ def idle_table(runs: dict[int, Run], seconds: float) -> str:
     return markdown(header, rows)
 
 
-def sum_table(work: Run, workers: int, idle: Run, drivers: tuple[Driver, Driver]) -> str:
-    """What large sets need."""
+def sum_table(
+    work: RunCost, workers: int, idle: RunCost, drivers: tuple[ResumeCost, ResumeCost]
+) -> str:
+    """Markdown table of the needs of large sets."""
     core = work.steady * workers / work.meshes
     shape = work.sizes["shapes"] / work.shapes
     size = PreprocessConfig().shard_size
@@ -194,8 +198,8 @@ def sum_table(work: Run, workers: int, idle: Run, drivers: tuple[Driver, Driver]
     memory, time_ = (large.peak - small.peak) / more, (large.seconds - small.seconds) / more
     rows: list[list[object]] = []
 
-    def row(what: str, values: list[str]) -> None:
-        rows.append([what, *values])
+    def row(name: str, values: list[str]) -> None:
+        rows.append([name, *values])
 
     counts = list(SUMS.values())
     row("meshes", [f"{n:,}" for n in counts])
@@ -222,24 +226,24 @@ def sample_jobs(folder: Path, each: int) -> list[Job]:
 @click.command(help=__doc__)
 @click.option("--meshes", type=click.Path(exists=True, path_type=Path),
               help="Folder of meshes; sample meshes of every kind by default.")  # fmt: skip
-@click.option("--limit", default=12, help="At most so many meshes.")
-@click.option("--workers", default="1,2", help="Numbers of workers to try; 0 and 1 always are.")
-@click.option("--repeat", default=1, help="Times to measure; the quickest counts.")
-@click.option("--idle", default=2000, help="Meshes to hand out to workers that do nothing.")
+@click.option("--limit", default=12, help="Largest number of meshes.")
+@click.option("--workers", default="1,2", help="Numbers of workers, besides 0 and 1.")
+@click.option("--repeat", default=1, help="Number of measurements; the fastest counts.")
+@click.option("--idle", default=2000, help="Meshes to distribute to workers that do nothing.")
 def main(meshes: Path | None, limit: int, workers: str, repeat: int, idle: int) -> None:
-    """Measures and prints."""
+    """Measure the runs and print the tables."""
     numbers = sorted({0, 1, *map(int, workers.split(","))})
     with tempfile.TemporaryDirectory(prefix="shapegan-meshes-") as folder:
         jobs = discover(meshes).jobs if meshes else sample_jobs(Path(folder), -(-limit // 4))
         jobs = [jobs[k * len(jobs) // limit] for k in range(limit)] if limit < len(jobs) else jobs
-        pure = min(fresh(alone, jobs) for _ in range(repeat))
-        work = {number: quickest(repeat, jobs, number) for number in numbers}
-    idles = {number: quickest(repeat, idle_jobs(idle), number, NOTHING) for number in numbers}
-    drivers = (fresh(resume, 2_000), fresh(resume, 100_000))
+        processing = min(in_fresh_process(processing_seconds, jobs) for _ in range(repeat))
+        work = {number: fastest(repeat, jobs, number) for number in numbers}
+    idles = {number: fastest(repeat, idle_jobs(idle), number, NOTHING) for number in numbers}
+    drivers = (in_fresh_process(resume, 2_000), in_fresh_process(resume, 100_000))
     click.echo(
         f"{len(jobs)} meshes, {work[1].sizes['shapes'] / work[1].shapes / 1e6:.2f} MB each\n"
     )
-    click.echo(work_table(pure, work) + "\n")
+    click.echo(work_table(processing, work) + "\n")
     click.echo(idle_table(idles, work[1].steady / len(jobs)) + "\n")
     click.echo(sum_table(work[numbers[-1]], max(1, numbers[-1]), idles[1], drivers))
 

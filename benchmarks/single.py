@@ -1,7 +1,7 @@
-"""One mesh, one way, one process: `single.py METHOD MESH OUT` makes the paper's full set.
+"""Make the paper's full training set of one mesh by one method: `single.py METHOD MESH OUT`.
 
-That is voxels of 8, 16, 32 and 64, 262,144 points in the ball and 262,144 near the surface.
-What it took goes to OUT/cost.json. `preprocess.py` starts it.
+The set is voxels of 8, 16, 32 and 64, 262,144 points in the ball and 262,144 near the surface. The
+cost is written to OUT/cost.json. `preprocessing_cost.py` runs this script.
 """
 
 import json
@@ -21,15 +21,15 @@ POINTS = 64**3
 SURFACE_NOISE = 0.0025
 
 VOXELS = "finest.npy"
-"""The finest voxels as made, for the judge; written once the clock has stopped."""
+"""The finest voxels, from which errors are measured; written after the clock has stopped."""
 
 
 @dataclass(frozen=True)
 class Cost:
-    """What a mesh took, imports aside."""
+    """Cost of a mesh, imports excluded."""
 
     status: str
-    """`ok`, or why the method itself turns the mesh away."""
+    """`ok`, or the reason why the method itself rejects the mesh."""
     faces: int
     cpu: float
     """Seconds, user and system, of this process."""
@@ -37,11 +37,11 @@ class Cost:
     bytes: int
     """On disk."""
     peak: int
-    """Bytes resident at most, imports included."""
+    """Largest resident memory in bytes, imports included."""
 
 
 def import_ours() -> None:
-    """Imports what `ours` needs, as a worker does."""
+    """Import the modules of `ours`, as a worker does."""
     from shapegan.pipeline.run.tasks import TARGET, warm_up
 
     warm_up(TARGET)
@@ -64,7 +64,7 @@ def ours(path: Path, out: Path) -> tuple[str, int, NDArray[np.floating]]:
 
 
 def import_mesh_to_sdf() -> None:
-    """Imports what `mesh_to_sdf` needs."""
+    """Import the modules of `mesh_to_sdf`."""
     os.environ.setdefault("PYOPENGL_PLATFORM", "egl")
     import mesh_to_sdf  # noqa: F401
 
@@ -72,8 +72,8 @@ def import_mesh_to_sdf() -> None:
 def mesh_to_sdf(path: Path, out: Path) -> tuple[str, int, NDArray[np.floating]]:
     """The paper's preparation: one .npy for each resolution and point set, float32.
 
-    What fails the paper's checks is carried through all the same, so that all meshes are
-    compared by the same work.
+    A mesh that fails the paper's checks is completed all the same, so that all meshes are compared
+    by equal work.
     """
     import mesh_to_sdf as library
     import trimesh
@@ -117,7 +117,7 @@ METHODS: dict[str, tuple[Callable[[], None], Make]] = {
     "ours": (import_ours, ours),
     "mesh-to-sdf": (import_mesh_to_sdf, mesh_to_sdf),
 }
-"""Name -> what it imports, and how it makes (status, faces, finest voxels)."""
+"""Name -> a function that imports modules, and one that returns status, faces, finest voxels."""
 
 
 def cpu_seconds() -> float:
@@ -127,14 +127,14 @@ def cpu_seconds() -> float:
 
 
 def peak_bytes() -> int:
-    """The most memory this process ever had resident, not counting the one it was forked from."""
+    """Largest resident memory of this process, without the process that it was forked from."""
     status = Path("/proc/self/status").read_text()
     line = next(line for line in status.splitlines() if line.startswith("VmHWM:"))
     return int(line.split()[1]) * 1024
 
 
 def measure(method: str, path: Path, out: Path) -> Cost:
-    """Does the work and says what it took."""
+    """Do the work and return its cost."""
     prepare, make = METHODS[method]
     prepare()
     cpu, wall = cpu_seconds(), time.perf_counter()

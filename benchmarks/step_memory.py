@@ -1,8 +1,9 @@
-"""How much memory does a training step take? Prints a Markdown table.
+"""Memory of a training step. Prints a Markdown table.
 
-A step of the preset `paper`, critic and generator, each in a process of its own: its peak of
-resident memory, or of what torch takes of a GPU, by how many points the generator holds activations
-of (`shapegan train --chunk`). `:published` in the place of a chunk is the published step.
+Each row is one step of the preset `paper`, critic and generator, in a process of its own: the peak
+of its resident memory, or of the memory that torch takes of a GPU. Rows differ in the number of
+points whose activations the generator holds (`shapegan train --chunk`); `:published` in the place
+of a chunk is the published step.
 """
 
 import dataclasses
@@ -14,8 +15,8 @@ import time
 import click
 import torch
 from markdown_table import markdown
-from published_step import PublishedStep
-from train_step import CASES, CRITIC_STEPS, Shapes
+from published_step import CRITIC_STEPS, PublishedStep
+from step_cases import CASES, Shapes
 
 from shapegan.model.distributed import Ranks
 from shapegan.model.recipes.adversarial import Adversarial
@@ -26,14 +27,18 @@ PUBLISHED = "published"
 
 
 def measure(name: str, chunk: str, device: str, precision: str) -> tuple[float, float]:
-    """Does one step in this process: its peak of memory in GB, and its seconds, of CPU on one."""
+    """Do one step in this process.
+
+    Returns:
+        Peak of memory in GB, and seconds: CPU seconds on a CPU, wall seconds on a GPU.
+    """
     case = dataclasses.replace(CASES[name], device=device)
     points = Execution.chunk if chunk == PUBLISHED else int(chunk)
     execution = Execution(torch.device(device), precision, chunk=points)
     execution.allow_rounding()
     training = Adversarial(case.config, Ranks(), execution)
     training.begin(0)
-    # The generator has its turn at each fifth step.
+    # The generator is trained at every fifth step.
     number = CRITIC_STEPS - 1
     ours, theirs = Shapes(case).batch(number)
     on_gpu = torch.device(device).type == "cuda"
@@ -51,9 +56,9 @@ def measure(name: str, chunk: str, device: str, precision: str) -> tuple[float, 
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9, clock() - start
 
 
-def measure_apart(*arguments: str) -> tuple[str, str]:
-    """The same in a fresh process: a peak is never forgotten."""
-    command = [sys.executable, __file__, "--apart", *arguments]
+def measure_in_subprocess(*arguments: str) -> tuple[str, str]:
+    """Call `measure` in a fresh process, because a process keeps its peak of memory."""
+    command = [sys.executable, __file__, "--in-process", *arguments]
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode and "OutOfMemoryError" in done.stderr:
         return "out of memory", "-"
@@ -72,11 +77,11 @@ def measure_apart(*arguments: str) -> tuple[str, str]:
 )
 @click.option("--device", default="cpu", show_default=True)
 @click.option("--precision", default="fp32", show_default=True)
-@click.option("--apart", nargs=4, hidden=True, help="A step in this very process.")
-def main(steps: str, device: str, precision: str, apart: tuple[str, ...] | None) -> None:
-    """Prints a Markdown table."""
-    if apart:
-        print(*measure(*apart))
+@click.option("--in-process", nargs=4, hidden=True, help="Measure in this process.")
+def main(steps: str, device: str, precision: str, in_process: tuple[str, ...] | None) -> None:
+    """Measure the steps and print the table."""
+    if in_process:
+        print(*measure(*in_process))
         return
     rows = []
     for words in steps.split(";"):
@@ -84,7 +89,7 @@ def main(steps: str, device: str, precision: str, apart: tuple[str, ...] | None)
         if name not in CASES or not (chunk.isdigit() or chunk == PUBLISHED):
             raise click.UsageError(f"expected BATCH:CHUNK, BATCH out of {'; '.join(CASES)}")
         shown = f"{int(chunk):,}" if chunk.isdigit() else chunk
-        rows.append([name, shown, *measure_apart(name, chunk, device, precision)])
+        rows.append([name, shown, *measure_in_subprocess(name, chunk, device, precision)])
     on_cpu = torch.device(device).type == "cpu"
     print(markdown(["batch", "--chunk", "peak, GB", "CPU s" if on_cpu else "s"], rows))
 

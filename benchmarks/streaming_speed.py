@@ -1,7 +1,7 @@
-"""How fast do batches come, and what is read for them? Prints the table of docs/streaming.md.
+"""Batches per second, and bytes read for them. Prints the table of docs/results/streaming.md.
 
 A dataset is streamed from its shards, and from one `.npy` file per shape and array, as the
-paper's code keeps them: there a shape's whole file is read, and random rows of it are taken.
+paper's code stores them: there a shape's whole file is read, and random rows of it are taken.
 """
 
 import itertools
@@ -37,35 +37,41 @@ KILO = 1e3
 
 
 @dataclass(frozen=True)
-class Way:
-    """How batches are got."""
+class ReadMethod:
+    """A method to read batches."""
 
     name: str
     """`NPY`, `SHARDS` or `PINNED`."""
     workers: int
 
 
-WAYS = [Way(NPY, 0), Way(NPY, 2), Way(SHARDS, 0), Way(SHARDS, 2), Way(PINNED, 0)]
+METHODS = [
+    ReadMethod(NPY, 0),
+    ReadMethod(NPY, 2),
+    ReadMethod(SHARDS, 0),
+    ReadMethod(SHARDS, 2),
+    ReadMethod(PINNED, 0),
+]
 
 
 @dataclass(frozen=True)
-class Speed:
-    """What a way gave."""
+class Throughput:
+    """Measured throughput of a read method."""
 
     cold: float
-    """Samples a second in the first pass over the shapes, nothing of them in the page cache."""
+    """Samples a second in the first pass over the shapes, with none of them in the page cache."""
     warm: float
-    """Samples a second after it."""
+    """Samples a second after the first pass."""
     cpu: float
-    """Seconds of this process a sample after it; NaN where workers read."""
+    """CPU seconds of this process a sample after the first pass; NaN if workers read."""
     read: float
-    """Bytes read a sample after it, from disk or page cache; NaN where workers read."""
+    """Bytes read a sample after the first pass, from disk or page cache; NaN if workers read."""
     disk: float
-    """Bytes a sample that came from the disk in the first pass; NaN where workers read."""
+    """Bytes read a sample from the disk in the first pass; NaN if workers read."""
 
 
 class Arrays(TorchDataset[tuple[torch.Tensor, ...]]):
-    """One file per shape and array, read whole."""
+    """Dataset of one file per shape and array, read whole."""
 
     def __init__(self, folder: Path, config: StreamConfig, shapes: int) -> None:
         self._folder, self._config, self._shapes = folder, config, shapes
@@ -84,7 +90,7 @@ class Arrays(TorchDataset[tuple[torch.Tensor, ...]]):
 
 
 def export(dataset: Dataset, folder: Path) -> None:
-    """Writes the arrays of all cases as float32 files."""
+    """Write the arrays of all cases as float32 files."""
     for index in range(len(dataset)):
         (folder / str(index)).mkdir()
         for config in CASES.values():
@@ -98,7 +104,7 @@ def export(dataset: Dataset, folder: Path) -> None:
 
 
 def array_batches(folder: Path, config: StreamConfig, shapes: int, workers: int) -> Iterator[Any]:
-    """Pass after pass."""
+    """Batches from the `.npy` files, pass after pass without end."""
     loader: DataLoader[Any] = DataLoader(
         Arrays(folder, config, shapes),
         config.batch,
@@ -111,14 +117,14 @@ def array_batches(folder: Path, config: StreamConfig, shapes: int, workers: int)
         yield from loader
 
 
-def counted() -> tuple[int, int]:
-    """Bytes that this process has read: asked for, and fetched from the disk."""
+def bytes_read() -> tuple[int, int]:
+    """Bytes that this process has requested to read, and bytes fetched from the disk."""
     lines = dict(line.split(": ") for line in Path("/proc/self/io").read_text().splitlines())
     return int(lines["rchar"]), int(lines["read_bytes"])
 
 
-def forget(folder: Path) -> None:
-    """Drops a folder's files from the page cache."""
+def drop_from_page_cache(folder: Path) -> None:
+    """Drop a folder's files from the page cache."""
     os.sync()
     for path in folder.rglob("*"):
         if path.is_file():
@@ -129,21 +135,29 @@ def forget(folder: Path) -> None:
 
 def measure(
     start: Callable[[], Iterator[Any]], config: StreamConfig, shapes: int, seconds: float, own: bool
-) -> Speed:
-    """A first pass, then more for so many seconds; starting and loading belong to the first."""
-    before, began = counted(), time.perf_counter()
+) -> Throughput:
+    """Measure a first pass, which includes starting and loading, then more batches for a time.
+
+    Args:
+        start: returns the batches.
+        config: of the batches.
+        shapes: number of shapes in the dataset.
+        seconds: time after the first pass.
+        own: whether this process reads, not workers.
+    """
+    before, began = bytes_read(), time.perf_counter()
     batches, steps = start(), shapes // config.batch
     for _ in itertools.islice(batches, steps):
         pass
-    between, middle, worked = counted(), time.perf_counter(), time.process_time()
+    between, middle, worked = bytes_read(), time.perf_counter(), time.process_time()
     more = 0
     while time.perf_counter() - middle < seconds:
         next(batches)
         more += 1
-    after, ended, worked = counted(), time.perf_counter(), time.process_time() - worked
+    after, ended, worked = bytes_read(), time.perf_counter(), time.process_time() - worked
     batches.close()  # type: ignore[attr-defined]
     first, rest = steps * config.batch, more * config.batch
-    return Speed(
+    return Throughput(
         first / (middle - began),
         rest / (ended - middle),
         worked / rest if own else float("nan"),
@@ -152,33 +166,35 @@ def measure(
     )
 
 
-def compare(data: Path, folder: Path, config: StreamConfig, seconds: float) -> dict[Way, Speed]:
-    """All ways, one after the other."""
+def compare(
+    data: Path, folder: Path, config: StreamConfig, seconds: float
+) -> dict[ReadMethod, Throughput]:
+    """Measure all read methods, one after the other."""
     shapes, speeds = len(Dataset(data)), {}
-    for way in WAYS:
-        forget(folder if way.name == NPY else data)
+    for method in METHODS:
+        drop_from_page_cache(folder if method.name == NPY else data)
 
-        def start(way: Way = way) -> Iterator[Any]:
-            if way.name == NPY:
-                return array_batches(folder, config, shapes, way.workers)
-            pin = "ram" if way.name == PINNED else "none"
-            return Stream(data, config, workers=way.workers, pin=pin).batches()
+        def start(method: ReadMethod = method) -> Iterator[Any]:
+            if method.name == NPY:
+                return array_batches(folder, config, shapes, method.workers)
+            pin = "ram" if method.name == PINNED else "none"
+            return Stream(data, config, workers=method.workers, pin=pin).batches()
 
-        speeds[way] = measure(start, config, shapes, seconds, own=not way.workers)
+        speeds[method] = measure(start, config, shapes, seconds, own=not method.workers)
     return speeds
 
 
-def table(results: dict[str, dict[Way, Speed]]) -> str:
-    """One row for each way of each case."""
+def table(results: dict[str, dict[ReadMethod, Throughput]]) -> str:
+    """Markdown table with one row for each read method of each case."""
     rows = []
     for case, speeds in results.items():
-        for way, speed in speeds.items():
-            plain = speeds[Way(NPY, 0)]
+        for method, speed in speeds.items():
+            plain = speeds[ReadMethod(NPY, 0)]
             rows.append(
                 [
                     f"{case}, batch {CASES[case].batch}",
-                    way.name,
-                    way.workers,
+                    method.name,
+                    method.workers,
                     speed.cold,
                     speed.cold / plain.cold,
                     speed.warm,
@@ -215,11 +231,11 @@ def table(results: dict[str, dict[Way, Speed]]) -> str:
     help="A dataset with voxels and points.",
 )
 @click.option(
-    "--seconds", default=5.0, show_default=True, help="For each way, after its first pass."
+    "--seconds", default=5.0, show_default=True, help="Time of each method after its first pass."
 )
-@click.option("--only", default="", help="Cases, by their beginnings, split by semicolons.")
+@click.option("--only", default="", help="Beginnings of cases' names, split by semicolons.")
 def main(data: Path, seconds: float, only: str) -> None:
-    """Prints a Markdown table."""
+    """Measure all cases and print the table."""
     torch.set_num_threads(1)
     wanted = tuple(only.split(";"))
     try:

@@ -1,4 +1,4 @@
-"""How much faster is a mesh from a sparse grid than from a dense one with repeated latents?
+"""Time of a mesh from a sparse grid, beside a dense grid with repeated latents.
 
 python benchmarks/surface_extraction.py WEIGHTS [--resolutions 128,256] [--chunks 8]
 

@@ -1,9 +1,10 @@
-"""How much faster is a training step than the published one? Prints a Markdown table.
+"""Speed of a training step beside the published one. Prints a Markdown table.
 
-The published step (`published_step.py`) and the trainer's own take turns in one process, five steps
-of the critic and one of the generator at a time: same batches, weights, latents and optimiser, and
-the same losses. That is checked before time is taken, on small batches in double precision: the
-first steps of RMSprop go by gradients' signs, so single precision's rounding soon shows in losses.
+The published step (`published_step.py`) and the trainer's own alternate in one process, five steps
+of the critic and one of the generator at a time, with the same batches, weights, latents and
+optimiser. Both must have the same losses. This is checked before any time is measured, on small
+batches in double precision: the first steps of RMSprop follow the gradients' signs, so the rounding
+of single precision soon shows in the losses.
 """
 
 import dataclasses
@@ -16,130 +17,59 @@ from dataclasses import dataclass, field
 import click
 import torch
 from markdown_table import markdown
-from published_step import CRITIC_STEPS, Batch, PublishedStep
-from torch import Tensor
+from published_step import CRITIC_STEPS, PublishedStep
+from step_cases import CASES, Case, Shapes
 
-from shapegan.model.config import Stage, TrainConfig
 from shapegan.model.distributed import Ranks
-from shapegan.model.presets import preset
 from shapegan.model.recipes.adversarial import Adversarial
 from shapegan.model.recipes.execution import Execution
-from shapegan.model.recipes.objectives import draw_latents, draw_mix
-from shapegan.model.recipes.step_random import StepRandom
 from shapegan.model.schedule import StepProgress
-from shapegan.model.streaming.stream import PointBatch, VoxelBatch
-from shapegan.pipeline.schema import grid_points
 
-CLIP = 0.1
 EXACT = 1e-5
-"""How much losses in double precision may differ from the published step's, relative to the
-largest, in a round on `CHECKED` shapes."""
+"""Allowed difference between losses and the published step's in double precision, relative to the
+largest loss, in a round on `CHECKED` shapes."""
 CHECKED = 2
 FIRST = {"fp32": 1e-4, "tf32": 1e-2, "bf16": 3e-2}
-"""The same of the first loss, before any step, in the precision and on the batch that are timed."""
+"""Allowed difference of the first loss, before any step, in the timed precision and batch."""
 
 
-@dataclass(frozen=True)
-class Case:
-    """A stage of the preset `paper`."""
-
-    recipe: str
-    size: int
-    batch: int
-    device: str = "cpu"
-
-    @property
-    def config(self) -> TrainConfig:
-        """The preset, with this stage alone."""
-        stages = (Stage(self.size, self.batch, 1),)
-        return dataclasses.replace(preset(self.recipe, "paper"), stages=stages)
-
-
-CASES = {
-    "16^3 x 16": Case("voxel", 16, 16),
-    "32^3 x 16": Case("voxel", 32, 16),
-    "64^3 x 16": Case("voxel", 64, 16),
-    "64^3 x 1": Case("voxel", 64, 1),
-    "4,096 points x 32": Case("point", 4096, 32),
-    "8^3 x 4": Case("voxel", 8, 4),
-    "256 points x 4": Case("point", 256, 4),
-}
 MEASURED = ("16^3 x 16", "32^3 x 16", "4,096 points x 32")
 
 
 @dataclass(frozen=True)
-class Way:
-    """How a step is done."""
+class StepVariant:
+    """A variant of the training step."""
 
     ours: bool
     precision: str = "fp32"
     compiled: bool = False
     chunk: int = Execution.chunk
-    """Points whose activations ours holds at once; the published step holds all."""
+    """Points whose activations our step holds at once; the published step holds all."""
 
     @property
     def name(self) -> str:
-        """As the table calls it."""
+        """Name in the table."""
         return ("ours" if self.ours else "published") + (", compiled" if self.compiled else "")
 
 
-BASE = Way(ours=False)
+BASE = StepVariant(ours=False)
 
 
 @dataclass
-class Times:
-    """Of each round of five steps of the critic and one of the generator."""
+class RoundTimes:
+    """Times of the rounds, each of five steps of the critic and one of the generator."""
 
     wall: list[float] = field(default_factory=list)
     """Seconds."""
     cpu: list[float] = field(default_factory=list)
-    """CPU seconds of the process, all threads together: what other processes take hardly counts."""
+    """CPU seconds of the process, all threads together; other processes hardly affect them."""
 
 
-class Shapes:
-    """Batches of a case: balls about the centre, of random radii, distances clipped at 0.1."""
-
-    def __init__(self, case: Case) -> None:
-        self._case, self._grid = case, None
-        if case.recipe == "voxel":
-            grid = torch.from_numpy(grid_points(case.size))
-            self._grid = grid.to(case.device, torch.get_default_dtype())
-
-    def batch(self, step: int) -> tuple[VoxelBatch | PointBatch, Batch]:
-        """A step's batch, as ours takes it and as the published step does."""
-        case, draws = self._case, StepRandom(1, step, device=self._case.device)
-        shapes = torch.arange(case.batch)
-        points = self._points(draws)
-        radii = 0.3 + 0.5 * draws.uniform(0, case.batch)
-        sdf = (points.norm(dim=2) - radii[:, None]).clamp(-CLIP, CLIP)
-        latents, mix = self._drawn(step)
-        if self._grid is None:
-            ours = PointBatch(shapes, {"uniform": (points, sdf)})
-            return ours, Batch(sdf, points, latents, mix)
-        sdf = sdf.reshape(-1, case.size, case.size, case.size)
-        return VoxelBatch(shapes, sdf), Batch(sdf, points.contiguous(), latents, mix)
-
-    def _points(self, draws: StepRandom) -> Tensor:
-        if self._grid is not None:
-            return self._grid.expand(self._case.batch, -1, -1)
-        places = draws.normal(1, self._case.batch, self._case.size, 3)
-        radii = draws.uniform(2, self._case.batch, self._case.size, 1) ** (1 / 3)
-        return places / places.norm(dim=2, keepdim=True) * radii
-
-    def _drawn(self, step: int) -> tuple[tuple[Tensor, Tensor], Tensor]:
-        """Latents of both steps, and the mix: what `Adversarial` draws."""
-        config, count = self._case.config, self._case.batch
-        first, second = (
-            StepRandom(config.seed, 0, step, which, device=self._case.device) for which in (0, 1)
-        )
-        size = config.generator.latent
-        latents = draw_latents(first, count, size), draw_latents(second, count, size)
-        return latents, draw_mix(first, count)
-
-
-def prepare(case: Case, way: Way) -> Callable[[int], float]:
-    """A function that does a step, by number, and gives the critic's loss."""
-    execution = Execution(torch.device(case.device), way.precision, way.compiled, way.chunk)
+def prepare(case: Case, variant: StepVariant) -> Callable[[int], float]:
+    """A function that does the step of a given number and returns the critic's loss."""
+    execution = Execution(
+        torch.device(case.device), variant.precision, variant.compiled, variant.chunk
+    )
     training = Adversarial(case.config, Ranks(), execution)
     training.begin(0)
     shapes = Shapes(case)
@@ -150,10 +80,10 @@ def prepare(case: Case, way: Way) -> Callable[[int], float]:
             "critic_loss"
         ].item()
 
-    if way.ours:
+    if variant.ours:
         return ours
     published = PublishedStep(training.generator, training.networks["critic"], execution.autocast)
-    if way.compiled:
+    if variant.compiled:
         published.generator.compile()
 
     def theirs(number: int) -> float:
@@ -164,17 +94,21 @@ def prepare(case: Case, way: Way) -> Callable[[int], float]:
 
 
 def check(case: Case) -> None:
-    """Raises where a round of ours has other losses than one of the published steps."""
+    """Check that a round of our steps has the same losses as one of the published steps.
+
+    Raises:
+        click.ClickException: if a loss differs.
+    """
     small = dataclasses.replace(case, batch=min(CHECKED, case.batch))
     with double_precision():
-        steps = [prepare(small, Way(ours)) for ours in (False, True)]
+        steps = [prepare(small, StepVariant(ours)) for ours in (False, True)]
         expected, got = ([step(number) for number in range(CRITIC_STEPS)] for step in steps)
-    same(expected, got, EXACT, "in double precision")
+    check_same(expected, got, EXACT, "in double precision")
 
 
 @contextmanager
 def double_precision() -> Iterator[None]:
-    """Makes float64 what tensors are, unless they say otherwise."""
+    """Make float64 the default type of tensors."""
     torch.set_default_dtype(torch.float64)
     try:
         yield
@@ -182,74 +116,91 @@ def double_precision() -> Iterator[None]:
         torch.set_default_dtype(torch.float32)
 
 
-def same(expected: list[float], got: list[float], tolerance: float, what: str) -> None:
-    """Raises where losses differ by more than a share of the largest."""
+def check_same(expected: list[float], got: list[float], tolerance: float, name: str) -> None:
+    """Check that losses agree.
+
+    Raises:
+        click.ClickException: if two differ by more than `tolerance` times the largest loss.
+    """
     scale = max(abs(loss) for loss in expected)
     for number, (ours, theirs) in enumerate(zip(got, expected, strict=True)):
         if not abs(ours - theirs) <= tolerance * scale:
             raise click.ClickException(
-                f"{what}: step {number} has loss {ours}, the published one {theirs}"
+                f"{name}: step {number} has loss {ours}, the published one {theirs}"
             )
 
 
-def compare(case: Case, ways: list[Way], rounds: int) -> dict[Way, Times]:
-    """Times of all ways, which take turns; each has a round before that counts for nothing.
+def compare(case: Case, variants: list[StepVariant], rounds: int) -> dict[StepVariant, RoundTimes]:
+    """Times of all variants, which alternate; the first round of each is not timed.
 
     Raises:
-        click.ClickException: where losses differ from the published step's.
+        click.ClickException: if losses differ from the published step's.
     """
-    # 1. They do the same
+    # 1. Check that our step and the published one have the same losses
     check(case)
-    # 2. A round to get warm, and a look at each one's first loss
-    steps = {way: prepare(case, way) for way in ways}
-    losses = {way: [step(number) for number in range(CRITIC_STEPS)] for way, step in steps.items()}
-    for way, its in losses.items():
-        same(losses[BASE][:1], its[:1], FIRST[way.precision], f"{way.name}, {way.precision}")
-    # 3. Rounds in turn
-    times = {way: Times() for way in ways}
+    # 2. Warm up for a round, and check the first loss of each variant
+    steps = {each: prepare(case, each) for each in variants}
+    losses = {each: [step(n) for n in range(CRITIC_STEPS)] for each, step in steps.items()}
+    for variant, its in losses.items():
+        check_same(
+            losses[BASE][:1],
+            its[:1],
+            FIRST[variant.precision],
+            f"{variant.name}, {variant.precision}",
+        )
+    # 3. Time the rounds
+    times = {variant: RoundTimes() for variant in variants}
     for round_ in range(1, rounds + 1):
-        for way, step in steps.items():
+        for variant, step in steps.items():
             _finish(case.device)
             wall, cpu = time.perf_counter(), time.process_time()
             for number in range(CRITIC_STEPS):
                 step(CRITIC_STEPS * round_ + number)
             _finish(case.device)
-            times[way].wall.append(time.perf_counter() - wall)
-            times[way].cpu.append(time.process_time() - cpu)
+            times[variant].wall.append(time.perf_counter() - wall)
+            times[variant].cpu.append(time.process_time() - cpu)
     return times
 
 
 def _finish(device: str) -> None:
-    """Waits for a GPU, which works behind the process's back."""
+    """Wait for a GPU, which works asynchronously."""
     if torch.device(device).type == "cuda":
         torch.cuda.synchronize()
 
 
-def table(results: dict[str, dict[Way, Times]], device: str) -> str:
-    """One row for each way of each case; rates are those of the median round."""
+def table(results: dict[str, dict[StepVariant, RoundTimes]], device: str) -> str:
+    """Markdown table with one row for each variant of each case; rates are of the median round."""
     on_cpu = torch.device(device).type == "cpu"
     rows = []
     for case, times in results.items():
-        for way, its in times.items():
+        for variant, its in times.items():
             wall, cpu = ratios(times[BASE].wall, its.wall), ratios(times[BASE].cpu, its.cpu)
-            row = [case, way.name, way.precision, CRITIC_STEPS / statistics.median(its.wall), wall]
+            row = [
+                case,
+                variant.name,
+                variant.precision,
+                CRITIC_STEPS / statistics.median(its.wall),
+                wall,
+            ]
             rows.append([*row, statistics.median(its.cpu) / CRITIC_STEPS, cpu] if on_cpu else row)
     header = ["batch", "step", "precision", "steps/s", "x published"]
     return markdown([*header, "CPU s a step", "x published, CPU"] if on_cpu else header, rows)
 
 
 def ratios(base: list[float], its: list[float]) -> float:
-    """The median over the rounds."""
+    """Median over the rounds of the ratio of times."""
     return statistics.median(b / i for b, i in zip(base, its, strict=True))
 
 
 @click.command()
 @click.option("--cases", default=";".join(MEASURED), show_default=True, help="Split by semicolons.")
 @click.option("--precisions", default="fp32,bf16", show_default=True, help="Also tf32, on CUDA.")
-@click.option("--compiled/--eager", default=False, help="torch.compile, as further rows.")
-@click.option("--rounds", default=3, show_default=True, help="Of six steps each.")
-@click.option("--chunk", default=Execution.chunk, show_default=True, help="As of shapegan train.")
-@click.option("--threads", default=0, help="Of torch; 0: as many as there are cores.")
+@click.option("--compiled/--eager", default=False, help="Add rows with torch.compile.")
+@click.option("--rounds", default=3, show_default=True, help="Rounds of six steps each.")
+@click.option(
+    "--chunk", default=Execution.chunk, show_default=True, help="--chunk of shapegan train."
+)
+@click.option("--threads", default=0, help="Threads of torch; 0: one for each core.")
 @click.option("--device", default="cpu", show_default=True)
 def main(
     cases: str,
@@ -260,28 +211,28 @@ def main(
     threads: int,
     device: str,
 ) -> None:
-    """Prints a Markdown table."""
+    """Measure the cases and print the table."""
     if threads:
         torch.set_num_threads(threads)
     unknown = [name for name in cases.split(";") if name not in CASES]
     if unknown:
         raise click.UsageError(f"expected cases out of {'; '.join(CASES)}, got {unknown[0]!r}")
-    ways = [
-        Way(ours, precision, compiling, chunk if ours else BASE.chunk)
+    variants = [
+        StepVariant(ours, precision, compiling, chunk if ours else BASE.chunk)
         for precision in precisions.split(",")
         for compiling in ([False, True] if compiled else [False])
         for ours in (False, True)
     ]
-    ways = [BASE, *(way for way in ways if way != BASE)]
+    variants = [BASE, *(variant for variant in variants if variant != BASE)]
     results = {
-        name: compare(dataclasses.replace(CASES[name], device=device), ways, rounds)
+        name: compare(dataclasses.replace(CASES[name], device=device), variants, rounds)
         for name in cases.split(";")
     }
     print(f"torch {torch.__version__}, {place(device)}\n\n{table(results, device)}")
 
 
 def place(device: str) -> str:
-    """What the steps ran on."""
+    """Name of the device that the steps ran on."""
     if torch.device(device).type == "cuda":
         return torch.cuda.get_device_name(device)
     threads = torch.get_num_threads()

@@ -1,6 +1,7 @@
-"""How good do shapes get in a given time? Trains, samples, and judges by held-out shapes.
+"""Quality of generated shapes after a given time of training, against held-out shapes.
 
-Prints a Markdown table; sheets of what each run makes go to the work folder. See the README.
+Prints a Markdown table, and writes an image grid of each run's shapes to the work folder. See the
+README.
 """
 
 import time
@@ -42,17 +43,17 @@ HEADS = (
 
 @dataclass(frozen=True)
 class Length:
-    """How long each is trained; one of the three."""
+    """Length of each training; one of the three is given."""
 
     minutes: float | None = None
     cpu_minutes: float | None = None
-    """Of the process, all threads."""
+    """CPU minutes of the process, all threads."""
     steps: int | None = None
 
 
 @dataclass(frozen=True)
 class ScoredShapes:
-    """What a set of shapes is worth."""
+    """Scores of a set of shapes."""
 
     name: str
     steps: int
@@ -62,31 +63,31 @@ class ScoredShapes:
     scores: Scores
 
 
-class Quiet:
-    """A training that only says where it is."""
+class StageReporter:
+    """Reporter that prints stages and notes only."""
 
     def stage(self, stage: object, _position: object, _steps: int | None) -> None:
-        """A stage begins."""
+        """Print the start of a stage."""
         click.echo(f"  {stage}", err=True)
 
     def row(self, row: dict[str, float], overall: float) -> None:
-        """Nothing: metrics.csv has it."""
+        """Ignore a row of metrics, which metrics.csv has."""
 
     def note(self, text: str) -> None:
-        """What the user should know."""
+        """Print a note."""
         click.echo(f"  {text}", err=True)
 
 
 @click.command(help=__doc__)
 @click.option("--data", type=click.Path(exists=True, path_type=Path), required=True)
 @click.option("--work", type=click.Path(path_type=Path), default=Path("work"), show_default=True)
-@click.option("--minutes", type=float, help="Wall-clock time of each.")
+@click.option("--minutes", type=float, help="Wall-clock time of each training.")
 @click.option("--cpu-minutes", type=float, help="CPU time of this process, all threads.")
 @click.option("--steps", type=int)
 @click.option("--recipe", default="voxel", show_default=True)
 @click.option("--presets", default="paper,fast", show_default=True)
-@click.option("--stages", help="As of `shapegan train`.")
-@click.option("--threads", default=0, help="0: as many as torch takes.")
+@click.option("--stages", help="--stages of `shapegan train`.")
+@click.option("--threads", default=0, help="0: torch's own number.")
 @click.option("--device", default="cpu", show_default=True)
 @click.option("--precision", default="fp32", show_default=True)
 @click.option("--seed", default=0, show_default=True)
@@ -104,35 +105,35 @@ def main(
     precision: str,
     seed: int,
 ) -> None:
-    """Trains, judges, prints."""
+    """Train the presets, score their shapes, and print the table."""
     if threads:
         torch.set_num_threads(threads)
     length = Length(minutes, cpu_minutes, steps)
     if [minutes, cpu_minutes, steps].count(None) != 2:
         raise click.UsageError("expected one of --minutes, --cpu-minutes and --steps")
     reference = held_out(data)
-    rows = [oracle(data, reference)]
+    rows = [score_training_shapes(data, reference)]
     sizes = tuple(int(size) for size in stages.split(",")) if stages else None
     for name in presets.split(","):
         config = resolve_config(recipe, name, Overrides(stages=sizes, seed=seed))
         with seeded(seed):
             generator = Generator(config.generator).to(device)
-        rows += judge(f"{name}, untrained", generator, reference, work)
+        rows += score_generator(f"{name}, untrained", generator, reference, work)
         run = TrainSettings(data, work / f"{recipe}-{name}", device, precision)
         generator, *done = trained_for(length, config, run)
-        rows += judge(name, generator, reference, work, *done)
+        rows += score_generator(name, generator, reference, work, *done)
     click.echo(table(rows))
 
 
 def trained_for(
     length: Length, config: TrainConfig, settings: TrainSettings
 ) -> tuple[Generator, int, float]:
-    """What a run of this length gives, its steps, and the minutes that they took."""
+    """Train for a length; return the generator, the number of steps, and their minutes."""
     clock = time.perf_counter if length.cpu_minutes is None else time.process_time
     minutes = length.cpu_minutes or length.minutes
     budget = Budget(length.steps, None if minutes is None else 60 * minutes)
     start = clock()
-    train(config, replace(settings, budget=budget, clock=clock), Quiet())
+    train(config, replace(settings, budget=budget, clock=clock), StageReporter())
     spent = (clock() - start) / 60
     click.echo(f"{settings.run}: {spent:.1f} minutes with pictures and checkpoints", err=True)
     path = latest_checkpoint(settings.run / "checkpoints")
@@ -143,21 +144,21 @@ def trained_for(
 
 
 def held_out(data: Path) -> Reference:
-    """The test split's shapes, to compare with."""
+    """The test split's shapes as reference."""
     dataset = Dataset(data)
     return Reference(
         sample_clouds(read_real_shapes(dataset, split_indices(dataset, "test")).surfaces, 1)
     )
 
 
-def oracle(data: Path, reference: Reference) -> ScoredShapes:
-    """Training shapes in the place of generated ones: what a perfect memory would get."""
+def score_training_shapes(data: Path, reference: Reference) -> ScoredShapes:
+    """Scores of training shapes: those of a generator that memorised its data."""
     dataset = Dataset(data)
     known = read_real_shapes(dataset, dataset.splits["train"][:SHAPES]).surfaces
     return row("training shapes", known, reference)
 
 
-def judge(
+def score_generator(
     name: str,
     generator: Generator,
     reference: Reference,
@@ -166,7 +167,7 @@ def judge(
     minutes: float = 0.0,
     levels: Sequence[float] = LEVELS,
 ) -> Iterator[ScoredShapes]:
-    """A row for each level; draws the shapes at level 0."""
+    """Rows for each level; an image grid is written at level 0."""
     device = generator.latent_first.weight.device
     latents = StepRandom(1, device=device).normal(PICTURES, SHAPES, generator.config.latent)
     for level in levels:
@@ -188,26 +189,26 @@ def row(
     minutes: float = 0.0,
     level: float = 0.0,
 ) -> ScoredShapes:
-    """What a set of surfaces is worth, by chamfer distance."""
+    """Scores of a set of surfaces, by chamfer distance."""
     clouds = sample_clouds(surfaces, 0)
     scores = reference.scores(clouds, len(surfaces) - len(clouds), emd=False)
     return ScoredShapes(name, steps, minutes, level, mesh_validity(surfaces), scores)
 
 
 def table(rows: Sequence[ScoredShapes]) -> str:
-    """As Markdown."""
-    return markdown(HEADS, [_cells(judged) for judged in rows])
+    """Markdown table of scores."""
+    return markdown(HEADS, [_cells(scored) for scored in rows])
 
 
-def _cells(judged: ScoredShapes) -> tuple[str, ...]:
-    chamfer = judged.scores.chamfer
+def _cells(scored: ScoredShapes) -> tuple[str, ...]:
+    chamfer = scored.scores.chamfer
     return (
-        judged.name,
-        f"{judged.steps:,}",
-        f"{judged.minutes:.1f}",
-        f"{judged.level:g}",
-        f"{100 * (1 - judged.validity.filled):.0f}",
-        f"{100 * judged.validity.single_component:.0f}",
+        scored.name,
+        f"{scored.steps:,}",
+        f"{scored.minutes:.1f}",
+        f"{scored.level:g}",
+        f"{100 * (1 - scored.validity.filled):.0f}",
+        f"{100 * scored.validity.single_component:.0f}",
         f"{100 * chamfer.coverage:.1f}",
         "-" if chamfer.mmd is None else f"{1000 * chamfer.mmd:.2f}",
         f"{100 * chamfer.one_nna:.1f}",

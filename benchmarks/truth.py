@@ -1,9 +1,8 @@
 """Shapes whose signed distance is known exactly: analytic solids and closed meshes.
 
-Nothing here uses shapegan's own geometry: distances of closed meshes come from libigl, signs from
-sums of solid angles (Van Oosterom and Strackee 1983), unions of parts from CGAL's exact arithmetic,
-so that an error cannot hide on both sides.
-All shapes are in the cube frame.
+Nothing here uses shapegan's own geometry, so that an error cannot be on both sides of a comparison:
+distances and signs of closed meshes come from `exact_geometry.py`, unions of parts from CGAL's
+exact arithmetic. All shapes are in the cube frame.
 """
 
 import hashlib
@@ -14,45 +13,52 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from exact_geometry import (
+    closest_points,
+    distance_to,
+    is_inside,
+    signed_volumes,
+    unit_vectors,
+    winding_by_region,
+)
 from numpy.typing import NDArray
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
-from scipy.spatial import cKDTree
 from solids import Array, merged, solids
 
 from shapegan.pipeline.meshes.triangle_mesh import TriangleMesh
 from shapegan.pipeline.schema import grid_points
 
 GRID = 64
-"""Wrong signs are counted on the grid of this resolution; its points come first."""
+"""Resolution of the grid on which wrong signs are counted; its points come first."""
 
 NEAR_POINTS = 30_000
-"""Points around the surface that follow the grid's."""
+"""Number of points around the surface, which follow the grid's."""
 
 MIN_INSIDE = 500
-"""Grid points that lie inside a closed mesh, or a percentage of them would say little."""
+"""Fewest grid points inside a closed mesh, so that a percentage of them has a meaning."""
 
 FACES = 100, 20_000
 """Fewest and most faces of a closed mesh out of an archive."""
 
 ON_SURFACE = 1e-6
-"""Nearer points lie on the surface: they have no sign, and no winding number."""
+"""Distance below which points lie on the surface: they have no sign and no winding number."""
 
 CRACK = 1e-4
-"""Where parts are no farther apart than this, they may be meant to touch."""
+"""Distance up to which two parts may be meant to touch."""
 
 CAVITY = 1e-3
-"""Share of the solid's volume from which on a hidden cavity matters."""
+"""Smallest hidden cavity that counts, as a share of the solid's volume."""
 
 TRUTH_VERSION = 3
-"""Of the truths in the cache; to be raised when they change."""
+"""Version of the truths in the cache; raise it when they change."""
 
 CACHE = Path(tempfile.gettempdir()) / "shapegan-benchmarks"
 
 
 @dataclass(frozen=True)
 class Case:
-    """A shape and its truth."""
+    """A shape and its exact signed distances."""
 
     name: str
     mesh: TriangleMesh
@@ -61,9 +67,9 @@ class Case:
     sdf: Array
     """(N,) at the points."""
     known: NDArray[np.bool_]
-    """(N,), where distances count. Signs count everywhere."""
+    """(N,): points whose distances count. Signs count everywhere."""
     cavity: bool = False
-    """Whether the solid has a cavity to which no way leads from outside."""
+    """Whether the solid has a cavity that no path from outside reaches."""
 
 
 class NotSolidError(ValueError):
@@ -71,7 +77,7 @@ class NotSolidError(ValueError):
 
 
 def analytic_cases() -> Iterator[Case]:
-    """Finely meshed solids with their formulas; unions are known exactly outside only."""
+    """Finely meshed solids with distances by formula; those of unions are known outside only."""
     for name, mesh, parts in solids():
         points = sample_around(mesh, GRID, NEAR_POINTS)
         distances = [part(points.astype(np.float64)) for part in parts]
@@ -80,13 +86,13 @@ def analytic_cases() -> Iterator[Case]:
 
 
 def closed_cases(meshes: Path, furniture: Path, count: int) -> Iterator[Case]:
-    """Real meshes that enclose a solid, always the same ones.
+    """Real meshes that enclose a solid, the same at every call.
 
     Args:
-        meshes: folder of .obj files; all of its closed meshes are taken.
+        meshes: folder of .obj files, whose closed meshes come first.
         furniture: folder of Sweet Home 3D's .sh3f archives; missing ones are left out.
-        count: how many closed meshes there shall be in all; the archives' come in an order that
-            says nothing of their content.
+        count: number of closed meshes in all; those of the archives are ordered by a hash of their
+            names.
     """
     seen = set()
     found = 0
@@ -117,7 +123,7 @@ def _objs(archive: Path) -> list[str]:
 
 
 def _closed_case(name: str, text: bytes) -> Case | None:
-    """The mesh of an .obj with its truth, or None if it has none; looked up if already made."""
+    """The mesh of an .obj file with its truth, from the cache if it is there; None if not solid."""
     key = f"{hashlib.sha256(text).hexdigest()[:32]}-{GRID}-{NEAR_POINTS}-{TRUTH_VERSION}"
     path = CACHE / f"truth-{key}.npz"
     if not path.exists():
@@ -139,7 +145,7 @@ def _closed_case(name: str, text: bytes) -> Case | None:
 
 
 def _fingerprint(case: Case) -> tuple[int, int]:
-    """Copies of a model come under several names, at other scales."""
+    """Key that finds copies of a model, which have other names and scales."""
     return len(case.mesh.faces), int((case.sdf[: GRID**3] < 0).sum())
 
 
@@ -150,7 +156,7 @@ def closed_case(name: str, mesh: TriangleMesh) -> Case:
         NotSolidError: if it is not closed, has repeated faces, or a component that is wound
             inwards.
     """
-    # 1. The mesh has to enclose a solid, and enough of it.
+    # 1. Check that the mesh encloses a solid, and enough grid points.
     mesh = _solid(mesh)
     points = sample_around(mesh, GRID, NEAR_POINTS)
     distance = distance_to(mesh, points)
@@ -164,8 +170,8 @@ def closed_case(name: str, mesh: TriangleMesh) -> Case:
     if inside[: GRID**3].sum() < MIN_INSIDE:
         raise NotSolidError(f"only {inside[: GRID**3].sum()} grid points lie inside")
 
-    # 2. Distances inside are to the boundary of the union of all parts, and known where they do
-    #    not hang on a crack between two.
+    # 2. Measure distances inside to the boundary of the union of all parts. They are known unless
+    #    they depend on a crack between two parts.
     union, cavity = _union(mesh)
     depth = distance_to(union, points[inside])
     sdf = np.where(inside, 0, distance)
@@ -174,7 +180,7 @@ def closed_case(name: str, mesh: TriangleMesh) -> Case:
 
 
 def _union(mesh: TriangleMesh) -> tuple[TriangleMesh, bool]:
-    """The boundary of what lies inside, and whether there is a cavity hidden in it."""
+    """The boundary of the solid, and whether a cavity is hidden in it."""
     from igl.copyleft.cgal import mesh_boolean, outer_hull
 
     parts = mesh.vertices, mesh.faces.astype(np.int64)
@@ -187,55 +193,24 @@ def _union(mesh: TriangleMesh) -> tuple[TriangleMesh, bool]:
 
 
 def _volume(mesh: TriangleMesh) -> float:
-    return float(_volumes(mesh).sum())
-
-
-def _volumes(mesh: TriangleMesh) -> Array:
-    """Signed volumes (F,) between the origin and each face."""
-    a, b, c = np.moveaxis(mesh.vertices[mesh.faces], 1, 0)
-    return np.einsum("ij,ij->i", a, np.cross(b, c)) / 6
+    return float(signed_volumes(mesh).sum())
 
 
 def _at_crack(
     mesh: TriangleMesh, union: TriangleMesh, points: NDArray[np.float32], sdf: Array
 ) -> NDArray[np.bool_]:
-    """Whether the nearest surface of points (N, 3) has more of the inside right beyond it."""
+    """Mask (N,) of points whose closest surface has the solid on both sides: it lies at a crack."""
     at, result = points.astype(np.float64), np.zeros(len(points), bool)
     inside, near = sdf < 0, (sdf >= 0) & (sdf < CRACK)
-    foot, _ = _feet(union, at[inside])
-    result[inside] = _is_inside(mesh, foot + CRACK * _unit(foot - at[inside]))
-    foot, normal = _feet(mesh, at[near])
-    result[near] = np.all([_is_inside(mesh, foot + way * normal) for way in (CRACK, -CRACK)], 0)
+    foot, _ = closest_points(union, at[inside])
+    result[inside] = is_inside(mesh, foot + CRACK * unit_vectors(foot - at[inside]))
+    foot, normal = closest_points(mesh, at[near])
+    result[near] = np.all([is_inside(mesh, foot + side * normal) for side in (CRACK, -CRACK)], 0)
     return result
 
 
-def _feet(mesh: TriangleMesh, points: Array) -> tuple[Array, Array]:
-    """The surface points nearest to points (N, 3), and the normals there."""
-    import igl
-
-    faces = mesh.faces.astype(np.int64)
-    _, face, foot = igl.point_mesh_squared_distance(points, mesh.vertices, faces)
-    a, b, c = np.moveaxis(mesh.vertices[faces[face]], 1, 0)
-    return foot, _unit(np.cross(b - a, c - a))
-
-
-def _is_inside(mesh: TriangleMesh, points: Array) -> NDArray[np.bool_]:
-    """By libigl's fast winding numbers, which are near enough where no sign is to be judged."""
-    import igl
-
-    faces = mesh.faces.astype(np.int64)
-    inside: NDArray[np.bool_] = igl.fast_winding_number(mesh.vertices, faces, points) > 0.5
-    return inside
-
-
-def _unit(vectors: Array) -> Array:
-    length = np.linalg.norm(vectors, axis=1, keepdims=True)
-    unit: Array = vectors / np.maximum(length, np.finfo(float).tiny)
-    return unit
-
-
 def parse_obj(text: bytes) -> TriangleMesh:
-    """Reads the vertices and faces of an .obj file; polygons become fans."""
+    """Read the vertices and faces of an .obj file; polygons become fans."""
     vertices, faces = [], []
     for line in text.splitlines():
         match line.split():
@@ -249,7 +224,7 @@ def parse_obj(text: bytes) -> TriangleMesh:
 
 
 def _solid(mesh: TriangleMesh) -> TriangleMesh:
-    """Joins vertices, checks that the mesh encloses a solid, moves it to the cube frame."""
+    """Join vertices, check that the mesh encloses a solid, and move it to the cube frame."""
     if not FACES[0] <= len(mesh.faces) <= FACES[1]:
         raise NotSolidError(f"{len(mesh.faces)} faces")
     used = mesh.vertices[np.unique(mesh.faces)]
@@ -259,13 +234,17 @@ def _solid(mesh: TriangleMesh) -> TriangleMesh:
     if len(np.unique(np.sort(joined.faces, axis=1), axis=0)) < len(joined.faces):
         raise NotSolidError("repeated faces")
     component = _closed_components(joined.faces)
-    if (np.bincount(component, _volumes(joined)) <= 1e-9).any():
+    if (np.bincount(component, signed_volumes(joined)) <= 1e-9).any():
         raise NotSolidError("a component is wound inwards or flat")
     return joined
 
 
 def _closed_components(faces: NDArray[np.int32]) -> NDArray[np.int32]:
-    """Component of each face, joined over edges; every edge has to run as often each way."""
+    """Component (F,) of each face, joined over edges.
+
+    Raises:
+        NotSolidError: if an edge does not run as often in one direction as in the other.
+    """
     edges = np.concatenate([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]]).astype(np.int64)
     low, high = edges.min(axis=1), edges.max(axis=1)
     _, edge = np.unique(low * (high.max() + 1) + high, return_inverse=True)
@@ -282,7 +261,7 @@ def _closed_components(faces: NDArray[np.int32]) -> NDArray[np.int32]:
 def sample_around(mesh: TriangleMesh, resolution: int, count: int) -> NDArray[np.float32]:
     """The grid's points, then points around the surface, by area: (R^3 + count, 3).
 
-    Half of the latter are spread as far as a voxel of 64^3, half a tenth of it.
+    Half of the latter have noise of a voxel of 64^3, half of a tenth of it.
     """
     rng = np.random.default_rng(0)
     corners = mesh.vertices[mesh.faces]
@@ -295,54 +274,3 @@ def sample_around(mesh: TriangleMesh, resolution: int, count: int) -> NDArray[np
     spread = np.where(np.arange(count) % 2, 0.03, 0.003)[:, None]
     near = np.clip(on + spread * rng.standard_normal((count, 3)), -1, 1)
     return np.concatenate([grid_points(resolution), near.astype(np.float32)])
-
-
-def distance_to(mesh: TriangleMesh, points: NDArray[np.floating]) -> Array:
-    """Exact unsigned distances (N,) from points (N, 3) to a mesh."""
-    import igl
-
-    squared, *_ = igl.point_mesh_squared_distance(
-        points.astype(np.float64), mesh.vertices, mesh.faces.astype(np.int64)
-    )
-    return np.sqrt(squared)
-
-
-def winding_by_region(points: NDArray[np.floating], distance: Array, triangles: Array) -> Array:
-    """Winding numbers (N,) at points (N, 3) around closed triangles (F, 3, 3).
-
-    Two points nearer to each other than one of them is to the surface have no surface between
-    them, so the same winding number. One solid angle sum for each group so joined is enough.
-    """
-    points = points.astype(np.float64)
-    apart, neighbour = cKDTree(points).query(points, k=27)
-    one = np.repeat(np.arange(len(points)), 27).reshape(apart.shape)
-    joined = apart < np.maximum(distance[one], distance[neighbour]) * (1 - 1e-6)
-    links = coo_matrix(
-        (np.ones(joined.sum(), bool), (one[joined], neighbour[joined])), (len(points),) * 2
-    )
-    region = connected_components(links, directed=False)[1]
-    order = np.lexsort([-distance, region])
-    deepest = order[np.unique(region[order], return_index=True)[1]]
-    return winding_numbers(points[deepest], triangles)[region]
-
-
-def winding_numbers(points: Array, triangles: Array) -> Array:
-    """Exact winding numbers (N,) at points (N, 3) in triangles (F, 3, 3), by their definition."""
-    chunk = max(1, 2**17 // len(triangles))
-    return np.concatenate(
-        [_solid_angles(points[i : i + chunk], triangles) for i in range(0, len(points), chunk)]
-    ) / (4 * np.pi)
-
-
-def _solid_angles(points: Array, triangles: Array) -> Array:
-    """Sum over the triangles of their signed solid angles (N,) seen from points (N, 3)."""
-    a, b, c = ([triangles[:, k, x] - points[:, x, None] for x in range(3)] for k in range(3))
-    la, lb, lc = (np.sqrt(u[0] ** 2 + u[1] ** 2 + u[2] ** 2) for u in (a, b, c))
-    ab, bc, ca = (u[0] * v[0] + u[1] * v[1] + u[2] * v[2] for u, v in ((a, b), (b, c), (c, a)))
-    volume = (
-        a[0] * (b[1] * c[2] - b[2] * c[1])
-        + a[1] * (b[2] * c[0] - b[0] * c[2])
-        + a[2] * (b[0] * c[1] - b[1] * c[0])
-    )
-    angles = 2 * np.arctan2(volume, la * lb * lc + ab * lc + bc * la + ca * lb)
-    return angles.sum(axis=1)

@@ -8,6 +8,7 @@ from typing import NoReturn
 import click
 
 from shapegan.pipeline.errors import PlainError
+from shapegan.pipeline.extras import naming_extras
 
 
 class UserError(click.ClickException):
@@ -44,8 +45,18 @@ def _terminate(*_: object) -> NoReturn:
 
 @contextlib.contextmanager
 def plain_errors() -> Iterator[None]:
-    """Turn a `PlainError` into one line and exit code 2."""
+    """Turn a `PlainError`, or a missing optional package, into one line and exit code 2."""
     try:
-        yield
+        with naming_extras(_command_name()):
+            yield
     except PlainError as error:
         raise UserError(str(error)) from error
+
+
+def _command_name() -> str:
+    """Name of the running command without the program's, such as `figure map`."""
+    context, names = click.get_current_context(), []
+    while context.parent is not None:
+        names.append(str(context.info_name))
+        context = context.parent
+    return " ".join(reversed(names))

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from shapegan.commands.errors import interruptible, plain_errors
+from shapegan.commands.options import dataset as dataset_option
 from shapegan.commands.options import device_option, level_option, source_argument
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ def _levels(_context: click.Context, _option: click.Parameter, value: str) -> tu
     "--data",
     required=True,
     type=click.Path(path_type=Path),
+    callback=dataset_option,
     help="Dataset made by `preprocess`.",
 )
 @click.option("--split", default="test", show_default=True, help="Split of the real shapes.")

@@ -7,12 +7,14 @@ import click
 
 from shapegan.commands.errors import UserError, interruptible, plain_errors
 from shapegan.commands.options import (
+    dataset,
     decorate,
     level_option,
     resolution_option,
     source_argument,
     source_options,
 )
+from shapegan.commands.suggesting_group import SuggestingGroup
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -49,7 +51,7 @@ def shape_options(function: Any) -> Any:
     )
 
 
-@click.group()
+@click.group(cls=SuggestingGroup)
 def figure() -> None:
     """Draw figures of a generator's shapes."""
 
@@ -100,6 +102,7 @@ def levels(source: Path, out: Path, **options: Any) -> None:
 @click.option(
     "--data",
     type=click.Path(path_type=Path),
+    callback=dataset,
     help="Dataset of the run.  [default: where it was during training]",
 )
 def latent_map(source: Path, out: Path, data: Path | None) -> None:

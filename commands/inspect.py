@@ -8,7 +8,7 @@ import click
 from click.core import ParameterSource
 
 from shapegan.commands.errors import plain_errors
-from shapegan.commands.options import MOST_DRAWN, decorate, png
+from shapegan.commands.options import MOST_DRAWN, dataset, decorate, png
 
 
 def picture_options(function: Any) -> Any:
@@ -72,7 +72,7 @@ def picture_options(function: Any) -> Any:
 
 @click.command()
 @click.argument(
-    "path", metavar="DIR", type=click.Path(exists=True, file_okay=False, path_type=Path)
+    "path", metavar="DIR", type=click.Path(exists=True, path_type=Path), callback=dataset
 )
 @click.option(
     "--verify", is_flag=True, help="Compare every shard with its SHA-256 in the manifest."

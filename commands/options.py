@@ -8,6 +8,8 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
+from shapegan.commands.recognise import SOURCES, takes
+
 MOST_DRAWN = 200
 """Shapes in one picture; few programs open larger ones."""
 
@@ -88,7 +90,11 @@ def decorate(function: Any, options: list[Callable[[Any], Any]]) -> Any:
     return function
 
 
-source_argument = click.argument("source", metavar="SOURCE", type=click.Path(path_type=Path))
+source = takes("the folder of a run, a checkpoint, or published weights", *SOURCES)
+dataset = takes("a dataset that `preprocess` made", "dataset")
+source_argument = click.argument(
+    "source", metavar="SOURCE", type=click.Path(path_type=Path), callback=source
+)
 
 
 def source_options(function: Any) -> Any:

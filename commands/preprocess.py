@@ -8,6 +8,7 @@ import click
 
 from shapegan.commands.errors import interruptible, plain_errors
 from shapegan.commands.options import decorate, numbers, words
+from shapegan.commands.recognise import takes
 
 if TYPE_CHECKING:
     from shapegan.pipeline.run.plan import RunSettings
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
 def config_options(function: Any) -> Any:
     """Options that decide the contents of the dataset."""
-    from shapegan.pipeline.config import METHODS, PreprocessConfig
+    from shapegan.pipeline.config import CAVITIES, METHODS, PreprocessConfig
 
     default = PreprocessConfig()
     resolutions = ",".join(str(resolution) for resolution in default.resolutions)
@@ -50,6 +51,14 @@ def config_options(function: Any) -> Any:
                 help="Half the thickness given to open surfaces; the longest side of a mesh is 2.",
             ),
             click.option(
+                "--cavities",
+                type=click.Choice(CAVITIES),
+                default=default.cavities,
+                show_default=True,
+                help="Closed cavities: `keep` keeps those of watertight meshes with consistent"
+                " windings and fills all others; `fill` fills all.",
+            ),
+            click.option(
                 "--shard-size",
                 default=default.shard_size,
                 show_default=True,
@@ -74,6 +83,14 @@ def input_options(function: Any) -> Any:
                 callback=words,
                 help="Synset id, its name, or a folder's name; separate several with commas."
                 "  [default: all]",
+            ),
+            click.option(
+                "--prefer",
+                multiple=True,
+                callback=words,
+                metavar="FORMATS",
+                help="Of files that differ in their suffix alone, take the first of these formats,"
+                " such as obj,glb,stl.  [default: take all, and keep the suffix in their ids]",
             ),
             click.option(
                 "--limit",
@@ -138,7 +155,10 @@ def worker_options(function: Any) -> Any:
 
 @click.command()
 @click.argument(
-    "root", metavar="INPUT", type=click.Path(exists=True, file_okay=False, path_type=Path)
+    "root",
+    metavar="INPUT",
+    type=click.Path(exists=True, path_type=Path),
+    callback=takes("a folder of meshes", "meshes", "datasets", "runs"),
 )
 @click.option(
     "--out", required=True, type=click.Path(path_type=Path), help="Folder of the dataset."
@@ -151,7 +171,8 @@ def preprocess(root: Path, out: Path, dry_run: bool, **options: Any) -> None:
     """Turn the meshes below INPUT into shards of signed distances.
 
     INPUT is a ShapeNetCore tree (version 1 or 2, whole or in part) or any folder with .obj, .ply,
-    .stl, .off, .glb or .gltf files. If a run was interrupted, the same command resumes it.
+    .stl, .off, .glb or .gltf files, which may be compressed (.gz, .bz2, .xz). If a run was
+    interrupted, the same command resumes it.
     """
     with interruptible(), plain_errors():
         from rich.console import Console
@@ -166,9 +187,10 @@ def preprocess(root: Path, out: Path, dry_run: bool, **options: Any) -> None:
             **{field.name: options[field.name] for field in dataclasses.fields(PreprocessConfig)}
         )
         _check_machine(config.method, options)
-        found = discover(root, options["categories"], options["limit"], options["splits"])
+        names = ("categories", "limit", "splits", "prefer")
+        found = discover(root, *(options[name] for name in names))
         jobs = found.jobs
-        for note in found.notes:
+        for note in filter(None, [*found.notes, found.unread]):
             click.echo(note, err=True)
         console = Console(stderr=True)
         if dry_run:
@@ -178,19 +200,25 @@ def preprocess(root: Path, out: Path, dry_run: bool, **options: Any) -> None:
             settings = _run_settings(options)
             result = run(root.resolve(), jobs, config, out.resolve(), settings, progress)
         print_summary(out, *result, console)
+        if found.unread:
+            click.echo(found.unread, err=True)
 
 
 def _check_machine(method: str, options: dict[str, Any]) -> None:
-    """Refuse to scan without OpenGL, or to use a GPU that does not exist.
+    """Refuse what this machine lacks: OpenGL to scan, a GPU, or the package that starts jobs.
 
     On a cluster, the workers check their own machines.
 
     Raises:
-        PlainError: this machine lacks OpenGL or the device.
+        PlainError: this machine lacks OpenGL, the device or a package.
     """
+    from shapegan.pipeline.extras import naming_extras, require
     from shapegan.pipeline.sdf.scan import check_opengl
     from shapegan.pipeline.warp_runtime import check_device
 
+    if options["cluster"] == "slurm":
+        with naming_extras("--cluster slurm"):
+            require("dask_jobqueue")
     if options["scheduler"] or options["cluster"]:
         return
     check_device(options["device"])

@@ -7,15 +7,23 @@ import click
 
 from shapegan.commands.errors import interruptible, plain_errors
 from shapegan.commands.options import device_option, surface_options
+from shapegan.commands.options import source as source_callback
+from shapegan.commands.recognise import takes
 
 
 @click.command()
-@click.argument("mesh", metavar="MESH", type=click.Path(path_type=Path))
+@click.argument(
+    "mesh",
+    metavar="MESH",
+    type=click.Path(path_type=Path),
+    callback=takes("the file of a mesh", "mesh"),
+)
 @click.option(
     "--run",
     "source",
     required=True,
     type=click.Path(path_type=Path),
+    callback=source_callback,
     help="Run or checkpoint of `train --recipe autodecoder`.",
 )
 @click.option(

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 import click
 
 from shapegan.commands.errors import plain_errors
+from shapegan.commands.recognise import takes
+from shapegan.pipeline.extras import naming_extras
 
 if TYPE_CHECKING:
     from shapegan.model.training.status import RunStatus
@@ -19,7 +21,8 @@ _REASONS = 10
 @click.argument(
     "path",
     metavar="RUN_OR_DATASET",
-    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    type=click.Path(exists=True, path_type=Path),
+    callback=takes("the folder of a dataset or a run", "dataset", "run"),
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object, for programs.")
 def status(path: Path, as_json: bool) -> None:
@@ -41,7 +44,8 @@ def status(path: Path, as_json: bool) -> None:
         if (path / MANIFEST_NAME).exists():
             found = dataset_status(path)
         elif (path / "config.json").exists():
-            from shapegan.model.training.status import run_status
+            with naming_extras("status of a run"):
+                from shapegan.model.training.status import run_status
 
             found = run_status(path)
         else:

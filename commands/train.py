@@ -7,7 +7,14 @@ import click
 from click.core import ParameterSource
 
 from shapegan.commands.errors import plain_errors
-from shapegan.commands.options import MOST_DRAWN, decorate, device_option, seconds, some_numbers
+from shapegan.commands.options import (
+    MOST_DRAWN,
+    dataset,
+    decorate,
+    device_option,
+    seconds,
+    some_numbers,
+)
 
 if TYPE_CHECKING:
     from shapegan.model.config import TrainConfig
@@ -162,6 +169,7 @@ def training_options(function: Any) -> Any:
 @click.option(
     "--data",
     type=click.Path(path_type=Path),
+    callback=dataset,
     help="Dataset that `preprocess` made.  [default: datasets, or the only one in it]",
 )
 @click.option(
@@ -180,7 +188,7 @@ def training_options(function: Any) -> Any:
 def train(
     context: click.Context, /, data: Path | None, run: Path | None, dry_run: bool, **options: Any
 ) -> None:
-    r"""Train a generator of shapes on a dataset.
+    """Train a generator of shapes on a dataset.
 
     The run's folder receives checkpoints, previews, metrics.csv and TensorBoard events. The same
     command again resumes the run; Ctrl-C and SIGTERM finish the step, save, and exit. Several GPUs:
@@ -191,7 +199,7 @@ def train(
       shapegan train --set critic.width=0.5 objective.critic_steps=5
       shapegan train --dry-run > mine.yaml
       shapegan train --config mine.yaml
-    """
+    """  # noqa: D301 - click's mark of a paragraph that keeps its lines
     with plain_errors():
         from rich.console import Console
 

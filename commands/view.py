@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 import click
 
 from shapegan.commands.errors import UserError, interruptible, plain_errors
-from shapegan.commands.options import device_option
+from shapegan.commands.options import dataset, device_option
+from shapegan.commands.recognise import SOURCES, takes
+from shapegan.pipeline.extras import naming_extras
 
 if TYPE_CHECKING:
     from shapegan.model.viewer.dataset_page import DatasetPage
@@ -17,7 +19,12 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("path", metavar="SOURCE_OR_DATASET", type=click.Path(path_type=Path))
+@click.argument(
+    "path",
+    metavar="SOURCE_OR_DATASET",
+    type=click.Path(path_type=Path),
+    callback=takes("a run, a checkpoint, published weights or a dataset", *SOURCES, "dataset"),
+)
 @click.option(
     "--host",
     default="127.0.0.1",
@@ -35,6 +42,7 @@ if TYPE_CHECKING:
 @click.option(
     "--data",
     type=click.Path(path_type=Path),
+    callback=dataset,
     metavar="DIR",
     help="The generator's dataset, to show the nearest training shape beside each shape.",
 )
@@ -82,6 +90,7 @@ def _view_dataset(path: Path, host: str, port: int, mesh_root: Path | None) -> N
     _serve(page, DatasetPage(page, browser))
 
 
+@naming_extras("view of a generator", "train,view")
 def _view_generator(path: Path, host: str, port: int, device: str, data: Path | None) -> None:
     from shapegan.model.distributed import pick_device
     from shapegan.model.generation.source import open_source

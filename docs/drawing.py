@@ -150,15 +150,15 @@ def save(path: Path, rows: Sequence[Sequence[tuple[str, Picture]]]) -> None:
     columns = max(len(row) for row in rows)
     width = columns * (PANEL + _GAP) + _GAP
     height = len(rows) * (PANEL + _CAPTION + _GAP) + _GAP
-    sheet = Image.new("RGB", (width, height), "white")
-    pen, font = ImageDraw.Draw(sheet), ImageFont.load_default(_TEXT)
+    image_grid = Image.new("RGB", (width, height), "white")
+    pen, font = ImageDraw.Draw(image_grid), ImageFont.load_default(_TEXT)
     for y, row in enumerate(rows):
         for x, (caption, picture) in enumerate(row):
             left, top = _GAP + x * (PANEL + _GAP), _GAP + y * (PANEL + _CAPTION + _GAP)
-            sheet.paste(Image.fromarray(picture), (left, top))
+            image_grid.paste(Image.fromarray(picture), (left, top))
             at = (left + PANEL / 2, top + PANEL + _CAPTION / 2)
             pen.text(at, caption, (60, 64, 72), font, anchor="mm")
-    compress(sheet, path)
+    compress(image_grid, path)
 
 
 def compress(image: Image.Image, path: Path) -> None:

@@ -120,13 +120,13 @@ def groups_of(mesh: TriangleMesh, shell: Shell) -> list[Group]:
 def shell() -> None:
     """A sofa as it comes, its shell, and both cut open."""
     sample = make_sample("sofas", 0, 2)
-    spoilt, mesh = in_cube(sample.mesh), in_cube(clean(sample.mesh))
+    original, mesh = in_cube(sample.mesh), in_cube(clean(sample.mesh))
     camera = view(mesh, 235.0)
     found = build_shell(mesh.vertices, mesh.faces)
     groups = groups_of(mesh, found)
     rows = [
         [
-            ("as it comes; backs of faces are red", _wound(spoilt, camera)),
+            ("as it comes; backs of faces are red", _wound(original, camera)),
             ("patches turned outwards", draw(groups[:1] + groups[3:], camera, VIOLET)),
             ("cut open: what became of faces", draw([g.cut(-0.2) for g in groups], camera)),
         ]
@@ -154,10 +154,10 @@ def with_caps(field: SignedDistance) -> SignedDistance:
 def winding() -> None:
     """Winding numbers of the sofa as it comes and of its shell, and the field that follows."""
     sample = make_sample("sofas", 0, 2)
-    spoilt, mesh = in_cube(sample.mesh), in_cube(clean(sample.mesh))
+    original, mesh = in_cube(sample.mesh), in_cube(clean(sample.mesh))
     found = build_shell(mesh.vertices, mesh.faces)
     points = plane_points(-0.2)
-    before = WindingField(spoilt.vertices.astype(np.float32), spoilt.faces)
+    before = WindingField(original.vertices.astype(np.float32), original.faces)
     after = found.winding.numbers(points, exact=True)
     field = with_caps(field_of(found))
     row = [

@@ -18,11 +18,14 @@ From Python, these names make shapes with a trained generator:
     surface = extract(source.generator, source.latent(seed=3), level=source.level)
     write_mesh("chair.obj", surface)
 
-They are loaded on first use, so importing the package imports no torch.
+They are loaded on first use, so importing the package imports no torch. Without the extra `train`,
+that use raises an ImportError that names it.
 """
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
+
+from shapegan.pipeline.extras import naming_extras
 
 if TYPE_CHECKING:
     from shapegan.model.generation.meshes import write_mesh
@@ -60,5 +63,6 @@ _MODULES = {
 def __getattr__(name: str) -> Any:
     for module, names in _MODULES.items():
         if name in names:
-            return getattr(import_module(f"{__name__}.{module}"), name)
+            with naming_extras(f"{__name__}.{name}"):
+                return getattr(import_module(f"{__name__}.{module}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

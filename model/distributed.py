@@ -126,10 +126,15 @@ def pick_device(name: str, local_rank: int | None = None) -> torch.device:
     if device.type == "cpu":
         return device
     if device.type != "cuda" or not torch.cuda.is_available():
-        raise DeviceError(f"--device {name}: this machine has no GPU for CUDA; use --device cpu")
+        raise DeviceError(
+            f"--device {name}: this machine has no such device; --device cpu works anywhere"
+        )
     if device.index is None:
         device = torch.device("cuda", local_rank or 0)
     if int(device.index) >= torch.cuda.device_count():
-        raise DeviceError(f"--device {device}: there are {torch.cuda.device_count()} CUDA devices")
+        raise DeviceError(
+            f"--device {device}: this machine has no such device; it has"
+            f" {torch.cuda.device_count()} GPUs"
+        )
     torch.cuda.set_device(device)
     return device

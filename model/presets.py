@@ -49,7 +49,7 @@ def _paper_point() -> TrainConfig:
 
 
 def _paper_autodecoder() -> TrainConfig:
-    """Park et al. 2019 (DeepSDF), section 5, and the authors' examples/chairs/specs.json.
+    """Park et al. 2019 (DeepSDF), and the authors' examples/chairs/specs.json.
 
     Without their weight normalisation and dropout.
     """

@@ -9,6 +9,9 @@ from shapegan.pipeline.errors import PlainError
 METHODS = ("winding", "scan")
 """Ways to find the sign; `scan` is the paper's and needs OpenGL."""
 
+CAVITIES = ("keep", "fill")
+"""What becomes of closed cavities; `keep` keeps those of consistently wound watertight meshes."""
+
 
 class ConfigError(PlainError, ValueError):
     """An unusable setting; the message is one line that says what to do."""
@@ -33,6 +36,10 @@ class PreprocessConfig:
     sheet_thickness: float = 0.016
     """Half the thickness given to bare sheets, cube frame; 0 leaves bare sheets out. The default
     is half a voxel of 64^3: the thinnest wall that no 64^3 grid can miss."""
+    cavities: str = "keep"
+    """One of `CAVITIES`, for closed cavities, which no light reaches. In a watertight mesh with
+    consistent windings a cavity is certain, and `keep` keeps it. In all others it is filled, since
+    their hidden faces are wound at random. `fill` fills every closed cavity."""
     shard_size: int = 64
     """Input meshes per shard."""
     seed: int = 0
@@ -50,6 +57,7 @@ class PreprocessConfig:
         self._check(self.points > 0 or not self.cloud, "cloud", "points above 0")
         self._check(self.method in METHODS, "method", " or ".join(METHODS))
         self._check(0 <= self.sheet_thickness <= 0.2, "sheet_thickness", "0 to 0.2")
+        self._check(self.cavities in CAVITIES, "cavities", " or ".join(CAVITIES))
         self._check(1 <= self.shard_size <= 4096, "shard_size", "1 to 4096")
         self._check(0 <= self.seed < 2**63, "seed", "0 to 2^63 - 1")
 

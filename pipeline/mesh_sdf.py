@@ -1,6 +1,6 @@
 """Signed distances of one mesh, from Python."""
 
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -12,6 +12,9 @@ from shapegan.pipeline.sdf.sampling import SphereField, deepsdf_mix
 
 FrameName: TypeAlias = Literal["mesh", "cube", "sphere"]
 """The mesh's own coordinates, or a frame of `shapegan.pipeline.schema`."""
+
+CavitiesOption: TypeAlias = Literal["keep", "fill"]
+"""As in `shapegan.pipeline.config.CAVITIES`."""
 
 SHEET_THICKNESS = PreprocessConfig().sheet_thickness
 
@@ -31,14 +34,19 @@ class MeshSDF:
 
     Attributes:
         frame: the cube frame and the sphere frame in the mesh's coordinates.
-        method: how signs were found, and what was thickened or capped
+        method: how signs were found, and what was thickened, capped or kept
             (`shapegan.pipeline.schema.MeshReport`).
         quality: agreement of the field with the mesh (`shapegan.pipeline.sdf.quality.Quality`); its
             `rejection_reason()` is the reason not to trust the field, or empty.
     """
 
     def __init__(
-        self, mesh: Any, *, sheet_thickness: float = SHEET_THICKNESS, device: str = "cpu"
+        self,
+        mesh: Any,
+        *,
+        sheet_thickness: float = SHEET_THICKNESS,
+        cavities: CavitiesOption = "keep",
+        device: str = "cpu",
     ) -> None:
         """Compute the field; takes about as long as half a million distances.
 
@@ -47,15 +55,17 @@ class MeshSDF:
                 (V, 3) and `faces` (F, 3).
             sheet_thickness: half the thickness that sheets and thin parts get, in the cube frame,
                 in which the mesh's longest side is 2; 0 leaves sheets out.
+            cavities: `keep` keeps closed cavities of watertight meshes with consistent windings,
+                and fills those of other meshes; `fill` fills all.
             device: `cpu` or `cuda`.
 
         Raises:
             BadMeshError: the mesh has no usable face.
-            ConfigError: `PreprocessConfig` does not accept the thickness.
+            ConfigError: `PreprocessConfig` does not accept the thickness or `cavities`.
             TypeError: the mesh lacks vertices or faces.
         """
-        PreprocessConfig(sheet_thickness=sheet_thickness)  # checks the thickness
-        made = make_field(_triangles(mesh), sheet_thickness, device=device)
+        PreprocessConfig(sheet_thickness=sheet_thickness, cavities=cavities)  # checks both
+        made = make_field(_triangles(mesh), sheet_thickness, device=device, cavities=cavities)
         self.frame, self.method, self.quality = made.frame, made.method, made.quality
         self._made, self._field = made, made.field
 
@@ -80,14 +90,14 @@ class MeshSDF:
         Raises:
             ValueError: unknown frame.
         """
-        return np.linalg.inv(self._to_mesh(target)) @ self._to_mesh(source)
-
-    def _to_mesh(self, frame: FrameName) -> NDArray[np.float64]:
-        """The matrix (4, 4) that maps homogeneous points of a frame to the mesh's coordinates."""
-        scale = self.scale(frame)
+        scale = self.scale(source) / self.scale(target)
         matrix = np.diag([scale, scale, scale, 1.0])
-        matrix[:3, 3] = 0.0 if frame == "mesh" else self.frame.center
+        matrix[:3, 3] = (self._origin(source) - self._origin(target)) / self.scale(target)
         return matrix
+
+    def _origin(self, frame: FrameName) -> NDArray[np.float64]:
+        """A frame's origin (3,) in the mesh's coordinates."""
+        return np.zeros(3) if frame == "mesh" else self.frame.center
 
     def signed_distances(self, points: ArrayLike, frame: FrameName = "mesh") -> NDArray[np.float32]:
         """Signed distances (N,) at points (N, 3), both in the units of the frame.
@@ -159,9 +169,24 @@ class MeshSDF:
             raise ValueError(f"resolution: got {resolution}, takes 2 or more")
         return self._made.voxels(resolution)
 
+    @overload
+    def near_surface(
+        self, count: int, frame: Literal["cube", "sphere"] = "sphere", seed: int = 0
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]: ...
+
+    @overload
+    def near_surface(
+        self, count: int, frame: Literal["mesh"], seed: int = 0
+    ) -> tuple[NDArray[np.float64], NDArray[np.float32]]: ...
+
+    @overload
+    def near_surface(
+        self, count: int, frame: FrameName, seed: int = 0
+    ) -> tuple[NDArray[np.float32] | NDArray[np.float64], NDArray[np.float32]]: ...
+
     def near_surface(
         self, count: int, frame: FrameName = "sphere", seed: int = 0
-    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    ) -> tuple[NDArray[np.float32] | NDArray[np.float64], NDArray[np.float32]]:
         """DeepSDF's mix of points (count, 3) and their signed distances (count,).
 
         47 of 50 points lie near the surface, with Gaussian noise of standard deviation 0.0025 or
@@ -173,6 +198,10 @@ class MeshSDF:
             frame: the frame of the results.
             seed: of the random generator.
 
+        Returns:
+            The points, float64 in the frame `mesh`, which may lie far from the origin, and float32
+            in the other frames; and the distances, float32.
+
         Raises:
             ValueError: negative count or unknown frame.
         """
@@ -181,9 +210,11 @@ class MeshSDF:
         field = SphereField(self._field, self.frame.scale_sphere / self.frame.scale_cube)
         points = deepsdf_mix(field, count, np.random.default_rng(seed))
         sdf, _ = field.signed_distances(points)
-        unit = np.float32(self.frame.scale_sphere / self.scale(frame))
-        origin = self.frame.center if frame == "mesh" else np.zeros(3)
-        return (points * unit + origin).astype(np.float32), sdf * unit
+        unit = self.frame.scale_sphere / self.scale(frame)
+        if frame == "mesh":
+            mesh_points = points.astype(np.float64) * unit + self.frame.center
+            return mesh_points, sdf * np.float32(unit)
+        return points * np.float32(unit), sdf * np.float32(unit)
 
 
 def _triangles(mesh: Any) -> TriangleMesh:

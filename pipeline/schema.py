@@ -16,8 +16,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-FORMAT_VERSION = 1
-"""Version of the shards and the manifest; readers reject any other version and name both."""
+FORMAT_VERSION = 2
+"""Version of the shards and the manifest that is written. Since version 2, `center`, `scale_cube`
+and `scale_sphere` are float64."""
+
+READ_VERSIONS = (1, 2)
+"""Versions that readers accept; they reject any other one and name both. In version 1, `center` and
+the scales are float32, which is too coarse for meshes far from the origin."""
 
 POSITION_STEPS = 32767
 """Positions are stored as int16: round(POSITION_STEPS * x), x in [-1, 1]."""
@@ -107,7 +112,7 @@ class Shape:
     """Resolution R -> signed distances (R, R, R), cube frame."""
     points: dict[str, Points]
     """Name from `POINT_SETS` -> points."""
-    center: NDArray[np.float32]
+    center: NDArray[np.float64]
     """(3,), origin of both frames in mesh coordinates."""
     scale_cube: float
     """Mesh units per unit of the cube frame."""
@@ -148,7 +153,7 @@ class MeshReport:
     method: str = ""
     """Method that found the signs: `winding`, `flood` or `scan`. Additions to `winding` are
     appended, in this order: `+sheets` (sheets got a thickness), `+thin` (thin parts were
-    thickened), `+caps` (wide openings were capped)."""
+    thickened), `+caps` (wide openings were capped), `+cavities` (closed cavities were kept)."""
     faces: int | None = None
     """Triangles as read, before cleaning."""
     inside_fraction: float | None = None
@@ -159,6 +164,8 @@ class MeshReport:
     """CPU seconds used for the mesh."""
     split: str = ""
     """`train`, `val`, `test` or another name; empty without splits."""
+    notes: str = ""
+    """What the reader left out of the file or doubts, separated by semicolons."""
 
 
 STATUSES = ("ok", "rejected", "failed")

@@ -1,7 +1,8 @@
 """The categories of ShapeNetCore: WordNet synset ids and their names.
 
-Version 1 has all 57 of them, version 2 the 55 without `V1_ONLY` (Chang et al. 2015, "ShapeNet: An
-Information-Rich 3D Model Repository").
+Version 1 has all 57 of them (Chang et al. 2015, "ShapeNet: An Information-Rich 3D Model
+Repository"). Version 2 has 55: it has dropped bicycles (02834778), and counts boats (02858304) as
+vessels.
 """
 
 import difflib
@@ -78,9 +79,6 @@ SYNSETS = {
     for synset, names in _NAMES.items()
 }
 """Synset id -> names, the most common one first."""
-
-V1_ONLY = frozenset({"02834778", "02858304"})
-"""Bicycles, which version 2 has dropped, and boats, which it counts as vessels."""
 
 
 def is_synset(folder: str) -> bool:

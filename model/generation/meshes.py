@@ -1,5 +1,6 @@
 """Latents -> mesh files, and an image grid of the shapes."""
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,7 @@ from torch import Tensor
 
 from shapegan.model.generation.source import Source
 from shapegan.model.shapes.image_grid import arrange, camera_of, draw_shapes, write_png
+from shapegan.model.shapes.mesh import Mesh
 from shapegan.model.shapes.sphere_tracing import sphere_trace
 from shapegan.model.shapes.surface import Surface, extract
 from shapegan.pipeline.files import replacing, writing
@@ -45,7 +47,7 @@ class MeshSettings:
     level: float = 0.0
     """Value of the field at the surface, frame units."""
     format: str = "obj"
-    """One of `shapegan.model.generation.formats.MESH_FORMATS`."""
+    """One of `shapegan.model.shapes.mesh_formats.MESH_FORMATS`."""
     largest_only: bool = False
     """Keep only the connected component with the largest area."""
     panel: int = 256
@@ -144,7 +146,7 @@ def _columns(count: int) -> int:
     return _COLUMNS if count <= _COLUMNS**2 else _MANY_COLUMNS
 
 
-def write_mesh(path: Path | str, surface: Surface) -> None:
+def write_mesh(path: Path | str, surface: Mesh) -> None:
     """Write a surface to a file, atomically; an existing file is replaced.
 
     Args:
@@ -160,18 +162,27 @@ def write_mesh(path: Path | str, surface: Surface) -> None:
         temporary.write_bytes(encoded)
 
 
-def encode_mesh(surface: Surface, mesh_format: str) -> bytes:
+def encode_mesh(surface: Mesh, mesh_format: str) -> bytes:
     """Content of a mesh file.
+
+    An OBJ file states coordinates to a billionth of the mesh's size, wherever the mesh lies.
 
     Args:
         surface: Not empty.
-        mesh_format: One of `shapegan.model.generation.formats.MESH_FORMATS`.
+        mesh_format: One of `shapegan.model.shapes.mesh_formats.MESH_FORMATS`.
     """
-    exported = as_trimesh(surface).export(file_type=mesh_format)
+    options: Any = {"digits": _digits(surface)} if mesh_format == "obj" else {}
+    exported = as_trimesh(surface).export(file_type=mesh_format, **options)
     return exported.encode() if isinstance(exported, str) else bytes(exported)
 
 
-def as_trimesh(surface: Surface) -> trimesh.Trimesh:
+def _digits(surface: Mesh) -> int:
+    """Digits after the decimal point that round a mesh's vertices by 1e-9 of its size or less."""
+    size = float(np.ptp(surface.vertices, axis=0).max())
+    return max(8, 9 - math.floor(math.log10(size))) if size > 0 else 8
+
+
+def as_trimesh(surface: Mesh) -> trimesh.Trimesh:
     """Convert to a `trimesh.Trimesh`, without any processing of the vertices."""
     return trimesh.Trimesh(surface.vertices, surface.faces, process=False)
 

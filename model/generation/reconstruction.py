@@ -20,7 +20,7 @@ from shapegan.pipeline.files import replacing, write_text, writing
 from shapegan.pipeline.isosurface import extract_surface
 from shapegan.pipeline.mesh_sdf import MeshSDF
 from shapegan.pipeline.meshes.load import load
-from shapegan.pipeline.meshes.triangle_mesh import BadMeshError
+from shapegan.pipeline.meshes.triangle_mesh import BadMeshError, TriangleMesh
 
 SDF_POINTS = 131_072
 """Points of the fit, from the near-surface mix of DeepSDF."""
@@ -51,8 +51,8 @@ class Reconstruction:
 
     latent: NDArray[np.float32]
     """(Z,)."""
-    surface: Surface
-    """In the coordinates of the mesh; it may be empty."""
+    surface: TriangleMesh
+    """In the coordinates of the mesh; it has no faces if the shape is empty."""
     chamfer: float | None
     """Chamfer distance (see `chamfer_matrix`) of the surface to the mesh, squared units of the
     generator's frame; None if the surface is empty."""
@@ -92,10 +92,11 @@ def reconstruct_mesh(
     level = source.level if settings.level is None else settings.level
     surface = extract(source.generator, latent, settings.resolution, level)
     vertices, faces = extract_surface(field.voxels(settings.resolution))
-    real = Surface(_transformed(vertices, field.transform("cube", frame)), faces)
+    placed = trimesh.transform_points(vertices, field.transform("cube", frame))
+    real = Surface(placed.astype(np.float32), faces)
     chamfer = chamfer_distance(surface, real, settings.seed)
-    placed = _transformed(surface.vertices, field.transform(frame, "mesh"))
-    return Reconstruction(latent.cpu().numpy(), Surface(placed, surface.faces), chamfer)
+    placed = trimesh.transform_points(surface.vertices, field.transform(frame, "mesh"))
+    return Reconstruction(latent.cpu().numpy(), TriangleMesh(placed, surface.faces), chamfer)
 
 
 def chamfer_distance(first: Surface, second: Surface, seed: int = 0) -> float | None:
@@ -107,13 +108,6 @@ def chamfer_distance(first: Surface, second: Surface, seed: int = 0) -> float | 
         for number, surface in enumerate((first, second))
     ]
     return float(chamfer_matrix(clouds[0], clouds[1])[0, 0])
-
-
-def _transformed(
-    vertices: NDArray[np.floating], matrix: NDArray[np.float64]
-) -> NDArray[np.float32]:
-    """Vertices (V, 3), transformed by a matrix (4, 4)."""
-    return np.asarray(trimesh.transform_points(vertices, matrix), np.float32)
 
 
 def write_reconstruction(
@@ -137,7 +131,8 @@ def write_reconstruction(
     np.save(encoded, found.latent)
     with replacing(out / "latent.npy") as temporary:
         temporary.write_bytes(encoded.getvalue())
-    if found.surface.empty:
+    empty = len(found.surface.faces) == 0
+    if empty:
         # An older file would be mistaken for this shape.
         with writing(out):
             (out / "mesh.obj").unlink(missing_ok=True)
@@ -149,7 +144,7 @@ def write_reconstruction(
         "chamfer": found.chamfer,
         "frame": source.generator.config.frame,
         "points": CHAMFER_POINTS,
-        "watertight": not found.surface.empty and bool(as_trimesh(found.surface).is_watertight),
+        "watertight": not empty and bool(as_trimesh(found.surface).is_watertight),
         "settings": asdict(settings),
     }
     write_text(out / "reconstruction.json", json.dumps(content, indent=2) + "\n")

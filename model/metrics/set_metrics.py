@@ -9,8 +9,8 @@ real shapes, and a 1-NNA of 0.5 means indistinguishable only for sets of equal s
 has no distance to others: leave it out, and report how many there were.
 
 Coverage (COV), minimum matching distance (MMD) and Jensen-Shannon divergence (JSD): Achlioptas et
-al. 2018, "Learning representations and generative models for 3D point clouds", section 3.
-1-nearest-neighbour accuracy (1-NNA): Yang et al. 2019, "PointFlow", section 5.1.
+al. 2018, "Learning representations and generative models for 3D point clouds", in the section on
+evaluation metrics. 1-nearest-neighbour accuracy (1-NNA): Yang et al. 2019, "PointFlow", likewise.
 """
 
 import numpy as np

@@ -1,6 +1,6 @@
 """The generator: a DeepSDF network, f(point, latent) -> signed distance.
 
-Both published generators are this one network (Park et al. 2019, figure 4; Kleineberg et al. 2020).
+Both published generators are this one network (Park et al. 2019, DeepSDF; Kleineberg et al. 2020).
 Concatenating a latent to a layer's input is the same as adding a linear map of the latent to the
 layer's output. So the latent's part of a layer is one product per shape, the part of points that
 all shapes share is one product per grid, and latents are never repeated per point.

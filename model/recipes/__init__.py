@@ -1,1 +1,5 @@
 """Recipes: losses, optimisers and the training step of each."""
+
+from shapegan.pipeline.extras import require
+
+require("torch")

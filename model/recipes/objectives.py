@@ -32,7 +32,7 @@ class StepData(Generic[Batch]):
 
 @dataclass(frozen=True)
 class CriticInput:
-    """What a critic sees of B shapes."""
+    """Input of a critic for B shapes."""
 
     sdf: Tensor
     """(B, R, R, R), or (B, N) at points."""
@@ -45,7 +45,7 @@ class CriticInput:
 
 
 class CriticTask(Protocol):
-    """What the critic of a stage sees of real and generated shapes."""
+    """Inputs of a stage's critic from real and generated shapes, and its scores."""
 
     def real(self, data: StepData[Any], /) -> CriticInput:
         """Critic input of the dataset's shapes."""

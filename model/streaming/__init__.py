@@ -1,1 +1,5 @@
 """Batches from shards, in an order that depends on seed and step alone."""
+
+from shapegan.pipeline.extras import require
+
+require("torch")

@@ -35,8 +35,8 @@ class StreamConfig:
     sets: tuple[str, ...] = ("uniform",)
     """Point sets, for kind `points`."""
     balanced: bool = False
-    """Draw N points from all `sets` together, half of them inside, instead of N from each (DeepSDF,
-    section 4); for kind `points`."""
+    """Draw N points from all `sets` together, half of them inside, instead of N from each, as in
+    DeepSDF's code; for kind `points`."""
 
     def __post_init__(self) -> None:
         """Check all settings.

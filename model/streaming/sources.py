@@ -138,7 +138,7 @@ def balanced_rows(inside: Tensor, search_starts: Tensor, count: int) -> Tensor:
     """Choose rows half inside and half outside: (b, count) int64, `count // 2` inside first.
 
     The rows of each side are taken in order, from `search_starts` on and around the end, repeatedly
-    if there are too few of them (DeepSDF, section 4: as many inside as outside). A shape without
+    if there are too few of them (as many inside as outside, as in DeepSDF's code). A shape without
     rows on one side has all from the other. The rows must lie in random order; no random number is
     drawn here, so the result is the same on any device.
 

@@ -254,8 +254,8 @@ def _next(loaded: Iterator[Any]) -> StoredBatch | ReadFailure:
         if not str(error).startswith("DataLoader worker"):
             raise
         return ReadFailure(
-            "a loader worker was killed, perhaps for lack of memory: use fewer workers or smaller"
-            " batches"
+            "a loader worker was killed, perhaps for lack of memory: lower --workers or"
+            " --batch-size"
         )
     return batch
 

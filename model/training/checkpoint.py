@@ -36,7 +36,7 @@ class Checkpoint:
     """State of networks, optimisers and running average, as `GeneratorRecipe.state` gives it."""
     logger: dict[str, Any]
     """Measurements since the last row of metrics.csv, as `MetricsLogger.state` gives them."""
-    shapes: int
+    shape_count: int
     """Training shapes."""
     data: str = ""
     """Folder of the dataset; empty if unknown."""
@@ -70,7 +70,7 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint, keep: bool = False) ->
         "position": dataclasses.asdict(checkpoint.position),
         "recipe": checkpoint.recipe,
         "logger": checkpoint.logger,
-        "shapes": checkpoint.shapes,
+        "shape_count": checkpoint.shape_count,
         "data": checkpoint.data,
         "keep": keep,
     }
@@ -107,7 +107,7 @@ def load_checkpoint(path: Path, device: torch.device | str = "cpu") -> Checkpoin
             position=Position(**content["position"]),
             recipe=content["recipe"],
             logger=content["logger"],
-            shapes=content["shapes"],
+            shape_count=content["shape_count"],
             data=content.get("data", ""),
             code_version=content["code_version"],
         )

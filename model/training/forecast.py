@@ -29,13 +29,13 @@ class StageForecast:
     stage: Stage
     parameters: dict[str, int]
     """Network -> number of its weights."""
-    bytes: int
+    peak_bytes: int
     """Peak memory of weights, gradients, optimisers and activations; a coarse estimate."""
     steps: int | None
     """None if the budget is a time."""
-    shapes: int
+    shape_count: int
     """Training shapes."""
-    stored: int
+    stored_bytes: int
     """Bytes of the shapes as stored; they are kept in memory if they fit."""
 
 

@@ -94,9 +94,9 @@ def print_forecast(forecasts: Sequence[StageForecast], console: Console) -> None
         print_line(
             console,
             f"stage {number + 1}, size {one.stage.size:,}: {length} of {one.stage.batch} shapes;"
-            f" weights: {counts}; about {readable_size(one.bytes)} of memory",
+            f" weights: {counts}; about {readable_size(one.peak_bytes)} of memory",
         )
-    shapes, stored = forecasts[0].shapes, max(one.stored for one in forecasts)
+    shapes, stored = forecasts[0].shape_count, max(one.stored_bytes for one in forecasts)
     print_line(
         console,
         f"{shapes:,} shapes; kept in memory, they take up to {readable_size(stored)} more",

@@ -130,9 +130,9 @@ class _Training:
         number = self._position.stage
         self._recipe.begin(number)
         if checkpoint is not None:
-            if checkpoint.shapes != self._shape_count:
+            if checkpoint.shape_count != self._shape_count:
                 raise CheckpointError(
-                    f"{self._folder.path} was trained on {checkpoint.shapes} shapes,"
+                    f"{self._folder.path} was trained on {checkpoint.shape_count} shapes,"
                     f" {self._settings.data} has {self._shape_count}: give --run a new folder"
                 )
             with fitting(checkpoint_path(self._folder.checkpoints, self._position.total)):

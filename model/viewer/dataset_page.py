@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from shapegan.model.shapes.image_grid import GENERATED_COLOR
-from shapegan.model.shapes.surface import Surface
 from shapegan.model.viewer.dataset_browser import (
     ALL,
     DatasetBrowser,
@@ -15,6 +14,7 @@ from shapegan.model.viewer.dataset_browser import (
 )
 from shapegan.model.viewer.live_page import LivePage
 from shapegan.model.viewer.page import Page, set_control
+from shapegan.pipeline.isosurface import extract_surface
 from shapegan.pipeline.pictures.shading import CLAY
 
 _COUNTS = (1024, 4096, 16384, 65536)
@@ -181,14 +181,14 @@ class DatasetPage(LivePage[DatasetView]):
 
     def _draw_voxels(self, view: DatasetView, resolution: int, index: int) -> None:
         page, voxels = self._page, self._browser.voxels(index, resolution)
-        surface = Surface.of_voxels(voxels, view.level)
-        page.mesh("voxels", surface.vertices, surface.faces, 1, GENERATED_COLOR)
-        page.caption("voxels", f"{resolution}^3 voxels" if not surface.empty else "no surface", 1)
+        vertices, faces = extract_surface(voxels, view.level)
+        page.mesh("voxels", vertices, faces, 1, GENERATED_COLOR)
+        page.caption("voxels", f"{resolution}^3 voxels" if len(faces) else "no surface", 1)
         picture, x = slice_at(voxels, view.x)
-        page.mesh("field", surface.vertices, surface.faces, 2, GENERATED_COLOR, opacity=_OPACITY)
+        page.mesh("field", vertices, faces, 2, GENERATED_COLOR, opacity=_OPACITY)
         page.slice("field", picture, x, 2)
         page.caption("field", f"slice x = {x:.2f}", 2)
-        self.faces = len(surface.faces)
+        self.faces = len(faces)
 
     def _clear(self, first: int) -> None:
         """Remove everything from the columns, except the mesh if `first` is 1."""

@@ -4,9 +4,9 @@ import threading
 import time
 from typing import Any
 
-from shapegan.model.generation.formats import MESH_FORMATS
 from shapegan.model.generation.meshes import encode_mesh, seed_name
 from shapegan.model.shapes.image_grid import GENERATED_COLOR
+from shapegan.model.shapes.mesh_formats import MESH_FORMATS
 from shapegan.model.shapes.surface import Surface
 from shapegan.model.viewer.generated_shapes import Controls, GeneratedShapes
 from shapegan.model.viewer.live_page import LivePage

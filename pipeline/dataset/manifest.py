@@ -79,13 +79,14 @@ def read_manifest(folder: Path) -> Manifest:
     try:
         values = json.loads(read_text(path))
         found = values["format_version"]
-        if found == schema.FORMAT_VERSION:
+        if found in schema.READ_VERSIONS:
             return _manifest(values)
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise DatasetError(f"{path} is not a manifest of a dataset: {error!r}") from error
     raise DatasetError(
-        f"{path} has format version {found}, this shapegan reads {schema.FORMAT_VERSION}:"
-        " make the dataset again, or install the version that made it"
+        f"{path} has format version {found}, this shapegan reads"
+        f" {' and '.join(map(str, schema.READ_VERSIONS))}: make the dataset again, or install the"
+        " version that made it"
     )
 
 

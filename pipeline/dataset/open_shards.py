@@ -41,10 +41,11 @@ class OpenShard:
         except OSError as error:
             raise DatasetError(f"{path} is not an HDF5 file, {PREPROCESS_AGAIN}") from error
         found = self.file.attrs.get("format_version")
-        if found != schema.FORMAT_VERSION:
+        if found not in schema.READ_VERSIONS:
             self.close()
             raise DatasetError(
-                f"{path} has format version {found}, this shapegan reads {schema.FORMAT_VERSION}"
+                f"{path} has format version {found}, this shapegan reads"
+                f" {' and '.join(map(str, schema.READ_VERSIONS))}"
             )
 
     def read(self, name: str, row: int, start: int, stop: int | None) -> NDArray[Any]:

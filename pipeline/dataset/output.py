@@ -130,6 +130,8 @@ def _start(out: Path, manifest: Manifest, jobs: Sequence[Job]) -> None:
 def _check_same(out: Path, found: Manifest, wanted: Manifest, jobs: Sequence[Job]) -> None:
     """Refuse to resume with another configuration, code version or list of meshes."""
     differences = found.config.difference(wanted.config)
+    if found.format_version != wanted.format_version:
+        differences.append(f"format version: {found.format_version} -> {wanted.format_version}")
     if found.code_version != wanted.code_version:
         differences.append(f"shapegan's version: {found.code_version} -> {wanted.code_version}")
     if differences:

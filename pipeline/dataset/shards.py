@@ -108,9 +108,9 @@ def _create(
     file.create_dataset("id", data=_texts(ids))
     file.create_dataset("category", data=_texts(categories))
     count = len(ids)
-    file.create_dataset("center", (count, 3), "<f4")
-    file.create_dataset("scale_cube", (count,), "<f4")
-    file.create_dataset("scale_sphere", (count,), "<f4")
+    file.create_dataset("center", (count, 3), "<f8")
+    file.create_dataset("scale_cube", (count,), "<f8")
+    file.create_dataset("scale_sphere", (count,), "<f8")
     for field in h5_fields(config):
         packing = {"compression": "gzip", "compression_opts": 4, "shuffle": True}
         file.create_dataset(
@@ -227,7 +227,7 @@ def read_shape(file: h5py.File, row: int) -> Shape:
             name: Points(file[schema.position_name(name)][row], file[schema.sdf_name(name)][row])
             for name in names
         },
-        center=file["center"][row],
+        center=np.asarray(file["center"][row], np.float64),
         scale_cube=float(file["scale_cube"][row]),
         scale_sphere=float(file["scale_sphere"][row]),
     )

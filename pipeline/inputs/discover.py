@@ -1,8 +1,7 @@
 """Discovery of the meshes to process, by folder, category and split."""
 
-import itertools
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from shapegan.pipeline import taxonomy
@@ -14,7 +13,9 @@ from shapegan.pipeline.inputs.folders import (
     escape_unprintable,
     scan_tree,
 )
+from shapegan.pipeline.inputs.same_ids import read_preference, separate_ids
 from shapegan.pipeline.inputs.splits import read_splits
+from shapegan.pipeline.inputs.unread_files import ARCHIVES, list_unread
 from shapegan.pipeline.meshes.load import SUFFIXES
 from shapegan.pipeline.schema import Job
 
@@ -31,7 +32,9 @@ class Discovery:
     jobs: list[Job]
     """Sorted by id, so the order does not depend on the file system."""
     notes: list[str]
-    """One line about each group of meshes that is left out."""
+    """One line about each group of meshes that is left out, or that gets longer ids."""
+    unread: str = ""
+    """One line about files of other 3D formats and archives, which are left out; may be empty."""
 
 
 def discover(
@@ -39,6 +42,7 @@ def discover(
     categories: Sequence[str] = (),
     limit: int | None = None,
     splits: Sequence[str] = (),
+    prefer: Sequence[str] = (),
 ) -> Discovery:
     """Find the meshes below a folder (see `shapegan.pipeline.inputs.folders.scan_tree`).
 
@@ -48,21 +52,27 @@ def discover(
         limit: keep only this many meshes, the first ones that `categories` and `splits` select.
         splits: see `shapegan.pipeline.inputs.splits.read_splits`; meshes that it does not name are
             left out.
+        prefer: formats, such as `obj`, the best one first. Of files that differ in their suffix
+            alone, only the best one is taken; see
+            `shapegan.pipeline.inputs.same_ids.separate_ids`.
 
     Raises:
         DiscoverError: there are no meshes, or an argument does not fit the meshes found.
     """
     # 1. Check the arguments before the folder is scanned, which may take minutes.
     splitter = read_splits(splits)
+    preference = read_preference(prefer)
     folder = _resolve(root)
     # 2. Find all meshes of the categories.
     tree = scan_tree(folder, lambda one: not categories or _matches_any(categories, one))
     notes = _empty_model_notes(tree)
     if not tree.meshes and not categories:
-        raise DiscoverError(_no_meshes_message(root, folder))
+        raise DiscoverError(_no_meshes_message(root, tree))
     # 3. Select those of the categories and splits.
-    meshes = _of_categories(tree, categories, root)
-    _check_unique(meshes, root)
+    found = _of_categories(tree, categories, root)
+    separated = replace(tree, meshes=separate_ids(tree.meshes, preference))
+    meshes = _of_categories(separated, categories, root)
+    notes += _same_id_notes(found, meshes)
     selected = [(mesh, "") for mesh in meshes]
     if splitter:
         selected, more_notes = splitter.assign(meshes)
@@ -71,7 +81,8 @@ def discover(
         Job(mesh.id, mesh.category, folder / mesh.relative, mesh.relative, split)
         for mesh, split in selected[:limit]
     ]
-    return Discovery(jobs, [escape_unprintable(note) for note in notes])
+    notes = [escape_unprintable(note) for note in notes]
+    return Discovery(jobs, notes, escape_unprintable(_unread_note(tree)))
 
 
 def _resolve(root: Path) -> Path:
@@ -84,13 +95,41 @@ def _resolve(root: Path) -> Path:
     return folder
 
 
-def _no_meshes_message(root: Path, folder: Path) -> str:
+def _no_meshes_message(root: Path, tree: MeshTree) -> str:
     looked = f"files in {' '.join(SUFFIXES)}, or <synset>/<model>/{V2_MESH}"
-    if archives := len(list(folder.glob("*.zip"))):
-        return (
-            f"no meshes in {root} (looked for {looked}): unpack its .zip files ({archives}) first"
+    if not tree.unread:
+        return f"no meshes in {root}: looked for {looked}"
+    archives = {one: count for one, count in tree.unread.items() if one in ARCHIVES}
+    others = {one: count for one, count in tree.unread.items() if one not in ARCHIVES}
+    advice = []
+    if others:
+        advice.append(f"convert its files of other formats ({list_unread(others)})")
+    if archives:
+        advice.append(f"unpack its archives ({list_unread(archives)}) first")
+    return f"no meshes in {root} (looked for {looked}): {', or '.join(advice)}"
+
+
+def _unread_note(tree: MeshTree) -> str:
+    if not tree.unread:
+        return ""
+    return (
+        f"files that are not read: {tree.unread.total():,} ({list_unread(tree.unread)}), such as"
+        f" {tree.unread_example}"
+    )
+
+
+def _same_id_notes(found: Sequence[MeshFile], meshes: Sequence[MeshFile]) -> list[str]:
+    """Notes about meshes that were dropped, and about those that got longer ids."""
+    notes = []
+    if dropped := len(found) - len(meshes):
+        notes.append(f"files left out because --prefer takes another one of the name: {dropped:,}")
+    if longer := [mesh for mesh in meshes if mesh.shared_id]:
+        first = [mesh.id for mesh in longer if mesh.shared_id == longer[0].shared_id]
+        notes.append(
+            f"files that share a name and get longer ids: {len(longer):,}, such as"
+            f" {' and '.join(first[:2])}; --prefer obj,glb takes one of each name"
         )
-    return f"no meshes in {root}: looked for {looked}"
+    return notes
 
 
 def _empty_model_notes(tree: MeshTree) -> list[str]:
@@ -137,14 +176,3 @@ def _unknown_category_message(word: str, categories: Sequence[str], root: Path) 
     named = ", ".join(existing[:_MAX_NAMED])
     more = f" and {len(existing) - _MAX_NAMED} more" if len(existing) > _MAX_NAMED else ""
     return f"{message}; there are {named}{more}" if existing else f"{message}, or any other"
-
-
-def _check_unique(meshes: Sequence[MeshFile], root: Path) -> None:
-    pairs = [(a, b) for a, b in itertools.pairwise(meshes) if a.id == b.id]
-    if pairs:
-        a, b = pairs[0]
-        more = f" (more such pairs: {len(pairs) - 1:,})" if len(pairs) > 1 else ""
-        raise DiscoverError(
-            f"{a.relative} and {b.relative} in {root} would both be the mesh '{a.id}'{more}:"
-            " remove or rename one of them"
-        )

@@ -1,13 +1,16 @@
 """Mesh files below a folder, in the layouts of ShapeNetCore or any other."""
 
 import os
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
 from shapegan.pipeline.errors import PlainError
-from shapegan.pipeline.meshes.load import SUFFIXES
+from shapegan.pipeline.inputs.unread_files import unread_suffix
+from shapegan.pipeline.meshes.compressed import COMPRESSIONS
+from shapegan.pipeline.meshes.load import FILE_SUFFIXES
 from shapegan.pipeline.taxonomy import is_synset
 
 V2_MESH = "models/model_normalized.obj"
@@ -32,11 +35,14 @@ class MeshFile(NamedTuple):
     """A mesh file below the root folder."""
 
     id: str
-    """Path below the root or synset, without suffix; valid Unicode, with forward slashes."""
+    """Path below the root or synset, without suffix unless `shared_id` is set; valid Unicode, with
+    forward slashes."""
     relative: str
     """Path below the root."""
     category: str
     """Synset id, or first folder below the root; empty for files in the root itself."""
+    shared_id: str = ""
+    """The id without suffix, if other files have it as well, else empty."""
 
 
 @dataclass
@@ -49,6 +55,10 @@ class MeshTree:
     """All categories found, including synsets that were not entered."""
     empty_models: list[str] = field(default_factory=list)
     """Ids of model folders of a ShapeNet tree that contain no mesh."""
+    unread: Counter[str] = field(default_factory=Counter)
+    """Suffix -> number of files of known 3D formats and archives, none of which is read."""
+    unread_example: str = ""
+    """Path below the root of the first of them."""
 
 
 class _Folder(NamedTuple):
@@ -89,7 +99,7 @@ class _Folder(NamedTuple):
 
     def mesh(self, file: str) -> MeshFile:
         """The mesh `file` of this folder, named after the file."""
-        return _named(self.id + file.rpartition(".")[0], self.relative + file, self.category)
+        return _named(self.id + without_suffix(file), self.relative + file, self.category)
 
     def model(self, file: str, root: str) -> MeshFile:
         """The mesh `file` of this folder, named after the folder."""
@@ -97,10 +107,17 @@ class _Folder(NamedTuple):
 
 
 def _named(name: str, relative: str, category: str) -> MeshFile:
-    return MeshFile(_as_text(name), relative, _as_text(category))
+    return MeshFile(as_text(name), relative, as_text(category))
 
 
-def _as_text(name: str) -> str:
+def without_suffix(name: str) -> str:
+    """Name or path of a mesh without its suffix, such as `.obj` or `.obj.gz`, if it has one."""
+    lower = name.lower()
+    found = (one for one in FILE_SUFFIXES if lower.endswith(one))
+    return name[: -len(next(found, ""))] if lower.endswith(FILE_SUFFIXES) else name
+
+
+def as_text(name: str) -> str:
     """Escape the bytes of a file name that are not UTF-8, which HDF5 strings cannot hold."""
     return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
@@ -111,7 +128,7 @@ def scan_tree(root: Path, wanted: Callable[[str], bool] = lambda _: True) -> Mes
     A synset's folder may lie anywhere below the root, or be the root. Each folder in it is a model
     and contributes its main mesh (`_MODEL_MESHES`), with the id `<synset>/<model>`. A model folder
     without a main mesh, and any folder outside synsets, contributes all files that end in one of
-    `SUFFIXES`; their ids are the paths below the synset or root. Outside synsets, too,
+    `FILE_SUFFIXES`; their ids are the paths below the synset or root. Outside synsets, too,
     `models/model_normalized.obj` represents its folder. Names that begin with a dot, and
     `__MACOSX`, are skipped. Links are followed, except those to a folder above them.
 
@@ -161,7 +178,7 @@ class _TreeScan:
         folder = folder._replace(ancestors=(*folder.ancestors, here))
         for name, is_folder in _entries(folder.path):
             if not is_folder:
-                self._tree.meshes.append(folder.mesh(name))
+                self._visit_file(folder, name)
             elif folder.is_synset:
                 self._visit_model(folder.child(name))
             elif name == "models" and folder.has(V2_MESH):
@@ -169,12 +186,22 @@ class _TreeScan:
             else:
                 self.enter(folder.child(name))
 
+    def _visit_file(self, folder: _Folder, name: str) -> None:
+        tree = self._tree
+        if name.lower().endswith(FILE_SUFFIXES):
+            tree.meshes.append(folder.mesh(name))
+        elif suffix := unread_suffix(name):
+            tree.unread[suffix] += 1
+            path = as_text(folder.relative + name)
+            tree.unread_example = min(tree.unread_example or path, path)
+
     def _visit_model(self, folder: _Folder) -> None:
-        for file in _MODEL_MESHES:
-            if folder.has(file):
-                self._tree.meshes.append(folder.model(file, self._root))
-                return
-        self._without_main_mesh.add(_as_text(folder.id))
+        for packing in ("", *COMPRESSIONS):
+            for file in (f"{mesh}{packing}" for mesh in _MODEL_MESHES):
+                if folder.has(file):
+                    self._tree.meshes.append(folder.model(file, self._root))
+                    return
+        self._without_main_mesh.add(as_text(folder.id))
         self.enter(folder)
 
     def result(self) -> MeshTree:
@@ -188,14 +215,14 @@ class _TreeScan:
 
 
 def _entries(folder: str) -> Iterator[tuple[str, bool]]:
-    """Names of the folders and meshes in a folder, each with True if it is a folder."""
+    """Names of the folders and files in a folder, each with True if it is a folder."""
     with os.scandir(folder) as entries:
         for entry in entries:
             if entry.name.startswith(".") or entry.name == "__MACOSX":
                 continue
             if _is_folder(entry):
                 yield entry.name, True
-            elif entry.name.lower().endswith(SUFFIXES) and _is_file(entry):
+            elif _is_file(entry):
                 yield entry.name, False
 
 

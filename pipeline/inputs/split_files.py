@@ -8,8 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from shapegan.pipeline.inputs.folders import DiscoverError
-from shapegan.pipeline.meshes.load import SUFFIXES
+from shapegan.pipeline.inputs.folders import DiscoverError, without_suffix
 
 _STANDARD_NAMES = {
     name: split
@@ -41,16 +40,18 @@ class SplitEntry(NamedTuple):
     """File and line, for messages."""
     alias: str = ""
     """Alternative name; in ShapeNet's lists the one with the finer synset. May be empty."""
+    suffix: str = ""
+    """Suffix with which the file spells the name; may be empty."""
+
+    @property
+    def spelled(self) -> str:
+        """The name with its suffix."""
+        return self.name + self.suffix
 
 
 def standard_split(name: str) -> str:
     """Standard name of a split: `train`, `val` or `test` for their common variants."""
     return _STANDARD_NAMES.get(name.casefold(), name)
-
-
-def without_suffix(name: str) -> str:
-    """Path of a mesh without its suffix, if it has one."""
-    return name.rpartition(".")[0] if name.lower().endswith(SUFFIXES) else name
 
 
 def read_split_file(path: Path) -> Iterator[SplitEntry]:
@@ -86,6 +87,10 @@ def _named(name: str, category: str = "") -> str:
     return f"{category}/{name}" if category and "/" not in name else name
 
 
+def _suffix_of(name: str) -> str:
+    return name[len(without_suffix(name)) :]
+
+
 def _split_of(path: Path) -> str:
     """The split that a file's name contains, or else the whole name."""
     words = re.split(r"[^a-z]+", path.stem.casefold())
@@ -97,7 +102,9 @@ def _read_lines(path: Path, text: str) -> Iterator[SplitEntry]:
     split = _split_of(path)
     for number, line in enumerate(text.splitlines(), 1):
         if line.strip():
-            yield SplitEntry(_named(line.strip()), split, f"{path}, line {number}")
+            name = line.strip()
+            location = f"{path}, line {number}"
+            yield SplitEntry(_named(name), split, location, suffix=_suffix_of(name))
 
 
 def _read_csv(path: Path, text: str) -> Iterator[SplitEntry]:
@@ -151,6 +158,7 @@ def _csv_entry(row: Sequence[str], columns: _Columns, location: str) -> SplitEnt
         standard_split(cells[columns.split]),
         location,
         _named(mesh, subsynset) if subsynset else "",
+        _suffix_of(mesh),
     )
 
 
@@ -179,7 +187,8 @@ def _json_entries(content: Any, names: tuple[str, ...], path: Path) -> Iterator[
         folders = [name for name in names if name.casefold() not in _STANDARD_NAMES]
         split = standard_split(known[-1]) if known else _split_of(path)
         for mesh in content:
-            yield SplitEntry(_named(mesh, folders[-1] if folders else ""), split, location)
+            name = _named(mesh, folders[-1] if folders else "")
+            yield SplitEntry(name, split, location, suffix=_suffix_of(mesh))
     else:
         raise DiscoverError(
             f"{location}: expected lists of mesh ids under the names of dataset, category and split"

@@ -6,12 +6,11 @@ from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
-from shapegan.pipeline.inputs.folders import DiscoverError, MeshFile
+from shapegan.pipeline.inputs.folders import DiscoverError, MeshFile, without_suffix
 from shapegan.pipeline.inputs.split_files import (
     SplitEntry,
     read_split_file,
     standard_split,
-    without_suffix,
 )
 
 SplitAssignment = tuple[list[tuple[MeshFile, str]], list[str]]
@@ -32,7 +31,9 @@ def read_splits(given: Sequence[str]) -> "ListedSplits | FractionSplits | None":
 
     If nothing in the file names the split, the file's own name does: `chairs_train.json`. A mesh id
     is the one in `meshes.csv`, with or without a suffix, or its last part, which selects every
-    mesh of that name. `training`, `valid`, `validation` and `testing` become the standard names.
+    mesh of that name. Of files that differ in their suffix alone, a name without suffix selects
+    all, one with a suffix only that file. `training`, `valid`, `validation` and `testing` become
+    the standard names.
 
     Raises:
         DiscoverError: a value is none of these, or two lines contradict each other.
@@ -65,7 +66,8 @@ class FractionSplits:
 
     def assign(self, meshes: Sequence[MeshFile]) -> SplitAssignment:
         """Assign each mesh to a split."""
-        assigned = [(mesh, self.split(mesh.id)) for mesh in meshes]
+        # Files that differ in their suffix alone show the same shape, so they share a split.
+        assigned = [(mesh, self.split(mesh.shared_id or mesh.id)) for mesh in meshes]
         used = {split for _, split in assigned}
         wanted = [split for split, fraction in self.fractions.items() if fraction]
         return assigned, [f"the split '{name}' has no mesh" for name in wanted if name not in used]
@@ -97,17 +99,14 @@ class ListedSplits:
 
     def __init__(self, entries: Sequence[SplitEntry]) -> None:
         self._entries = entries
-        self._index: dict[str, SplitEntry] = {}
+        self._spelled: dict[str, SplitEntry] = {}
+        self._named: dict[str, list[SplitEntry]] = {}
         for entry in entries:
-            before = self._index.setdefault(entry.name, entry)
-            if before.split != entry.split:
-                raise DiscoverError(
-                    f"{entry.location}: '{entry.name}' is in '{entry.split}' here, and in"
-                    f" '{before.split}' in {before.location}"
-                )
+            _check_agree(self._spelled.setdefault(entry.spelled, entry), entry)
+            self._named.setdefault(entry.name, []).append(entry)
         for entry in entries:
-            if entry.alias:
-                self._index.setdefault(entry.alias, entry)
+            if entry.alias and entry.alias not in self._named:
+                self._named[entry.alias] = [entry]
 
     def assign(self, meshes: Sequence[MeshFile]) -> SplitAssignment:
         """Assign each listed mesh to its split.
@@ -120,14 +119,30 @@ class ListedSplits:
         for mesh in meshes:
             if entry := self._find(mesh):
                 found.append((mesh, entry.split))
-                used.add(entry.name)
+                used.add(entry.spelled)
         if not found:
             raise DiscoverError(self._none_listed_message(meshes))
         return found, [*self._unused_notes(meshes, used), *_left_out_notes(meshes, found)]
 
     def _find(self, mesh: MeshFile) -> SplitEntry | None:
-        names = (mesh.id, without_suffix(mesh.relative), mesh.id.rpartition("/")[2])
-        return next((self._index[name] for name in names if name in self._index), None)
+        """The entry of a mesh: one that spells it with its suffix, or else one of its name.
+
+        Raises:
+            DiscoverError: entries with other suffixes are in different splits.
+        """
+        for name in (mesh.id, mesh.relative, _last(mesh.id)):
+            if name in self._spelled:
+                return self._spelled[name]
+        plain = mesh.shared_id or mesh.id
+        for name in (plain, without_suffix(mesh.relative), _last(plain)):
+            entries = self._named.get(name, [])
+            if mesh.shared_id:  # an entry with a suffix is for another file
+                entries = [entry for entry in entries if not entry.suffix]
+            for entry in entries:
+                _check_agree(entries[0], entry)
+            if entries:
+                return entries[0]
+        return None
 
     def _none_listed_message(self, meshes: Sequence[MeshFile]) -> str:
         if not self._entries:
@@ -139,7 +154,7 @@ class ListedSplits:
         )
 
     def _unused_notes(self, meshes: Sequence[MeshFile], used: set[str]) -> list[str]:
-        unused = {entry.name for entry in self._entries} - used
+        unused = {entry.spelled for entry in self._entries} - used
         categories = {mesh.category for mesh in meshes}
         others = {name for name in unused if "/" in name and name.split("/")[0] not in categories}
         unused -= others
@@ -149,6 +164,18 @@ class ListedSplits:
         if others:
             notes.append(_note("meshes of other categories in the split files", others))
         return notes
+
+
+def _last(name: str) -> str:
+    return name.rpartition("/")[2]
+
+
+def _check_agree(before: SplitEntry, entry: SplitEntry) -> None:
+    if before.split != entry.split:
+        raise DiscoverError(
+            f"{entry.location}: '{entry.name}' is in '{entry.split}' here, and in"
+            f" '{before.split}' in {before.location}"
+        )
 
 
 def _left_out_notes(meshes: Sequence[MeshFile], found: Sequence[tuple[MeshFile, str]]) -> list[str]:

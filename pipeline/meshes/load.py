@@ -1,25 +1,35 @@
 """Triangle meshes from files of any supported format."""
 
 import stat
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from shapegan.pipeline.meshes.compressed import (
+    COMPRESSIONS,
+    compressed_suffixes,
+    decompress,
+    without_compression,
+)
+from shapegan.pipeline.meshes.formats.gltf import read_gltf
 from shapegan.pipeline.meshes.formats.obj import read_obj
 from shapegan.pipeline.meshes.formats.off import read_off
 from shapegan.pipeline.meshes.formats.ply import read_ply
+from shapegan.pipeline.meshes.formats.stl import read_stl
 from shapegan.pipeline.meshes.formats.text import FormatError
 from shapegan.pipeline.meshes.triangle_mesh import BadMeshError, TriangleMesh, usable
 
 SUFFIXES = (".obj", ".ply", ".stl", ".off", ".glb", ".gltf")
-"""File name suffixes that `load` reads, in lower case."""
+"""Suffixes of the formats that `load` reads, in lower case."""
 
-_READERS = {".obj": read_obj, ".ply": read_ply, ".off": read_off}
+FILE_SUFFIXES = (*SUFFIXES, *compressed_suffixes(SUFFIXES))
+"""Suffixes of the files that `load` reads: those of formats, also compressed, as `.obj.gz`."""
 
 _NOT_MESHES = {
     b"version https://git-lfs": "a pointer of Git LFS, not the mesh: fetch it by git lfs pull",
-    b"\x1f\x8b": "compressed by gzip: unpack it first",
+    b"\x1f\x8b": "compressed by gzip: append .gz to its name, or unpack it",
     b"PK\x03\x04": "a zip archive: unpack it first",
     b"\xff\xfe": "text in UTF-16: save it as UTF-8",
     b"\xfe\xff": "text in UTF-16: save it as UTF-8",
@@ -35,23 +45,37 @@ def load(path: Path) -> TriangleMesh:
     uses. Degenerate and repeated faces stay.
 
     Args:
-        path: the file; its suffix, one of `SUFFIXES` in any case, selects the format.
+        path: the file; its suffix, one of `FILE_SUFFIXES` in any case, selects the format.
 
     Returns:
-        A mesh with finite vertices and at least one face that has an area.
+        A mesh with finite vertices and at least one face that has an area. Its notes name what was
+        left out.
 
     Raises:
         BadMeshError: the file holds no usable mesh; the message is one line that gives the reason.
     """
-    kind = path.suffix.lower()
+    kind = without_compression(path).suffix.lower()
     if kind not in SUFFIXES:
         raise BadMeshError(f"unknown kind of file {kind[:20]!a}, expected {' '.join(SUFFIXES)}")
     data = _contents(path)
+    notes: list[str] = []
     try:
-        vertices, faces = _READERS[kind](data) if kind in _READERS else _read_other(data, path)
+        vertices, faces = _read(kind, data, path.parent, notes)
     except FormatError as error:
         raise BadMeshError(str(error)) from error
-    return usable(vertices, faces)
+    return replace(usable(vertices, faces), notes=tuple(dict.fromkeys(notes)))
+
+
+def _read(
+    kind: str, data: bytes, folder: Path, notes: list[str]
+) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    if kind in (".glb", ".gltf"):
+        return read_gltf(data, folder, notes)
+    if kind == ".stl":
+        return read_stl(data, notes)
+    if kind == ".ply":
+        return read_ply(data, notes)
+    return read_obj(data) if kind == ".obj" else read_off(data)
 
 
 def _contents(path: Path) -> bytes:
@@ -64,22 +88,11 @@ def _contents(path: Path) -> bytes:
         data = path.read_bytes()
     except OSError as error:
         raise BadMeshError(f"cannot be read: {error.strerror}") from error
+    if data and path.suffix.lower() in COMPRESSIONS:
+        data = decompress(data, path.suffix.lower())
     if not data or data.isspace():
         raise BadMeshError("empty file")
     for first_bytes, advice in _NOT_MESHES.items():
         if data.startswith(first_bytes):
             raise BadMeshError(advice)
     return data
-
-
-def _read_other(data: bytes, path: Path) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    from shapegan.pipeline.meshes.formats import gltf_stl  # imports trimesh, which takes a second
-
-    try:
-        return gltf_stl.read_scene(data, path)
-    except FormatError:
-        raise
-    except Exception as error:  # trimesh raises many types for broken files
-        reason = " ".join(f"{type(error).__name__}: {error}".split())
-        line = f"not a readable {path.suffix.lower()} file: {reason}"
-        raise BadMeshError(line.encode("ascii", "backslashreplace").decode()[:160]) from error

@@ -21,6 +21,8 @@ class TriangleMesh:
     """(V, 3)."""
     faces: NDArray[np.int32]
     """(F, 3), rows of `vertices`."""
+    notes: tuple[str, ...] = ()
+    """What the reader left out of the file or doubts, a line each."""
 
 
 @dataclass(frozen=True)

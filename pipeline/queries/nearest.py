@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from shapegan.pipeline.queries import nearest_kernels as kernels
 from shapegan.pipeline.queries.bvh import build_bvh
 from shapegan.pipeline.queries.bvh_kernels import LANES
+from shapegan.pipeline.warp_runtime import check_device
 
 _BATCH = int(kernels.BATCHES) * int(LANES)
 """Points that a CPU thread searches."""
@@ -50,6 +51,10 @@ class TriangleQueries:
                 self._mesh = wp.Mesh(self.vertices, self.faces.flatten())
                 self._target = wp.uint64(self._mesh.id)
 
+    def __reduce__(self) -> Any:
+        """Pickle the triangles alone: the BVH is built again, which takes milliseconds."""
+        return _restored, (self.vertices.numpy(), self.faces.numpy(), self.device)
+
     @cached_property
     def bvh(self) -> Any:
         """A `Bvh` over the triangles, which CUDA needs for weighted queries alone."""
@@ -82,3 +87,15 @@ class TriangleQueries:
 
     def _launch(self, kernel: Any, inputs: list[Any], threads: int) -> None:
         wp.launch(kernel, dim=threads, inputs=inputs, device=self.device)
+
+
+def _restored(
+    vertices: NDArray[np.float32], faces: NDArray[np.int32], device: str
+) -> TriangleQueries:
+    """Rebuild unpickled queries.
+
+    Raises:
+        NoDeviceError: this machine lacks the device.
+    """
+    check_device(device)
+    return TriangleQueries(vertices, faces, device)

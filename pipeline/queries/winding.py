@@ -15,6 +15,7 @@ face, are numbers summed again.
 """
 
 import functools
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -28,6 +29,7 @@ from shapegan.pipeline.queries.morton import morton_order
 from shapegan.pipeline.queries.rims import open_rim_points, rim_edges
 from shapegan.pipeline.queries.winding_bvh import build_winding_bvh
 from shapegan.pipeline.queries.winding_launcher import WindingLauncher
+from shapegan.pipeline.warp_runtime import check_device
 
 GRIDS = (8, 24, 64)
 """Cells of the reference grids along the longest side of the bounding box, coarse to fine."""
@@ -53,12 +55,32 @@ class WindingField:
             device: Warp's name of the device.
         """
         self.device = device
+        self._vertices, self._faces = vertices, faces
         self._launcher = WindingLauncher(device)
         # Item k has the references of the k-th grid; item 0 has none.
         self._data = [build_winding_bvh(vertices[faces], device)]
         self._rim = vertices[rim_edges(faces)]
         used = vertices[faces.ravel()]
         self._bounds = (used.min(axis=0), used.max(axis=0)) if len(used) else None
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Triangles and references; the BVH is built again, which takes milliseconds."""
+        return {
+            "triangles": (self._vertices, self._faces, self.device),
+            "grids": [
+                (tuple(data.origin), data.cell, data.references.numpy()) for data in self._data[1:]
+            ],
+        }
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Restore an unpickled field.
+
+        Raises:
+            NoDeviceError: this machine lacks the device.
+        """
+        check_device(state["triangles"][-1])
+        self.__init__(*state["triangles"])  # type: ignore[misc]
+        self._data += [self._with_references(*grid) for grid in state["grids"]]
 
     def numbers(
         self, points: NDArray[np.float32], *, exact: bool = False, grids: int = len(GRIDS)
@@ -137,6 +159,12 @@ class WindingField:
         references[~near_rim] = self._sorted_numbers(self._data[-1], grid.astype(np.float32), exact)
         if not exact:
             self._verify(references, origin, cell)
+        return self._with_references(origin, cell, references)
+
+    def _with_references(
+        self, origin: Iterable[float], cell: float, references: NDArray[np.float32]
+    ) -> Any:
+        """Data for kernels with a grid of references (X, Y, Z)."""
         data: Any = kernels.WindingData()
         data.bvh, data.nodes = self._data[0].bvh, self._data[0].nodes
         data.origin, data.cell = wp.vec3(*map(float, origin)), cell

@@ -34,6 +34,7 @@ from distributed.utils import silence_logging_cmgr
 
 from shapegan import __version__
 from shapegan.pipeline.dataset.staging import ShardRecord
+from shapegan.pipeline.extras import naming_extras
 from shapegan.pipeline.run.isolation import ChildProcesses
 from shapegan.pipeline.run.plan import ProgressReporter, RunSettings
 from shapegan.pipeline.run.pool import RunError
@@ -241,12 +242,8 @@ def _open_cluster(settings: RunSettings) -> Iterator[tuple[Any, int]]:
 
 def _start_slurm(settings: RunSettings) -> Any:
     """Start a SLURM job per worker; queue, account and walltime come from Dask's configuration."""
-    try:
+    with naming_extras("--cluster slurm"):
         from dask_jobqueue.slurm import SLURMCluster
-    except ImportError as error:
-        raise RunError(
-            "--cluster slurm needs dask-jobqueue: pip install 'shapegan[cluster]'"
-        ) from error
     gigabytes = math.ceil(settings.limits.memory / 1e9) + 2
     configured = dask.config.get("jobqueue.slurm")
     wanted = {"cores": 1, "processes": 1, "memory": f"{gigabytes}GB"}

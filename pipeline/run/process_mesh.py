@@ -27,8 +27,8 @@ def process(job: Job, config: PreprocessConfig, device: str = "cpu") -> Outcome:
     try:
         # 1. Read the mesh and compute its field.
         mesh = load(job.path)
-        report = replace(report, faces=len(mesh.faces))
-        made = make_field(mesh, config.sheet_thickness, config.method, device)
+        report = replace(report, faces=len(mesh.faces), notes="; ".join(mesh.notes))
+        made = make_field(mesh, config.sheet_thickness, config.method, device, config.cavities)
     except BadMeshError as error:
         return Outcome(replace(report, reason=str(error)))
     report = replace(
@@ -66,7 +66,7 @@ def _evaluate(made: MeshField, job: Job, config: PreprocessConfig) -> Shape:
         job.category,
         voxels,
         points,
-        frame.center.astype(np.float32),
+        frame.center,
         frame.scale_cube,
         frame.scale_sphere,
     )

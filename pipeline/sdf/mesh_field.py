@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from shapegan.pipeline.config import METHODS
+from shapegan.pipeline.config import CAVITIES, METHODS
 from shapegan.pipeline.meshes.clean import clean
 from shapegan.pipeline.meshes.triangle_mesh import Frame, TriangleMesh, frame_of
 from shapegan.pipeline.schema import grid_points
@@ -60,7 +60,11 @@ class MeshField:
 
 
 def make_field(
-    mesh: TriangleMesh, sheet_thickness: float, method: str = "winding", device: str = "cpu"
+    mesh: TriangleMesh,
+    sheet_thickness: float,
+    method: str = "winding",
+    device: str = "cpu",
+    cavities: str = "keep",
 ) -> MeshField:
     """Compute the field of a mesh.
 
@@ -70,20 +74,21 @@ def make_field(
         method: one of `shapegan.pipeline.config.METHODS`. `winding` falls back on a flood fill if
             the field by winding numbers is rejected and the flooded one is not.
         device: Warp's name of the device for all queries.
+        cavities: one of `shapegan.pipeline.config.CAVITIES`; `scan` fills all, whatever is given.
 
     Raises:
         BadMeshError: no usable face is left after cleaning.
         NoOpenGLError: the method needs OpenGL, which is missing.
-        ValueError: unknown method.
+        ValueError: unknown method, or unknown value of `cavities`.
     """
-    if method not in METHODS:
-        raise ValueError(f"method: got {method!r}, takes {' or '.join(METHODS)}")
+    _check("method", method, METHODS)
+    _check("cavities", cavities, CAVITIES)
     if method == "scan":
         return _scanned(mesh)
     mesh = clean(mesh)
     frame = frame_of(mesh.vertices)
     cube = (mesh.vertices - frame.center) / frame.scale_cube
-    shell = build_shell(cube, mesh.faces, device)
+    shell = build_shell(cube, mesh.faces, device, fill_cavities=cavities == "fill")
     made = _by_winding(shell, frame, sheet_thickness)
     if not made.quality.rejection_reason() or sheet_thickness == 0:
         return made
@@ -98,6 +103,11 @@ def make_field(
     if quality.rejection_reason():
         return made
     return MeshField(frame, flooded, flooded, "flood", quality, grid)
+
+
+def _check(name: str, value: str, takes: tuple[str, ...]) -> None:
+    if value not in takes:
+        raise ValueError(f"{name}: got {value!r}, takes {' or '.join(takes)}")
 
 
 def _by_winding(shell: Shell, frame: Frame, sheet_thickness: float) -> MeshField:
@@ -170,6 +180,7 @@ def _method(field: SignedDistance) -> str:
         "sheets": field.sheet_thickness > 0 and len(queries.shell.sheets) > 0,
         "thin": thin is not None and len(thin.faces) > 0,
         "caps": queries.caps is not None,
+        "cavities": queries.shell.cavities,
     }
     return "+".join(["winding", *(name for name, present in added.items() if present)])
 

@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shapegan.pipeline.errors import PlainError
+from shapegan.pipeline.extras import naming_extras, require
 from shapegan.pipeline.schema import grid_points, voxel_spacing
 
 if TYPE_CHECKING:
@@ -53,6 +54,7 @@ def check_opengl() -> None:
     """Open an OpenGL context and free it, to fail before the run rather than at each mesh.
 
     Raises:
+        MissingPackageError: a package of the extra `scan` is not installed.
         NoOpenGLError: no context can be opened; the message is one line with what to do.
     """
     _import_library()
@@ -80,6 +82,7 @@ class ScannedSurface:
             pixels: width and height of a scan.
 
         Raises:
+            MissingPackageError: a package of the extra `scan` is not installed.
             NoOpenGLError: OpenGL is missing.
         """
         import trimesh
@@ -143,7 +146,15 @@ def points_rejection(sdf: NDArray[np.floating]) -> str:
 
 
 def _import_library() -> Any:
-    """Import mesh-to-sdf, which must happen before any other use of OpenGL."""
+    """Import mesh-to-sdf, which must happen before any other use of OpenGL.
+
+    Raises:
+        MissingPackageError: a package of the extra `scan` is not installed.
+        NoOpenGLError: OpenGL is missing.
+    """
+    with naming_extras("--method scan"):
+        for package in ("mesh_to_sdf", "pyrender", "OpenGL"):
+            require(package)
     platform = os.environ.setdefault("PYOPENGL_PLATFORM", "egl")
     try:
         if platform == "egl":

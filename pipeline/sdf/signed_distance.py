@@ -14,7 +14,7 @@ outer(a) - inner(b) <= |a - b|. Without offsets the field is the exact signed di
 thickened part, the depth counts its offset: no way out is shorter.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 import numpy as np
@@ -55,6 +55,11 @@ class SignedDistance:
             growing = _Growing.of(self.queries, self.thin_parts)
         object.__setattr__(self, "_growing", growing)
 
+    def __reduce__(self) -> Any:
+        """Pickle what the field was made from; its device arrays are made again."""
+        made_from = [getattr(self, one.name) for one in fields(self) if one.init]
+        return type(self), tuple(made_from)
+
     def signed_distances(
         self, points: NDArray[np.float32]
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
@@ -70,7 +75,7 @@ class SignedDistance:
         return sdf.reshape((resolution,) * 3)
 
     def evaluate(self, queried: QueriedPoints) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """As `signed_distances`, at points that `queries` was queried at before."""
+        """Signed distances and closest points (see `signed_distances`) from a query's results."""
         count = len(queried.points)
         sdf: Any = wp.empty(count, dtype=float, device=self.queries.device)
         closest: Any = wp.empty(count, dtype=wp.vec3, device=self.queries.device)

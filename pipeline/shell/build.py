@@ -1,41 +1,31 @@
 """Shell: the exterior faces of a mesh, oriented outwards, and its thin sheets.
 
-The windings of a mesh are unreliable, so visibility decides. Rays go out from both sides of every
-face, and the side that sees more of the sky is the front (Takayama et al. 2014, "A simple method
-for correcting facet orientations in polygon meshes based on ray casting"). Patches of connected
-faces vote together. A patch that sees no sky is hidden. A patch that sees about as much from behind
-as from the front is a sheet, which has no inside. The others enclose the solid once its holes are
-closed.
+The windings of a mesh are unreliable, so visibility decides: the side of a patch of connected faces
+that sees more of the sky is the front. A patch that sees hardly any sky is hidden, or the wall of a
+cavity. A patch that sees about as much from behind as from the front is a sheet, which has no
+inside. The others enclose the solid once its holes are closed.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from shapegan.pipeline.queries.rays import RayScene
 from shapegan.pipeline.queries.winding import GRIDS, WindingField
+from shapegan.pipeline.shell.cavities import (
+    find_open_cavities,
+    is_consistently_wound,
+)
 from shapegan.pipeline.shell.exterior import PROBE_DISTANCE, SplitFaces, split_exterior
 from shapegan.pipeline.shell.hole_filling import Solid, close_holes
-from shapegan.pipeline.shell.patches import find_patches
+from shapegan.pipeline.shell.orientation import orient_patches, wind_as_given
 from shapegan.pipeline.shell.surface_samples import (
     RAY_OFFSET,
     SurfaceSamples,
     cluster_faces,
-    pick_by_area,
     sample_clusters,
     sample_faces,
 )
-
-RAYS = 8
-"""Rays from each side of a sample in meshes where most faces vote alone; half as many in others."""
-
-HIDDEN = 0.02
-"""A patch whose better side sees less of the sky than this share may be hidden."""
-
-TWO_SIDED = 0.5
-"""A patch is a sheet if its back sees more than this share of what its front sees. The ratio is 1
-for a flat sheet, 0.4 for an open hemisphere, 0.2 for a cube without a bottom."""
 
 NO_INSIDE = 0.6
 """A face has no inside behind it if the winding number there is below this. It is 0.5 for a flat
@@ -68,6 +58,8 @@ class Shell:
     """Number of faces of `solid` that fill holes; they come last."""
     winding: WindingField
     """Winding numbers of `solid`."""
+    cavities: bool = False
+    """True if closed cavities were kept that would have been filled otherwise."""
 
     @property
     def device(self) -> str:
@@ -76,7 +68,11 @@ class Shell:
 
 
 def build_shell(
-    vertices: NDArray[np.float64], faces: NDArray[np.int32], device: str = "cpu"
+    vertices: NDArray[np.float64],
+    faces: NDArray[np.int32],
+    device: str = "cpu",
+    *,
+    fill_cavities: bool = False,
 ) -> Shell:
     """Find the shell of a clean mesh.
 
@@ -84,90 +80,55 @@ def build_shell(
         vertices: (V, 3), cube frame.
         faces: (F, 3), from `shapegan.pipeline.meshes.clean.clean`.
         device: Warp's name of the device for all queries against the shell.
+        fill_cavities: fill the closed cavities of consistently wound watertight meshes, too.
     """
     # 1. Orient every patch by what its two sides see.
-    patches = _orient_patches(vertices, faces, device)
+    patches = orient_patches(vertices, faces, device)
 
     # 2. Divide patches into sheets, solid ones, and dim ones, which may be hidden within the solid.
-    two_sided = patches.back > TWO_SIDED * patches.front
-    dim = patches.front < HIDDEN
-    sheet = two_sided & ~dim
+    as_wound = wind_as_given(vertices, faces, patches)
+    oriented, wall = find_open_cavities(vertices, as_wound, patches, device)
+    dim, sheet = patches.dim & ~wall, patches.two_sided & ~patches.dim & ~wall
     is_solid, is_dim = (~sheet & ~dim)[patches.patch], dim[patches.patch]
-    solid, open_ended = close_holes(
-        vertices, patches.faces[is_solid], patches.patch[is_solid], device
-    )
+    solid, open_ended = close_holes(vertices, oriented[is_solid], patches.patch[is_solid], device)
+
+    # 3. Add dim faces that do not lie inside the solid, and those that bound closed cavities.
+    cavities = False
     if is_dim.any():
-        solid = _add_exposed(solid, patches.faces[is_dim], patches.patch[is_dim], device)
+        added = oriented[is_dim]
+        exposed = _outside(solid.vertices, solid.faces, added, device)
+        if not fill_cavities and is_consistently_wound(vertices, as_wound, patches, device):
+            added, filled = as_wound[is_dim], ~exposed
+            exposed = _outside(vertices, as_wound, added, device)
+            cavities = bool((exposed & filled).any())
+        solid = solid.add(added[exposed], patches.patch[is_dim][exposed])
 
-    # 3. Split the solid's faces into exterior and interior; add faces without an inside to sheets.
-    sheets = np.concatenate([patches.faces[sheet[patches.patch]], open_ended])
-    return _split_solid(solid, sheets, patches.visible, device)
-
-
-@dataclass(frozen=True)
-class _OrientedPatches:
-    """Patches with their better side to the front."""
-
-    faces: NDArray[np.int32]
-    """(F, 3)."""
-    patch: NDArray[np.int32]
-    """(F,), the patch of each face, 0 to P - 1."""
-    front: NDArray[np.float64]
-    """(P,), share of the sky that the front sees, averaged by area."""
-    back: NDArray[np.float64]
-    """(P,), share of the sky that the back sees; at most `front`."""
-    visible: NDArray[np.float32]
-    """As in `Shell`."""
+    # 4. Split the solid's faces into exterior and interior; add faces without an inside to sheets.
+    sheets = np.concatenate([oriented[sheet[patches.patch]], open_ended])
+    return _split_solid(solid, sheets, patches.visible, cavities, device)
 
 
-def _orient_patches(
-    vertices: NDArray[np.float64], faces: NDArray[np.int32], device: str
-) -> _OrientedPatches:
-    """Wind each patch consistently, with the side in front that sees more of the sky."""
-    # 1. Cast rays from both sides of every face.
-    patches = find_patches(faces)
-    clusters = cluster_faces(vertices, patches.faces, patches.patch)
-    samples = sample_clusters(vertices, patches.faces, clusters)
-    rays = RAYS if patches.count > 0.2 * len(faces) else RAYS // 2
-    scene = RayScene(vertices, patches.faces, device)
-    sky = scene.sky_fractions(samples.position, samples.normal, rays, RAY_OFFSET)
-    visible = samples.position[pick_by_area(samples, sky.max(axis=1) > 0)]
-
-    # 2. Sum over each patch, and flip the patches whose back sees more.
-    owner = patches.patch[samples.face]
-    front, back = (
-        np.bincount(owner, samples.area * sky[:, side], patches.count) for side in (0, 1)
-    )
-    area = np.bincount(owner, samples.area, patches.count)
-    flip = back > front
-    return _OrientedPatches(
-        np.where(flip[patches.patch][:, None], patches.faces[:, ::-1], patches.faces),
-        patches.patch,
-        np.maximum(front, back) / area,
-        np.minimum(front, back) / area,
-        visible,
-    )
-
-
-def _add_exposed(
-    solid: Solid, faces: NDArray[np.int32], patch: NDArray[np.int32], device: str
-) -> Solid:
-    """Add dim faces (N, 3) of patches (N,) to the solid, except those that lie inside it."""
-    field = WindingField(solid.vertices.astype(np.float32), solid.faces, device)
-    samples = sample_faces(solid.vertices, faces, extra=0)
+def _outside(
+    vertices: NDArray[np.float64],
+    solid: NDArray[np.int32],
+    faces: NDArray[np.int32],
+    device: str,
+) -> NDArray[np.bool_]:
+    """Faces (N, 3) that have nothing of a solid (F, 3) in front: (N,)."""
+    field = WindingField(vertices.astype(np.float32), solid, device)
+    samples = sample_faces(vertices, faces, extra=0)
     in_front = samples.position + np.float32(RAY_OFFSET) * samples.normal
     inside = field.numbers(in_front, exact=True) > 0.5
-    exposed = np.bincount(samples.face, inside, len(faces)) == 0
-    own = len(solid.faces) - solid.filled
-    return replace(
-        solid,
-        faces=np.concatenate([solid.faces[:own], faces[exposed], solid.faces[own:]]),
-        patch=np.concatenate([solid.patch[:own], patch[exposed], solid.patch[own:]]),
-    )
+    outside: NDArray[np.bool_] = np.bincount(samples.face, inside, len(faces)) == 0
+    return outside
 
 
 def _split_solid(
-    solid: Solid, sheets: NDArray[np.int32], visible: NDArray[np.float32], device: str
+    solid: Solid,
+    sheets: NDArray[np.int32],
+    visible: NDArray[np.float32],
+    cavities: bool,
+    device: str,
 ) -> Shell:
     """Move faces without an inside from the solid to the sheets, and split its other faces."""
     vertices = solid.vertices.astype(np.float32)
@@ -197,6 +158,7 @@ def _split_solid(
         visible,
         solid.filled,
         winding,
+        cavities,
     )
 
 

@@ -38,6 +38,15 @@ class Solid:
     filled: int
     """Number of faces that fill holes."""
 
+    def add(self, faces: NDArray[np.int32], patch: NDArray[np.int32]) -> "Solid":
+        """Copy with faces (N, 3) of patches (N,) added before the fillings."""
+        own = len(self.faces) - self.filled
+        return replace(
+            self,
+            faces=np.concatenate([self.faces[:own], faces, self.faces[own:]]),
+            patch=np.concatenate([self.patch[:own], patch, self.patch[own:]]),
+        )
+
     def without(self, drop: NDArray[np.bool_]) -> "Solid":
         """Copy without the faces that are marked (F,)."""
         filled = int((~drop)[len(drop) - self.filled :].sum())

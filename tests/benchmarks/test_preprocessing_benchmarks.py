@@ -9,9 +9,13 @@ import trimesh
 from support import shapes
 
 from shapegan.pipeline.meshes.triangle_mesh import TriangleMesh
+from shapegan.pipeline.schema import grid_points
 
 FOLDER = Path(__file__).parents[2] / "benchmarks"
-MODULES = ("accuracy", "peers", "preprocessing_cost", "single", "solids", "markdown_table", "truth")
+MODULES = (
+    *("accuracy", "exact_geometry", "markdown_table", "peers", "preprocessing_cost"),
+    *("single", "solids", "truth"),
+)
 
 
 @pytest.fixture(autouse=True)
@@ -23,8 +27,8 @@ def _importable(monkeypatch):
         sys.modules.pop(name, None)
 
 
-def turned(mesh):
-    """The mesh inside out."""
+def inside_out(mesh):
+    """The mesh with every face reversed."""
     return TriangleMesh(mesh.vertices, mesh.faces[:, ::-1])
 
 
@@ -45,21 +49,23 @@ def test_table_aligns_numbers_and_keeps_three_digits():
 
 
 def test_winding_numbers_are_whole_inside_and_outside():
+    import exact_geometry
     import solids
-    import truth
 
     mesh = next(mesh for name, mesh, _ in solids.solids() if name == "box")
     points = np.array([[0, 0, 0], [0.99, 0.59, 0.29], [1.01, 0, 0], [0, 5, 0]])
     triangles = mesh.vertices[mesh.faces]
-    np.testing.assert_allclose(truth.winding_numbers(points, triangles), [1, 1, 0, 0], atol=1e-12)
-    inverse = truth.winding_numbers(points, triangles[:, ::-1])
+    np.testing.assert_allclose(
+        exact_geometry.winding_numbers(points, triangles), [1, 1, 0, 0], atol=1e-12
+    )
+    inverse = exact_geometry.winding_numbers(points, triangles[:, ::-1])
     np.testing.assert_allclose(inverse, [-1, -1, 0, 0], atol=1e-12)
 
 
 @pytest.mark.parametrize("name", ["sphere", "box", "torus", "cylinder", "capsule", "table"])
 def test_formulas_agree_with_their_meshes(name):
+    import exact_geometry
     import solids
-    import truth
 
     mesh, parts = next((mesh, parts) for n, mesh, parts in solids.solids() if n == name)
     distances = np.min([part(mesh.vertices) for part in parts], axis=0)
@@ -67,22 +73,22 @@ def test_formulas_agree_with_their_meshes(name):
     assert np.isclose(np.abs(mesh.vertices).max(), 1, atol=1e-4)
     points = np.random.default_rng(0).uniform(-1, 1, (20, 3))
     inside = np.min([part(points) for part in parts], axis=0) < 0
-    winding = truth.winding_numbers(points, mesh.vertices[mesh.faces])
+    winding = exact_geometry.winding_numbers(points, mesh.vertices[mesh.faces])
     np.testing.assert_array_equal(winding > 0.5, inside)
 
 
 def test_regions_give_every_point_the_winding_number_of_its_own_sum():
+    import exact_geometry
     import solids
-    import truth
 
     _, mesh, (ball, bar) = next(s for s in solids.solids() if s[0] == "ball and bar")
     coarse = solids.merged(np.round(mesh.vertices, 1), mesh.faces)  # closed still, and quick
     triangles = coarse.vertices[coarse.faces]
-    points = truth.grid_points(9) * 0.97
+    points = grid_points(9) * 0.97
     near = np.minimum(np.abs(ball(points)), np.abs(bar(points)))
     certain = np.maximum(near - 0.2, 0)  # never more than the true distance
-    found = truth.winding_by_region(points, certain, triangles)
-    direct = truth.winding_numbers(points.astype(float), triangles)
+    found = exact_geometry.winding_by_region(points, certain, triangles)
+    direct = exact_geometry.winding_numbers(points.astype(float), triangles)
     np.testing.assert_allclose(found, direct, atol=1e-6)
 
 
@@ -123,7 +129,7 @@ def test_closed_case_knows_a_union_on_both_sides(monkeypatch):
 
 
 @pytest.mark.parametrize("gap", [0, 3e-7, 3e-5])
-def test_distances_that_hang_on_a_crack_are_not_known(monkeypatch, gap):
+def test_distances_that_depend_on_a_crack_are_not_known(monkeypatch, gap):
     boxes = [TOP, ((-0.7, -0.7, -1), (0.3, 0.3, 0.6 - gap))]
     case = closed_boxes(monkeypatch, boxes)
     touching = shapes.boxes_distance(case.points, [TOP, ((-0.7, -0.7, -1), (0.3, 0.3, 0.6))])
@@ -146,21 +152,21 @@ def test_a_room_that_cannot_be_entered_is_a_hidden_cavity(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("spoil", "reason"),
+    ("damage", "reason"),
     [
         (lambda m: TriangleMesh(m.vertices, m.faces[1:]), "not closed"),
         (lambda m: TriangleMesh(m.vertices, np.concatenate([m.faces, m.faces])), "repeated"),
-        (turned, "inwards"),
+        (inside_out, "inwards"),
         (lambda m: TriangleMesh(m.vertices, m.faces[:9]), "9 faces"),
     ],
 )
-def test_what_is_no_solid_has_no_truth(spoil, reason):
+def test_meshes_that_enclose_no_solid_have_no_truth(damage, reason):
     import truth
 
     mesh = fine_box()
     truth._solid(mesh)
     with pytest.raises(truth.NotSolidError, match=reason):
-        truth._solid(spoil(mesh))
+        truth._solid(damage(mesh))
 
 
 def test_obj_polygons_become_fans_and_negative_indices_count_back():
@@ -187,13 +193,13 @@ def case(monkeypatch):
     return truth.Case("ball", mesh, points, solids.sphere(0.8)(points.astype(float)), known)
 
 
-def test_score_of_the_truth_is_zero(case):
+def test_errors_of_the_truth_are_zero(case):
     import accuracy
 
-    assert dataclasses.astuple(accuracy.score(case, case.sdf)) == (0,) * 6
+    assert dataclasses.astuple(accuracy.errors_of(case, case.sdf)) == (0,) * 6
 
 
-def test_score_counts_wrong_signs_both_ways_on_the_grid_alone(case):
+def test_wrong_signs_are_counted_inside_and_outside_on_the_grid_alone(case):
     import accuracy
 
     sdf = case.sdf.copy()
@@ -202,9 +208,9 @@ def test_score_counts_wrong_signs_both_ways_on_the_grid_alone(case):
     sdf[inside[:3]] *= -1
     sdf[outside[:2]] *= -1
     sdf[16**3 :] *= -1
-    score = accuracy.score(case, sdf)
-    assert score.wrong == pytest.approx(500 / len(inside))
-    assert score.wrong_clear == score.wrong
+    errors = accuracy.errors_of(case, sdf)
+    assert errors.wrong == pytest.approx(500 / len(inside))
+    assert errors.wrong_clear == errors.wrong
 
 
 def test_signs_near_the_surface_are_counted_apart_and_on_it_never(case):
@@ -214,18 +220,18 @@ def test_signs_near_the_surface_are_counted_apart_and_on_it_never(case):
     truth[:2] = [5e-5, 5e-7]
     sdf = truth.copy()
     sdf[:2] *= -1
-    score = accuracy.score(dataclasses.replace(case, sdf=truth), sdf)
-    assert score.wrong == pytest.approx(100 / (truth[: 16**3] < 0).sum())
-    assert score.wrong_clear == 0
+    errors = accuracy.errors_of(dataclasses.replace(case, sdf=truth), sdf)
+    assert errors.wrong == pytest.approx(100 / (truth[: 16**3] < 0).sum())
+    assert errors.wrong_clear == 0
 
 
 def test_distances_count_only_where_they_are_known(case):
     import accuracy
 
     sdf = np.where(case.sdf < 0, case.sdf - 0.01, case.sdf)
-    assert accuracy.score(case, sdf).band_mean > 0
+    assert accuracy.errors_of(case, sdf).band_mean > 0
     case = dataclasses.replace(case, known=case.sdf >= 0)
-    assert accuracy.score(case, sdf).band_mean == 0
+    assert accuracy.errors_of(case, sdf).band_mean == 0
 
 
 def test_hidden_cavities_are_a_group_of_their_own(case):
@@ -238,7 +244,7 @@ def test_hidden_cavities_are_a_group_of_their_own(case):
 def test_summary_gives_median_worst_and_failures(case):
     import accuracy
 
-    scores = [accuracy.Score(w, 0, 0, 0, 0, 0) for w in (1.0, 2.0, 9.0)]
+    scores = [accuracy.Errors(w, 0, 0, 0, 0, 0) for w in (1.0, 2.0, 9.0)]
     rows = [accuracy.Row("soup", "ball", "ours", s) for s in [*scores, None]]
     cells = accuracy.summary(rows).splitlines()[2].split(" | ")
     assert cells[:6] == ["| soup", "ours", "4", "1", "2", "9"]
@@ -253,17 +259,17 @@ def halve(mesh, points):
     return {"half": points[:, 0] / 2}
 
 
-def test_a_peer_that_fails_is_counted_and_an_answer_is_kept(case, monkeypatch, tmp_path, capsys):
+def test_a_failing_peer_is_counted_and_a_result_is_cached(case, monkeypatch, tmp_path, capsys):
     import accuracy
 
-    def ask(method, mesh, asked, path):
-        np.savez(path, **peers[method](mesh, asked.points))
+    def run_peer(method, mesh, case, path):
+        np.savez(path, **peers[method](mesh, case.points))
 
     peers = {"good": halve, "bad": fail}
     monkeypatch.setattr(accuracy, "CACHE", tmp_path)
-    monkeypatch.setattr(accuracy, "_ask_peer", ask)
-    rows = list(accuracy.judge("closed", case.mesh, case, ["good", "bad"]))
-    assert [(row.method, row.score is None) for row in rows] == [("half", False), ("bad", True)]
+    monkeypatch.setattr(accuracy, "_run_peer", run_peer)
+    rows = list(accuracy.evaluate("closed", case.mesh, case, ["good", "bad"]))
+    assert [(row.method, row.errors is None) for row in rows] == [("half", False), ("bad", True)]
     assert "bad failed on ball: ValueError bad mesh" in capsys.readouterr().err
     peers["good"] = fail
     assert list(accuracy.distances("good", case.mesh, case)) == ["half"]
@@ -300,7 +306,7 @@ def test_a_run_measures_the_whole_process_and_leaves_nothing(
 ):
     monkeypatch.setattr(preprocessing_cost.tempfile, "tempdir", str(tmp_path / "t"))
     (tmp_path / "t").mkdir()
-    run = preprocessing_cost.run("ours", Path("/x/chair.obj"), 30, judged=False)
+    run = preprocessing_cost.run("ours", Path("/x/chair.obj"), 30, with_truth=False)
     assert run.mesh == "chair"
     assert run.cost.faces == 7
     assert 0.3 <= run.cpu < 10
@@ -310,7 +316,7 @@ def test_a_run_measures_the_whole_process_and_leaves_nothing(
 
 @pytest.mark.parametrize(("method", "timeout"), [("dies", 30), ("hangs", 0.3)])
 def test_a_process_that_dies_or_hangs_is_a_line_of_its_own(preprocessing_cost, method, timeout):
-    run = preprocessing_cost.run(method, Path("/x/chair.obj"), timeout, judged=False)
+    run = preprocessing_cost.run(method, Path("/x/chair.obj"), timeout, with_truth=False)
     assert run.cost is None
     assert run.wall < 20
     assert "| died |" in preprocessing_cost.by_mesh([run])
@@ -357,7 +363,7 @@ def test_cost_counts_what_is_on_disk_and_what_was_resident(monkeypatch, tmp_path
 
     monkeypatch.setitem(single.METHODS, "fake", (lambda: None, make))
     cost = single.measure("fake", Path("mesh.obj"), tmp_path)
-    assert cost.bytes == 1000  # the copy for the judge comes later
+    assert cost.bytes == 1000  # the copy of the voxels comes later
     assert cost.peak > 32_000_000
     assert np.load(tmp_path / single.VOXELS).shape == (2, 2, 2)
     assert json.dumps(dataclasses.asdict(cost))

@@ -63,7 +63,7 @@ def test_ac3d_objects_are_put_in_their_places_and_lines_left_out(tmp_path):
     assert_array_equal(mesh.faces, [[0, 1, 2], [0, 2, 3]])
 
 
-def test_shapes_are_turned_not_mirrored():
+def test_shapes_are_rotated_not_mirrored():
     import real_shapes
 
     for rotation in real_shapes.TO_SHAPENET.values():
@@ -73,9 +73,7 @@ def test_shapes_are_turned_not_mirrored():
     assert_allclose(real_shapes.TO_SHAPENET["aircraft"] @ [-1, 0, 0], [0, 0, -1])  # its nose
 
 
-def test_furniture_is_turned_as_its_catalogue_says_and_then_faces_the_other_way(
-    tmp_path, monkeypatch
-):
+def test_furniture_is_rotated_by_its_catalogue_and_then_to_shapenets_axes(tmp_path, monkeypatch):
     import real_shapes
     from catalogue import CATALOGUE
 

@@ -27,13 +27,15 @@ def benchmark(monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
     monkeypatch.syspath_prepend(FOLDER)
     module = importlib.import_module("streaming_speed")
     monkeypatch.setattr(module, "CASES", CASES)
-    monkeypatch.setattr(module, "WAYS", [way for way in module.WAYS if not way.workers])
+    monkeypatch.setattr(
+        module, "METHODS", [method for method in module.METHODS if not method.workers]
+    )
     yield module
     for name in ("streaming_speed", "markdown_table"):
         sys.modules.pop(name, None)
 
 
-def test_counts_what_each_way_reads(benchmark: ModuleType, tmp_path: Path) -> None:
+def test_bytes_read_are_counted_for_each_method(benchmark: ModuleType, tmp_path: Path) -> None:
     data, arrays = make_dataset(tmp_path, ["ok"] * 6, CONFIG), tmp_path / "arrays"
     arrays.mkdir()
     benchmark.export(Dataset(data), arrays)
@@ -42,10 +44,10 @@ def test_counts_what_each_way_reads(benchmark: ModuleType, tmp_path: Path) -> No
     np.testing.assert_array_equal(points[:, 3], Dataset(data).points(3, "surface")[1])
 
     speeds = benchmark.compare(data, arrays, CASES["points"], seconds=0.1)
-    plain, shards, pinned = (speeds[way].read for way in benchmark.WAYS)
+    plain, shards, pinned = (speeds[method].read for method in benchmark.METHODS)
     assert plain == pytest.approx(2 * STORED * 4 * 4, rel=0.05)
     assert shards == pytest.approx(2 * 700 * 8, rel=0.1)
     assert pinned < 500
     table = benchmark.table({"points": speeds}).splitlines()
-    assert len(table) == 2 + len(benchmark.WAYS)
+    assert len(table) == 2 + len(benchmark.METHODS)
     assert table[2].startswith("| points, batch 2 | .npy | 0 |")

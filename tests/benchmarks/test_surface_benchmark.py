@@ -32,7 +32,7 @@ def test_the_dense_evaluation_is_that_of_the_generator(benchmark, norm):
     torch.testing.assert_close(found, generator(points, latent[None])[0])
 
 
-def test_what_is_asked_for_is_counted(benchmark):
+def test_evaluated_points_are_counted(benchmark):
     counting = benchmark.CountingGenerator(Generator(GeneratorConfig(latent=2, width=8)))
     counting(torch.rand(7, 3), torch.zeros(1, 2))
     counting(torch.rand(3, 3), torch.zeros(1, 2))

@@ -10,7 +10,7 @@ from click.testing import CliRunner
 
 FOLDER = Path(__file__).parents[2] / "benchmarks"
 MODULES = (
-    *("ablation", "catalogue", "furniture", "step_memory"),
+    *("ablation", "catalogue", "furniture", "step_cases", "step_memory"),
     *("markdown_table", "train_step", "training_quality"),
 )
 CATALOGUE = """
@@ -68,9 +68,9 @@ def test_each_variant_changes_one_thing_of_the_preset():
 
 
 def test_memory_is_measured_in_a_process_of_its_own():
-    from step_memory import measure_apart
+    from step_memory import measure_in_subprocess
 
-    words = measure_apart("8^3 x 4", "256", "cpu", "fp32")
+    words = measure_in_subprocess("8^3 x 4", "256", "cpu", "fp32")
     peak, seconds = (float(word) for word in words)
     assert 0.05 < peak < 4
     assert seconds > 0

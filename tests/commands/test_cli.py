@@ -103,8 +103,8 @@ def test_defaults_are_those_of_the_dataclasses(
 def test_every_flag_arrives(meshes: Path, asked: dict[str, Any]) -> None:
     flags = (
         "--resolutions 16,8 --points 7 --cloud --method scan --sheet-thickness 0.1 --shard-size 5"
-        " --seed 9 --limit 3 --workers 4 --scheduler tcp://there:1 --cluster slurm --device cuda"
-        " --mesh-timeout 12 --mesh-memory 1.5"
+        " --cavities fill --seed 9 --limit 3 --workers 4 --scheduler tcp://there:1"
+        " --cluster slurm --device cuda --mesh-timeout 12 --mesh-memory 1.5"
     )
     result = preprocess(meshes, "--out", "x", *flags.split())
     assert result.exit_code == 0, result.output
@@ -114,6 +114,7 @@ def test_every_flag_arrives(meshes: Path, asked: dict[str, Any]) -> None:
         cloud=True,
         method="scan",
         sheet_thickness=0.1,
+        cavities="fill",
         shard_size=5,
         seed=9,
     )
@@ -137,7 +138,9 @@ def test_dry_run_says_what_it_would_do_and_does_nothing(meshes: Path, tmp_path: 
     assert not out.exists()
 
 
-def test_which_meshes_are_taken(meshes: Path, tmp_path: Path, asked: dict[str, Any]) -> None:
+def test_categories_splits_and_limit_select_meshes(
+    meshes: Path, tmp_path: Path, asked: dict[str, Any]
+) -> None:
     for name in ("sofas", "Chairs", "lamps"):
         make(meshes, f"{name}/a.ply", f"{name}/b.stl")
     for split, listed in (("train", "Chairs/a lamps/b lamps/a"), ("test", "couch/a Chairs/b")):
@@ -155,7 +158,21 @@ def test_which_meshes_are_taken(meshes: Path, tmp_path: Path, asked: dict[str, A
         ("lamps/a", "lamps", "train"),
     ]
     assert "meshes left out because no split lists them: 2, such as sofas/a\n" in result.stderr
-    assert "meshes of the split files in other categories: 1, such as couch/a\n" in result.stderr
+    assert "meshes of other categories in the split files: 1, such as couch/a\n" in result.stderr
+
+
+def test_files_of_one_name_and_files_that_are_not_read_are_named(
+    meshes: Path, asked: dict[str, Any]
+) -> None:
+    make(meshes, "mesh0.stl", "mesh9.fbx", "more.zip")
+    result = preprocess(meshes, "--out", "x")
+    assert result.exit_code == 0, result.output
+    assert [job.id for job in asked["jobs"]][:3] == ["mesh0.obj", "mesh0.stl", "mesh1"]
+    assert "longer ids: 2, such as mesh0.obj and mesh0.stl;" in result.stderr
+    # Before the work, and in the summary after it.
+    assert result.stderr.count("files that are not read: 2 (1 .fbx, 1 .zip)") == 2
+    result = preprocess(meshes, "--out", "x", "--prefer", "stl,obj")
+    assert [job.relative for job in asked["jobs"]][:2] == ["mesh0.stl", "mesh1.obj"]
 
 
 def test_fractions_make_splits(meshes: Path, asked: dict[str, Any]) -> None:
@@ -166,9 +183,9 @@ def test_fractions_make_splits(meshes: Path, asked: dict[str, Any]) -> None:
 
 def test_an_input_that_does_not_fit_is_one_line(meshes: Path, tmp_path: Path) -> None:
     check_one_line(preprocess(meshes, "--out", "x", "--category", "chiar"), "no category 'chiar'")
-    check_one_line(preprocess(tmp_path / "shapenet" / "mesh0.obj", "--out", "x"), "is a file")
-    make(meshes, "mesh0.stl")
-    check_one_line(preprocess(meshes, "--out", "x"), "mesh0.obj and mesh0.stl", "remove or rename")
+    mesh = tmp_path / "shapenet" / "mesh0.obj"
+    check_one_line(preprocess(mesh, "--out", "x"), "is a mesh, but INPUT takes a folder of meshes")
+    check_one_line(preprocess(meshes, "--out", "x", "--prefer", "fbx"), "--prefer 'fbx': expected")
     check_one_line(preprocess(make(tmp_path / "empty", "a.txt"), "--out", "x"), "no meshes in")
 
 
@@ -459,7 +476,7 @@ def test_bad_arguments_of_inspect_are_one_line(
 
 def test_a_folder_without_a_dataset_is_one_line(balls: Path, tmp_path: Path) -> None:
     check_one_line(inspect(tmp_path / "no"), "does not exist")
-    check_one_line(inspect(__file__), "is a file")
+    check_one_line(inspect(__file__), "is not a dataset: cannot read dataset.json")
     check_one_line(inspect(tmp_path), "is not a dataset: cannot read dataset.json")
     shutil.copy(balls / "dataset.json", tmp_path)
     check_one_line(inspect(tmp_path), "cannot read", "meshes.csv")

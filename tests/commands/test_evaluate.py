@@ -75,7 +75,7 @@ def test_nearest_training_shapes_of_balls_are_spheres(found):
     assert all(int(one.id[-3:]) % 2 == 0 for one in found.nearest)  # odd ones are boxes
 
 
-def test_a_copied_shape_is_found_out(data):
+def test_copied_shapes_are_their_own_nearest_training_shapes(data):
     dataset = Dataset(data)
     known = read_real_shapes(dataset, dataset.splits["train"])
     nearest = find_nearest(known.surfaces, known, 5)
@@ -84,7 +84,7 @@ def test_a_copied_shape_is_found_out(data):
     assert [one.id for one in boxes] == known.ids[1::2]
 
 
-def test_a_generator_of_nothing_gets_the_worst(data):
+def test_a_generator_of_empty_shapes_has_the_worst_scores(data):
     found = evaluate(source(Nothing), Dataset(data), replace(SETTINGS, levels=()))
     chamfer = found.rows[0].scores.chamfer
     assert (chamfer.coverage, chamfer.mmd, chamfer.one_nna) == (0, None, 1)

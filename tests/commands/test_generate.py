@@ -67,7 +67,7 @@ def test_a_seed_is_the_same_shape_at_any_count(toy, tmp_path):
     assert other.read_bytes() != (tmp_path / "many" / name).read_bytes()
 
 
-def test_level_and_truncation_do_what_they_say(toy, tmp_path):
+def test_level_moves_the_surface_and_truncation_shrinks_latents(toy, tmp_path):
     volumes = {}
     for name, flags in {
         "as it is": (),
@@ -120,7 +120,7 @@ def test_a_mesh_is_written_in_the_format_of_its_suffix(toy, tmp_path):
     assert (tmp_path / "chair.PLY").read_bytes() == encode_mesh(surface, "ply")
 
 
-def test_the_largest_component_is_what_has_the_most_surface():
+def test_the_largest_component_has_the_most_surface():
     parts = [trimesh.creation.icosphere(2, radius) for radius in (0.1, 0.4, 0.2)]
     for number, part in enumerate(parts):
         part.apply_translation([number - 1.0, 0, 0])

@@ -8,6 +8,7 @@ import torch
 import trimesh
 from click.testing import CliRunner
 from numpy.testing import assert_allclose
+from support import shapes
 
 from shapegan.cli import main
 from shapegan.model.generation import reconstruction
@@ -20,6 +21,7 @@ from shapegan.model.generation.reconstruction import (
 from shapegan.model.generation.source import Source
 from shapegan.model.networks.generator import Generator, GeneratorConfig
 from shapegan.model.shapes.surface import Surface
+from shapegan.pipeline import load
 
 SETTINGS = ReconstructionSettings(steps=150, resolution=32)
 CENTER, SIZE = np.array([5.0, 1.0, -2.0]), 3.0
@@ -78,6 +80,21 @@ def test_finds_the_latent_and_puts_the_shape_where_the_mesh_lies(mesh, opened, t
     }
 
 
+@pytest.mark.parametrize(
+    ("center", "size"), [([402_531.125, 5_654_321.375, 87.3], 3.0), ([0, 0, 0], 2e-7)]
+)
+def test_places_keep_their_digits(center, size, opened, tmp_path):
+    """Map coordinates are coarse in float32; tiny meshes need more than 8 decimals."""
+    ball = trimesh.creation.icosphere(3)
+    path = shapes.write_obj(tmp_path / "ball.obj", ball.vertices * size + center, ball.faces)
+    result = run(path, "--run", "any", "--out", tmp_path, "--steps", 150, "--resolution", 32)
+    assert result.exit_code == 0, result.output
+    found = load(tmp_path / "mesh.obj").vertices
+    radii = np.linalg.norm(found - center, axis=1) / size
+    assert_allclose(radii, radii.mean(), atol=0.02)
+    assert_allclose((found.min(axis=0) + found.max(axis=0)) / 2, center, atol=0.02 * size)
+
+
 def test_the_generator_is_as_it_was(mesh, opened):
     given = source()
     before = {name: value.clone() for name, value in given.generator.state_dict().items()}
@@ -112,7 +129,7 @@ def test_a_mesh_that_cannot_be_read_is_one_line(content, opened, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
-def test_a_run_that_is_none_is_one_line(mesh, tmp_path):
+def test_a_folder_that_is_not_a_run_gives_one_line(mesh, tmp_path):
     other = shutil.copy(mesh, tmp_path / "other.pt")
     result = run(mesh, "--run", other, "--out", tmp_path / "out")
     assert result.exit_code == 2

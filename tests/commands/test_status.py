@@ -151,7 +151,9 @@ def test_a_training_before_its_first_row(tmp_path: Path) -> None:
         ({"config.json": json.dumps(VOXEL.to_dict()), "metrics.csv": "total\nx\n"}, "is damaged"),
     ],
 )
-def test_what_cannot_be_read_is_one_line(tmp_path: Path, files: dict[str, str], says: str) -> None:
+def test_an_unreadable_folder_gives_one_line(
+    tmp_path: Path, files: dict[str, str], says: str
+) -> None:
     for name, text in files.items():
         (tmp_path / name).write_text(text)
     result = status(tmp_path)

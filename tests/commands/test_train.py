@@ -192,7 +192,7 @@ def test_times_have_units(asked: dict[str, Any], tmp_path: Path, text: str, seco
 
 
 @pytest.mark.parametrize("text", ["", "s", "-1m", "0", "nan", "inf", "2 weeks", "1e400h"])
-def test_other_texts_than_times_are_refused(tmp_path: Path, text: str) -> None:
+def test_texts_that_are_not_times_are_refused(tmp_path: Path, text: str) -> None:
     check_one_line(train("--data", tmp_path, "--time", text), "takes a time such as 90s, 30m")
 
 
@@ -249,7 +249,7 @@ def test_without_data_it_says_how_to_make_some(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    check_one_line(train(), "there is not a dataset in `datasets`", "shapegan preprocess")
+    check_one_line(train(), "there is no dataset in `datasets`", "shapegan preprocess")
     check_one_line(train("--data", tmp_path), "is not a dataset")
     assert list(tmp_path.iterdir()) == []
 

@@ -112,7 +112,7 @@ def configs(draw: Any) -> TrainConfig:
 
 @given(configs())
 @settings(max_examples=50, deadline=None)
-def test_comes_back_from_json(config: TrainConfig) -> None:
+def test_a_config_is_restored_from_json(config: TrainConfig) -> None:
     again = TrainConfig.from_dict(json.loads(json.dumps(config.to_dict())))
     assert again == config
     assert hash(again) == hash(config)
@@ -173,7 +173,7 @@ def test_a_difference_of_recipes_names_the_recipe() -> None:
         ({"stages": [{"size": 8, "batch": 1, "epochs": 1, "weight": 0}]}, "weight: got 0, takes"),
     ],
 )
-def test_what_cannot_work_is_refused_in_a_line(values: dict[str, Any], says: str) -> None:
+def test_settings_that_cannot_work_give_one_line(values: dict[str, Any], says: str) -> None:
     with pytest.raises(TrainConfigError) as caught:
         TrainConfig.from_dict(VOXEL.to_dict() | values)
     assert says in str(caught.value)

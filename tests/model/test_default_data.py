@@ -75,7 +75,7 @@ def put(folder: str) -> Path:
     return path
 
 
-def test_data_that_is_named_is_taken(here: Path) -> None:
+def test_a_named_dataset_is_taken(here: Path) -> None:
     put("datasets/chairs")
     assert resolve_data(Path("elsewhere")) == Path("elsewhere")
 
@@ -90,7 +90,7 @@ def test_the_only_dataset_is_found(here: Path) -> None:
     assert resolve_data(None) == whole
 
 
-def test_several_datasets_must_be_told_apart(here: Path) -> None:
+def test_several_datasets_are_refused_and_listed(here: Path) -> None:
     put("datasets/sofas")
     put("datasets/chairs")
     with pytest.raises(DatasetError) as caught:

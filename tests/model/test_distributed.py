@@ -53,7 +53,7 @@ def test_two_processes_do_what_one_does_with_the_whole_batch(
 
 
 @pytest.mark.parametrize("name", SAME)
-def test_much_was_learned(out: Path, name: str) -> None:
+def test_training_changes_every_network(out: Path, name: str) -> None:
     """Or weights that are the same to 2e-6 would say little."""
     fresh = build_recipe(SAME[name], Ranks(), Execution(torch.device("cpu")), SHAPES)
     for number in range(2):
@@ -81,10 +81,10 @@ def test_a_stopped_run_goes_on_as_if_it_had_not_been(out: Path) -> None:
     assert rows(out / "stopped/run") == rows(out / "voxel-wgan-gp/run")
 
 
-def test_the_leading_process_alone_tells(out: Path) -> None:
+def test_only_the_main_process_reports(out: Path) -> None:
     left, right = result(out, "gone-on")
     assert left["notes"] == [
-        f"going on after step {STOP}",
+        f"resuming after step {STOP}",
         f"done: {STEPS} steps, in {out / 'stopped/run'}",
     ]
     assert right["notes"] == []
@@ -97,15 +97,15 @@ def test_the_leading_process_alone_tells(out: Path) -> None:
         ("failed", "TrainingError: out of memory"),
     ],
 )
-def test_where_one_gives_up_the_other_does_not_wait(out: Path, name: str, says: str) -> None:
+def test_if_one_process_fails_the_other_ends_too(out: Path, name: str, says: str) -> None:
     left, right = result(out, name)
     assert left["error"].startswith(says)
     assert right["error"] == (
-        "DeviceError: process 1 of 2 stops: another one has ended, and says why"
+        "DeviceError: process 1 of 2 stops, because another one has ended; its message says why"
     )
 
 
-def test_one_process_shares_nothing() -> None:
+def test_a_single_process_starts_no_group() -> None:
     module = torch.nn.Linear(2, 2)
     with join("cpu", {}) as ranks:
         assert ranks == Ranks(0, 1, torch.device("cpu"))
@@ -125,9 +125,9 @@ def test_other_errors_come_through() -> None:
 @pytest.mark.parametrize(
     ("name", "says"),
     [
-        ("cuda:99", "--device cuda:99: there"),
+        ("cuda:99", "--device cuda:99: this machine has no such device"),
         ("tpu", "takes auto, cpu, cuda or cuda:N"),
-        ("meta", "--device meta: there is none here"),
+        ("meta", "--device meta: this machine has no such device"),
         ("", "takes auto, cpu, cuda or cuda:N"),
     ],
 )
@@ -138,10 +138,10 @@ def test_a_device_that_is_not_there_is_a_line(name: str, says: str) -> None:
     assert "\n" not in str(caught.value)
 
 
-def test_auto_takes_what_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_auto_takes_the_available_device(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     assert pick_device("auto") == torch.device("cpu")
-    with pytest.raises(DeviceError, match="--device cuda: there is none here; --device cpu works"):
+    with pytest.raises(DeviceError, match="--device cuda: this machine has no such"):
         pick_device("cuda")
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 4)
@@ -151,5 +151,7 @@ def test_auto_takes_what_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
     assert pick_device("cuda", 3) == torch.device("cuda:3")
     assert pick_device("cuda:1", 3) == torch.device("cuda:1")
     assert chosen == [torch.device(f"cuda:{number}") for number in (0, 3, 1)]
-    with pytest.raises(DeviceError, match="--device cuda:4: there are 4"):
+    with pytest.raises(
+        DeviceError, match="--device cuda:4: this machine has no such device; it has 4 GPUs"
+    ):
         pick_device("cuda:4")

@@ -17,7 +17,7 @@ every_preset = pytest.mark.parametrize("name", PRESETS)
 
 @every_recipe
 @every_preset
-def test_it_is_of_its_recipe_and_goes_through_json(recipe: str, name: str) -> None:
+def test_a_preset_has_its_recipe_and_is_restored_from_json(recipe: str, name: str) -> None:
     config = preset(recipe, name)
     assert config.recipe == recipe
     assert TrainConfig.from_dict(config.to_dict()) == config
@@ -27,7 +27,7 @@ def test_it_is_of_its_recipe_and_goes_through_json(recipe: str, name: str) -> No
 
 @every_recipe
 @every_preset
-def test_its_networks_can_be_built(recipe: str, name: str) -> None:
+def test_networks_of_every_preset_can_be_built(recipe: str, name: str) -> None:
     built = build_recipe(preset(recipe, name), Ranks(), Execution(torch.device("cpu")), SHAPES)
     built.begin(0)
     assert set(built.networks) == {"generator", "latents" if recipe == "autodecoder" else "critic"}

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shapegan.pipeline.config import METHODS, ConfigError, PreprocessConfig
+from shapegan.pipeline.config import CAVITIES, METHODS, ConfigError, PreprocessConfig
 
 configs = st.builds(
     PreprocessConfig,
@@ -14,6 +14,7 @@ configs = st.builds(
     cloud=st.booleans(),
     method=st.sampled_from(METHODS),
     sheet_thickness=st.floats(0, 0.2),
+    cavities=st.sampled_from(CAVITIES),
     shard_size=st.integers(1, 4096),
     seed=st.integers(0, 2**63 - 1),
 )
@@ -46,6 +47,7 @@ def test_json_brings_a_config_back(config):
         ("sheet_thickness", -0.001),
         ("sheet_thickness", 0.21),
         ("sheet_thickness", float("nan")),
+        ("cavities", "none"),
         ("shard_size", 0),
         ("shard_size", 4097),
         ("seed", -1),
@@ -67,7 +69,7 @@ def test_a_cloud_needs_points():
     assert PreprocessConfig(points=0).points == 0
 
 
-def test_the_limits_themselves_are_fine():
+def test_limits_themselves_are_accepted():
     PreprocessConfig(resolutions=(2, 1024), points=2**24, sheet_thickness=0.2, shard_size=4096)
     PreprocessConfig(sheet_thickness=0, shard_size=1, seed=2**63 - 1)
 
@@ -108,13 +110,14 @@ def test_difference_names_what_differs():
 @pytest.mark.parametrize(
     "field", dataclasses.fields(PreprocessConfig), ids=lambda field: field.name
 )
-def test_difference_forgets_no_setting(field):
+def test_the_difference_covers_every_setting(field):
     other = {
         "resolutions": (8,),
         "points": 1,
         "cloud": True,
         "method": "scan",
         "sheet_thickness": 0.1,
+        "cavities": "fill",
         "shard_size": 1,
         "seed": 1,
     }

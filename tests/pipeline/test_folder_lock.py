@@ -44,7 +44,7 @@ def test_a_killed_process_releases_the_lock(tmp_path: Path) -> None:
     assert is_locked(tmp_path) is False
 
 
-def test_a_test_of_the_lock_leaves_it_to_others(tmp_path: Path) -> None:
+def test_checking_the_lock_does_not_take_it(tmp_path: Path) -> None:
     assert is_locked(tmp_path) is False
     with (tmp_path / LOCK_NAME).open("w") as file:
         assert is_locked(tmp_path) is False

@@ -245,7 +245,7 @@ def test_gradients_of_a_sheet_lead_out_of_it_on_both_sides(sheet):
 
 
 @pytest.mark.parametrize("resolution", [2, 9, 64])
-def test_voxels_are_answers_at_grid_points(box, resolution):
+def test_voxels_are_distances_at_grid_points(box, resolution):
     voxels = box.voxels(resolution)
     assert (voxels.shape, voxels.dtype) == ((resolution,) * 3, np.float32)
     at = box.signed_distances(grid_points(resolution), "cube")
@@ -301,13 +301,13 @@ def test_near_points_in_every_frame(box, frame):
     np.testing.assert_allclose(sdf, box.signed_distances(points, frame), atol=3e-6)
 
 
-def test_method_and_quality_are_told(box, sheet):
+def test_method_and_quality_are_available(box, sheet):
     assert (box.method, sheet.method) == ("winding", "winding+sheets")
     assert box.quality.rejection_reason() == ""
     assert box.quality.inside_fraction == pytest.approx(1 / 8, abs=0.01)
 
 
-def test_sheets_are_as_thick_as_asked():
+def test_sheets_have_the_given_thickness():
     made = MeshSDF(given_as(shapes.plane((2.0, 1.0))), sheet_thickness=0.1)
     assert made.signed_distances([[0, 0, 0]])[0] == pytest.approx(-0.1)
     left_out = MeshSDF(given_as(shapes.plane((2.0, 1.0))), sheet_thickness=0)
@@ -399,7 +399,7 @@ def test_an_empty_scene_is_a_bad_mesh():
 
 
 @pytest.mark.parametrize("mesh", [None, (BOX.vertices, BOX.faces), "chair.obj"])
-def test_what_is_no_mesh_is_a_type_error(mesh):
+def test_other_objects_than_meshes_raise_type_errors(mesh):
     with pytest.raises(TypeError, match=f"mesh: got {type(mesh).__name__}, takes"):
         MeshSDF(mesh)
 
@@ -420,7 +420,7 @@ def test_points_that_are_not_finite_are_refused(box, value):
             ask(points)
 
 
-def test_no_points_at_all(box):
+def test_no_points_give_no_distances(box):
     sdf, gradients = box.signed_distances_and_gradients(np.zeros((0, 3)))
     assert (sdf.shape, gradients.shape) == ((0,), (0, 3))
     points, sdf = box.near_surface(0)
@@ -629,7 +629,12 @@ def test_a_thickness_that_a_dataset_would_not_take_is_refused(thickness):
         MeshSDF(BOX, sheet_thickness=thickness)
 
 
-def test_far_points_are_answered_or_refused():
+def test_unknown_treatment_of_cavities_is_refused():
+    with pytest.raises(ConfigError, match="cavities: got none, takes keep or fill"):
+        MeshSDF(BOX, cavities="none")
+
+
+def test_distances_of_far_points_are_right_or_refused():
     field = MeshSDF(BOX)
     far, beyond = ([[distance, 0.0, 0.0], [0.0, 0.0, 0.0]] for distance in (1e9, 1e39))
     sdf = field.signed_distances(far, "cube")

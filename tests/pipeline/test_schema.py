@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from shapegan.pipeline import schema
 
 
-def test_names():
-    assert schema.FORMAT_VERSION == 1
+def test_files_and_arrays_have_the_documented_names():
+    assert schema.FORMAT_VERSION == 2
     assert schema.shard_name(7) == "shards/00007.h5"
     assert schema.shard_name(123456) == "shards/123456.h5"
     assert schema.voxel_name(64) == "voxels/64"
@@ -25,7 +25,7 @@ def test_the_report_keeps_its_columns():
     names = [field.name for field in dataclasses.fields(schema.MeshReport)]
     assert names[:6] == ["id", "category", "path", "status", "reason", "shard"]
     assert names[6:10] == ["row", "method", "faces", "inside_fraction"]
-    assert names[10:] == ["surface_recall", "seconds", "split"]
+    assert names[10:] == ["surface_recall", "seconds", "split", "notes"]
 
 
 @pytest.mark.parametrize("resolution", [2, 3, 8, 64])

@@ -17,7 +17,7 @@ PROGRAMS = {
 @pytest.mark.slow
 @pytest.mark.cluster
 @pytest.mark.parametrize("name", PROGRAMS)
-def test_proof(name: str) -> None:
+def test_each_cluster_script_ends_well(name: str) -> None:
     if os.geteuid() != 0:
         pytest.skip("needs root, for namespaces of processes and networks")
     path = f"{os.environ['PATH']}:/usr/sbin:/sbin"

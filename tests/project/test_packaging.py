@@ -41,7 +41,7 @@ def test_every_folder_with_code_is_packaged():
     assert SETTINGS["tool"]["setuptools"]["package-dir"] == {"shapegan": "."}
 
 
-def test_every_package_says_that_it_is_one():
+def test_every_package_has_an_init_file():
     for package in SETTINGS["tool"]["setuptools"]["packages"]:
         folder = ROOT.joinpath(*package.split(".")[1:])
         assert (folder / "__init__.py").is_file(), package

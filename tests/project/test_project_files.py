@@ -142,8 +142,9 @@ def test_pins_are_in_order():
     assert lines == sorted(lines)
 
 
-def test_make_installs_extras_that_exist():
+def test_make_installs_every_extra():
     (names,) = re.findall(r"-e '\.\[([\w,]+)\]'", MAKEFILE)
+    assert set(names.split(",")) == {"all", "dev", "docs"}
     assert set(names.split(",")) <= set(PROJECT["project"]["optional-dependencies"])
 
 

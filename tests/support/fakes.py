@@ -42,9 +42,9 @@ def make_shape(name: str, config: PreprocessConfig, category: str = "chairs") ->
         category=category,
         voxels={r: generator.normal(size=(r, r, r)).astype(np.float16) for r in config.resolutions},
         points={name: points() for name in point_sets(config)},
-        center=generator.normal(size=3).astype(np.float32),
-        scale_cube=float(np.float32(generator.uniform(0.1, 9))),
-        scale_sphere=float(np.float32(generator.uniform(0.1, 9))),
+        center=generator.normal(size=3),
+        scale_cube=float(generator.uniform(0.1, 9)),
+        scale_sphere=float(generator.uniform(0.1, 9)),
     )
 
 

@@ -93,12 +93,12 @@ def trained(
         built = keep_recipe(patch)
         if act:
             each_step(patch, act)
-        told = RecordingReporter()
+        reporter = RecordingReporter()
         try:
-            position = train(config, quick(data, run, STEPS), told)
+            position = train(config, quick(data, run, STEPS), reporter)
         except Exception as error:
-            return {"error": f"{type(error).__name__}: {error}", "notes": told.notes}
-        return {"total": position.total, "state": built[-1].state(), "notes": told.notes}
+            return {"error": f"{type(error).__name__}: {error}", "notes": reporter.notes}
+        return {"total": position.total, "state": built[-1].state(), "notes": reporter.notes}
 
 
 def cases(data: Path, out: Path, rank: int) -> dict[str, Callable[[], dict[str, Any]]]:

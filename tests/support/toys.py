@@ -24,6 +24,6 @@ def toy_run(folder: Path, learned: torch.Tensor | None = None, data: str = "") -
     if learned is not None:
         state["networks"] = {"latents": {"weight": learned}}
     count = 8 if learned is None else len(learned)
-    checkpoint = Checkpoint(config, Position(total=1), state, {}, shapes=count, data=data)
+    checkpoint = Checkpoint(config, Position(total=1), state, {}, shape_count=count, data=data)
     save_checkpoint(folder / "checkpoints", checkpoint)
     return folder

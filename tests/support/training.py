@@ -159,7 +159,7 @@ CONFIGS = {"voxel": VOXEL, "point": POINT, "refined": REFINED, "autodecoder": AU
 
 @dataclass
 class RecordingReporter:
-    """A reporter that keeps what it is told."""
+    """Reporter that keeps all reports."""
 
     stages: list[tuple[int, int, int | None]] = field(default_factory=list)
     rows: list[dict[str, float]] = field(default_factory=list)

@@ -6,51 +6,27 @@ values, and then gathers those of a property in one step. Text is converted to t
 binary file of 64-bit floats.
 """
 
-import re
 import struct
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from shapegan.pipeline.meshes.formats.ply_header import Element, Property, read_header
+from shapegan.pipeline.meshes.formats.ply_text import parse_rows
+from shapegan.pipeline.meshes.formats.strips import strip_triangles
 from shapegan.pipeline.meshes.formats.text import (
     FormatError,
     as_indices,
     check_range,
-    parse_floats,
     printable,
 )
 from shapegan.pipeline.meshes.formats.triangulate import triangulate
 
-_TYPES = {
-    **{"char": "i1", "uchar": "u1", "short": "i2", "ushort": "u2", "int": "i4", "uint": "u4"},
-    **{"int8": "i1", "uint8": "u1", "int16": "i2", "uint16": "u2", "int32": "i4", "uint32": "u4"},
-    **{"float": "f4", "double": "f8", "float32": "f4", "float64": "f8"},
-}
-_ORDERS = {"ascii": "", "binary_little_endian": "<", "binary_big_endian": ">"}
 _INDEX_NAMES = ("vertex_indices", "vertex_index")
-_END = re.compile(rb"[\r\n]end_header[ \t]*(\r\n|\n|\r|$)")
-_MAX_HEADER = 1 << 20
-"""Bytes within which the header must end."""
-
-
-@dataclass(frozen=True)
-class _Property:
-    dtype: np.dtype[Any]
-    length_dtype: np.dtype[Any] | None = None
-    """Type of the number that gives a list's length; None for a single value."""
-
-    @property
-    def min_bytes(self) -> int:
-        return (self.length_dtype or self.dtype).itemsize
-
-
-@dataclass(frozen=True)
-class _Element:
-    name: str
-    count: int
-    properties: dict[str, _Property] = field(default_factory=dict)
+_UNSIGNED_RESTART = 2**32 - 1
+"""A -1 in a list of unsigned integers: the end of a strip."""
 
 
 @dataclass(frozen=True)
@@ -63,10 +39,17 @@ class _Location:
     """(rows,), number of values in each row."""
 
 
-def read_ply(data: bytes) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """Read the vertices and faces of a PLY file, text or binary; all else is skipped.
+def read_ply(
+    data: bytes, notes: list[str] | None = None
+) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Read the vertices, faces and triangle strips of a PLY file, text or binary.
 
-    Polygons are cut into triangles. Faces of one or two corners are skipped.
+    All else is skipped. Polygons are cut into triangles. Faces of one or two corners are skipped.
+    Where the rows of a text have more values than the header declares, the first ones are taken.
+
+    Args:
+        data: contents of the file.
+        notes: gets a line if rows have more values than the header declares.
 
     Returns:
         Vertices (V, 3) as in the file, possibly not finite or in no face, and faces (F, 3), rows
@@ -77,72 +60,65 @@ def read_ply(data: bytes) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
             face uses a vertex that does not exist.
     """
     # 1. Locate the values of all elements that the header declares.
-    elements, body = _split(data)
+    elements, is_text, body = read_header(data)
+    if is_text:
+        body = parse_rows(body, elements, [] if notes is None else notes).tobytes()
     declared = {element.name: element.properties for element in elements}
     locations: dict[str, dict[str, _Location]] = {}
     position = 0
     for element in elements:
         locations[element.name], position = _locate(body, position, element)
 
-    # 2. Vertices.
-    if not declared.get("vertex", {}).keys() >= set("xyz"):
-        raise FormatError("no vertices: the header declares none with x, y and z")
-    columns = [_gather(body, locations["vertex"][k], declared["vertex"][k].dtype) for k in "xyz"]
-    with np.errstate(invalid="ignore"):  # casting a signalling NaN
-        vertices = np.stack([column.astype(np.float64) for column in columns], axis=1)
-
-    # 3. Faces.
-    name = next((name for name in _INDEX_NAMES if name in declared.get("face", {})), None)
-    if name is None:
+    # 2. Vertices, faces and triangle strips.
+    vertices = _vertices(body, locations.get("vertex", {}), declared.get("vertex", {}))
+    found = [
+        to_triangles(vertices, *_corners(body, locations[kind], declared[kind]))
+        for kind, to_triangles in (("face", _polygons), ("tristrips", _strips))
+        if not declared.get(kind, {}).keys().isdisjoint(_INDEX_NAMES)
+    ]
+    if not found:
         raise FormatError("no faces: the header declares none with vertex indices")
-    location = locations["face"][name]
-    corners = as_indices(_gather(body, location, declared["face"][name].dtype))
-    check_range(corners, location.lengths, len(vertices))
-    return vertices, triangulate(vertices, corners, location.lengths)
+    return vertices, np.concatenate(found)
 
 
-def _split(data: bytes) -> tuple[list[_Element], bytes]:
-    """Split a file into its declared elements and its body, made binary if it is text."""
-    end = _END.search(data, 0, _MAX_HEADER)
-    if not data.startswith(b"ply") or end is None:
-        raise FormatError("not a PLY file: no header from 'ply' to 'end_header'")
-    lines = re.split(r"[\r\n]+", data[: end.start()].decode("latin-1"))[1:]
-    statements = [line.split() for line in lines if line.strip()]
-    encoding = next((words[1] for words in statements if words[0] == "format" and words[1:]), "")
-    if encoding not in _ORDERS:
-        raise FormatError(f"PLY of an unknown format: '{printable(encoding.encode())}'")
-    try:
-        elements = _elements(statements, _ORDERS[encoding])
-    except (ValueError, LookupError) as error:
-        raise FormatError("the PLY header is invalid") from error
-    body = data[end.end() :]
-    if encoding == "ascii":
-        body = parse_floats(body, "a PLY file").astype("<f8").tobytes()
-    return elements, body
+def _vertices(
+    body: bytes, locations: dict[str, _Location], properties: dict[str, Property]
+) -> NDArray[np.float64]:
+    if not properties.keys() >= set("xyz"):
+        raise FormatError("no vertices: the header declares none with x, y and z")
+    columns = [_gather(body, locations[k], properties[k].dtype) for k in "xyz"]
+    with np.errstate(invalid="ignore"):  # casting a signalling NaN
+        return np.stack([column.astype(np.float64) for column in columns], axis=1)
 
 
-def _elements(statements: list[list[str]], order: str) -> list[_Element]:
-    """Parse the lines of a header; invalid ones raise ValueError or LookupError."""
-
-    def dtype(name: str) -> np.dtype[Any]:
-        code = _TYPES[name]
-        return np.dtype(order + code if order else "<f8")
-
-    elements: list[_Element] = []
-    for keyword, *words in statements:
-        if keyword == "element":
-            name, count = words
-            elements.append(_Element(name, int(count)))
-        elif keyword == "property" and words[0] == "list":
-            _, length, item, name = words
-            elements[-1].properties[name] = _Property(dtype(item), dtype(length))
-        elif keyword == "property":
-            item, name = words
-            elements[-1].properties[name] = _Property(dtype(item))
-    return elements
+def _corners(
+    body: bytes, locations: dict[str, _Location], properties: dict[str, Property]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Vertex indices (C,) of all rows of an element, and how many each row has."""
+    name = next(name for name in _INDEX_NAMES if name in properties)
+    corners = as_indices(_gather(body, locations[name], properties[name].dtype))
+    return corners, locations[name].lengths
 
 
-def _locate(body: bytes, position: int, element: _Element) -> tuple[dict[str, _Location], int]:
+def _polygons(
+    vertices: NDArray[np.float64], corners: NDArray[np.int64], counts: NDArray[np.int64]
+) -> NDArray[np.int64]:
+    check_range(corners, counts, len(vertices))
+    return triangulate(vertices, corners, counts)
+
+
+def _strips(
+    vertices: NDArray[np.float64], corners: NDArray[np.int64], counts: NDArray[np.int64]
+) -> NDArray[np.int64]:
+    """Triangles of rows of strips; -1 and the end of a row end a strip."""
+    corners = np.where(corners == _UNSIGNED_RESTART, -1, corners)
+    corners = np.insert(corners, np.cumsum(counts), -1)
+    used = corners[corners != -1]
+    check_range(used, np.ones(len(used), np.int64), len(vertices))
+    return strip_triangles(corners)
+
+
+def _locate(body: bytes, position: int, element: Element) -> tuple[dict[str, _Location], int]:
     """Locate the values of an element whose first row is at `position`.
 
     Returns:
@@ -166,7 +142,7 @@ def _locate(body: bytes, position: int, element: _Element) -> tuple[dict[str, _L
     return _locate_by_row(body, position, element)
 
 
-def _lengths_match(body: bytes, element: _Element, locations: dict[str, _Location]) -> bool:
+def _lengths_match(body: bytes, element: Element, locations: dict[str, _Location]) -> bool:
     """Compare the assumed lengths of lists with those in the file."""
     for name, prop in element.properties.items():
         if prop.length_dtype is not None:
@@ -178,7 +154,7 @@ def _lengths_match(body: bytes, element: _Element, locations: dict[str, _Locatio
 
 
 def _locate_by_row(
-    body: bytes, position: int, element: _Element
+    body: bytes, position: int, element: Element
 ) -> tuple[dict[str, _Location], int]:
     """Locate the values of an element row by row, whatever their lengths; see `_locate`."""
     starts: dict[str, list[int]] = {name: [] for name in element.properties}
@@ -205,7 +181,7 @@ def _locate_by_row(
     return locations, position
 
 
-def _length_format(prop: _Property) -> struct.Struct | None:
+def _length_format(prop: Property) -> struct.Struct | None:
     """Binary format of a list's length; None for a single value."""
     if prop.length_dtype is None:
         return None
@@ -213,9 +189,7 @@ def _length_format(prop: _Property) -> struct.Struct | None:
     return struct.Struct(order + prop.length_dtype.char)
 
 
-def _list_length(
-    length_format: struct.Struct, body: bytes, position: int, element: _Element
-) -> int:
+def _list_length(length_format: struct.Struct, body: bytes, position: int, element: Element) -> int:
     try:
         (length,) = length_format.unpack_from(body, position)
     except struct.error:
@@ -226,7 +200,7 @@ def _list_length(
     return int(length)
 
 
-def _truncated(element: _Element) -> FormatError:
+def _truncated(element: Element) -> FormatError:
     name = printable(element.name.encode())
     return FormatError(f"truncated: fewer rows of '{name}' than the {element.count} declared")
 

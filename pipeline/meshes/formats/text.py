@@ -17,15 +17,20 @@ class FormatError(ValueError):
     """A file that violates its format; the message is one line."""
 
 
+def plain_blanks(data: bytes) -> bytes:
+    """Replace blanks by spaces and line ends by newlines."""
+    # Microsoft's C library writes not-a-number as 1.#QNAN and so on: no comment begins there.
+    text = data.removeprefix(_BOM).replace(b"\r\n", b"\n").replace(b"1.#", b"1.!")
+    return text.translate(_BLANKS)
+
+
 def plain_lines(data: bytes) -> bytes:
     """Replace blanks by spaces and line ends by newlines, and remove comments.
 
     Returns:
         Text that ends with a newline.
     """
-    # Microsoft's C library writes not-a-number as 1.#QNAN and so on: no comment begins there.
-    text = data.removeprefix(_BOM).replace(b"\r\n", b"\n").replace(b"1.#", b"1.!")
-    text = text.translate(_BLANKS)
+    text = plain_blanks(data)
     if b"#" in text:
         text = re.sub(rb"#[^\n]*", b"", text)
     return text + b"\n"

@@ -99,7 +99,7 @@ def test_truncation_shrinks_towards_the_mean():
     torch.testing.assert_close(source(learned).latent(1, 0.0), learned.mean(dim=0))
 
 
-def test_an_autodecoders_seeds_lie_as_what_it_learned():
+def test_seeds_of_an_autodecoder_have_the_distribution_of_its_latents():
     mixing = torch.tensor([[2.0, 0, 0, 0], [1.9, 0.1, 0, 0], [0, 0, 0.01, 0], [0, 0, 0, 0]])
     learned = torch.randn(400, 4, generator=torch.Generator().manual_seed(1)) @ mixing.T + 3
     drawn = source(learned).latents(range(3000))
@@ -109,11 +109,11 @@ def test_an_autodecoders_seeds_lie_as_what_it_learned():
     assert (drawn[:, 3] == 3).all() or (drawn[:, 3] - 3).abs().max() < 1e-5
 
 
-def test_a_single_learned_latent_is_all_there_is():
+def test_a_source_with_one_learned_latent_gives_that_latent():
     torch.testing.assert_close(source(torch.ones(1, 4)).latent(7), torch.ones(4))
 
 
-def test_an_autodecoder_knows_its_shapes(alone, data):
+def test_an_autodecoder_gives_the_latents_of_its_training_shapes(alone, data):
     opened = open_source(alone["autodecoder"])
     expected = last(alone["autodecoder"]).recipe["networks"]["latents"]["weight"]
     assert opened.learned is not None
@@ -134,14 +134,14 @@ def test_refuses_shapes_of_another_dataset(alone, tmp_path):
         learned_shapes(open_source(alone["voxel"]))
 
 
-def test_names_what_is_not_there(tmp_path):
+def test_a_missing_source_is_named(tmp_path):
     with pytest.raises(SourceError, match=r"there is no .*gone: expected a run, a checkpoint or"):
         open_source(tmp_path / "gone")
     with pytest.raises(SourceError, match="holds no checkpoint: expected the folder of a run"):
         open_source(tmp_path)
 
 
-def test_refuses_other_files(tmp_path, alone):
+def test_files_of_another_kind_are_refused(tmp_path, alone):
     (tmp_path / "notes.txt").write_text("no weights")
     with pytest.raises(WeightsError, match="is not a file of weights, or damaged"):
         open_source(tmp_path / "notes.txt")

@@ -100,7 +100,7 @@ def test_the_order_of_points_and_clouds_does_not_count():
     "clouds",
     [np.zeros((3, 3)), np.zeros((2, 0, 3)), np.zeros((2, 5, 2)), np.full((1, 2, 3), np.inf)],
 )
-def test_refuses_what_is_no_set_of_clouds(function, clouds):
+def test_other_things_than_sets_of_clouds_are_refused(function, clouds):
     with pytest.raises(ValueError, match="expected clouds"):
         function(clouds, clouds_of(0, 2, 5))
 
@@ -159,7 +159,7 @@ def test_points_are_those_of_the_seed():
     ("vertices", "faces"),
     [(np.zeros((0, 3)), np.zeros((0, 3), np.int32)), (np.zeros((3, 3)), np.array([[0, 1, 2]]))],
 )
-def test_refuses_to_sample_nothing(vertices, faces):
+def test_an_empty_surface_cannot_be_sampled(vertices, faces):
     with pytest.raises(ValueError, match="an empty mesh has no points"):
         sample_surface(vertices, faces, 10, seed=0)
 

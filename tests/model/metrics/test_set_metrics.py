@@ -77,7 +77,7 @@ def test_scores_of_a_case_done_by_hand():
     assert accuracy_of(generated, real) == pytest.approx(1 / 6)
 
 
-def test_a_copy_is_perfect_and_found_out():
+def test_a_copied_set_has_perfect_scores_but_an_accuracy_of_0():
     shapes = boxes(20, 0)
     distances = chamfer_matrix(shapes, shapes.copy())
     assert coverage(distances) == 1
@@ -129,7 +129,7 @@ def test_swapped_sets_change_coverage_and_matching_distance_but_not_accuracy():
     assert divergences[0] == pytest.approx(divergences[1])
 
 
-def test_points_elsewhere_diverge_by_one_bit():
+def test_disjoint_points_diverge_by_one_bit():
     left, right = np.full((2, 10, 3), -0.3), np.full((3, 20, 3), 0.3)
     assert jensen_shannon_divergence(left, right) == pytest.approx(1)
     half = np.concatenate([left[0], np.full((10, 3), 0.3)])[None]
@@ -150,7 +150,7 @@ def test_points_are_counted_at_the_nearest_of_a_grid_with_both_ends():
 
 @pytest.mark.parametrize("score", [coverage, minimum_matching_distance])
 @pytest.mark.parametrize("distances", [np.zeros(3), np.zeros((0, 3)), np.full((2, 2), np.nan)])
-def test_refuses_what_is_no_matrix_of_numbers(score, distances):
+def test_other_things_than_matrices_of_numbers_are_refused(score, distances):
     with pytest.raises(ValueError, match="distances: expected"):
         score(distances)
 

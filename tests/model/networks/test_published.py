@@ -23,7 +23,7 @@ def drawn(dtype):
 
 
 @needs_shared
-def test_all_seven_are_there():
+def test_all_seven_published_files_are_found():
     assert len(FILES) == 7
 
 
@@ -86,7 +86,7 @@ def test_names_a_file_that_is_not_there(tmp_path):
 
 
 @pytest.mark.parametrize("content", [b"", b"not weights", b"PK\x03\x04 torn"])
-def test_refuses_what_is_no_file_of_weights(tmp_path, content):
+def test_files_without_weights_are_refused(tmp_path, content):
     path = tmp_path / "weights.to"
     path.write_bytes(content)
     with pytest.raises(WeightsError, match="is not a file of weights, or damaged"):
@@ -94,7 +94,7 @@ def test_refuses_what_is_no_file_of_weights(tmp_path, content):
 
 
 @pytest.mark.parametrize("content", [[1, 2], {"a": 1}, {1: torch.zeros(1)}])
-def test_refuses_what_is_not_tensors_by_name(tmp_path, content):
+def test_files_without_named_tensors_are_refused(tmp_path, content):
     torch.save(content, tmp_path / "weights.to")
     with pytest.raises(WeightsError, match="expected tensors by name"):
         load_published(tmp_path / "weights.to")
@@ -112,6 +112,6 @@ def test_refuses_weights_that_miss_a_layer(tmp_path, name, part):
     weights = read(SHARED / "weights" / name)
     del weights[f"layers1.2.{part}" if "voxels" in name else f"lins.2.{part}"]
     torch.save(weights, tmp_path / name)
-    with pytest.raises(WeightsError, match="no whole published generator") as caught:
+    with pytest.raises(WeightsError, match="no complete published generator") as caught:
         load_published(tmp_path / name)
     assert "\n" not in str(caught.value)

@@ -89,7 +89,7 @@ def test_fade_is_not_saved_and_moves_with_the_critic():
 
 
 @each_variant
-def test_grown_with_the_new_block_faded_out_judges_as_before(variant):
+def test_scores_stay_the_same_while_the_new_block_is_faded_out(variant):
     critic = made(8, **variant).double().eval()
     grown = critic.grown(16).double().eval()
     grown.set_fade(0.0)
@@ -195,7 +195,7 @@ def patch_critic(dtype=torch.float64) -> PatchCritic:
     return PatchCritic(VoxelCriticConfig(patches=(5, 6))).to(dtype)
 
 
-def test_patches_are_judged_one_by_one_and_weighed_by_their_surface():
+def test_patches_have_scores_of_their_own_weighted_by_their_surface():
     critic = patch_critic()
     sdf = balls(32, [0.3, 0.7])[:, :16, :16, :16]  # balls around a corner
     scores, weights = [], []

@@ -59,7 +59,7 @@ def test_critic_and_generator_pull_against_each_other(kind):
     assert (fake.grad < 0).all()
 
 
-def test_refuses_what_it_does_not_know():
+def test_unknown_losses_and_penalties_are_refused():
     for loss in (critic_loss, generator_loss):
         with pytest.raises(ValueError, match=r"expected a loss out of wasserstein, .*got 'hinge'"):
             loss("hinge", FAKE, REAL)

@@ -7,7 +7,7 @@ from shapegan.model.recipes.optimisers import build_optimiser, set_rate
 @pytest.mark.parametrize(
     ("name", "kind"), [("adam", torch.optim.Adam), ("rmsprop", torch.optim.RMSprop)]
 )
-def test_it_is_built_by_name_and_steps_at_the_rate(name: str, kind: type) -> None:
+def test_an_optimiser_is_built_by_name_and_steps_at_its_rate(name: str, kind: type) -> None:
     weights = torch.nn.Parameter(torch.zeros(3))
     optimiser = build_optimiser(name, [weights], (0.0, 0.99))
     assert isinstance(optimiser, kind)

@@ -75,7 +75,7 @@ def test_each_shape_is_at_its_place():
         assert_array_equal(panel, picture)
 
 
-def test_sizes_compare_and_all_are_whole():
+def test_shapes_are_drawn_whole_at_one_scale():
     small, large = panels(draw_shapes([ball(0.25), ball(0.5)], 2, 64), 2, 64)
     assert covered(large).sum() == pytest.approx(4 * covered(small).sum(), rel=0.1)
     rim = np.ones((64, 64), bool)
@@ -118,7 +118,7 @@ def test_shapes_have_their_colour():
 
 
 @pytest.mark.parametrize(("meshes", "columns"), [([], 4), ([NOTHING], 0)])
-def test_refuses_to_draw_nothing(meshes, columns):
+def test_no_shapes_are_refused(meshes, columns):
     with pytest.raises(ValueError, match="expected at least 1 shape and 1 column"):
         draw_shapes(meshes, columns)
 

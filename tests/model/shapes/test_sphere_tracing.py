@@ -32,7 +32,7 @@ def pictures(distance, frame="cube", level=0.0, size=96):
 
 @pytest.mark.parametrize("frame", ["cube", "sphere"])
 @pytest.mark.parametrize("slope", [1.0, 5.0])
-def test_it_is_the_picture_of_the_mesh(frame, slope):
+def test_the_traced_picture_is_that_of_the_mesh(frame, slope):
     traced, meshed = pictures(clipped(SCENE, 0.1, slope), frame)
     shown = [picture.min(axis=2) < 250 for picture in (traced, meshed)]
     overlap = (shown[0] & shown[1]).sum() / (shown[0] | shown[1]).sum()
@@ -50,13 +50,13 @@ def test_a_level_moves_the_surface():
     assert (thick.min(axis=2) < 250).sum() > 1.2 * (thin.min(axis=2) < 250).sum()
 
 
-def test_nothing_is_a_white_picture():
+def test_an_empty_shape_gives_a_white_picture():
     assert (
         sphere_trace(AnalyticField(lambda p: p[:, 0] * 0 + 0.1), LATENT, 0.0, CAMERA, 16) == 255
     ).all()
 
 
-def test_what_fills_the_frame_is_closed_at_its_border():
+def test_shapes_that_fill_the_frame_are_closed_at_its_border():
     full = AnalyticField(lambda points: points[:, 0] * 0 + points.sum(dim=1) * 1e-3 - 0.1)
     assert (sphere_trace(full, LATENT, 0.0, CAMERA, 16)[8, 8] < 250).any()
 

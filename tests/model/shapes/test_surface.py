@@ -52,7 +52,7 @@ def test_the_mesh_is_that_of_the_dense_grid(resolution):
 
 @pytest.mark.parametrize("slope", [1.0, 2.0])
 @pytest.mark.parametrize("level", [-0.005, 0.0, 0.04])
-def test_a_clipped_field_hides_nothing(slope, level):
+def test_a_clipped_field_gives_the_mesh_of_the_dense_grid(slope, level):
     surface, evaluated = assert_same_as_dense(clipped(THIN, 0.1, slope), 96, level)
     assert evaluated < 96**3 / 5
     assert parts_of(surface) >= 3
@@ -94,7 +94,7 @@ def test_any_scene_of_distances_is_the_same_as_dense(balls, rods, clip, level):
     assert_same_as_dense(clipped(scene, clip), 56, level)
 
 
-def test_a_crumb_in_a_field_that_is_flat_all_around_is_found():
+def test_a_small_part_in_a_flat_field_is_found():
     """Where nothing is to be measured, the slope is taken for a distance's."""
     middle = np.linspace(-1, 1, 96)[[35, 55, 71]].astype(np.float32).tolist()
     surface, _ = assert_same_as_dense(clipped(ball(middle, 0.012), 0.02), 96)
@@ -139,14 +139,14 @@ def test_a_level_moves_the_surface():
     assert_allclose(np.linalg.norm(surface.vertices, axis=1), 0.54, atol=1e-3)
 
 
-def test_what_fills_the_cube_is_closed_at_its_border():
+def test_shapes_that_fill_the_cube_are_closed_at_its_border():
     surface, _ = assert_same_as_dense(lambda points: points[:, 0].abs() - 0.3, 64)
     mesh = trimesh.Trimesh(surface.vertices, surface.faces, process=False)
     assert mesh.is_watertight
     assert mesh.volume == pytest.approx(0.6 * 4, rel=0.05)
 
 
-def test_beyond_the_ball_of_the_sphere_frame_all_is_outside():
+def test_all_points_beyond_the_ball_of_the_sphere_frame_are_outside():
     scene = union(ball([0.0, 0.0, 0.0], 0.4), ball([0.9, 0.9, 0.9], 0.3))
     assert parts_of(extract(AnalyticField(scene, "cube"), LATENT, 64)) == 2
     surface, _ = assert_same_as_dense(scene, 64, frame="sphere")
@@ -154,14 +154,14 @@ def test_beyond_the_ball_of_the_sphere_frame_all_is_outside():
     assert_allclose(np.linalg.norm(surface.vertices, axis=1), 0.4, atol=1e-3)
 
 
-def test_what_leaves_the_ball_is_closed_at_its_border():
+def test_shapes_that_leave_the_ball_are_closed_at_its_border():
     surface, _ = assert_same_as_dense(lambda points: points[:, 0].abs() - 0.3, 64, frame="sphere")
     assert trimesh.Trimesh(surface.vertices, surface.faces, process=False).is_watertight
     assert np.linalg.norm(surface.vertices, axis=1).max() == pytest.approx(1, abs=2e-3)
 
 
 @pytest.mark.parametrize("dense", [True, False])
-def test_nothing_is_a_mesh_of_no_faces(dense):
+def test_an_empty_field_gives_a_mesh_without_faces(dense):
     surface = extract(AnalyticField(lambda points: points[:, 0] * 0 + 0.1), LATENT, 64, dense=dense)
     assert surface.empty
     assert surface.vertices.shape == surface.faces.shape == (0, 3)

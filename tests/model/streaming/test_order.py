@@ -103,7 +103,7 @@ def test_all_rows_are_drawn(rows, stored):
         assert counts.min() > 0
 
 
-def test_balanced_windows_hold_more_rows_where_there_are():
+def test_balanced_windows_hold_more_rows_if_there_are_more():
     config = dataclasses.replace(POINTS, balanced=True)
     assert BatchOrder(config, 4, 262_144).rows == BALANCED_POOL * 1024
     assert BatchOrder(config, 4, 2000).rows == 2000
@@ -120,6 +120,6 @@ def test_balanced_windows_hold_more_rows_where_there_are():
         ((VOXELS, 9, 0, 2, 2), "rank 2: there are 2 processes"),
     ],
 )
-def test_what_cannot_be_shared_out_is_refused(arguments, message):
+def test_batches_that_cannot_be_divided_are_refused(arguments, message):
     with pytest.raises(StreamError, match=message):
         BatchOrder(*arguments)

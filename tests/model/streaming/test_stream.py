@@ -77,7 +77,7 @@ def joined(parts: list[VoxelBatch | PointBatch]) -> list[torch.Tensor]:
 
 
 @pytest.mark.parametrize("split", ["train", "val"])
-def test_knows_the_shapes_of_its_split(made: Path, split: str) -> None:
+def test_the_stream_has_the_shapes_of_its_split(made: Path, split: str) -> None:
     dataset = Dataset(made)
     stream = Stream(made, StreamConfig("voxels", 8, batch=3, split=split))
     assert stream.shape_count == len(dataset.splits[split]) == 8
@@ -87,9 +87,7 @@ def test_knows_the_shapes_of_its_split(made: Path, split: str) -> None:
     assert stream.categories == ["chairs"] * 8
 
 
-def test_takes_all_shapes_where_no_split_is_named_or_made(
-    made: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_all_shapes_are_taken_without_a_split(made: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert Stream(made, StreamConfig("voxels", 8, 3, split="")).ids == Dataset(made).ids
     monkeypatch.setattr(Dataset, "splits", {})
     assert Stream(made, StreamConfig("voxels", 8, 3)).ids == Dataset(made).ids
@@ -270,13 +268,13 @@ def test_signals_to_the_group_do_not_end_workers(
 
 
 @WITH_WORKERS
-def test_a_killed_worker_is_one_clear_line_where_its_batch_is_asked_for(made: Path) -> None:
+def test_a_killed_worker_gives_one_line_at_its_next_batch(made: Path) -> None:
     batches = Stream(made, VOXELS, workers=1, pin="none").batches()
     next(batches)
     for process in loaders():
         os.kill(process, signal.SIGKILL)
     time.sleep(0.3)  # nothing may be raised here
-    with pytest.raises(StreamError, match=r"a loader worker was killed, .* use fewer"):
+    with pytest.raises(StreamError, match=r"a loader worker was killed, .* lower --workers"):
         list(itertools.islice(batches, 20))
     assert not loaders()
 
@@ -365,9 +363,7 @@ def test_a_containers_limit_counts(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
         ({"config": VOXELS, "pin": "disk"}, "pin: got disk, takes auto or none or ram or dev"),
     ],
 )
-def test_what_cannot_be_streamed_is_one_clear_line(
-    made: Path, settings: dict[str, object], message: str
-) -> None:
+def test_unusable_data_give_one_line(made: Path, settings: dict[str, object], message: str) -> None:
     with pytest.raises(StreamError, match=message) as caught:
         Stream(made, **settings)
     assert "\n" not in str(caught.value)

@@ -40,7 +40,7 @@ def recipe_of(config: TrainConfig, stage: int = 0) -> Adversarial:
 def made(total: int = 7, config: TrainConfig = VOXEL, **changes: Any) -> Checkpoint:
     position = Position(stage=0, step=total, total=total, stage_seconds=1.5, seconds=1.5)
     logger = {"sums": {"loss": torch.tensor(0.1)}, "counts": {"loss": 2}, "times": [1.0, 0.5, 8.0]}
-    checkpoint = Checkpoint(config, position, recipe_of(config).state(), logger, shapes=8)
+    checkpoint = Checkpoint(config, position, recipe_of(config).state(), logger, shape_count=8)
     return dataclasses.replace(checkpoint, **changes)
 
 
@@ -60,14 +60,14 @@ def short_files() -> Iterator[None]:
         signal.signal(signal.SIGXFSZ, ignored)
 
 
-def test_comes_back_as_it_was(tmp_path: Path) -> None:
+def test_a_checkpoint_is_restored_unchanged(tmp_path: Path) -> None:
     checkpoint = made()
     path = save_checkpoint(tmp_path / "checkpoints", checkpoint)
     assert path == tmp_path / "checkpoints/step-00000007.pt"
     again = load_checkpoint(path)
     assert again.config == checkpoint.config
     assert again.position == checkpoint.position
-    assert again.shapes == 8
+    assert again.shape_count == 8
     assert again.code_version == __version__
     assert again.logger == checkpoint.logger
     for name, network in checkpoint.recipe["networks"].items():
@@ -75,7 +75,7 @@ def test_comes_back_as_it_was(tmp_path: Path) -> None:
             assert torch.equal(again.recipe["networks"][name][key], weights)
 
 
-def test_nothing_but_whole_files_is_left(tmp_path: Path) -> None:
+def test_saving_removes_incomplete_files(tmp_path: Path) -> None:
     (tmp_path / ".step-00000001.pt.abc.tmp").write_text("left by a killed run")
     save_checkpoint(tmp_path, made())
     assert [path.name for path in tmp_path.iterdir()] == ["step-00000007.pt"]
@@ -147,7 +147,7 @@ def test_a_torn_checkpoint_is_refused(saved: Path, tmp_path: Path, share: float)
 @settings(
     max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
-def test_whatever_else_is_no_checkpoint(tmp_path: Path, content: bytes) -> None:
+def test_other_files_are_not_checkpoints(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "any.pt"
     path.write_bytes(content)
     assert "is not a checkpoint of shapegan" in refused(path)
@@ -157,7 +157,7 @@ def test_whatever_else_is_no_checkpoint(tmp_path: Path, content: bytes) -> None:
 @settings(
     max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
-def test_a_changed_byte_is_seen_or_harmless(
+def test_a_changed_byte_is_detected_or_harmless(
     saved: Path, tmp_path: Path, place: int, change: int
 ) -> None:
     """What lies between a file's parts has no checksum, and no meaning."""
@@ -187,7 +187,7 @@ def test_another_format_is_refused(tmp_path: Path, content: Any, says: str) -> N
     assert says in refused(tmp_path / "other.pt")
 
 
-def test_no_code_is_run(tmp_path: Path) -> None:
+def test_loading_a_checkpoint_runs_no_code(tmp_path: Path) -> None:
     class Evil:
         def __reduce__(self) -> Any:
             return os.mkdir, (str(tmp_path / "run"),)

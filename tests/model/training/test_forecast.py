@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from support.training import AUTODECODER, CONFIGS, POINT, SHAPES, VOXEL, make_solids, quick
+from support.training import AUTODECODER, CONFIGS, POINT, SHAPES, VOXEL, quick
 
 from shapegan.model.config import Stage, TrainConfig
 from shapegan.model.distributed import DeviceError
@@ -12,23 +12,20 @@ from shapegan.model.streaming.stream import StreamError
 from shapegan.model.training.forecast import forecast_training
 
 
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_solids(tmp_path_factory.mktemp("solids"))
-
-
 @pytest.mark.parametrize("name", CONFIGS)
-def test_says_what_each_stage_takes(data: Path, tmp_path: Path, name: str) -> None:
+def test_the_forecast_has_steps_parameters_and_memory_of_each_stage(
+    data: Path, tmp_path: Path, name: str
+) -> None:
     config = CONFIGS[name]
     before = torch.get_rng_state()
     found = forecast_training(config, quick(data, tmp_path / "run"))
     assert torch.equal(torch.get_rng_state(), before)
     assert [one.stage for one in found] == list(config.stages)
-    assert [(one.steps, one.shapes) for one in found] == [(10, SHAPES)] * 2
+    assert [(one.steps, one.shape_count) for one in found] == [(10, SHAPES)] * 2
     for one in found:
         assert one.parameters["generator"] == 4 * 16 + 17 * 16 * 2 + 17 + 3 * 16 + 2 * 4 * 16
-        assert 1000 < one.bytes < 1e9
-    assert found[1].bytes > found[0].bytes
+        assert 1000 < one.peak_bytes < 1e9
+    assert found[1].peak_bytes > found[0].peak_bytes
     assert not (tmp_path / "run").exists()
 
 
@@ -40,8 +37,8 @@ def test_the_critic_grows(data: Path, tmp_path: Path) -> None:
     assert found[0].parameters["latents"] == SHAPES * 4
 
 
-def test_what_is_stored_is_told(data: Path, tmp_path: Path) -> None:
-    assert [one.stored for one in forecast_training(VOXEL, quick(data, tmp_path))] == [
+def test_the_forecast_has_the_bytes_of_stored_grids(data: Path, tmp_path: Path) -> None:
+    assert [one.stored_bytes for one in forecast_training(VOXEL, quick(data, tmp_path))] == [
         SHAPES * size**3 * 2 for size in (8, 16)
     ]
 
@@ -63,7 +60,8 @@ def test_memory_grows_with_the_batch_and_is_bounded_by_the_chunk(
 
     def found(batch: int, chunk: int) -> int:
         stage = Stage(16, batch, 1)
-        return forecast_training(sized(config, stage), quick(data, tmp_path, chunk=chunk))[0].bytes
+        forecasts = forecast_training(sized(config, stage), quick(data, tmp_path, chunk=chunk))
+        return forecasts[0].peak_bytes
 
     assert found(8, 10**7) > 1.5 * found(4, 10**7)
     assert found(8, 10**7) > 3 * found(8, 2000)
@@ -76,7 +74,7 @@ def test_memory_grows_with_the_batch_and_is_bounded_by_the_chunk(
         ({"stages": (Stage(8, 40, 1),)}, StreamError),
     ],
 )
-def test_what_the_run_would_refuse_is_refused(
+def test_the_forecast_refuses_what_the_run_would_refuse(
     data: Path, tmp_path: Path, changes: dict[str, object], error: type[Exception]
 ) -> None:
     with pytest.raises(error):

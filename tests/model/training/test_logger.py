@@ -67,7 +67,7 @@ def test_a_row_holds_the_means_since_the_last_one(opened: Any, tmp_path: Path) -
     assert (second["loss"], second["generator_loss"]) == ("7.0", "")
 
 
-def test_what_was_not_yet_a_row_goes_on(opened: Any, tmp_path: Path) -> None:
+def test_means_of_an_unfinished_row_are_resumed(opened: Any, tmp_path: Path) -> None:
     logger = opened()
     for loss in (0.1, 0.2, 0.7):
         step(logger, loss)
@@ -79,7 +79,7 @@ def test_what_was_not_yet_a_row_goes_on(opened: Any, tmp_path: Path) -> None:
     assert rows[0] == rows[1]
 
 
-def test_a_state_does_not_change_with_its_ledger(opened: Any) -> None:
+def test_a_saved_state_does_not_change_with_its_logger(opened: Any) -> None:
     logger = opened()
     step(logger, 1.0)
     state = logger.state()
@@ -100,7 +100,7 @@ def test_rows_after_the_checkpoint_are_dropped(opened: Any, tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("left", ["", "tot", ",".join(COLUMNS)])
-def test_a_file_that_has_hardly_begun_is_begun_again(
+def test_a_file_without_a_complete_row_is_started_again(
     opened: Any, tmp_path: Path, left: str
 ) -> None:
     (tmp_path / "metrics.csv").write_text(left)
@@ -128,7 +128,7 @@ def test_tensorboard_gets_scalars_pictures_and_meshes(opened: Any, tmp_path: Pat
     assert {"mesh_VERTEX", "mesh_FACE"} <= set(events.Tags()["tensors"])
 
 
-def test_tensorboard_forgets_what_a_resumed_run_does_again(opened: Any, tmp_path: Path) -> None:
+def test_tensorboard_drops_events_that_a_resumed_run_repeats(opened: Any, tmp_path: Path) -> None:
     logger = opened()
     for total in (20, 40):
         step(logger, 1.0)

@@ -37,7 +37,7 @@ def make(
     return TrainingProgress(config, Console(file=text, width=200, **console), clock), text, clock
 
 
-def test_says_which_stage_begins() -> None:
+def test_the_start_of_a_stage_is_printed() -> None:
     progress, text, _ = make()
     with progress:
         progress.stage(VOXEL.stages[0], Position(), 1500)
@@ -58,7 +58,7 @@ def test_points_and_refinement_are_named() -> None:
     assert "(512 points, refinement): 3 steps" in said
 
 
-def test_a_line_has_all_that_one_wants_to_know() -> None:
+def test_a_line_has_stage_progress_time_left_and_measurements() -> None:
     progress, _, clock = make()
     progress.stage(VOXEL.stages[1], Position(stage=1), 100)
     progress.row(ROW, 0.5)
@@ -73,7 +73,7 @@ def test_a_line_has_all_that_one_wants_to_know() -> None:
     assert progress.text().endswith("100.0%; step 5, 1 shapes/s, loss 0.25")
 
 
-def test_without_a_terminal_a_line_comes_now_and_then() -> None:
+def test_without_a_terminal_a_line_comes_from_time_to_time() -> None:
     progress, text, clock = make()
     with progress:
         progress.stage(VOXEL.stages[0], Position(), 100)

@@ -19,7 +19,7 @@ OTHER = dataclasses.replace(VOXEL, seed=3)
 
 
 def save(folder: RunFolder, config: TrainConfig = VOXEL, total: int = 7) -> Path:
-    checkpoint = Checkpoint(config, Position(total=total), {}, {}, shapes=8)
+    checkpoint = Checkpoint(config, Position(total=total), {}, {}, shape_count=8)
     return save_checkpoint(folder.checkpoints, checkpoint)
 
 
@@ -38,14 +38,14 @@ def refused(folder: RunFolder, config: TrainConfig = VOXEL) -> str:
     return str(caught.value)
 
 
-def test_holds_its_config(folder: RunFolder) -> None:
+def test_a_run_folder_holds_its_config(folder: RunFolder) -> None:
     text = (folder.path / "config.json").read_text()
     assert TrainConfig.from_dict(json.loads(text)) == VOXEL
     assert folder.open(VOXEL) is None
     assert (folder.path / "config.json").read_text() == text
 
 
-def test_gives_the_last_checkpoint(folder: RunFolder) -> None:
+def test_a_run_folder_gives_its_last_checkpoint(folder: RunFolder) -> None:
     for total in (7, 20):
         save(folder, total=total)
     found = folder.open(VOXEL)
@@ -131,14 +131,14 @@ def test_another_process_is_kept_out_and_a_dead_one_is_not_remembered(folder: Ru
         pass
 
 
-def test_where_no_folder_can_be_made_is_a_line(tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_made_gives_one_line(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(OutputError, match="cannot write"):
         RunFolder(tmp_path / "file/run").locked().__enter__()
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
-def test_a_folder_that_may_not_be_written_is_a_line(folder: RunFolder) -> None:
+def test_a_folder_without_write_permission_gives_one_line(folder: RunFolder) -> None:
     folder.path.chmod(0o500)
     try:
         with pytest.raises(OutputError, match="Permission denied"):

@@ -3,7 +3,6 @@ import errno
 import json
 import os
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -43,25 +42,7 @@ ERRORS = (
     TrainConfigError,
 )
 
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_solids(tmp_path_factory.mktemp("solids"))
-
-
-@pytest.fixture(autouse=True)
-def frequent_rows(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Rows at steps that are no multiples of a stage's; one thread, for the same sums."""
-    monkeypatch.setattr(trainer, "STEPS_PER_ROW", 3)
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
-@pytest.fixture(scope="module")
-def alone(data: Path, tmp_path_factory: pytest.TempPathFactory) -> UndisturbedRuns:
-    return UndisturbedRuns(data, tmp_path_factory.mktemp("alone"))
+pytestmark = pytest.mark.usefixtures("_frequent_rows")
 
 
 class Step:
@@ -124,7 +105,7 @@ def spoil(patch: pytest.MonkeyPatch, at: int, number: float) -> None:
     each_step(patch, act)
 
 
-def test_losses_that_are_no_numbers_end_it_with_the_last_good_checkpoint(
+def test_losses_that_are_not_finite_end_the_run_and_name_the_last_checkpoint(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, alone: UndisturbedRuns
 ) -> None:
     expected, settings = alone["voxel"], quick(data, tmp_path / "run")
@@ -139,7 +120,7 @@ def test_losses_that_are_no_numbers_end_it_with_the_last_good_checkpoint(
     assert_same_run(settings.run, expected)
 
 
-def test_weights_that_are_no_numbers_are_not_saved(
+def test_weights_that_are_not_finite_are_not_saved(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings = quick(data, tmp_path / "run", save_seconds=0.0)
@@ -261,7 +242,7 @@ def test_a_shard_that_disappears_is_a_line_and_comes_back(
         (VOXEL, {"split": "test"}, "has no shapes in split test, there are: train, val"),
     ],
 )
-def test_data_that_will_not_do_are_refused_before_the_first_step(
+def test_unusable_data_are_refused_before_the_first_step(
     data: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -280,9 +261,9 @@ def test_a_dataset_of_a_newer_format_is_refused(data: Path, tmp_path: Path) -> N
     copy = Path(shutil.copytree(data, tmp_path / "copy"))
     manifest = copy / "dataset.json"
     content = json.loads(manifest.read_text())
-    manifest.write_text(json.dumps(content | {"format_version": 2}))
+    manifest.write_text(json.dumps(content | {"format_version": 3}))
     said = refused(VOXEL, quick(copy, tmp_path / "run"))
-    assert "has format version 2, this shapegan reads 1" in said
+    assert "has format version 3, this shapegan reads 1 and 2" in said
 
 
 def test_a_device_that_is_not_there_is_refused(data: Path, tmp_path: Path) -> None:

@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.balls import Balls
 
-from shapegan.model.generation.formats import MESH_FORMATS
 from shapegan.model.generation.meshes import encode_mesh
+from shapegan.model.shapes.mesh_formats import MESH_FORMATS
 from shapegan.model.viewer.generated_shapes import (
     Controls,
     GeneratedShapes,

@@ -50,7 +50,7 @@ def scene(page):
     return {path for path in paths if page.server.scene.get_handle_by_name(path) is not None}
 
 
-def test_the_page_is_there_and_on_this_machine_only(page):
+def test_the_page_is_served_on_this_machine_only(page):
     assert page.address.startswith("http://127.0.0.1:")
     with urllib.request.urlopen(page.address, timeout=20) as answer:
         assert b"<html" in answer.read(10_000).lower()
@@ -182,7 +182,7 @@ def refused(*arguments):
     return result.output.strip().splitlines()[-1]
 
 
-def test_a_path_that_is_neither_is_one_line(tmp_path, gallery):
+def test_a_path_that_is_neither_run_nor_dataset_gives_one_line(tmp_path, gallery):
     assert "there is no" in refused(tmp_path / "gone")
     (tmp_path / "empty").mkdir()
     assert "Error:" in refused(tmp_path / "empty")

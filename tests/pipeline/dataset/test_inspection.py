@@ -122,7 +122,7 @@ def test_a_dataset_without_shapes_lists_the_reasons(tmp_path: Path) -> None:
     assert "Methods" not in text
 
 
-def test_what_was_not_measured_is_left_out(gallery: Path) -> None:
+def test_values_that_were_not_measured_are_left_out(gallery: Path) -> None:
     report = MeshReport("a", "", "a.obj", "ok")
     text = shown(dataclasses.replace(summarise(gallery), reports=[report]))
     assert ["no", "category", "1", "0", "0", "1"] in rows(text)

@@ -16,6 +16,7 @@ from shapegan.pipeline.config import PreprocessConfig
 from shapegan.pipeline.dataset import open_shards
 from shapegan.pipeline.dataset.manifest import DatasetError
 from shapegan.pipeline.dataset.reader import Dataset
+from shapegan.pipeline.files import OutputError, sha256
 
 CONFIG = PreprocessConfig(resolutions=(4, 8), points=10_000, shard_size=3)
 BEHAVIOURS = ["ok", "reject", "ok", "reject", "reject", "reject", "ok", "ok"]
@@ -166,7 +167,7 @@ def change_manifest(folder: Path, **changes: object) -> None:
 
 def test_another_format_version_is_refused(copied: Path) -> None:
     change_manifest(copied, format_version=7)
-    with pytest.raises(DatasetError, match="format version 7, this shapegan reads 1"):
+    with pytest.raises(DatasetError, match="format version 7, this shapegan reads 1 and 2"):
         Dataset(copied)
 
 
@@ -178,6 +179,47 @@ def test_a_shard_of_another_format_version_is_refused(copied: Path) -> None:
     change_manifest(copied, shards=shards)
     with pytest.raises(DatasetError, match=r"00000\.h5 has format version 7"):
         Dataset(copied).voxels(0, 4)
+
+
+def as_format_1(folder: Path) -> None:
+    """Rewrite a dataset as version 1 had it: with center and scales in float32."""
+    shards = json.loads((folder / "dataset.json").read_text())["shards"]
+    for shard in filter(lambda shard: shard["file"], shards):
+        path = folder / shard["file"]
+        with h5py.File(path, "r+") as file:
+            file.attrs["format_version"] = 1
+            for name in ("center", "scale_cube", "scale_sphere"):
+                values = file[name][:]
+                del file[name]
+                file.create_dataset(name, data=values.astype("<f4"))
+        shard |= {"bytes": path.stat().st_size, "sha256": sha256(path)}
+        record = path.with_suffix(".json")
+        record.write_text(json.dumps(json.loads(record.read_text()) | shard))
+    change_manifest(folder, format_version=1, shards=shards)
+
+
+def test_a_dataset_of_format_1_is_read(made: Path, copied: Path) -> None:
+    as_format_1(copied)
+    old, new = Dataset(copied), Dataset(made)
+    assert (old.manifest.format_version, new.manifest.format_version) == (1, 2)
+    old.verify()
+    for index in range(len(new)):
+        np.testing.assert_array_equal(old.voxels(index, 8), new.voxels(index, 8))
+        np.testing.assert_array_equal(
+            old.points(index, "surface")[0], new.points(index, "surface")[0]
+        )
+        frame, exact = old.frame(index), new.frame(index)
+        np.testing.assert_array_equal(frame.center, exact.center.astype(np.float32))
+        assert frame.scale_cube == np.float32(exact.scale_cube)
+        assert old.shape(index).center.dtype == np.float64
+
+
+def test_a_dataset_of_format_1_is_not_continued_in_format_2(tmp_path: Path) -> None:
+    out = make_dataset(tmp_path, ["ok", "ok"], CONFIG)
+    as_format_1(out)
+    with pytest.raises(OutputError, match="format version: 1 -> 2"):
+        make_dataset(tmp_path, ["ok", "ok"], CONFIG)
+    assert Dataset(out).manifest.format_version == 1
 
 
 def test_a_dataset_without_shapes_points_to_the_reasons(tmp_path: Path) -> None:

@@ -91,7 +91,8 @@ def test_layout_is_the_documented_one(tmp_path: Path) -> None:
             assert file[f"{name}/sdf"].dtype == np.dtype("<f2")
             assert file[f"{name}/sdf"].chunks == (1, 4096)
         assert file["center"].shape == (2, 3)
-        assert file["scale_cube"].dtype == file["scale_sphere"].dtype == np.dtype("<f4")
+        assert file["scale_cube"].dtype == file["scale_sphere"].dtype == np.dtype("<f8")
+        assert file["center"].dtype == np.dtype("<f8")
 
 
 WRITE_ONE = """

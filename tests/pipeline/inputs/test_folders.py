@@ -120,8 +120,9 @@ def test_any_folder(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
 def test_every_suffix_in_any_case(tmp_path: Path, suffix: str) -> None:
-    make(tmp_path, f"a{suffix}", f"b{suffix.upper()}", f"c{suffix}.gz", f"d{suffix[1:]}")
-    assert ids(tmp_path) == ["a", "b"]
+    make(tmp_path, f"a{suffix}", f"b{suffix.upper()}", f"c{suffix}.GZ", f"d{suffix[1:]}")
+    make(tmp_path, f"e{suffix}.bz2", f"f{suffix}.xz", f"g{suffix}.zst", f"h{suffix}.gz.gz")
+    assert ids(tmp_path) == ["a", "b", "c", "e", "f"]
 
 
 def test_a_model_folder_anywhere_is_named_after_itself(tmp_path: Path) -> None:
@@ -131,6 +132,27 @@ def test_a_model_folder_anywhere_is_named_after_itself(tmp_path: Path) -> None:
         (name, "chairs") for name in ("chairs/a", "chairs/b", "chairs/model", "chairs/models/c")
     ]
     assert scan_tree(tmp_path / "chairs" / "a").meshes == [MeshFile("a", V2, "")]
+
+
+def test_compressed_models_of_shapenet(tmp_path: Path) -> None:
+    make(tmp_path, f"{CHAIR}/a/{V2}.gz", f"{CHAIR}/b/model.obj.xz", f"{CHAIR}/b/other.obj")
+    make(tmp_path, f"{CHAIR}/c/model.obj", f"{CHAIR}/c/{V2}.gz")
+    assert scan_tree(tmp_path).meshes == [
+        MeshFile(f"{CHAIR}/a", f"{CHAIR}/a/{V2}.gz", CHAIR),
+        MeshFile(f"{CHAIR}/b", f"{CHAIR}/b/model.obj.xz", CHAIR),
+        MeshFile(f"{CHAIR}/c", f"{CHAIR}/c/model.obj", CHAIR),
+    ]
+
+
+def test_files_of_other_formats_are_counted(tmp_path: Path) -> None:
+    make(tmp_path, "a/b.FBX", "a/c.fbx", "z.zip", "a/d.tar.gz", "a/e.obj.zst", "a/f.dae.gz")
+    make(tmp_path, "x.step", "a/t.png", "a/t.mtl", "a/readme.txt", "a/t.jpg.gz", "a/g.obj")
+    make(tmp_path, ".h.fbx", "gz")
+    tree = scan_tree(tmp_path)
+    assert [mesh.id for mesh in tree.meshes] == ["a/g"]
+    counts = {".fbx": 2, ".zip": 1, ".tar.gz": 1, ".obj.zst": 1, ".dae.gz": 1, ".step": 1}
+    assert dict(tree.unread) == counts
+    assert tree.unread_example == "a/b.FBX"
 
 
 def test_hidden_things_are_skipped(tmp_path: Path) -> None:

@@ -102,11 +102,30 @@ def test_importing_does_not_import_trimesh():
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
-def test_an_obj_file_is_read_without_trimesh_and_without_its_materials(tmp_path, monkeypatch):
+@pytest.mark.parametrize("kind", CONTENTS)
+def test_every_format_is_read_without_trimesh(kind, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "trimesh", None)
-    monkeypatch.delitem(sys.modules, "shapegan.pipeline.meshes.formats.gltf_stl", raising=False)
+    assert len(read(tmp_path, CONTENTS[kind], "box" + kind.split()[0]).faces) == 12
+
+
+def test_an_obj_file_is_read_without_its_materials(tmp_path):
     (tmp_path / "evil.mtl").mkdir()
     assert len(read(tmp_path, "mtllib evil.mtl\nusemtl red\n" + TRIANGLE).faces) == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "note"),
+    [
+        ("a.stl", CONTENTS[".stl"] + bytes(9), "left out 9 bytes after the 12 triangles"),
+        ("a.stl", CONTENTS[".stl ascii"].split(b"endsolid")[0], "the file may be cut off"),
+        ("a.ply", CONTENTS[".ply ascii"].replace(b"\n3 ", b" 7\n3 "), "left out values of 12 rows"),
+        ("a.obj", TRIANGLE, ""),
+    ],
+)
+def test_a_mesh_has_notes_of_what_was_left_out(name, data, note, tmp_path):
+    notes = read(tmp_path, data, name).notes
+    assert len(notes) == bool(note)
+    assert all(note in line for line in notes)
 
 
 def test_vertices_no_face_uses_are_dropped(tmp_path):
@@ -189,7 +208,7 @@ def test_files_without_a_mesh_are_rejected(what, suffix, tmp_path):
     ("data", "words"),
     [
         (NOT_MESHES["pointer"], "git lfs pull"),
-        (gzip.compress(TRIANGLE.encode()), "gzip: unpack it"),
+        (gzip.compress(TRIANGLE.encode()), "gzip: append .gz"),
         (b"PK\x03\x04" + bytes(100), "zip archive: unpack it"),
         (TRIANGLE.encode("utf-16"), "save it as UTF-8"),
         (codecs.BOM_UTF16_BE + TRIANGLE.encode("utf-16-be"), "save it as UTF-8"),
@@ -283,7 +302,7 @@ def test_truncated_files_are_rejected(kind, share, tmp_path):
     rejection_reason(tmp_path, data[: int(len(data) * share)], "mesh" + kind.split()[0])
 
 
-@pytest.mark.parametrize("suffix", ["", ".txt", ".mtl", ".dae", ".obj.gz", ".zip", ".3dxml"])
+@pytest.mark.parametrize("suffix", ["", ".txt", ".mtl", ".dae", ".obj.zst", ".zip", ".3dxml"])
 def test_unknown_suffixes_are_rejected(suffix, tmp_path):
     line = rejection_reason(tmp_path, TRIANGLE, "mesh" + suffix)
     assert all(known in line for known in SUFFIXES)

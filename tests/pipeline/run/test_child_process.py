@@ -115,7 +115,9 @@ def test_a_mesh_that_dies_once_is_tried_again(child: ChildProcess, tmp_path: Pat
     assert child.call(os.getpid) != first
 
 
-def test_what_a_mesh_started_is_killed_with_it(child: ChildProcess, tmp_path: Path) -> None:
+def test_processes_that_a_mesh_started_are_killed_with_it(
+    child: ChildProcess, tmp_path: Path
+) -> None:
     note = tmp_path / "pid"
     do(child, tmp_path, f"spawn {note}", Limits(seconds=1))
     pid = int(note.read_text())

@@ -1,6 +1,7 @@
 import contextlib
 import os
 import socket
+import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -17,6 +18,7 @@ from shapegan.pipeline.dataset.manifest import DatasetError, Manifest
 from shapegan.pipeline.dataset.output import open_output
 from shapegan.pipeline.dataset.reader import Dataset
 from shapegan.pipeline.dataset.reports import Rejections
+from shapegan.pipeline.extras import MissingPackageError
 from shapegan.pipeline.files import OutputError
 from shapegan.pipeline.run import dask_pool
 from shapegan.pipeline.run.child_process import Limits
@@ -285,8 +287,9 @@ def test_a_port_in_use_does_no_harm(tmp_path: Path) -> None:
 def test_slurm_without_dask_jobqueue_says_how_to_get_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(__import__("sys").modules, "dask_jobqueue.slurm", None)
-    with pytest.raises(RunError, match=r"pip install 'shapegan\[cluster\]'"):
+    for name in ("dask_jobqueue", "dask_jobqueue.slurm"):
+        monkeypatch.setitem(sys.modules, name, None)
+    with pytest.raises(MissingPackageError, match=r"pip install 'shapegan\[cluster\]'"):
         run(tmp_path, ["ok"], cluster="slurm")
 
 

@@ -2,12 +2,15 @@ import dataclasses
 import math
 from functools import partial
 
+import h5py
 import numpy as np
 import pytest
+import trimesh
 from support import shapes
 from support.scanners import ball_scanner
 
 from shapegan.pipeline.config import PreprocessConfig
+from shapegan.pipeline.dataset.shards import join_shards, read_shape, write_shard
 from shapegan.pipeline.run.process_mesh import process
 from shapegan.pipeline.schema import Job, decode_positions, grid_points
 from shapegan.pipeline.sdf.quality import Quality
@@ -43,6 +46,16 @@ def test_report_of_an_accepted_mesh(outcome):
     assert report.inside_fraction == pytest.approx(62 * 32 * 16 / 64**3, rel=0.03)
     assert report.surface_recall > 0.95
     assert 0 < report.seconds < 60
+
+
+def test_notes_of_the_reader_are_reported(tmp_path, outcome):
+    assert outcome.report.notes == ""
+    path = tmp_path / "box.stl"
+    trimesh.creation.box((2, 1, 0.5)).subdivide().export(path)
+    path.write_bytes(path.read_bytes() + b"rest")
+    report = process(job_of(path, "box"), SMALL).report
+    assert report.status == "ok"
+    assert report.notes == "left out 4 bytes after the 48 triangles that are declared"
 
 
 def test_the_shape_is_complete(outcome):
@@ -120,7 +133,7 @@ def test_windings_seams_and_double_faces_do_not_matter(tmp_path, outcome):
         np.testing.assert_array_equal(grid, outcome.shape.voxels[resolution])
 
 
-def test_no_points(tmp_path):
+def test_a_config_without_points_stores_none(tmp_path):
     shape = made(tmp_path, BOX, dataclasses.replace(SMALL, points=0)).shape
     assert shape.points == {}
     assert list(shape.voxels) == [8, 16]
@@ -295,7 +308,7 @@ def test_scans_that_jump_at_any_resolution_are_refused(tmp_path, scans, resoluti
     assert outcome.report.reason.startswith(f"jumps: {resolution}^3 distances fall")
 
 
-def test_scans_are_judged_by_the_papers_checks_alone(tmp_path, scans, monkeypatch):
+def test_only_the_papers_checks_apply_to_scans(tmp_path, scans, monkeypatch):
     scans(ball_scanner(0.6))
     poor = Quality(inside_fraction=0.0, surface_recall=0.1, backed=0.1, leak=0.9)
     monkeypatch.setattr("shapegan.pipeline.sdf.mesh_field.measure", lambda *_: poor)
@@ -355,3 +368,17 @@ def test_a_scanned_sheet_has_no_inside(tmp_path, opengl, scans):
     report = made(tmp_path, shapes.turned(shapes.plane(), 0.3), SCAN).report
     assert (report.status, report.method) == ("rejected", "scan")
     assert report.reason.startswith("too little inside")
+
+
+def test_the_centre_of_a_mesh_far_from_the_origin_is_exact(tmp_path):
+    center = np.array([402_531.125, 5_654_321.375, 87.3])
+    far = made(tmp_path, shapes.box(SIZE, center, subdivisions=1), name="far").shape
+    np.testing.assert_allclose(far.center, center, atol=1e-8)
+    write_shard(tmp_path / "far.h5", [far], SMALL)
+    join_shards(tmp_path / "both.h5", [tmp_path / "far.h5"] * 2, [far, far], SMALL)
+    for name in ("far.h5", "both.h5"):
+        with h5py.File(tmp_path / name) as file:
+            stored = read_shape(file, -1)
+        np.testing.assert_array_equal(stored.center, far.center)
+        assert (stored.scale_cube, stored.scale_sphere) == (far.scale_cube, far.scale_sphere)
+        assert stored.scale_sphere == pytest.approx(math.sqrt(4 + 1 + 0.25), rel=1e-9)

@@ -62,7 +62,7 @@ def box_of(mesh):
 
 @settings(max_examples=60, deadline=None)
 @given(st.sampled_from(sorted(DEFECTS)), meshes, seeds)
-def test_every_way_keeps_the_box_and_is_repeatable(name, mesh, seed):
+def test_every_defect_keeps_the_box_and_is_repeatable(name, mesh, seed):
     before = mesh.vertices.copy(), mesh.faces.copy()
     spoilt, again = (DEFECTS[name](mesh, rng(seed)) for _ in range(2))
     np.testing.assert_array_equal(box_of(spoilt), box_of(mesh))
@@ -91,7 +91,7 @@ def test_deletes_area_but_not_too_much(mesh, seed, share):
 
 
 @pytest.mark.parametrize("name", ["ball", "torus", "slab"])
-def test_deletes_nearly_as_much_as_asked_of_fine_meshes(name):
+def test_deletes_nearly_the_given_share_of_fine_meshes(name):
     mesh = mesh_of(name)
     for share in (0.03, 0.5):
         gone = 1 - area(defects.delete_area(mesh, rng(), share)) / area(mesh)
@@ -134,7 +134,7 @@ def test_every_part_gets_an_inner_copy(name):
         np.testing.assert_allclose(volume(copy), volume(mesh) / 8)
 
 
-def test_what_is_bent_gets_a_smaller_inner_copy():
+def test_bent_parts_get_a_smaller_inner_copy():
     mesh = mesh_of("torus")
     sizes = []
     for seed in range(5):
@@ -150,7 +150,7 @@ def test_a_share_of_the_parts_may_get_an_inner_copy():
     assert len(defects.inner_copy(mesh, rng(), share=0.5).faces) == 1.5 * len(mesh.faces)
 
 
-def test_what_has_no_inside_gets_no_inner_copy():
+def test_parts_without_an_inside_get_no_inner_copy():
     inwards = TriangleMesh(MESHES["box"][0], MESHES["box"][1][:, ::-1])
     for mesh in (inwards, TriangleMesh(*shapes.plane())):
         assert defects.inner_copy(mesh, rng()) is mesh

@@ -47,7 +47,7 @@ def test_a_sheet_has_no_inside(primitive, seed):
 
 @settings(max_examples=150, deadline=None)
 @given(any_primitives.solids | any_primitives.sheets(), seeds, st.floats(1e-4, 1))
-def test_changes_no_faster_than_one_moves(primitive, seed, step):
+def test_distances_are_1_lipschitz(primitive, seed, step):
     start = around(primitive, seed, 100)
     end = start + step * shapes.points_around(100, seed + 1)
     change = np.abs(primitive.distance(end) - primitive.distance(start))
@@ -56,7 +56,7 @@ def test_changes_no_faster_than_one_moves(primitive, seed, step):
 
 @settings(max_examples=60, deadline=None)
 @given(any_primitives.solids | any_primitives.sheets(), seeds)
-def test_lies_within_its_reach(primitive, seed):
+def test_a_primitive_lies_within_its_bounding_radius(primitive, seed):
     points = around(primitive, seed)
     beyond = np.linalg.norm(points - primitive.pose.origin, axis=1) - primitive.bounding_radius
     assert (primitive.distance(points) >= beyond - 1e-9).all()
@@ -104,12 +104,12 @@ def test_known_distances():
     np.testing.assert_allclose(Turned(HERE, can).distance(points), [0, 3, 4, 2], atol=1e-12)
 
 
-def test_the_axis_bounds_nothing_that_is_turned():
+def test_the_axis_of_a_solid_of_revolution_is_inside_it():
     can = Turned(HERE, np.array([[0, -1], [1, -1], [1, 1], [0, 1]], float))
     np.testing.assert_allclose(can.distance(np.array([[0.0, 0, 0], [0.01, 0, 0]])), [-1, -0.99])
 
 
-def test_past_the_middle_of_its_gap_an_arc_is_reached_from_the_other_end():
+def test_beyond_the_middle_of_its_gap_the_other_end_of_an_arc_is_nearer():
     arc = Turned(HERE, np.array([[1, -1], [2, -1], [2, 1], [1, 1]], float), np.pi)
     points = np.array([[0.0, 0, -1], [0.1, 0, -1], [-0.1, 0, -1], [0, 0, 1.5]])
     near = np.hypot(0.9, 1)

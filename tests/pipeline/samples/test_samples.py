@@ -92,7 +92,7 @@ def test_the_solid_is_what_the_intact_mesh_encloses(kind, index):
 
 @settings(max_examples=30, deadline=None)
 @given(st.sampled_from(EACH), st.integers(0, 2**32 - 1), st.floats(1e-3, 0.5))
-def test_distances_change_no_faster_than_one_moves(which, seed, step):
+def test_distances_are_1_lipschitz(which, seed, step):
     solid = sample_of(which[0], 0, which[1]).solid
     start = shapes.points_around(200, seed).astype(np.float64)
     end = start + step * shapes.points_around(200, seed + 1)
@@ -101,7 +101,7 @@ def test_distances_change_no_faster_than_one_moves(which, seed, step):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_no_two_are_alike(kind):
+def test_all_samples_differ(kind):
     found = [sample_of(kind, 0, index) for index in range(24)]
     found += [sample_of(kind, 1, index) for index in range(4)]
     points = shapes.points_around(400, reach=0.45).astype(np.float64)
@@ -117,7 +117,7 @@ def test_a_few_have_bare_sheets_and_most_have_none(kind):
     assert 2 <= sum(sheets) <= 12
 
 
-def test_spoilt_meshes_are_spoilt_and_where_they_were():
+def test_meshes_with_defects_have_them_and_keep_their_place():
     flipped, torn, doubled, holes = [], [], [], []
     for kind, index in EACH:
         sample = sample_of(kind, 0, index)
@@ -156,7 +156,7 @@ def test_the_same_bytes_whatever_the_count(tmp_path):
     assert all(other[name] != five[name] for name in other)
 
 
-def test_writes_what_discovery_and_loading_find(tmp_path):
+def test_written_samples_are_discovered_and_loaded(tmp_path):
     paths = write(tuple(KINDS), 2, 0, tmp_path)
     jobs = discover(tmp_path).jobs
     assert sorted(job.path for job in jobs) == sorted(paths)
@@ -175,7 +175,7 @@ def test_writes_what_discovery_and_loading_find(tmp_path):
     )
 
 
-def test_intact_ones_are_written_if_asked_for(tmp_path):
+def test_intact_meshes_are_written_on_request(tmp_path):
     (path,) = write(("tables",), 1, 0, tmp_path, intact=True)
     intact = sample_of("tables", 0, 0).intact
     mesh = load(path)

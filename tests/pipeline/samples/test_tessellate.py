@@ -39,7 +39,7 @@ def test_solids_are_closed_and_wound_outwards(primitive, tolerance):
 
 @settings(max_examples=80, deadline=None)
 @given(any_primitives.solids | any_primitives.sheets(), tolerances)
-def test_vertices_are_on_it_and_the_rest_is_near(primitive, tolerance):
+def test_vertices_lie_on_the_primitive_and_faces_near_it(primitive, tolerance):
     mesh = tessellate(primitive, tolerance)
     np.testing.assert_allclose(primitive.distance(mesh.vertices), 0, atol=1e-8)
     assert np.abs(primitive.distance(between(mesh))).max() <= tolerance + 1e-9
@@ -61,7 +61,7 @@ def test_flat_sides_stay_few_triangles():
     assert len(tessellate(disc((0, 0, 0), 1.0, 0.5), 1e-3).faces) == 4 * steps
 
 
-def test_finer_is_more():
+def test_a_finer_tolerance_gives_more_triangles():
     ball = rod((0, 0, 0), (0, 1, 0), 0.5)
     counts = [len(tessellate(ball, tolerance).faces) for tolerance in (1e-2, 1e-3, 1e-4)]
     assert 5 * counts[0] < counts[1] < counts[2] / 5

@@ -75,8 +75,9 @@ def test_signed_distances_do_not_depend_on_windings(name, seed):
 @pytest.mark.parametrize("spoil", [lambda m: m, shapes.inside_out, shapes.flip_half, shapes.soup])
 def test_inner_faces_are_not_part_of_the_shell(spoil):
     outside, inside = shapes.icosphere(0.9), shapes.icosphere(0.4)
-    shell = shell_of(shapes.join(outside, spoil(inside)))
+    shell = build_shell(*shapes.join(outside, spoil(inside)), fill_cavities=True)
     assert corners(shell, shell.pieces[shell.exterior]) == corners_of(outside)
+    assert not shell.cavities
     assert len(shell.sheets) == 0
     field = SignedDistance(ShellQueries.of(shell), 0.016)
     points = np.array([[0, 0, 0], [0.5, 0, 0], [0.41, 0, 0], [0.39, 0, 0]], np.float32)

@@ -93,3 +93,60 @@ def test_what_is_written_is_read(points, data):
     vertices, found = read_off(f"OFF\n{len(points)} {len(faces)} 0\n{body}".encode())
     np.testing.assert_array_equal(vertices, points)
     assert found.tolist() == [face for face in faces if len(face) == 3]
+
+
+STREAM = "OFF 4 2 0 0 0 0 1 0 0 1 1 0 0 1 0 3 0 1 2 4 3 2 1 0"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        STREAM,
+        STREAM.replace(" ", "\n"),
+        STREAM.replace(" ", "\t\v\f\r"),
+        STREAM.replace("OFF ", "OFF\n"),
+        STREAM.replace("4 2 0 0", "4 2 # counts\n0 0", 1).replace("# counts\n0 0", "\n0", 1),
+        STREAM.replace(" 3 0 1", "\n# faces\n3 0 1"),
+        STREAM.replace("1 0 0 1", "1 0\n0 1"),
+        "COFF 4 2 0"
+        + " 255 0 0 1".join(["", " 0 0 0", " 1 0 0", " 1 1 0", " 0 1 0"])[10:]
+        + " 255 0 0 1 3 0 1 2 4 3 2 1 0",
+        "NOFF 4 2 0"
+        + "".join(f" {x} {y} {z} 0 0 1" for x, y, z in VERTICES)
+        + " 3 0 1 2 4 3 2 1 0",
+    ],
+)
+def test_numbers_may_be_a_stream(text):
+    vertices, faces = read_off(text.encode())
+    assert vertices.tolist() == VERTICES
+    assert faces.tolist() == FACES
+
+
+def test_a_stream_must_use_all_numbers_and_existing_vertices():
+    for text in (
+        STREAM + " 7",
+        STREAM + " 3 0 1 2",
+        STREAM[:-2],
+        STREAM.replace("3 2 1 0", "3 2 1 4"),
+    ):
+        with pytest.raises(FormatError, match="truncated"):
+            read_off(text.encode())
+
+
+@pytest.mark.parametrize("text", [STREAM, "OFF\n4 2 0\n" + BODY])
+def test_a_file_cut_off_anywhere_is_refused(text):
+    for length in range(len(text.rstrip())):
+        with pytest.raises(FormatError):
+            read_off(text[:length].encode())
+
+
+BOX = trimesh.creation.box()
+
+
+@given(st.randoms(use_true_random=False), st.sampled_from([" ", "\n", "\r\n", "\t", "  \n "]))
+def test_blanks_of_any_kind_give_the_same_mesh(random, blank):
+    words = BOX.export(file_type="off").split()
+    text = "".join(word + random.choice([blank, " "]) for word in words)
+    vertices, faces = read_off(text.encode())
+    np.testing.assert_allclose(vertices, BOX.vertices)
+    np.testing.assert_array_equal(faces, BOX.faces)

@@ -194,3 +194,100 @@ def test_what_is_written_is_read(points, data, encoding):
     vertices, found = read_ply(write(encoding, [xyz(points), indices(faces)]))
     np.testing.assert_array_equal(vertices, points)
     assert found.tolist() == [face for face in faces if len(face) == 3]
+
+
+# --- Triangle strips ---
+
+
+def strips(rows, item="int"):
+    return ("tristrips", [("int", item, "vertex_indices")], [(row,) for row in rows])
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS)
+@pytest.mark.parametrize("item", ["int", "short", "float"])
+def test_strips_are_wound_as_their_first_triangle(encoding, item):
+    rows = [[0, 1, 2, 3, 4, -1, 1, 2, 3, -1, 0, 1, -1, -1, 4, 3, 2, 1], [], [2, 3, 4, 0]]
+    data = write(
+        encoding,
+        [
+            xyz(),
+            strips([[float(i) for i in row] if item == "float" else row for row in rows], item),
+        ],
+    )
+    first = [[0, 1, 2], [1, 3, 2], [2, 3, 4], [1, 2, 3], [4, 3, 2], [3, 1, 2]]
+    assert_square(data, [*first, [2, 3, 4], [3, 0, 4]])
+
+
+def test_strips_of_unsigned_integers_end_with_the_largest():
+    data = write("binary_little_endian", [xyz(), strips([[0, 1, 2, 2**32 - 1, 1, 2, 3]], "uint")])
+    assert_square(data, [[0, 1, 2], [1, 2, 3]])
+
+
+def test_strips_beside_faces():
+    assert_square(
+        write("ascii", [xyz(), strips([[0, 1, 2, 3]]), indices()]), [*CUT, [0, 1, 2], [1, 3, 2]]
+    )
+
+
+@pytest.mark.parametrize("bad", [5, -2])
+def test_strips_with_vertices_that_do_not_exist_are_refused(bad):
+    with pytest.raises(FormatError, match=f"uses vertex {bad}; there are vertices 0 to 4"):
+        read_ply(write("ascii", [xyz(), strips([[0, 1, 2, bad]])]))
+
+
+@given(st.lists(st.integers(-1, 4), max_size=12))
+def test_strips_are_cut_as_by_a_loop(corners):
+    expected, strip = [], []
+    for corner in corners:
+        strip = [] if corner == -1 else [*strip, corner]
+        if len(strip) >= 3:
+            a, b, c = strip[-3:]
+            expected.append([a, b, c] if len(strip) % 2 else [a, c, b])
+    assert_square(write("ascii", [xyz(), strips([corners])]), expected)
+
+
+# --- Rows of other lengths than declared ---
+
+
+def longer(data, tail):
+    head, body = data.split(b"end_header\n")
+    return head + b"end_header\n" + b"".join(line + tail + b"\n" for line in body.splitlines())
+
+
+@pytest.mark.parametrize("line_end", [b"\n", b"\r\n", b"\r"])
+def test_values_that_are_not_declared_are_left_out_with_a_note(line_end):
+    notes = []
+    data = longer(write("ascii", [xyz(), indices()]), b" 255 128 0.5").replace(b"\n", line_end)
+    vertices, faces = read_ply(data, notes)
+    np.testing.assert_array_equal(vertices, SQUARE)
+    assert faces.tolist() == CUT
+    assert notes == ["left out values of 12 rows that are longer than the header declares"]
+
+
+def test_only_some_rows_may_be_longer():
+    notes = []
+    data = write("ascii", [xyz(), indices()]).replace(b"0.5 0.5 1.0\n", b"0.5 0.5 1.0 7 8\n")
+    vertices, faces = read_ply(data, notes)
+    np.testing.assert_array_equal(vertices, SQUARE)
+    assert faces.tolist() == CUT
+    assert notes == ["left out values of 1 rows that are longer than the header declares"]
+
+
+@given(st.randoms(use_true_random=False))
+def test_line_ends_anywhere_give_the_same_mesh(random):
+    head, body = write("ascii", [xyz(), indices()]).split(b"end_header\n")
+    body = b"".join(word + random.choice([b" ", b"\n", b"\r\n", b"\t"]) for word in body.split())
+    notes = []
+    vertices, faces = read_ply(head + b"end_header\n" + body, notes)
+    np.testing.assert_array_equal(vertices, SQUARE)
+    assert faces.tolist() == CUT
+    assert notes == []
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS)
+@pytest.mark.parametrize("elements", [[xyz(), indices()], [xyz(), strips([[0, 1, 2, 3]])]])
+def test_a_file_cut_off_anywhere_is_refused(encoding, elements):
+    data = write(encoding, elements).rstrip(b"\n")
+    for length in range(len(data)):
+        with pytest.raises(FormatError):
+            read_ply(data[:length])
