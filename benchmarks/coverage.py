@@ -21,6 +21,7 @@ from shapegan.pipeline.run.plan import RunSettings
 from shapegan.pipeline.run.preprocess import preprocess
 from shapegan.pipeline.run.progress import PreprocessProgress
 from shapegan.pipeline.schema import MeshReport
+from shapegan.pipeline.sdf.quality import lipschitz_excess
 
 ROOT = Path(__file__).resolve().parents[1]
 DEFAULT_MESHES = ROOT.parent / "shared" / "data" / "meshes"
@@ -47,6 +48,23 @@ def reports_of(folder: Path, out: Path, workers: int, every: int) -> list[MeshRe
     with PreprocessProgress(len(jobs), Console(stderr=True)) as meter:
         preprocess(folder, jobs, config, out, RunSettings(workers=workers), meter)
     return Dataset(out).reports
+
+
+def largest_excess(dataset: Dataset) -> tuple[float, str, int]:
+    """Largest excess of the change between neighbouring voxels over their distance.
+
+    Returns:
+        The excess beyond what rounding to float16 explains, cube frame, with the mesh's id and the
+        grid's resolution.
+    """
+    worst = (0.0, "", 0)
+    for index, name in enumerate(dataset.ids):
+        for resolution in dataset.resolutions:
+            voxels = dataset.voxels(index, resolution)
+            rounding = np.spacing(np.abs(voxels).max().astype(np.float16))
+            excess = lipschitz_excess(voxels) - float(rounding)
+            worst = max(worst, (excess, name, resolution))
+    return worst
 
 
 HEADER = [
@@ -98,6 +116,10 @@ def main(meshes: Path, furniture: Path, work: Path, every: int, workers: int, wo
     rows = ([r.id, r.faces, r.method, f"{r.surface_recall:.3f}"] for r in accepted[:worst])
     click.echo("\n" + markdown(["lowest recall", "faces", "method", "recall"], rows))
     lost = ([r.id, r.status, r.reason] for r in everything if r.status != "ok")
+    for name in folders:
+        excess, mesh, resolution = largest_excess(Dataset(work / f"{name}-dataset"))
+        where = f" ({mesh}, {resolution}^3)" if mesh else ""
+        click.echo(f"\n{name}: neighbouring voxels exceed their distance by {excess:.1e}{where}")
     click.echo("\n" + markdown(["rejected or failed", "status", "reason"], lost))
 
 
