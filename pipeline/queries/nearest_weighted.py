@@ -26,6 +26,7 @@ from shapegan.pipeline.arrays import largest
 from shapegan.pipeline.queries import nearest_weighted_kernels as kernels
 from shapegan.pipeline.queries.bvh_kernels import LANES
 from shapegan.pipeline.queries.nearest import TriangleQueries
+from shapegan.pipeline.queries.nearest_weighted_functions import WeightedTriangle
 
 _BATCH = int(kernels.BATCHES) * int(LANES)
 """Points that a CPU thread searches."""
@@ -49,9 +50,7 @@ class WeightedQueries:
         bvh = self._tree.bvh = triangles.bvh
         corners = weights[triangles.faces.numpy()[bvh.face.numpy()]]
         nodes = _node_maxima(largest(corners), bvh.leaf_start.numpy())
-        self._tree.triangles = wp.empty(
-            len(corners), dtype=kernels.WeightedTriangle, device=self.device
-        )
+        self._tree.triangles = wp.empty(len(corners), dtype=WeightedTriangle, device=self.device)
         of_corners: Any = wp.array(corners, dtype=float, ndim=2, device=self.device)
         inputs = [bvh.corners, of_corners, self._tree.triangles]
         self._launch(kernels.prepare_triangles, inputs, len(corners))
