@@ -72,7 +72,7 @@ _MAX_FOLDERS = 2000
 
 
 class Recognised(NamedTuple):
-    """What a path holds."""
+    """Content of a path, and the commands that take it."""
 
     kind: str
     """One of `_KINDS`."""

@@ -72,17 +72,15 @@ def discover(
     found = _of_categories(tree, categories, root)
     separated = replace(tree, meshes=separate_ids(tree.meshes, preference))
     meshes = _of_categories(separated, categories, root)
-    notes += _same_id_notes(found, meshes)
-    selected = [(mesh, "") for mesh in meshes]
-    if splitter:
-        selected, more_notes = splitter.assign(meshes)
-        notes += more_notes
-    jobs = [
-        Job(mesh.id, mesh.category, folder / mesh.relative, mesh.relative, split)
-        for mesh, split in selected[:limit]
-    ]
+    selected, more_notes = splitter.assign(meshes) if splitter else ([(m, "") for m in meshes], [])
+    notes += [*_same_id_notes(found, meshes), *more_notes]
+    jobs = [_job(folder, mesh, split) for mesh, split in selected[:limit]]
     notes = [escape_unprintable(note) for note in notes]
     return Discovery(jobs, notes, escape_unprintable(_unread_note(tree)))
+
+
+def _job(folder: Path, mesh: MeshFile, split: str) -> Job:
+    return Job(mesh.id, mesh.category, folder / mesh.relative, mesh.relative, split)
 
 
 def _resolve(root: Path) -> Path:

@@ -92,7 +92,19 @@ def make_field(
     made = _by_winding(shell, frame, sheet_thickness)
     if not made.quality.rejection_reason() or sheet_thickness == 0:
         return made
-    flooded = FloodedDistance(cube, mesh.faces, sheet_thickness, device)
+    flooded = _by_flood(cube, mesh.faces, shell, frame, sheet_thickness)
+    return made if flooded.quality.rejection_reason() else flooded
+
+
+def _by_flood(
+    cube: NDArray[np.float64],
+    faces: NDArray[np.int32],
+    shell: Shell,
+    frame: Frame,
+    sheet_thickness: float,
+) -> MeshField:
+    """The field by a flood from outside; see `shapegan.pipeline.sdf.flood_fill`."""
+    flooded = FloodedDistance(cube, faces, sheet_thickness, shell.device)
     grid = flooded.voxels(QUALITY_RESOLUTION)
     quality = measure(grid, shell.visible, sheet_thickness)
     squares = square_caps(grid)
@@ -100,8 +112,6 @@ def make_field(
         flooded = flooded.with_caps(squares)
         grid = limit_jumps(flooded.voxels(QUALITY_RESOLUTION))
         quality = replace(quality, lipschitz=lipschitz_excess(grid))
-    if quality.rejection_reason():
-        return made
     return MeshField(frame, flooded, flooded, "flood", quality, grid)
 
 
