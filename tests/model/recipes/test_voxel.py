@@ -2,6 +2,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from shapegan.model.config import Stage
 from shapegan.model.recipes.objectives import StepData
 from shapegan.model.recipes.step_random import StepRandom
 from shapegan.model.recipes.voxel import VoxelTask, clip_distances
@@ -32,7 +33,7 @@ def test_clip_modes(clip_mode: str, expected: list[float]) -> None:
 
 
 def test_generated_grids_lie_as_stored_ones_do() -> None:
-    task = VoxelTask(8, 0.1, "none", 100, torch.device("cpu"))
+    task = VoxelTask(Stage(8, 2, 1), 0.1, "none", 100, torch.device("cpu"))
     latents = torch.tensor([[0.0], [5.0]])
     fake = task.fake(planes, latents, data_of(torch.zeros(2, 8, 8, 8)))
     assert fake.sdf.shape == (2, 8, 8, 8)
@@ -45,7 +46,7 @@ def test_generated_grids_lie_as_stored_ones_do() -> None:
 
 @pytest.mark.parametrize("clip_mode", ["hard", "soft", "none"])
 def test_only_soft_clips_generated_distances(clip_mode: str) -> None:
-    task = VoxelTask(8, 0.1, clip_mode, 100, torch.device("cpu"))
+    task = VoxelTask(Stage(8, 2, 1), 0.1, clip_mode, 100, torch.device("cpu"))
     grid = torch.linspace(-1, 1, 512).view(1, 8, 8, 8)
     real = task.real(data_of(grid))
     assert torch.equal(real.sdf, clip_distances(grid, 0.1, clip_mode))
