@@ -189,8 +189,7 @@ class TrainConfig:
         _check(0 <= self.seed < 2**63, "seed", self.seed, "0 to 2^63 - 1")
         self._check_critic()
         if self.recipe != "voxel":
-            plain = all(stage.grid == stage.size for stage in self.stages)
-            plain = plain and not any(stage.thin_parts for stage in self.stages)
+            plain = not any(stage.lattice or stage.thin_parts for stage in self.stages)
             _check(plain, "lattice and thin_offset", "more than 0", f"0 in recipe {self.recipe}")
         else:
             sizes = [stage.size for stage in self.stages]

@@ -62,21 +62,50 @@ def _paper_autodecoder() -> TrainConfig:
     )
 
 
+def _whole(
+    size: int,
+    epochs: float,
+    thin_offset: float,
+    thin_offset_end: float | None = None,
+    *,
+    fade_in: float = 0.0,
+    weight: float,
+) -> Stage:
+    """A stage on shifted lattices of the 64^3 grid, whose real shapes keep their thin parts."""
+    return Stage(
+        size,
+        8,
+        epochs,
+        fade_in=fade_in,
+        weight=weight,
+        lattice=64,
+        thin_offset=thin_offset,
+        thin_offset_end=thin_offset_end,
+    )
+
+
 def _fast_voxel() -> TrainConfig:
     return TrainConfig(
         recipe="voxel",
         stages=(
-            Stage(8, 8, 50, weight=1),
-            Stage(16, 8, 100, fade_in=5, weight=7),
-            Stage(32, 8, 50, fade_in=5, weight=7),
+            _whole(8, 50, 0.1, weight=1),
+            _whole(16, 100, 0.075, fade_in=5, weight=5),
+            _whole(16, 60, 0.06, weight=3),
+            _whole(32, 50, 0.06, 0.04, fade_in=5, weight=6),
         ),
         generator=GeneratorConfig(
-            latent=64, width=128, depth=6, bounded=False, initialisation="sphere"
+            latent=64,
+            width=128,
+            depth=6,
+            bounded=False,
+            initialisation="sphere",
+            symmetry="auto",
         ),
         critic=VoxelCriticConfig(width=0.5, gradients=True),
         objective=_R1,
         optimiser=_ADAM,
-        clip_voxels=1.5,
+        clip=0.03,
+        clip_voxels=0.6,
         clip_mode="soft",
         ema_halflife=200,
     )
@@ -122,7 +151,10 @@ def _demo_voxel() -> TrainConfig:
     fast = _fast_voxel()
     return replace(
         fast,
-        stages=(Stage(8, 8, 60, weight=1), Stage(16, 8, 100, fade_in=10, weight=4)),
+        stages=(
+            _whole(8, 60, 0.1, weight=1),
+            _whole(16, 100, 0.075, fade_in=10, weight=4),
+        ),
         generator=replace(fast.generator, latent=32),
         critic=VoxelCriticConfig(width=0.5),
         ema_halflife=50,

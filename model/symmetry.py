@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from shapegan.model.config import TrainConfig, TrainConfigError
+from shapegan.model.config import TrainConfig
 from shapegan.pipeline.dataset.reader import Dataset
 
 MAX_DIFFERENCE = 2e-3
@@ -21,7 +21,6 @@ def resolve_symmetry(config: TrainConfig, data: Path) -> TrainConfig:
 
     Raises:
         DatasetError: the dataset cannot be read.
-        TrainConfigError: the dataset has no voxels to measure.
     """
     if config.generator.symmetry != "auto":
         return config
@@ -34,18 +33,12 @@ def symmetric_share(dataset: Dataset, split: str) -> float:
     """Share of a split's shapes that are their own mirror image at x = 0, by their finest voxels.
 
     Args:
-        dataset: With voxels.
+        dataset: The dataset.
         split: Name of a split; all shapes are measured if there is none of this name.
 
     Raises:
         DatasetError: a shard is missing or damaged.
-        TrainConfigError: the dataset has no voxels.
     """
-    if not dataset.resolutions:
-        raise TrainConfigError(
-            f"generator.symmetry: got auto, but {dataset.path} has no voxels to measure it on:"
-            " takes x or none"
-        )
     numbers = dataset.splits.get(split) or range(len(dataset))
     chosen = [numbers[place] for place in _spread(len(numbers))]
     grids = (dataset.voxels(number, dataset.resolutions[-1]) for number in chosen)
