@@ -50,6 +50,16 @@ def critic_setting(**values: object) -> Change:
     return change
 
 
+def stage_setting(**values: object) -> Change:
+    """Change all stages."""
+
+    def change(config: TrainConfig) -> TrainConfig:
+        stages = [dataclasses.replace(stage, **values) for stage in config.stages]  # type: ignore[arg-type]
+        return dataclasses.replace(config, stages=tuple(stages))
+
+    return change
+
+
 def r1(weight: float, every: int = 1) -> Objective:
     """Logistic loss with an R1 penalty."""
     return Objective("logistic", "r1", weight, every, critic_steps=1)
@@ -72,7 +82,12 @@ VARIANTS: dict[str, Change] = {
     "R1 of weight 0.01": setting(objective=r1(0.01)),
     "R1 at each fourth step": setting(objective=r1(0.03, every=4)),
     "relativistic, R1 + R2": setting(objective=RELATIVISTIC),
-    "clip at 0.1 throughout": setting(clip_voxels=0.0),
+    "clip at 1.5 voxels": setting(clip_voxels=1.5),
+    "true fields": stage_setting(thin_offset=0.0, thin_offset_end=None),
+    "true fields of the stored grids": stage_setting(
+        lattice=0, thin_offset=0.0, thin_offset_end=None
+    ),
+    "not folded": generator_setting(symmetry="none"),
     "hard clip": setting(clip_mode="hard"),
     "no running average": setting(ema_halflife=0.0),
     "generator of width 256": generator_setting(width=256),
