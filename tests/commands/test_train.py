@@ -159,7 +159,7 @@ def test_single_settings_are_changed_in_any_number(asked: dict[str, Any], tmp_pa
     result = train("--data", tmp_path, *words, "--batch-size", 4, "--seed", 2)
     assert result.exit_code == 0, result.output
     assert asked["config"].difference(preset("voxel", "fast")) == [
-        *(f"stages.{number}.batch: {batch} -> 8" for number, batch in enumerate((3, 4, 4))),
+        *(f"stages.{number}.batch: {batch} -> 8" for number, batch in enumerate((3, 4, 4, 4))),
         "critic.width: 0.25 -> 0.5",
         "objective.critic_steps: 5 -> 1",
         "seed: 2 -> 0",

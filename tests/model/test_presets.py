@@ -1,3 +1,5 @@
+import dataclasses
+
 import pytest
 import torch
 from support.training import SHAPES
@@ -25,10 +27,28 @@ def test_it_is_of_its_recipe_and_goes_through_json(recipe: str, name: str) -> No
     assert config.generator.frame == ("cube" if recipe == "voxel" else "sphere")
 
 
+def folded(config: TrainConfig) -> TrainConfig:
+    """The config as it is once a run has found that its shapes are symmetric."""
+    return dataclasses.replace(
+        config, generator=dataclasses.replace(config.generator, symmetry="x")
+    )
+
+
+@pytest.mark.parametrize("name", ["fast", "demo"])
+def test_whole_shapes_are_shown_on_lattices_of_the_finest_grid(name: str) -> None:
+    config = preset("voxel", name)
+    assert {stage.lattice for stage in config.stages} == {64}
+    offsets = [stage.thin_offset_at(at) for stage in config.stages for at in (0.0, 1.0)]
+    assert min(offsets) > 0
+    assert offsets == sorted(offsets, reverse=True)
+    assert config.generator.symmetry == "auto"
+
+
 @every_recipe
 @every_preset
 def test_its_networks_can_be_built(recipe: str, name: str) -> None:
-    built = build_recipe(preset(recipe, name), Ranks(), Execution(torch.device("cpu")), SHAPES)
+    config = folded(preset(recipe, name))
+    built = build_recipe(config, Ranks(), Execution(torch.device("cpu")), SHAPES)
     built.begin(0)
     assert set(built.networks) == {"generator", "latents" if recipe == "autodecoder" else "critic"}
 
@@ -94,6 +114,6 @@ def test_papers_autodecoder() -> None:
 @every_recipe
 def test_the_demo_is_smaller(recipe: str) -> None:
     def weights(config: TrainConfig) -> int:
-        return sum(one.numel() for one in Generator(config.generator).parameters())
+        return sum(one.numel() for one in Generator(folded(config).generator).parameters())
 
     assert weights(preset(recipe, "demo")) < weights(preset(recipe, "paper")) / 2
