@@ -28,8 +28,8 @@ from shapegan.model.recipes.step_random import PICTURES, StepRandom, seeded
 from shapegan.model.schedule import Budget
 from shapegan.model.shapes.image_grid import draw_shapes, write_png
 from shapegan.model.shapes.surface import Surface, extract
-from shapegan.model.symmetry import resolve_symmetry
 from shapegan.model.training.checkpoint import latest_checkpoint, load_checkpoint, load_generator
+from shapegan.model.training.symmetry import resolve_symmetry
 from shapegan.model.training.trainer import TrainSettings, train
 from shapegan.pipeline.dataset.reader import Dataset
 

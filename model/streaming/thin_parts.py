@@ -45,7 +45,8 @@ def thin_voxels(sdf: NDArray[np.floating], radius: float = BALL_RADIUS) -> NDArr
         return inside
     spacing = voxel_spacing(len(sdf))
     reach = np.sqrt(3.0) * np.ceil(radius / spacing) * spacing
-    return inside & (_distances_to(centres) > reach + _ROUNDING)
+    thin: NDArray[np.bool_] = inside & (_distances_to(centres) > reach + _ROUNDING)
+    return thin
 
 
 def thin_part_distances(sdf: NDArray[np.floating]) -> NDArray[np.float16]:

@@ -13,8 +13,8 @@ from shapegan.model.recipes.build import Recipe, build_recipe, stream_config
 from shapegan.model.recipes.execution import Execution
 from shapegan.model.schedule import Schedule
 from shapegan.model.streaming.stream import Stream
-from shapegan.model.symmetry import resolve_symmetry
 from shapegan.model.training.settings import TrainSettings
+from shapegan.model.training.symmetry import resolve_symmetry
 from shapegan.pipeline.schema import grid_points
 
 _ROWS = 512

@@ -11,7 +11,6 @@ from shapegan.model.recipes.build import build_recipe, stream_config
 from shapegan.model.recipes.execution import Execution
 from shapegan.model.schedule import Position, Schedule
 from shapegan.model.streaming.stream import Stream, StreamConfig
-from shapegan.model.symmetry import resolve_symmetry
 from shapegan.model.training.checkpoint import Checkpoint, CheckpointError, checkpoint_path, fitting
 from shapegan.model.training.errors import TrainingError, memory_errors
 from shapegan.model.training.interruption import Interruption
@@ -20,6 +19,7 @@ from shapegan.model.training.reporter import NullReporter, Reporter
 from shapegan.model.training.run_folder import RunFolder
 from shapegan.model.training.run_writer import RunWriter
 from shapegan.model.training.settings import TrainSettings
+from shapegan.model.training.symmetry import resolve_symmetry
 
 __all__ = ["TrainSettings", "TrainingError", "train"]
 

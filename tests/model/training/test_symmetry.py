@@ -8,7 +8,7 @@ from support.training import VOXEL, make_solids
 
 from shapegan.model.config import TrainConfig
 from shapegan.model.networks.generator import Generator, GeneratorConfig
-from shapegan.model.symmetry import resolve_symmetry, symmetric_share
+from shapegan.model.training.symmetry import resolve_symmetry, symmetric_share
 from shapegan.pipeline.dataset.reader import Dataset
 
 AUTO = replace(VOXEL, generator=replace(VOXEL.generator, symmetry="auto"))
