@@ -58,6 +58,16 @@ def changed_critic(**values: object) -> Change:
     return change
 
 
+def stage_setting(**values: object) -> Change:
+    """Change all stages."""
+
+    def change(config: TrainConfig) -> TrainConfig:
+        stages = [dataclasses.replace(stage, **values) for stage in config.stages]  # type: ignore[arg-type]
+        return dataclasses.replace(config, stages=tuple(stages))
+
+    return change
+
+
 def r1(weight: float, every: int = 1) -> Objective:
     """Logistic loss with R1."""
     return Objective("logistic", "r1", weight, every, critic_steps=1)
@@ -91,6 +101,13 @@ VARIANTS: dict[str, Change] = {
     "the same, another seed": combined(changed_critic(gradients=False), changed_run(seed=1)),
     "critic of patches too": changed_critic(patches=(32, 64)),
     "spectral norm": changed_critic(spectral=True),
+    "thin parts kept on shifted lattices": combined(
+        stage_setting(lattice=64, thin_offset=0.075), changed_run(clip=0.03, clip_voxels=0.6)
+    ),
+    "shifted lattices of true fields": combined(
+        stage_setting(lattice=64), changed_run(clip=0.03, clip_voxels=0.6)
+    ),
+    "folded at x = 0": changed_generator(symmetry="x"),
 }
 
 

@@ -14,6 +14,7 @@ import torch
 from markdown_table import markdown
 
 from shapegan.model.config import TrainConfig
+from shapegan.model.config_file import load_config
 from shapegan.model.generation.real_shapes import read_real_shapes, split_indices
 from shapegan.model.metrics.scores import (
     MeshValidity,
@@ -23,21 +24,23 @@ from shapegan.model.metrics.scores import (
     sample_clouds,
 )
 from shapegan.model.networks.generator import Generator
-from shapegan.model.presets import Overrides, resolve_config
+from shapegan.model.presets import Overrides, override, preset
 from shapegan.model.recipes.step_random import PICTURES, StepRandom, seeded
 from shapegan.model.schedule import Budget
 from shapegan.model.shapes.image_grid import draw_shapes, write_png
 from shapegan.model.shapes.surface import Surface, extract
 from shapegan.model.training.checkpoint import latest_checkpoint, load_checkpoint, load_generator
+from shapegan.model.training.symmetry import resolve_symmetry
 from shapegan.model.training.trainer import TrainSettings, train
 from shapegan.pipeline.dataset.reader import Dataset
 
 RESOLUTION = 64
 LEVELS = (0.0, 0.04)
-SHAPES = 64
-DRAWN = 24
+SHAPES = 128
+DRAWN = 32
 HEADS = (
-    "shapes", "steps", "minutes", "level", "empty %", "1 part %", "COV %", "MMD x 1000", "1-NNA %",
+    "shapes", "steps", "minutes", "level", "empty %", "1 part %", "largest part %",
+    "COV %", "MMD x 1000", "1-NNA %",
 )  # fmt: skip
 
 
@@ -87,6 +90,12 @@ class StageReporter:
 @click.option("--recipe", default="voxel", show_default=True)
 @click.option("--presets", default="paper,fast", show_default=True)
 @click.option("--stages", help="--stages of `shapegan train`.")
+@click.option(
+    "--config",
+    "file",
+    type=click.Path(exists=True, path_type=Path),
+    help="--config of `shapegan train`; instead of --presets.",
+)
 @click.option("--threads", default=0, help="0: torch's own number.")
 @click.option("--device", default="cpu", show_default=True)
 @click.option("--precision", default="fp32", show_default=True)
@@ -100,6 +109,7 @@ def main(
     recipe: str,
     presets: str,
     stages: str | None,
+    file: Path | None,
     threads: int,
     device: str,
     precision: str,
@@ -114,8 +124,11 @@ def main(
     reference = held_out(data)
     rows = [score_training_shapes(data, reference)]
     sizes = tuple(int(size) for size in stages.split(",")) if stages else None
-    for name in presets.split(","):
-        config = resolve_config(recipe, name, Overrides(stages=sizes, seed=seed))
+    named = {file.stem: load_config(file)} if file else {}
+    named = named or {name: preset(recipe, name) for name in presets.split(",")}
+    for name, settings in named.items():
+        config = override(settings, Overrides(stages=sizes, seed=seed))
+        config = resolve_symmetry(config, data)
         with seeded(seed):
             generator = Generator(config.generator).to(device)
         rows += score_generator(f"{name}, untrained", generator, reference, work)
@@ -209,6 +222,7 @@ def _cells(scored: ScoredShapes) -> tuple[str, ...]:
         f"{scored.level:g}",
         f"{100 * (1 - scored.validity.filled):.0f}",
         f"{100 * scored.validity.single_component:.0f}",
+        f"{100 * scored.validity.largest_component:.0f}",
         f"{100 * chamfer.coverage:.1f}",
         "-" if chamfer.mmd is None else f"{1000 * chamfer.mmd:.2f}",
         f"{100 * chamfer.one_nna:.1f}",

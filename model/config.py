@@ -45,6 +45,15 @@ class Stage:
     """Show the critic points near the generated surface as well (recipe `point`)."""
     weight: float | None = None
     """Weight of the stage when --steps or --time is divided; None: its `epochs`."""
+    lattice: int = 0
+    """Resolution of the stored grid whose every (lattice / size)-th voxel along each axis is read,
+    from a random first voxel that differs from step to step (recipe `voxel`). The generator is
+    evaluated at the same places. 0: the stored grid of resolution `size`."""
+    thin_offset: float = 0.0
+    """Offset by which thin parts of real shapes are thickened, cube frame; 0: the true field. Needs
+    the grid of 64^3, as `size` or `lattice`; see `streaming.thin_parts`."""
+    thin_offset_end: float | None = None
+    """Offset at the end of the stage, reached linearly; None: `thin_offset`."""
 
     def __post_init__(self) -> None:
         """Check all settings."""
@@ -53,6 +62,29 @@ class Stage:
         _check(self.epochs > 0, "epochs", self.epochs, "more than 0")
         _check(0 <= self.fade_in <= self.epochs, "fade_in", self.fade_in, "0 to its epochs")
         _check(self.weight is None or self.weight > 0, "weight", self.weight, "more than 0")
+        fitting = self.lattice == 0 or (
+            self.lattice in RESOLUTIONS and self.lattice % self.size == 0
+        )
+        _check(fitting, "lattice", self.lattice, f"0, or one of {RESOLUTIONS} from {self.size} on")
+        offsets = self.thin_offset, self.thin_offset_at(1.0)
+        _check(min(offsets) >= 0, "thin_offset", offsets, "0 or more")
+        fine = not self.thin_parts or self.grid == RESOLUTIONS[-1]
+        _check(fine, "thin_offset", offsets, f"0 unless lattice or size is {RESOLUTIONS[-1]}")
+
+    @property
+    def grid(self) -> int:
+        """Resolution of the stored grid that is read (recipe `voxel`)."""
+        return self.lattice or self.size
+
+    @property
+    def thin_parts(self) -> bool:
+        """True if thin parts are thickened at some step."""
+        return max(self.thin_offset, self.thin_offset_at(1.0)) > 0
+
+    def thin_offset_at(self, progress: float) -> float:
+        """Offset of thin parts at a progress of the stage, 0 to 1."""
+        end = self.thin_offset if self.thin_offset_end is None else self.thin_offset_end
+        return self.thin_offset + (end - self.thin_offset) * progress
 
 
 @dataclass(frozen=True)
@@ -156,7 +188,10 @@ class TrainConfig:
         _check(self.ema_halflife >= 0, "ema_halflife", self.ema_halflife, "0 or more")
         _check(0 <= self.seed < 2**63, "seed", self.seed, "0 to 2^63 - 1")
         self._check_critic()
-        if self.recipe == "voxel":
+        if self.recipe != "voxel":
+            plain = not any(stage.lattice or stage.thin_parts for stage in self.stages)
+            _check(plain, "lattice and thin_offset", "more than 0", f"0 in recipe {self.recipe}")
+        else:
             sizes = [stage.size for stage in self.stages]
             known = " or ".join(str(size) for size in RESOLUTIONS)
             _check(set(sizes) <= set(RESOLUTIONS), "stages", sizes, known)

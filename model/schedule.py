@@ -56,6 +56,8 @@ class StepProgress:
     """Share of the critic's newest block, 0 to 1; see `VoxelCritic.set_fade`."""
     overall: float
     """Progress of the run, 0 to 1."""
+    stage: float = 0.0
+    """Progress of the stage, 0 to 1."""
 
 
 @dataclass(frozen=True)
@@ -115,12 +117,17 @@ class Schedule:
 
     def step_progress(self, position: Position) -> StepProgress:
         """Progress at the next step."""
-        return StepProgress(position.step, self.fade(position), self.overall(position))
+        return StepProgress(
+            position.step, self.fade(position), self.overall(position), self.progress(position)
+        )
 
     def fade(self, position: Position) -> float:
-        """Share of the stage's new block, from 0 to 1."""
-        stage = self._stages[position.stage]
-        if position.stage == 0 or stage.fade_in == 0:
+        """Share of the stage's new block, from 0 to 1.
+
+        A stage of the same size as the one before has no new block.
+        """
+        stage, before = self._stages[position.stage], self._stages[position.stage - 1]
+        if position.stage == 0 or stage.fade_in == 0 or stage.size == before.size:
             return 1.0
         return min(1.0, self.progress(position) * stage.epochs / stage.fade_in)
 

@@ -18,7 +18,8 @@ from shapegan.pipeline.pictures.panel import Picture
 from shapegan.pipeline.pictures.shading import CLAY
 
 HEADS = (
-    "shapes", "level", "n", "filled %", "watertight %", "1 part %", "COV CD %", "MMD CD x 1000",
+    "shapes", "level", "n", "filled %", "watertight %", "1 part %", "largest part %", "COV CD %",
+    "MMD CD x 1000",
     "1-NNA CD %", "COV EMD %", "MMD EMD x 100", "1-NNA EMD %", "JSD x 100",
 )  # fmt: skip
 
@@ -66,7 +67,12 @@ def as_markdown(evaluation: Evaluation) -> str:
 def cells(row: ScoreRow) -> list[str]:
     """Cells of a row of the table, in the order of `HEADS`."""
     validity, scores = row.validity, row.scores
-    shares = (validity.filled, validity.watertight, validity.single_component)
+    shares = (
+        validity.filled,
+        validity.watertight,
+        validity.single_component,
+        validity.largest_component,
+    )
     return [
         row.name,
         "-" if row.level is None else f"{row.level:g}",

@@ -47,6 +47,8 @@ class MeshValidity:
     watertight: float
     single_component: float
     """Share that is one connected component."""
+    largest_component: float
+    """Mean share of the largest component in the volume of a shape; 0 for empty shapes."""
 
 
 @dataclass(frozen=True)
@@ -163,6 +165,7 @@ def mesh_validity(meshes: Sequence[Mesh]) -> MeshValidity:
         len(filled) / len(meshes),
         sum(is_watertight(mesh.faces) for mesh in filled) / len(meshes),
         sum(count_components(mesh.faces) == 1 for mesh in filled) / len(meshes),
+        sum(largest_component_share(mesh.vertices, mesh.faces) for mesh in filled) / len(meshes),
     )
 
 
@@ -179,8 +182,32 @@ def is_watertight(faces: NDArray[np.integer]) -> bool:
 
 def count_components(faces: NDArray[np.integer]) -> int:
     """Number of connected components of a mesh of faces (F, 3), joined along edges."""
+    return int(_components(faces).max(initial=-1)) + 1
+
+
+def largest_component_share(vertices: NDArray[np.floating], faces: NDArray[np.integer]) -> float:
+    """Share of the largest component in the volume of all components of a mesh, 0 to 1.
+
+    The volume of a component is the sum of its faces' signed tetrahedra, outwards positive. Closed
+    cavities have a negative volume and are left out, as are open pieces that come out negative.
+
+    Args:
+        vertices: (V, 3).
+        faces: (F, 3).
+    """
+    corners = vertices.astype(np.float64)[faces]
+    tetrahedra = np.linalg.det(corners) / 6 if len(faces) else np.zeros(0)
+    volumes = np.bincount(_components(faces), weights=tetrahedra).clip(min=0)
+    total = float(volumes.sum())
+    return float(volumes.max()) / total if total > 0 else 0.0
+
+
+def _components(faces: NDArray[np.integer]) -> NDArray[np.integer]:
+    """Number of the component of each face (F, 3): (F,)."""
     used, numbers = np.unique(faces, return_inverse=True)
     first, second, third = numbers.reshape(-1, 3).T
     ends = np.concatenate([first, second]), np.concatenate([second, third])
     graph = coo_array((np.ones(len(ends[0]), bool), ends), shape=(len(used),) * 2)
-    return int(connected_components(graph, directed=False, return_labels=False))
+    labels: NDArray[np.int32] = connected_components(graph, directed=False)[1]
+    of_faces: NDArray[np.int32] = labels[first]
+    return of_faces

@@ -22,6 +22,7 @@ from shapegan.model.networks.initialisation import INITIALISATIONS
 
 Frame = Literal["cube", "sphere"]
 Initialisation = Literal["published", "he", "sphere"]
+Symmetry = Literal["none", "x", "auto"]
 _Distances = Callable[[Tensor, Tensor, Tensor], Tensor]
 
 _BLOCK_FEATURES = 2**19
@@ -53,6 +54,10 @@ class GeneratorConfig:
     initialisation: Initialisation = "published"
     """`published`: torch's default. `he`: keeps the variance through ReLUs (He et al. 2015).
     `sphere`: near the distance to a sphere of radius 0.5 (Atzmon and Lipman 2020, SAL)."""
+    symmetry: Symmetry = "none"
+    """`x`: shapes are their own mirror images at x = 0, because points are evaluated at |x|.
+    `auto`: `x` or `none`, by the training shapes when a run starts; a generator does not take it.
+    """
 
     def __post_init__(self) -> None:
         if self.depth < 4 or self.depth % 2:
@@ -80,6 +85,8 @@ class Generator(nn.Module):
 
     def __init__(self, config: GeneratorConfig) -> None:
         super().__init__()
+        if config.symmetry == "auto":
+            raise ValueError("expected symmetry x or none, got auto: see resolve_symmetry")
         self.config = config
         encoded, width, latent = config.encoded, config.width, config.latent
         hidden = [nn.Linear(width, width) for _ in range(config.depth - 2)]
@@ -129,7 +136,9 @@ class Generator(nn.Module):
         self._check(points, latents, chunk)
         # 1. The part of the latents, once per shape
         first, again = self._latent_parts(latents)
-        # 2. The points, chunk by chunk
+        # 2. The points, folded at a plane of symmetry, chunk by chunk
+        if self.config.symmetry == "x":
+            points = torch.cat([points[..., :1].abs(), points[..., 1:]], dim=-1)
         pieces = _split(points, len(latents), chunk)
         recompute = len(pieces) > 1 and torch.is_grad_enabled()
         distances = self._distances if eager else self._compiled or self._distances

@@ -199,7 +199,8 @@ def input_channels(grid: Tensor, config: VoxelCriticConfig) -> Tensor:
 
     Channel 0 is the distance divided by `scale`. With `gradients`, channels 1 to 3 are its
     derivatives along x, y and z, by central differences, one-sided at the faces of the cube. Their
-    length is 1 where a distance is true and not clipped.
+    length is 1 where a distance is true and not clipped, on a grid of linspace(-1, 1, R); shifted
+    lattices are 5 % finer at 16^3, and 11 % at 8^3.
     """
     distance = grid / config.scale
     if not config.gradients:

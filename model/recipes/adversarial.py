@@ -21,9 +21,8 @@ from shapegan.model.recipes.objectives import (
 from shapegan.model.recipes.optimisers import build_optimiser, decay
 from shapegan.model.recipes.point import PointTask, RefinementTask
 from shapegan.model.recipes.step_random import PICTURES, WEIGHTS, StepRandom, seeded
-from shapegan.model.recipes.voxel import VoxelTask
+from shapegan.model.recipes.voxel import VoxelTask, lattice_clip
 from shapegan.model.schedule import StepProgress
-from shapegan.pipeline.schema import voxel_spacing
 
 _CRITIC_STEP, _GENERATOR_STEP = range(2)
 """The two halves of a step; each draws random numbers of its own."""
@@ -88,9 +87,9 @@ class Adversarial(GeneratorRecipe):
             self.critic.set_fade(progress.fade)
         optimiser = self._config.optimiser
         factor = decay(optimiser.halvings, progress.overall)
-        values = self._critic_step(batch, progress.step, optimiser.critic_rate * factor)
+        values = self._critic_step(batch, progress, optimiser.critic_rate * factor)
         if (progress.step + 1) % self._config.objective.critic_steps == 0:
-            loss = self._generator_step(batch, progress.step, optimiser.rate * factor)
+            loss = self._generator_step(batch, progress, optimiser.rate * factor)
             values["generator_loss"] = loss
         return values
 
@@ -103,25 +102,26 @@ class Adversarial(GeneratorRecipe):
         """Release what is shared with other processes."""
         self._generator_objective = self._critic_objective = nn.Identity()
 
-    def _critic_step(self, batch: Batch, step: int, rate: float) -> dict[str, Tensor]:
-        random = self._random(step, _CRITIC_STEP)
-        data, count = StepData(batch, random), len(batch.indices)
+    def _critic_step(self, batch: Batch, progress: StepProgress, rate: float) -> dict[str, Tensor]:
+        random = self._random(progress.step, _CRITIC_STEP)
+        data, count = StepData(batch, random, progress.stage), len(batch.indices)
         self.critic.requires_grad_(True)
         # The critic's step needs generated shapes, but no gradients of the generator.
         with torch.no_grad(), self._execution.autocast():
             latents = draw_latents(random, count, self._config.generator.latent)
             fake = self._task.fake(self.generator, latents, data)
             real = self._task.real(data)
-        penalise = step % self._config.objective.penalty_every == 0
+        penalise = progress.step % self._config.objective.penalty_every == 0
         values = self._critic_objective(real, fake, draw_mix(random, count), penalise)
         descend(self._optimisers[1], values["critic_loss"], rate)
         return {name: value.detach() for name, value in values.items()}
 
-    def _generator_step(self, batch: Batch, step: int, rate: float) -> Tensor:
-        random = self._random(step, _GENERATOR_STEP)
+    def _generator_step(self, batch: Batch, progress: StepProgress, rate: float) -> Tensor:
+        random = self._random(progress.step, _GENERATOR_STEP)
         self.critic.requires_grad_(False)
         latents = draw_latents(random, len(batch.indices), self._config.generator.latent)
-        loss: Tensor = self._generator_objective(latents, StepData(batch, random))
+        data = StepData(batch, random, progress.stage)
+        loss: Tensor = self._generator_objective(latents, data)
         descend(self._optimisers[0], loss, rate)
         self._average.update(self.generator)
         return loss.detach()
@@ -154,7 +154,12 @@ class Adversarial(GeneratorRecipe):
     def _task_of(self, stage: Stage) -> CriticTask:
         config, execution = self._config, self._execution
         if config.recipe == "voxel":
-            clip = max(config.clip, config.clip_voxels * voxel_spacing(stage.size))
-            return VoxelTask(stage.size, clip, config.clip_mode, execution.chunk, execution.device)
+            return VoxelTask(
+                stage,
+                lattice_clip(config, stage),
+                config.clip_mode,
+                execution.chunk,
+                execution.device,
+            )
         kind = RefinementTask if stage.refine else PointTask
         return kind(config.clip, config.clip_mode, execution.chunk)

@@ -48,7 +48,8 @@ def stream_config(config: TrainConfig, stage: Stage) -> StreamConfig:
     """Batches that a stage reads."""
     seed, split = config.seed, config.split
     if config.recipe == "voxel":
-        return StreamConfig("voxels", stage.size, stage.batch, seed, split)
+        thin = stage.thin_parts
+        return StreamConfig("voxels", stage.grid, stage.batch, seed, split, thin_parts=thin)
     balanced, sets = False, ("uniform",) if not stage.refine else ("uniform", "surface")
     if config.recipe == "autodecoder":
         balanced, sets = True, ("surface", "uniform")

@@ -28,6 +28,8 @@ class StepData(Generic[Batch]):
     """Shapes of the dataset."""
     random: StepRandom
     """Random numbers of the step."""
+    progress: float = 0.0
+    """Progress of the stage, 0 to 1."""
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-LATENTS, MIXING, WEIGHTS, NOISE, PICTURES, CHOICE = range(6)
+LATENTS, MIXING, WEIGHTS, NOISE, PICTURES, CHOICE, LATTICE = range(7)
 """Purposes of random numbers; each has a stream of its own."""
 
 
@@ -48,6 +48,11 @@ class StepRandom:
         return self._slice(
             torch.rand((rows * self._world, *shape), generator=self._generator(kind))
         )
+
+    def shared_integers(self, kind: int, below: int, *shape: int) -> list[int]:
+        """Draw integers from 0 to `below` - 1, the same on all ranks: a flat list."""
+        drawn = torch.randint(below, shape, generator=self._generator(kind))
+        return [int(number) for number in drawn.flatten()]
 
     def _generator(self, kind: int) -> torch.Generator:
         return torch.Generator().manual_seed(_mixed(*self._key, kind))

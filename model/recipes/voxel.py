@@ -3,10 +3,13 @@
 import torch
 from torch import Tensor, nn
 
+from shapegan.model.config import Stage, TrainConfig
 from shapegan.model.networks.generator import Generator
 from shapegan.model.recipes.objectives import CriticInput, StepData
+from shapegan.model.recipes.step_random import LATTICE
 from shapegan.model.streaming.stream import VoxelBatch
-from shapegan.pipeline.schema import grid_points
+from shapegan.model.streaming.thin_parts import thickened
+from shapegan.pipeline.schema import grid_points, voxel_spacing
 
 
 def clip_distances(sdf: Tensor, clip: float, clip_mode: str) -> Tensor:
@@ -16,11 +19,24 @@ def clip_distances(sdf: Tensor, clip: float, clip_mode: str) -> Tensor:
     return sdf.clamp(-clip, clip) if clip_mode == "hard" else sdf
 
 
+def lattice_spacing(stage: Stage) -> float:
+    """Distance between neighbouring places of a stage's grid, cube frame."""
+    return stage.grid // stage.size * voxel_spacing(stage.grid)
+
+
+def lattice_clip(config: TrainConfig, stage: Stage) -> float:
+    """Truncation distance of a stage, cube frame: `clip`, or more if `clip_voxels` demands it."""
+    return max(config.clip, config.clip_voxels * lattice_spacing(stage))
+
+
 class VoxelTask:
-    """Grids of a resolution R.
+    """Grids of R^3 places: a stored grid, or a lattice of every s-th voxel of a finer one.
+
+    The first voxel of the lattice is drawn for each half of a step, and shared by all its shapes
+    and by all processes. The generator is evaluated at the places of the voxels that are read.
 
     Args:
-        resolution: R.
+        stage: R, the lattice and the offset of thin parts.
         clip: Truncation distance, frame units.
         clip_mode: One of `config.CLIP_MODES`.
         chunk: Points whose activations the generator holds at once.
@@ -28,20 +44,29 @@ class VoxelTask:
     """
 
     def __init__(
-        self, resolution: int, clip: float, clip_mode: str, chunk: int, device: torch.device
+        self, stage: Stage, clip: float, clip_mode: str, chunk: int, device: torch.device
     ) -> None:
+        self._stage, self._stride = stage, stage.grid // stage.size
         self._clip, self._clip_mode, self._chunk = clip, clip_mode, chunk
-        self._points = torch.from_numpy(grid_points(resolution)).to(device)
+        grid = (stage.grid,) * 3
+        self._points = torch.from_numpy(grid_points(stage.grid)).to(device).view(*grid, 3)
 
     def real(self, data: StepData[VoxelBatch]) -> CriticInput:
         """The dataset's grids, clipped."""
-        return CriticInput(clip_distances(data.batch.voxels, self._clip, self._clip_mode))
+        lattice = self._lattice(data)
+        sdf = data.batch.voxels[:, *lattice]
+        if data.batch.thin is not None:
+            offset = self._stage.thin_offset_at(data.progress)
+            sdf = thickened(sdf, data.batch.thin[:, *lattice], offset)
+        return CriticInput(clip_distances(sdf, self._clip, self._clip_mode))
 
     def fake(
         self, generator: Generator, latents: Tensor, data: StepData[VoxelBatch]
     ) -> CriticInput:
         """Generated grids. Mode `hard` leaves it to the generator to stay within the clip."""
-        sdf = generator(self._points, latents, self._chunk).view(data.batch.voxels.shape)
+        points = self._points[self._lattice(data)]
+        sdf = generator(points.reshape(-1, 3), latents, self._chunk)
+        sdf = sdf.view(len(latents), *points.shape[:3])
         soft = self._clip_mode == "soft"
         return CriticInput(clip_distances(sdf, self._clip, "soft") if soft else sdf)
 
@@ -55,3 +80,11 @@ class VoxelTask:
         """Critic scores of shapes: (B,)."""
         scores: Tensor = critic(critic_input.sdf)
         return scores
+
+    def _lattice(self, data: StepData[VoxelBatch]) -> tuple[slice, slice, slice]:
+        """Voxels of the step's lattice, along x, y and z."""
+        if self._stride == 1:
+            return slice(None), slice(None), slice(None)
+        first = data.random.shared_integers(LATTICE, self._stride, 3)
+        x, y, z = (slice(start, None, self._stride) for start in first)
+        return x, y, z

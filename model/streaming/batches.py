@@ -37,6 +37,8 @@ class StreamConfig:
     balanced: bool = False
     """Draw N points from all `sets` together, half of them inside, instead of N from each, as in
     DeepSDF's code; for kind `points`."""
+    thin_parts: bool = False
+    """Give the distances to thin parts as well; for kind `voxels`."""
 
     def __post_init__(self) -> None:
         """Check all settings.
@@ -54,6 +56,7 @@ class StreamConfig:
         self._check(known and unique, "sets", f"some of {', '.join(POINT_SETS)}")
         self._check(not self.balanced or self.kind == "points", "balanced", "kind points")
         self._check(not self.balanced or self.size >= 2, "size", "2 or more, balanced")
+        self._check(not self.thin_parts or self.kind == "voxels", "thin_parts", "kind voxels")
 
     def _check(self, holds: bool, name: str, takes: str) -> None:
         if not holds:
@@ -68,6 +71,8 @@ class VoxelBatch:
     """(B,) int64, positions in the split."""
     voxels: Tensor
     """(B, R, R, R) float32, signed distances, cube frame, index order x, y, z."""
+    thin: Tensor | None = None
+    """(B, R, R, R) float32, distances to thin parts; see `thin_parts`. None unless configured."""
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ def stored_bytes(config: StreamConfig, shapes: int, stored: int) -> int:
         stored: Points per shape and set in the dataset.
     """
     if config.kind == "voxels":
-        return shapes * config.size**3 * 2
+        return shapes * config.size**3 * 2 * (2 if config.thin_parts else 1)
     return shapes * len(config.sets) * stored * (3 * 2 + 2)
 
 

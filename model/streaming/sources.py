@@ -2,14 +2,16 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from shapegan.model.streaming.batches import BALANCED, StreamConfig
 from shapegan.model.streaming.order import BatchOrder, Int64Array
+from shapegan.model.streaming.thin_parts import thin_part_distances
 from shapegan.pipeline.dataset.manifest import DatasetError
 from shapegan.pipeline.dataset.reader import Dataset
 from shapegan.pipeline.schema import position_name, sdf_name, voxel_name
@@ -17,6 +19,9 @@ from shapegan.pipeline.schema import position_name, sdf_name, voxel_name
 StoredBatch = dict[str, Tensor]
 """A batch as stored: field -> (b, ...), and `indices` (b,) int64."""
 INDICES = "indices"
+THIN_PREFIX = "thin/"
+"""Prefix of fields that are computed from voxels: `thin/voxels/64` (N, R, R, R) float16 holds the
+distances to thin parts."""
 
 
 class FieldSource(Protocol):
@@ -36,11 +41,22 @@ class ShardSource:
 
     def read_rows(self, name: str, indices: Int64Array, starts: Int64Array, rows: int) -> Tensor:
         """Read from the shards; see `FieldSource`."""
-        parts = [
-            self.dataset.stored(self.numbers[shape], name, start, start + rows)
-            for shape, start in zip(indices.tolist(), starts.tolist(), strict=True)
-        ]
+        if name.startswith(THIN_PREFIX):
+            parts = [self.read_field(name, shape) for shape in indices.tolist()]
+        else:
+            parts = [
+                self.dataset.stored(self.numbers[shape], name, start, start + rows)
+                for shape, start in zip(indices.tolist(), starts.tolist(), strict=True)
+            ]
         return torch.from_numpy(np.stack(parts))
+
+    def read_field(self, name: str, shape: int) -> NDArray[Any]:
+        """Read or compute a whole field of a shape, by its position in the split."""
+        number = self.numbers[shape]
+        if not name.startswith(THIN_PREFIX):
+            return self.dataset.stored(number, name)
+        voxels = self.dataset.stored(number, name.removeprefix(THIN_PREFIX))
+        return thin_part_distances(voxels.astype(np.float32))
 
 
 @dataclass(frozen=True)
@@ -61,8 +77,8 @@ class MemorySource:
         """
         fields = {}
         for name in names:
-            for place, number in enumerate(source.numbers):
-                values = torch.from_numpy(source.dataset.stored(number, name))
+            for place in range(len(source.numbers)):
+                values = torch.from_numpy(source.read_field(name, place))
                 if place == 0:
                     size = (len(source.numbers), *values.shape)
                     fields[name] = torch.empty(size, dtype=values.dtype, device=device)
@@ -102,9 +118,11 @@ class StepDataset:
         plan = self.order.plan(step)
         indices = torch.from_numpy(plan.indices.copy())
         if self.config.kind == "voxels":
-            name = voxel_name(self.config.size)
-            grids = self.source.read_rows(name, plan.indices, plan.starts, self.config.size)
-            return {INDICES: indices, name: grids}
+            grids = {
+                name: self.source.read_rows(name, plan.indices, plan.starts, self.config.size)
+                for name in field_names(self.config)
+            }
+            return {INDICES: indices} | grids
         fields = {
             name: self.source.read_rows(name, plan.indices, plan.starts, self.order.rows)
             for name in field_names(self.config)
@@ -117,7 +135,8 @@ class StepDataset:
 def field_names(config: StreamConfig) -> list[str]:
     """Fields that a stream reads."""
     if config.kind == "voxels":
-        return [voxel_name(config.size)]
+        name = voxel_name(config.size)
+        return [name, THIN_PREFIX + name] if config.thin_parts else [name]
     return [field for name in config.sets for field in (position_name(name), sdf_name(name))]
 
 

@@ -32,6 +32,7 @@ from shapegan.model.streaming.memory import placement, stored_bytes
 from shapegan.model.streaming.order import BatchOrder
 from shapegan.model.streaming.sources import (
     INDICES,
+    THIN_PREFIX,
     FieldSource,
     MemorySource,
     ReadFailure,
@@ -46,6 +47,7 @@ from shapegan.pipeline.schema import POSITION_STEPS, position_name, sdf_name, vo
 
 __all__ = ["BALANCED", "PointBatch", "Stream", "StreamConfig", "StreamError", "VoxelBatch"]
 
+_VOXEL_CHOICE = "--stages, or with --set stages.N.lattice"
 _PARENT_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 """Signals that loader workers ignore: the run's last step needs them."""
 
@@ -59,8 +61,8 @@ class Stream:
         rank: Rank of this process; rank r gets the r-th slice of each batch.
         world: Number of processes that share each batch.
         workers: Loader processes that read ahead; none are started if shapes are in memory.
-        pin: `ram` or `device` keeps the whole split there, from the first batch until the
-            iterator is closed; `none` reads each batch from the shards; `auto` chooses by the
+        pin: `ram` or `device` keeps the whole split there, from the first batch until `release`;
+            `none` reads each batch from the shards; `auto` chooses by the
             free memory.
         device: Device of the batches.
 
@@ -95,6 +97,7 @@ class Stream:
         self.bytes = stored_bytes(config, self.shape_count, stored)
         self.placement = placement(pin, self.bytes, self._device, world)
         # A tensor, not a number: GPUs would multiply by its inverse, which rounds differently.
+        self._pinned: MemorySource | None = None
         self._steps = torch.full((), POSITION_STEPS, dtype=torch.float32, device=self._device)
 
     @property
@@ -122,7 +125,7 @@ class Stream:
     def batches(self, start: int = 0) -> Generator[VoxelBatch | PointBatch, None, None]:
         """This rank's batches of the steps `start`, `start + 1` and so on, without end.
 
-        Closing or deleting the iterator ends its loader workers and frees pinned memory.
+        Closing or deleting the iterator ends its loader workers.
 
         Raises:
             StreamError: a shard is missing or damaged, or a loader worker died.
@@ -139,9 +142,18 @@ class Stream:
         else:
             yield from map(steps.__getitem__, itertools.count(start))
 
+    def release(self) -> None:
+        """Free pinned memory; the next iterator reads the shapes again."""
+        self._pinned = None
+
     def _source(self) -> FieldSource:
         if self.placement == "none":
             return self._disk
+        if self._pinned is None:
+            self._pinned = self._load()
+        return self._pinned
+
+    def _load(self) -> MemorySource:
         where = self._device if self.placement == "device" else torch.device("cpu")
         try:
             return MemorySource.load(self._disk, field_names(self.config), where)
@@ -161,7 +173,9 @@ class Stream:
     def _decode(self, stored: StoredBatch) -> VoxelBatch | PointBatch:
         config, indices = self.config, stored[INDICES]
         if config.kind == "voxels":
-            return VoxelBatch(indices, stored[voxel_name(config.size)].float())
+            name = voxel_name(config.size)
+            thin = stored[THIN_PREFIX + name].float() if config.thin_parts else None
+            return VoxelBatch(indices, stored[name].float(), thin)
         sets = (BALANCED,) if config.balanced else config.sets
         points = {
             name: (
@@ -181,7 +195,7 @@ def _open_split(path: Path, config: StreamConfig) -> ShardSource:
     except DatasetError as error:
         raise StreamError(str(error)) from error
     if config.kind == "voxels":
-        _check_has(path, "voxels of resolution", config.size, dataset.resolutions, "--stages")
+        _check_has(path, "voxels of resolution", config.size, dataset.resolutions, _VOXEL_CHOICE)
     else:
         for name in config.sets:
             _check_has(path, "point set", name, dataset.point_sets, "--recipe voxel")

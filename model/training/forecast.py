@@ -14,6 +14,7 @@ from shapegan.model.recipes.execution import Execution
 from shapegan.model.schedule import Schedule
 from shapegan.model.streaming.stream import Stream
 from shapegan.model.training.settings import TrainSettings
+from shapegan.model.training.symmetry import resolve_symmetry
 from shapegan.pipeline.schema import grid_points
 
 _ROWS = 512
@@ -46,6 +47,7 @@ def forecast_training(config: TrainConfig, settings: TrainSettings) -> list[Stag
         DeviceError, StreamError: as the run would.
     """
     pick_device(settings.device)
+    config = resolve_symmetry(config, settings.data)
     streams = [
         Stream(settings.data, stream_config(config, stage), pin="none") for stage in config.stages
     ]

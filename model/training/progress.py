@@ -48,7 +48,7 @@ class TrainingProgress:
         count = len(self._config.stages)
         size = f"{stage.size}^3" if self._config.recipe == "voxel" else f"{stage.size:,} points"
         refined = ", refinement" if stage.refine else ""
-        self._stage = f"stage {position.stage + 1} of {count} ({size}{refined})"
+        self._stage = f"stage {position.stage + 1} of {count} ({size}{refined}{_thickening(stage)})"
         length = f"{steps:,} steps" if steps is not None else "by time"
         self.note(f"{self._stage}: {length}, {stage.batch} shapes each")
 
@@ -74,6 +74,14 @@ class TrainingProgress:
         if done <= 0 or self._overall >= 1:
             return ""
         return f", {duration(seconds / done * (1 - self._overall))} left"
+
+
+def _thickening(stage: Stage) -> str:
+    """Offsets of thin parts at the start and the end of a stage."""
+    if not stage.thin_parts:
+        return ""
+    offsets = dict.fromkeys(f"{stage.thin_offset_at(at):g}" for at in (0.0, 1.0))
+    return f", thin parts + {' to '.join(offsets)}"
 
 
 def _measurements(row: dict[str, float]) -> str:

@@ -102,7 +102,7 @@ class RunWriter:
         """Draw a preview, if previews are wanted."""
         if self._settings.preview_shapes:
             latents = recipe.preview(self._settings.preview_shapes)
-            size = self._config.stages[position.stage].size
+            size = self._config.stages[position.stage].grid
             on_voxels = self._config.recipe == "voxel"
             resolution = max(32, min(64, 2 * size)) if on_voxels else 64
             draw_previews(

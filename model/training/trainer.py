@@ -5,12 +5,12 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from typing import Any
 
-from shapegan.model.config import Stage, TrainConfig
+from shapegan.model.config import TrainConfig
 from shapegan.model.distributed import Ranks, join
 from shapegan.model.recipes.build import build_recipe, stream_config
 from shapegan.model.recipes.execution import Execution
 from shapegan.model.schedule import Position, Schedule
-from shapegan.model.streaming.stream import Stream
+from shapegan.model.streaming.stream import Stream, StreamConfig
 from shapegan.model.training.checkpoint import Checkpoint, CheckpointError, checkpoint_path, fitting
 from shapegan.model.training.errors import TrainingError, memory_errors
 from shapegan.model.training.interruption import Interruption
@@ -19,6 +19,7 @@ from shapegan.model.training.reporter import NullReporter, Reporter
 from shapegan.model.training.run_folder import RunFolder
 from shapegan.model.training.run_writer import RunWriter
 from shapegan.model.training.settings import TrainSettings
+from shapegan.model.training.symmetry import resolve_symmetry
 
 __all__ = ["TrainSettings", "TrainingError", "train"]
 
@@ -39,6 +40,7 @@ def train(config: TrainConfig, settings: TrainSettings, reporter: Reporter) -> P
         CheckpointError, DatasetError, DeviceError, OutputError, RunFolderError, StreamError: with
             one line each.
     """
+    config = resolve_symmetry(config, settings.data)
     with ExitStack() as stack:
         ranks = stack.enter_context(join(settings.device))
         folder, interruption = RunFolder(settings.run), Interruption()
@@ -70,7 +72,7 @@ class _Training:
         execution = Execution(ranks.device, settings.precision, settings.compiled, settings.chunk)
         execution.allow_rounding()
         # The streams of all stages are opened first: missing data shows before hours of training.
-        self._streams = [self._open_stream(stage) for stage in config.stages]
+        self._streams = self._open_streams()
         self._shape_count = self._streams[0].shape_count
         self._recipe = build_recipe(config, ranks, execution, self._shape_count)
         steps = [stream.steps_per_epoch for stream in self._streams]
@@ -106,11 +108,17 @@ class _Training:
     def _note(self, what: str) -> None:
         self._reporter.note(f"{what}: {self._position.total:,} steps, in {self._folder.path}")
 
-    def _open_stream(self, stage: Stage) -> Stream:
+    def _open_streams(self) -> list[Stream]:
+        """Streams of all stages; stages that read the same batches share one."""
+        configs = [stream_config(self._config, stage) for stage in self._config.stages]
+        streams = {config: self._open_stream(config) for config in configs}
+        return [streams[config] for config in configs]
+
+    def _open_stream(self, config: StreamConfig) -> Stream:
         settings, ranks = self._settings, self._ranks
         return Stream(
             settings.data,
-            stream_config(self._config, stage),
+            config,
             rank=ranks.rank,
             world=ranks.world,
             workers=settings.workers,
@@ -145,7 +153,8 @@ class _Training:
     def _train_stage(self) -> bool:
         """Train to the end of the stage; return False if the run is interrupted before."""
         position, schedule = self._position, self._schedule
-        batches = self._streams[position.stage].batches(position.step)
+        stream = self._streams[position.stage]
+        batches = stream.batches(position.step)
         try:
             while not schedule.done(position):
                 if any(self._ranks.any_rank(self._interruption.requested)):
@@ -155,6 +164,8 @@ class _Training:
                     self._writer.save_and_preview_if_due(self._recipe, position)
         finally:
             batches.close()
+        if stream not in self._streams[position.stage + 1 :]:
+            stream.release()
         return True
 
     def _train_step(self, batches: Iterator[Any]) -> None:

@@ -136,12 +136,16 @@ def test_a_difference_is_a_line_for_each_setting() -> None:
     found = VOXEL.difference(other)
     assert found[:3] == ["stages.1.batch: 4 -> 2", "generator.width: 16 -> 32", "seed: 0 -> 3"]
     assert "stages.2.size: None -> 32" in found
-    assert len(found) == 3 + len(dataclasses.fields(Stage)) - 1  # one field of a stage is None
+    assert len(found) == 3 + len(dataclasses.fields(Stage)) - 2  # two fields of a stage are None
 
 
 def test_a_difference_of_recipes_names_the_recipe() -> None:
     assert VOXEL.difference(POINT)[0] == "recipe: voxel -> point"
     assert any(line.startswith("critic") for line in VOXEL.difference(AUTODECODER))
+
+
+def stage_of(size: int, **settings: float) -> dict[str, Any]:
+    return {"stages": [{"size": size, "batch": 1, "epochs": 1, **settings}]}
 
 
 @pytest.mark.parametrize(
@@ -171,6 +175,12 @@ def test_a_difference_of_recipes_names_the_recipe() -> None:
         ({"seed": "one"}, "seed: got 'one', takes a whole number"),
         ({"critic": {"patches": [4, 4, 4]}}, "critic.patches: got (4, 4, 4), takes at most 2"),
         ({"stages": [{"size": 8, "batch": 1, "epochs": 1, "weight": 0}]}, "weight: got 0, takes"),
+        (stage_of(16, lattice=8), "lattice: got 8, takes 0, or one of (8, 16, 32, 64) from 16 on"),
+        (stage_of(16, lattice=48), "lattice: got 48, takes 0, or one of"),
+        (stage_of(16, lattice=64, thin_offset=-0.1), "thin_offset: got (-0.1, -0.1), takes 0 or"),
+        (stage_of(16, thin_offset=0.1), "takes 0 unless lattice or size is 64"),
+        (stage_of(16, thin_offset_end=0.1), "takes 0 unless lattice or size is 64"),
+        ({"generator": {"symmetry": "y"}}, "generator.symmetry: got 'y', takes none or x or auto"),
     ],
 )
 def test_settings_that_cannot_work_give_one_line(values: dict[str, Any], says: str) -> None:
@@ -178,6 +188,25 @@ def test_settings_that_cannot_work_give_one_line(values: dict[str, Any], says: s
         TrainConfig.from_dict(VOXEL.to_dict() | values)
     assert says in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("config", [POINT, AUTODECODER], ids=["point", "autodecoder"])
+@pytest.mark.parametrize("settings", [{"lattice": 64}, {"thin_offset": 0.1}])
+def test_only_voxels_have_lattices_and_thin_parts(
+    config: TrainConfig, settings: dict[str, float]
+) -> None:
+    stage = stage_of(64, **settings)
+    with pytest.raises(TrainConfigError, match=r"lattice and thin_offset: .* takes 0 in recipe"):
+        TrainConfig.from_dict(config.to_dict() | stage)
+
+
+def test_the_offset_of_thin_parts_moves_linearly() -> None:
+    stage = Stage(16, 2, 1, lattice=64, thin_offset=0.08, thin_offset_end=0.04)
+    assert [stage.thin_offset_at(at) for at in (0.0, 0.5, 1.0)] == pytest.approx([0.08, 0.06, 0.04])
+    constant = Stage(16, 2, 1, lattice=64, thin_offset=0.08)
+    assert constant.thin_offset_at(0.7) == 0.08
+    assert (stage.grid, stage.thin_parts) == (64, True)
+    assert (Stage(16, 2, 1).grid, Stage(16, 2, 1).thin_parts) == (16, False)
 
 
 def test_voxel_stages_ascend_and_points_need_not() -> None:

@@ -85,6 +85,18 @@ def test_nothing_fades_in_the_first_stage() -> None:
     assert schedule.fade(Position()) == 1.0
 
 
+def test_nothing_fades_in_after_a_stage_of_the_same_size() -> None:
+    stages = (Stage(8, 4, 10), Stage(16, 4, 10, fade_in=5), Stage(16, 4, 10, fade_in=5))
+    schedule = Schedule(stages, (3, 3, 3), Budget())
+    assert schedule.fade(Position(stage=1)) == 0.0
+    assert schedule.fade(Position(stage=2)) == 1.0
+
+
+def test_a_step_knows_the_progress_of_its_stage() -> None:
+    schedule = Schedule(STAGES, PER_EPOCH, Budget())
+    assert schedule.step_progress(Position(stage=1, step=15)).stage == 0.25
+
+
 @pytest.mark.parametrize("budget", [Budget(), Budget(steps=70), Budget(seconds=40)])
 def test_overall_progress_goes_from_0_to_1_evenly(budget: Budget) -> None:
     schedule = Schedule(STAGES, PER_EPOCH, budget)

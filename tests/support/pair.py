@@ -30,7 +30,7 @@ from support.training import (
 )
 from torch.optim import SGD, Optimizer
 
-from shapegan.model.config import Objective, Optimiser, TrainConfig
+from shapegan.model.config import Objective, Optimiser, Stage, TrainConfig
 from shapegan.model.recipes import adversarial, autodecoder
 from shapegan.model.training import trainer
 from shapegan.model.training.trainer import train
@@ -48,10 +48,14 @@ def large_steps(config: TrainConfig, objective: Objective) -> TrainConfig:
     return dataclasses.replace(config, objective=objective, optimiser=optimiser)
 
 
+LATTICE = dataclasses.replace(
+    VOXEL, stages=(Stage(8, 4, 5, lattice=16), Stage(8, 4, 5, lattice=16))
+)
 SAME: dict[str, TrainConfig] = {
     "voxel-wgan-gp": large_steps(VOXEL, WGAN_GP),
     "voxel-r1": large_steps(VOXEL, R1),
     "voxel-r1-r2": large_steps(VOXEL, R1_R2),
+    "voxel-lattice": large_steps(LATTICE, R1),
     "point-wgan-gp": large_steps(POINT, WGAN_GP),
     "point-r1": large_steps(POINT, R1),
     "refined-r1-r2": large_steps(REFINED, R1_R2),

@@ -14,6 +14,7 @@ from shapegan.model.metrics.scores import (
     count_components,
     distance_scores,
     is_watertight,
+    largest_component_share,
     mesh_validity,
     sample_clouds,
 )
@@ -124,6 +125,27 @@ def test_validity_of_known_meshes():
         0.5,
         0.5,
     )
+    assert found.largest_component == pytest.approx((1 + 0.5 + 1 + 0) / 4)
+
+
+def test_the_largest_component_is_weighed_by_volume():
+    small, large = trimesh.creation.box([1, 1, 1]), trimesh.creation.box([3, 1, 1])
+    # Fewer faces, but more volume
+    small = small.subdivide()
+    pair = trimesh.util.concatenate([small, large.apply_translation([9, 9, 9])])
+    share = largest_component_share(np.array(pair.vertices), np.array(pair.faces))
+    assert share == pytest.approx(0.75)
+
+
+def test_a_cavity_takes_nothing_from_the_largest_component():
+    outer, inner = trimesh.creation.box([2, 2, 2]), trimesh.creation.box([1, 1, 1])
+    inner.invert()
+    hollow = trimesh.util.concatenate([outer, inner])
+    assert largest_component_share(np.array(hollow.vertices), np.array(hollow.faces)) == 1.0
+
+
+def test_nothing_has_no_largest_component():
+    assert largest_component_share(np.zeros((0, 3)), np.zeros((0, 3), np.int32)) == 0.0
 
 
 @pytest.mark.parametrize("flip", [False, True])
