@@ -105,11 +105,11 @@ job=$(sbatch --parsable --mem=1G --cpus-per-task=1 --output=train.log \
     "$root/docker/slurm/train.sbatch" "${options[@]}" --run requeued)
 wait_for "the run's first row" rows requeued 1
 scontrol requeue "$job"
-wait_for "the training to save" grep -q "the same command goes on" train.log
+wait_for "the training to save" grep -q "the same command resumes" train.log
 wait_for "the end of job $job" ended "$job"
 cat train.log
 scontrol show job "$job" | grep -o 'Restarts=[0-9]*'
-grep -q "going on after step" train.log || fail "the run did not go on"
+grep -q "resuming after step" train.log || fail "the run did not go on"
 same "losses of a requeued run and of an undisturbed one, $(wc -l <undisturbed/metrics.csv) lines" \
     "$(losses undisturbed)" "$(losses requeued)"
 
