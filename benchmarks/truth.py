@@ -69,7 +69,7 @@ class Case:
     known: NDArray[np.bool_]
     """(N,): points whose distances count. Signs count everywhere."""
     cavity: bool = False
-    """Whether the solid has a cavity that no path from outside reaches."""
+    """True if the solid has a cavity that no path from outside reaches."""
 
 
 class NotSolidError(ValueError):

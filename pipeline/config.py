@@ -10,7 +10,7 @@ METHODS = ("winding", "scan")
 """Ways to find the sign; `scan` is the paper's and needs OpenGL."""
 
 CAVITIES = ("keep", "fill")
-"""What becomes of closed cavities; `keep` keeps those of consistently wound watertight meshes."""
+"""Treatments of closed cavities; `keep` keeps those of consistently wound watertight meshes."""
 
 
 class ConfigError(PlainError, ValueError):

@@ -14,7 +14,7 @@ FrameName: TypeAlias = Literal["mesh", "cube", "sphere"]
 """The mesh's own coordinates, or a frame of `shapegan.pipeline.schema`."""
 
 CavitiesOption: TypeAlias = Literal["keep", "fill"]
-"""As in `shapegan.pipeline.config.CAVITIES`."""
+"""A value of `shapegan.pipeline.config.CAVITIES`."""
 
 SHEET_THICKNESS = PreprocessConfig().sheet_thickness
 

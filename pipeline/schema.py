@@ -165,7 +165,7 @@ class MeshReport:
     split: str = ""
     """`train`, `val`, `test` or another name; empty without splits."""
     notes: str = ""
-    """What the reader left out of the file or doubts, separated by semicolons."""
+    """Notes of the reader on what it left out or doubts, separated by semicolons."""
 
 
 STATUSES = ("ok", "rejected", "failed")

@@ -1,4 +1,4 @@
-"""What all tests share: Ctrl-C that works, and skips that have to be expected."""
+"""Set-up of all tests: Ctrl-C that works, and skips that have to be expected."""
 
 import os
 import re

@@ -84,7 +84,7 @@ class Evaluation:
     meshes: int
     """Meshes from which the dataset was made."""
     settings: EvaluationSettings
-    """With all defaults filled in."""
+    """The settings, with all defaults filled in."""
     rows: list[ScoreRow]
     """The generator at its level and at the further levels, then training shapes instead."""
     nearest: list[NearestTrainingShape]

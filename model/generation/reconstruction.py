@@ -52,7 +52,7 @@ class Reconstruction:
     latent: NDArray[np.float32]
     """(Z,)."""
     surface: TriangleMesh
-    """In the coordinates of the mesh; it has no faces if the shape is empty."""
+    """Surface in the coordinates of the mesh; it has no faces if the shape is empty."""
     chamfer: float | None
     """Chamfer distance (see `chamfer_matrix`) of the surface to the mesh, squared units of the
     generator's frame; None if the surface is empty."""

@@ -24,12 +24,12 @@ class TrainingShape:
     """A training shape and its distance from the shape that it was searched for."""
 
     index: int
-    """In the dataset."""
+    """Row of the shape in the dataset."""
     id: str
     chamfer: float
     """Chamfer distance of the normalised clouds, see `shapegan.model.metrics.point_clouds`."""
     surface: Surface
-    """From the shape's finest voxels, cube frame."""
+    """Surface of the shape's finest voxels, cube frame."""
 
 
 class TrainingShapes:

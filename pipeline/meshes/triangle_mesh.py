@@ -22,7 +22,7 @@ class TriangleMesh:
     faces: NDArray[np.int32]
     """(F, 3), rows of `vertices`."""
     notes: tuple[str, ...] = ()
-    """What the reader left out of the file or doubts, a line each."""
+    """Notes of the reader on what it left out of the file or doubts, a line each."""
 
 
 @dataclass(frozen=True)

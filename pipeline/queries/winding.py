@@ -35,7 +35,7 @@ GRIDS = (8, 24, 64)
 """Cells of the reference grids along the longest side of the bounding box, coarse to fine."""
 
 GRID_SHIFT = (0.4831, 0.4397, 0.4599)
-"""Where the grids begin, in cells from the bounding box: a little less than half a cell, and
+"""Origins of the grids, in cells from the bounding box: a little less than half a cell, and
 different along each axis. So no reference lies on a plane that a modeller would choose, whether
 axis-aligned or diagonal: on the edge of a surface, a winding number says nothing about the points
 beside it."""

@@ -42,7 +42,7 @@ class MeshField:
     """For points of the unit ball of the sphere frame. Differs from `field` for `scan` alone, which
     scans the mesh twice. In cube frame coordinates like `field`."""
     method: str
-    """As in `shapegan.pipeline.schema.MeshReport`."""
+    """The method, spelt as in `shapegan.pipeline.schema.MeshReport`."""
     quality: Quality
     grid: NDArray[np.float32]
     """(64, 64, 64), the voxels of `field` that `quality` was measured on, cube frame."""
