@@ -13,6 +13,7 @@ from PIL import Image
 from support.fakes import TARGET
 from support.folders import make
 from support.gallery import make_gallery
+from support.one_line import check_one_line
 from support.preprocess_with import with_target
 
 from shapegan.cli import main
@@ -51,15 +52,6 @@ def preprocess(*arguments: object) -> Result:
 
 def samples(*arguments: object) -> Result:
     return CliRunner().invoke(main, ["samples", *map(str, arguments)])
-
-
-def check_one_line(result: Result, *expected: str) -> None:
-    assert result.exit_code == 2, result.output
-    assert isinstance(result.exception, SystemExit)
-    lines = [line for line in result.stderr.splitlines() if line.startswith("Error: ")]
-    assert len(lines) == 1
-    for words in expected:
-        assert words in lines[0]
 
 
 @pytest.mark.usefixtures("fakes")

@@ -5,6 +5,7 @@ import pytest
 import trimesh
 from click.testing import CliRunner, Result
 from PIL import Image
+from support.one_line import check_one_line
 from support.toys import toy_run
 
 from shapegan.cli import main
@@ -28,14 +29,6 @@ def toy(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def generate(*arguments: object) -> Result:
     return CliRunner().invoke(main, ["generate", *map(str, arguments), "--device", "cpu"])
-
-
-def check_one_line(result: Result, *expected: str) -> None:
-    assert result.exit_code == 2, result.output
-    assert isinstance(result.exception, SystemExit)
-    assert "Traceback" not in result.output
-    for words in expected:
-        assert words in result.output
 
 
 @pytest.mark.parametrize("suffix", ["obj", "ply", "stl", "glb"])

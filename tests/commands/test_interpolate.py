@@ -10,6 +10,7 @@ from click.testing import CliRunner, Result
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
+from support.one_line import check_one_line
 from support.toys import toy_run
 
 from shapegan.cli import main
@@ -25,14 +26,6 @@ def toy(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def interpolate(*arguments: object) -> Result:
     return CliRunner().invoke(main, ["interpolate", *map(str, arguments), "--device", "cpu"])
-
-
-def check_one_line(result: Result, *expected: str) -> None:
-    assert result.exit_code == 2, result.output
-    assert isinstance(result.exception, SystemExit)
-    assert "Traceback" not in result.output
-    for words in expected:
-        assert words in result.output
 
 
 def normal(rows: int, size: int = 5, seed: int = 0) -> torch.Tensor:

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import torch
 from click.testing import CliRunner, Result
+from support import one_line
 from support.training import (
     CONFIGS,
     VOXEL,
@@ -63,18 +64,13 @@ def alone(
     return found
 
 
+def check_one_line(result: Result, *expected: str) -> None:
+    one_line.check_one_line(result, *expected)
+    assert result.stderr.splitlines()[-1].startswith("Error: ")
+
+
 def train(*arguments: object) -> Result:
     return CliRunner().invoke(main, ["train", *map(str, arguments)])
-
-
-def check_one_line(result: Result, *expected: str) -> None:
-    assert result.exit_code == 2, result.output
-    assert isinstance(result.exception, SystemExit)
-    lines = [line for line in result.stderr.splitlines() if line.startswith("Error: ")]
-    assert len(lines) == 1
-    assert result.stderr.splitlines()[-1] == lines[0]
-    for words in expected:
-        assert words in lines[0]
 
 
 @pytest.fixture
