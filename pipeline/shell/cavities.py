@@ -73,10 +73,11 @@ def find_open_cavities(
     wall = test.lit(as_wound, agrees)
     faces = test.choose(wall, as_wound, faces)
 
-    # 2. Walls by light. Where it comes to both sides, as through a missing rim, either may be one.
+    # 2. Walls by light. Where it comes to both sides, as through a missing rim, either may be one:
+    # so little light does not show which side sees more.
     certain = ~patches.dim & ~sheet
     by_light = doubtful & ~certain & ~agrees & (patches.front > 0)
-    for sides, chosen in ((faces, by_light), (faces[:, ::-1], by_light & patches.two_sided)):
+    for sides, chosen in ((faces, by_light), (faces[:, ::-1], by_light & (patches.back > 0))):
         turned = test.choose(chosen, sides, faces)
         found = test.walls_by_light(turned, wall | certain, chosen & ~wall)
         wall, faces = wall | found, test.choose(found, sides, faces)
