@@ -34,7 +34,7 @@ check: $(STAMP) docs  ## check format, lint, types, import contracts and the sit
 	$(BIN)/lint-imports
 
 test: check  ## run the checks and all tests but the slow ones
-	$(BIN)/pytest -m "not slow"
+	$(BIN)/pytest -n logical --maxprocesses 8 --dist loadfile -m "not slow"
 
 test-slow: $(STAMP)  ## run the slow tests alone
 	$(BIN)/pytest -m "slow and not cluster"

@@ -47,6 +47,8 @@ def _reason(report):
 @pytest.hookimpl(trylast=True)
 def pytest_sessionfinish(session):
     """Fail a run that skips a test for a reason nobody listed."""
+    if hasattr(session.config, "workerinput"):
+        return  # a worker of pytest-xdist: the process that started it has all reports
     reporter = session.config.pluginmanager.get_plugin("terminalreporter")
     reasons = [_reason(report) for report in reporter.stats.get("skipped", [])]
     found = unexpected_skips(reasons, strict="CI" in os.environ)

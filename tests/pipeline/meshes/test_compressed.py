@@ -105,7 +105,11 @@ def test_no_more_than_the_limit_is_decompressed(monkeypatch):
     assert 0 < max(taken) <= 2**20
 
 
-@pytest.mark.parametrize("data", [b"", gzip.compress(b""), gzip.compress(b"\n \n")])
+@pytest.mark.parametrize(
+    "data",
+    [b"", gzip.compress(b""), gzip.compress(b"\n \n")],
+    ids=["no bytes", "nothing", "blanks"],
+)
 def test_an_empty_file_is_refused(tmp_path, data):
     assert reason(tmp_path, data) == "empty file"
 
