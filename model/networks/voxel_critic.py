@@ -99,9 +99,7 @@ class VoxelCritic(nn.Module):
     """Scalar in [0, 1]: share of the finest block's output; the rest is the coarse grid. Not part
     of the state dict, because the schedule sets it at every step."""
 
-    def __init__(
-        self, config: VoxelCriticConfig, resolution: int = 8, half: bool = False
-    ) -> None:
+    def __init__(self, config: VoxelCriticConfig, resolution: int = 8, half: bool = False) -> None:
         super().__init__()
         if resolution not in RESOLUTIONS:
             raise ValueError(f"expected a resolution out of {RESOLUTIONS}, got {resolution}")
