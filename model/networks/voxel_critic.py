@@ -86,7 +86,7 @@ class VoxelCritic(nn.Module):
     Args:
         config: Architecture.
         resolution: R, one of `RESOLUTIONS`.
-        half: See the half x > 0 of each grid.
+        half_grids: See the half x > 0 of each grid.
 
     Raises:
         ValueError: the resolution is not in `RESOLUTIONS`, or a patch is larger than the input.
@@ -94,16 +94,18 @@ class VoxelCritic(nn.Module):
 
     config: VoxelCriticConfig
     resolution: int
-    half: bool
+    half_grids: bool
     fade: Tensor
     """Scalar in [0, 1]: share of the finest block's output; the rest is the coarse grid. Not part
     of the state dict, because the schedule sets it at every step."""
 
-    def __init__(self, config: VoxelCriticConfig, resolution: int = 8, half: bool = False) -> None:
+    def __init__(
+        self, config: VoxelCriticConfig, resolution: int = 8, half_grids: bool = False
+    ) -> None:
         super().__init__()
         if resolution not in RESOLUTIONS:
             raise ValueError(f"expected a resolution out of {RESOLUTIONS}, got {resolution}")
-        self.config, self.resolution, self.half = config, resolution, half
+        self.config, self.resolution, self.half_grids = config, resolution, half_grids
         if config.patch > min(self.input_shape):
             raise ValueError(
                 f"patches of {config.patch} voxels do not fit into a grid of"
@@ -114,7 +116,7 @@ class VoxelCritic(nn.Module):
         self.blocks = nn.ModuleDict({str(size): _block(config, size) for size in self.block_sizes})
         self.hidden = _maybe_spectral(
             nn.Linear(
-                _HEAD_VOXELS // (2 if half else 1) * config.scaled(config.final),
+                _HEAD_VOXELS // (2 if half_grids else 1) * config.scaled(config.final),
                 config.scaled(config.hidden),
             ),
             config.spectral,
@@ -126,7 +128,7 @@ class VoxelCritic(nn.Module):
     def input_shape(self) -> tuple[int, int, int]:
         """Shape of a grid that is scored: (H, R, R)."""
         size = self.resolution
-        return size // 2 if self.half else size, size, size
+        return size // 2 if self.half_grids else size, size, size
 
     @property
     def block_sizes(self) -> tuple[int, ...]:
@@ -177,7 +179,7 @@ class VoxelCritic(nn.Module):
         """
         if resolution <= self.resolution:
             raise ValueError(f"expected a resolution above {self.resolution}, got {resolution}")
-        critic = VoxelCritic(self.config, resolution, self.half)
+        critic = VoxelCritic(self.config, resolution, self.half_grids)
         weights = critic.state_dict() | self.state_dict()
         critic.load_state_dict(weights)
         return critic.to(next(self.parameters()).device)
