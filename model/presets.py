@@ -68,11 +68,9 @@ def _fast_voxel() -> TrainConfig:
         recipe="voxel",
         stages=(
             Stage(8, 8, 50, weight=1, lattice=64, thin_offset=0.1),
+            Stage(16, 8, 150, fade_in=5, weight=9, lattice=64, thin_offset=0.075),
             Stage(
-                16, 8, 150, fade_in=5, weight=8, lattice=64, thin_offset=0.075, thin_offset_end=0.07
-            ),
-            Stage(
-                32, 4, 50, fade_in=2, weight=7, lattice=64, thin_offset=0.07, thin_offset_end=0.04
+                32, 4, 50, fade_in=2, weight=6, lattice=64, thin_offset=0.075, thin_offset_end=0.05
             ),
         ),
         generator=GeneratorConfig(
