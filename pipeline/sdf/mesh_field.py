@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 from shapegan.pipeline.config import CAVITIES, METHODS
 from shapegan.pipeline.meshes.clean import clean
 from shapegan.pipeline.meshes.triangle_mesh import Frame, TriangleMesh, frame_of
-from shapegan.pipeline.schema import grid_points
-from shapegan.pipeline.sdf.caps import find_caps, limit_jumps, square_caps
+from shapegan.pipeline.schema import voxel_spacing
+from shapegan.pipeline.sdf.caps import find_caps, join_to_surface, limit_jumps, square_caps
 from shapegan.pipeline.sdf.flood_fill import FloodedDistance
 from shapegan.pipeline.sdf.quality import Quality, lipschitz_excess, measure
 from shapegan.pipeline.sdf.sampling import SignedDistanceField
@@ -124,13 +124,15 @@ def _by_winding(shell: Shell, frame: Frame, sheet_thickness: float) -> MeshField
     """Signed distances to the shell, with caps and thickened parts where the shell needs them."""
     # 1. Query the grid; caps and thickness below reuse the results.
     queries = ShellQueries.of(shell)
-    queried = uncapped = queries.query(grid_points(QUALITY_RESOLUTION))
+    queried = uncapped = queries.query_grid(QUALITY_RESOLUTION)
     field = SignedDistance(queries, sheet_thickness)
     grid = _grid(field, queried)
 
     # 2. Cap the openings where the sign flips away from any face.
     caps = find_caps(grid, _as_grid(queried.winding_numbers()))
     if len(caps.faces):
+        spacing = voxel_spacing(QUALITY_RESOLUTION)
+        caps = join_to_surface(caps, queries.nearest_boundary, spacing)
         queries = queries.with_caps(caps)
         queried = queries.add_caps(queried)
         field = SignedDistance(queries, sheet_thickness)
@@ -144,7 +146,7 @@ def _by_winding(shell: Shell, frame: Frame, sheet_thickness: float) -> MeshField
     # 4. Cap every voxel edge at which the sign still flips in mid-air.
     squares = square_caps(grid)
     if len(squares.faces):
-        queries = queries.with_caps(caps.joined(squares))
+        queries = queries.with_caps(caps, squares)
         field = SignedDistance(queries, sheet_thickness, field.thin_parts)
         grid = limit_jumps(_grid(field, queries.add_caps(uncapped)))
         quality = replace(quality, lipschitz=lipschitz_excess(grid))
@@ -176,7 +178,7 @@ def _thickened(
 
 
 def _grid(field: SignedDistance, queried: QueriedPoints) -> NDArray[np.float32]:
-    return _as_grid(field.evaluate(queried)[0])
+    return _as_grid(field.distances(queried))
 
 
 def _as_grid(values: NDArray[np.float32]) -> NDArray[np.float32]:

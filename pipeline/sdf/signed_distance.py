@@ -71,11 +71,20 @@ class SignedDistance:
 
     def voxels(self, resolution: int) -> NDArray[np.float32]:
         """Signed distances (R, R, R) at the grid of `shapegan.pipeline.schema.grid_points`."""
-        sdf, _ = self.signed_distances(grid_points(resolution))
+        sdf = self.distances(self.queries.query(grid_points(resolution)))
         return sdf.reshape((resolution,) * 3)
 
     def evaluate(self, queried: QueriedPoints) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Signed distances and closest points (see `signed_distances`) from a query's results."""
+        sdf, closest = self._evaluate(queried)
+        return queried.in_order(sdf.numpy()), queried.in_order(closest.numpy())
+
+    def distances(self, queried: QueriedPoints) -> NDArray[np.float32]:
+        """Signed distances (N,) alone from a query's results."""
+        return queried.in_order(self._evaluate(queried)[0].numpy())
+
+    def _evaluate(self, queried: QueriedPoints) -> tuple[Any, Any]:
+        """Signed distances (N,) and closest points (N,), Warp arrays in the query's order."""
         count = len(queried.points)
         sdf: Any = wp.empty(count, dtype=float, device=self.queries.device)
         closest: Any = wp.empty(count, dtype=wp.vec3, device=self.queries.device)
@@ -86,7 +95,7 @@ class SignedDistance:
             self._thicken_sheets(queried, sdf, closest)
         if self._growing is not None:
             self._grow(self._growing, queried, sdf, closest)
-        return queried.in_order(sdf.numpy()), queried.in_order(closest.numpy())
+        return sdf, closest
 
     def _deepen(self, growing: "_Growing", queried: QueriedPoints, sdf: Any, closest: Any) -> None:
         """Replace the field inside by `inner`, where the nearest face grows."""
