@@ -44,9 +44,10 @@ class Caps:
         return Caps(np.concatenate([self.vertices, other.vertices]), faces)
 
 
-MAX_FREE_CHANGE = 0.6
-"""Over a voxel edge that crosses a face, the winding number changes by one, up to what it changes
-between faces. Where the sign flips with a smaller change, it flips in mid-air."""
+MAX_FREE_CHANGE = 0.3
+"""Where the sign flips over a voxel edge, but the winding number changes by less than this, it flips
+in mid-air. Over an edge that crosses a face it changes by one, less what it changes between faces,
+which is the more the nearer the rim."""
 
 MAX_STRIP = 3.0
 """Largest distance from a cap's border to the surface that a strip crosses, in voxels."""
