@@ -27,10 +27,16 @@ from shapegan.pipeline.schema import Job
 ROOT = Path(__file__).resolve().parents[1]
 DEFAULT_MESHES = ROOT.parent / "shared" / "data" / "meshes"
 PARTS = ("field", "full set")
+RESOLUTIONS = (8, 16, 32, 64)
+POINTS = 64**3
 
 
-def serve() -> None:
-    """Preprocess each mesh whose path is read, and print the CPU seconds of field and full set."""
+def serve(points: int) -> None:
+    """Preprocess each mesh whose path is read; print the CPU seconds of its field and in all.
+
+    Args:
+        points: size of each point set; without points, only voxels of 64 are made.
+    """
     from shapegan.pipeline.config import PreprocessConfig
     from shapegan.pipeline.run import process_mesh
 
@@ -43,7 +49,7 @@ def serve() -> None:
         return made
 
     process_mesh.make_field = timed
-    config = PreprocessConfig(resolutions=(8, 16, 32, 64), points=64**3)
+    config = PreprocessConfig(resolutions=RESOLUTIONS if points else (64,), points=points)
     for line in sys.stdin:
         path = Path(line.strip())
         start = time.process_time()
@@ -60,12 +66,12 @@ class Server:
     process: "subprocess.Popen[str]"
 
     @classmethod
-    def of(cls, checkout: Path, folder: Path) -> "Server":
+    def of(cls, checkout: Path, folder: Path, points: int) -> "Server":
         """Start it; a link in the folder makes the checkout importable as `shapegan`."""
         folder.mkdir()
         (folder / "shapegan").symlink_to(checkout.resolve())
         process = subprocess.Popen(
-            [sys.executable, __file__, "--serve"],
+            [sys.executable, __file__, "--serve", str(points)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -95,23 +101,32 @@ class Server:
 
 
 def measure(jobs: Sequence[Job], servers: Sequence[Server], repeats: int) -> NDArray[np.float64]:
-    """CPU seconds (meshes, 2 servers, 2 parts): medians of repeats, with the servers in turns."""
+    """CPU seconds (meshes, 2 servers, parts): medians of repeats, with the servers in turns.
+
+    Ctrl-C ends the measurement; meshes without any are NaN.
+    """
     for server in servers:  # compiles the kernels, and loads the modules
         server.seconds(jobs[0].path)
-    found = np.empty((repeats, len(jobs), 2, len(PARTS)))
-    for repeat in range(repeats):
-        for row, job in enumerate(jobs):
-            for turn in (0, 1) if (repeat + row) % 2 else (1, 0):
-                found[repeat, row, turn] = servers[turn].seconds(job.path)
-            click.echo(f"{repeat + 1}/{repeats} {job.id}", err=True)
-    medians: NDArray[np.float64] = np.median(found, axis=0)
+    found = np.full((repeats, len(jobs), 2, len(PARTS)), np.nan)
+    try:
+        for repeat in range(repeats):
+            for row, job in enumerate(jobs):
+                turns = (0, 1) if (repeat + row) % 2 else (1, 0)
+                pair = {turn: servers[turn].seconds(job.path) for turn in turns}
+                found[repeat, row] = [pair[0], pair[1]]
+                click.echo(f"{repeat + 1}/{repeats} {job.id}", err=True)
+    except KeyboardInterrupt:
+        click.echo("interrupted", err=True)
+    medians = np.full(found.shape[1:], np.nan)
+    done = ~np.isnan(found[0, :, 0, 0])
+    medians[done] = np.nanmedian(found[:, done], axis=0)
     return medians
 
 
-def table(names: Sequence[str], seconds: NDArray[np.float64]) -> str:
-    """Markdown table of seconds (meshes, 2 servers, 2 parts) and of what is more than before."""
+def table(names: Sequence[str], seconds: NDArray[np.float64], parts: Sequence[str]) -> str:
+    """Markdown table of seconds (meshes, 2 servers, parts) and of what is more than before."""
     header = ["mesh"]
-    for part in PARTS:
+    for part in parts:
         header += [f"{part}: before, s", "now, s", "more %"]
     rows = [*zip(names, seconds, strict=True), ("all", seconds.sum(axis=0))]
     lines = [[name, *(cell for part in of.T for cell in _compared(*part))] for name, of in rows]
@@ -129,8 +144,9 @@ def _compared(before: float, now: float) -> list[str]:
 @click.option("--meshes", type=click.Path(exists=True, path_type=Path), default=DEFAULT_MESHES,
               help="Folder of meshes.")  # fmt: skip
 @click.option("--repeats", default=3, show_default=True)
-@click.option("--only", default="", help="Comma-separated names of meshes.")
-def main(other: Path, meshes: Path, repeats: int, only: str) -> None:
+@click.option("--only", default="", help="Comma-separated ids of meshes.")
+@click.option("--field-only", is_flag=True, help="Measure the field alone, in half the time.")
+def main(other: Path, meshes: Path, repeats: int, only: str, field_only: bool) -> None:
     """Measure and print the table; OTHER is the checkout to compare with."""
     jobs = discover(meshes).jobs
     if only:
@@ -139,7 +155,7 @@ def main(other: Path, meshes: Path, repeats: int, only: str) -> None:
         raise click.UsageError(f"no such mesh below {meshes}")
     with tempfile.TemporaryDirectory() as folder:
         servers = [
-            Server.of(checkout, Path(folder) / name)
+            Server.of(checkout, Path(folder) / name, 0 if field_only else POINTS)
             for name, checkout in (("before", other), ("now", ROOT))
         ]
         try:
@@ -147,11 +163,14 @@ def main(other: Path, meshes: Path, repeats: int, only: str) -> None:
         finally:
             for server in servers:
                 server.stop()
-    click.echo(table([job.id for job in jobs], seconds))
+    parts = PARTS[:1] if field_only else PARTS
+    done = ~np.isnan(seconds[:, 0, 0])
+    names = [job.id for job, measured in zip(jobs, done, strict=True) if measured]
+    click.echo(table(names, seconds[done][..., : len(parts)], parts))
 
 
 if __name__ == "__main__":
-    if sys.argv[1:] == ["--serve"]:
-        serve()
+    if sys.argv[1:2] == ["--serve"]:
+        serve(int(sys.argv[2]))
     else:
         main()

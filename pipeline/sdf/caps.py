@@ -45,8 +45,8 @@ class Caps:
 
 
 MAX_FREE_CHANGE = 0.3
-"""Where the sign flips over a voxel edge, but the winding number changes by less than this, it flips
-in mid-air. Over an edge that crosses a face it changes by one, less what it changes between faces,
+"""A sign flips in mid-air where it flips over a voxel edge, but the winding number changes by less
+than this. Over an edge that crosses a face it changes by one, less what it changes between faces,
 which is the more the nearer the rim."""
 
 MAX_STRIP = 3.0
@@ -115,6 +115,8 @@ def join_to_surface(
         spacing: of the voxels that the caps were made from, cube frame.
     """
     border = _border_edges(caps.faces)
+    if not len(border):
+        return caps
     used, rows = np.unique(border, return_inverse=True)
     rows = rows.reshape(-1, 2)
     distance, closest = nearest(caps.vertices[used])
