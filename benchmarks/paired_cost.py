@@ -75,6 +75,7 @@ class Server:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
+            start_new_session=True,  # Ctrl-C reaches this process alone
             env={**os.environ, "PYTHONPATH": str(folder), "OMP_NUM_THREADS": "1"},
         )
         return cls(process)
@@ -114,7 +115,9 @@ def measure(jobs: Sequence[Job], servers: Sequence[Server], repeats: int) -> NDA
                 turns = (0, 1) if (repeat + row) % 2 else (1, 0)
                 pair = {turn: servers[turn].seconds(job.path) for turn in turns}
                 found[repeat, row] = [pair[0], pair[1]]
-                click.echo(f"{repeat + 1}/{repeats} {job.id}", err=True)
+                pairs = zip(*found[repeat, row], strict=True)
+                seconds = ", ".join(f"{before:.3f} {now:.3f}" for before, now in pairs)
+                click.echo(f"{repeat + 1}/{repeats} {job.id}: {seconds}", err=True)
     except KeyboardInterrupt:
         click.echo("interrupted", err=True)
     medians = np.full(found.shape[1:], np.nan)
