@@ -11,7 +11,7 @@ from shapegan.pipeline.meshes.triangle_mesh import Frame, TriangleMesh, frame_of
 from shapegan.pipeline.schema import voxel_spacing
 from shapegan.pipeline.sdf.caps import find_caps, join_to_surface, limit_jumps, square_caps
 from shapegan.pipeline.sdf.flood_fill import FloodedDistance
-from shapegan.pipeline.sdf.quality import Quality, lipschitz_excess, measure
+from shapegan.pipeline.sdf.quality import NEAR, Quality, backed_share, lipschitz_excess, measure
 from shapegan.pipeline.sdf.sampling import SignedDistanceField
 from shapegan.pipeline.sdf.scan import CUBE_RADIUS, ScannedSurface
 from shapegan.pipeline.sdf.shell_queries import QueriedPoints, ShellQueries
@@ -167,14 +167,16 @@ def _thickened(
     """
     shell, half_thickness = field.queries.shell, field.sheet_thickness
     thickness = local_thickness(shell)
+    near = NEAR * voxel_spacing(QUALITY_RESOLUTION)
     for factor in (1.0, ROD_FACTOR):
         thin = thicken_thin_parts(shell, thickness, factor * half_thickness)
         field = SignedDistance(field.queries, half_thickness, thin)
-        grid = _grid(field, queried)
-        quality = measure(grid, shell.visible, half_thickness)
-        if quality.backed >= THICKEN_BELOW:
-            break
-    return field, grid, quality
+        if factor < ROD_FACTOR:
+            grid = _as_grid(field.distances(queried, within=near))
+            if backed_share(grid, shell.visible) >= THICKEN_BELOW:
+                break
+    grid = _grid(field, queried)
+    return field, grid, measure(grid, shell.visible, half_thickness)
 
 
 def _grid(field: SignedDistance, queried: QueriedPoints) -> NDArray[np.float32]:
