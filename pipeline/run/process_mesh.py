@@ -8,8 +8,7 @@ import numpy as np
 from shapegan.pipeline.config import PreprocessConfig
 from shapegan.pipeline.meshes.load import load
 from shapegan.pipeline.meshes.triangle_mesh import BadMeshError
-from shapegan.pipeline.schema import Job, MeshReport, Outcome, Shape
-from shapegan.pipeline.sdf.coarse_field import MAX_RESOLUTION
+from shapegan.pipeline.schema import MAX_COARSE_RESOLUTION, Job, MeshReport, Outcome, Shape
 from shapegan.pipeline.sdf.mesh_field import MeshField, make_field
 from shapegan.pipeline.sdf.sampling import random_generator, sample_points
 from shapegan.pipeline.sdf.scan import points_rejection, voxels_rejection
@@ -63,7 +62,7 @@ def _evaluate(made: MeshField, job: Job, config: PreprocessConfig) -> Shape:
     if config.points:
         field = made.ball_field
         if coarse is not None and config.thin_parts == "points":
-            field = coarse.of(MAX_RESOLUTION)
+            field = coarse.of(MAX_COARSE_RESOLUTION)
         rng = random_generator(config.seed, job.id)
         points = sample_points(field, frame, config.points, config.cloud, rng)
     return Shape(

@@ -13,12 +13,9 @@ nothing is thin.
 
 from dataclasses import replace
 
-from shapegan.pipeline.schema import voxel_spacing
+from shapegan.pipeline.schema import MAX_COARSE_RESOLUTION, voxel_spacing
 from shapegan.pipeline.sdf.signed_distance import SignedDistance
 from shapegan.pipeline.shell.wall_thickness import local_thickness, thicken_thin_parts
-
-MAX_RESOLUTION = 32
-"""Finest grid that keeps thin parts; a voxel of 64^3 is as thick as bare sheets are anyway."""
 
 HALF_THICKNESS = 0.9
 """Least half thickness of a part, in voxels: a little above sqrt(3)/2."""
@@ -36,8 +33,8 @@ class CoarseFields:
         self._thickness = local_thickness(field.queries.shell)
 
     def of(self, resolution: int) -> SignedDistance:
-        """The field for a grid of a resolution; the fine field above `MAX_RESOLUTION`."""
-        if resolution > MAX_RESOLUTION:
+        """The field for a grid of a resolution; the fine field above `MAX_COARSE_RESOLUTION`."""
+        if resolution > MAX_COARSE_RESOLUTION:
             return self._field
         half = HALF_THICKNESS * voxel_spacing(resolution)
         thin = thicken_thin_parts(self._field.queries.shell, self._thickness, half)

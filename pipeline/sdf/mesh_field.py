@@ -8,9 +8,9 @@ from numpy.typing import NDArray
 from shapegan.pipeline.config import CAVITIES, METHODS
 from shapegan.pipeline.meshes.clean import clean
 from shapegan.pipeline.meshes.triangle_mesh import Frame, TriangleMesh, frame_of
-from shapegan.pipeline.schema import grid_points
+from shapegan.pipeline.schema import MAX_COARSE_RESOLUTION, grid_points
 from shapegan.pipeline.sdf.caps import find_caps, limit_jumps, square_caps
-from shapegan.pipeline.sdf.coarse_field import MAX_RESOLUTION, CoarseFields
+from shapegan.pipeline.sdf.coarse_field import CoarseFields
 from shapegan.pipeline.sdf.flood_fill import FloodedDistance
 from shapegan.pipeline.sdf.quality import Quality, lipschitz_excess, measure
 from shapegan.pipeline.sdf.sampling import SignedDistanceField
@@ -62,7 +62,7 @@ class MeshField:
         Returns:
             (R, R, R), cube frame.
         """
-        if coarse is not None and resolution <= MAX_RESOLUTION:
+        if coarse is not None and resolution <= MAX_COARSE_RESOLUTION:
             return limit_jumps(coarse.of(resolution).voxels(resolution))
         if resolution == len(self.grid):
             return self.grid.copy()
