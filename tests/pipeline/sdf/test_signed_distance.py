@@ -298,7 +298,7 @@ def test_wide_openings_get_a_cap(bottomless):
     # Signs flip at the cap, which is flat between the voxels that it was made from.
     moved = (after < 0) != (before < 0)
     assert moved.mean() < 1e-3
-    assert np.abs(after[moved]).max(initial=0) < 0.1 * spacing
+    assert np.abs(after[moved]).max(initial=0) < 0.5 * spacing
     assert (np.abs(after) <= np.abs(before) + 1e-6).all()
     middle = ask(field, f32([[0, 0, 0], [0, 0, -0.5], [0, 0, -0.95]])).sdf
     np.testing.assert_array_equal(np.sign(middle), [-1, -1, 1])
