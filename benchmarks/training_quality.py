@@ -23,14 +23,14 @@ from shapegan.model.metrics.scores import (
     mesh_validity,
     sample_clouds,
 )
-from shapegan.model.networks.generator import Generator
+from shapegan.model.networks.any_generator import AnyGenerator, build_generator
 from shapegan.model.presets import Overrides, override, preset
 from shapegan.model.recipes.step_random import PICTURES, StepRandom, seeded
 from shapegan.model.schedule import Budget
 from shapegan.model.shapes.image_grid import draw_shapes, write_png
 from shapegan.model.shapes.surface import Surface, extract
 from shapegan.model.training.checkpoint import latest_checkpoint, load_checkpoint, load_generator
-from shapegan.model.training.symmetry import resolve_symmetry
+from shapegan.model.training.data_settings import resolve_by_data
 from shapegan.model.training.trainer import TrainSettings, train
 from shapegan.pipeline.dataset.reader import Dataset
 
@@ -128,9 +128,9 @@ def main(
     named = named or {name: preset(recipe, name) for name in presets.split(",")}
     for name, settings in named.items():
         config = override(settings, Overrides(stages=sizes, seed=seed))
-        config = resolve_symmetry(config, data)
+        config = resolve_by_data(config, data)
         with seeded(seed):
-            generator = Generator(config.generator).to(device)
+            generator = build_generator(config.generator).to(device)
         rows += score_generator(f"{name}, untrained", generator, reference, work)
         run = TrainSettings(data, work / f"{recipe}-{name}", device, precision)
         generator, *done = trained_for(length, config, run)
@@ -140,7 +140,7 @@ def main(
 
 def trained_for(
     length: Length, config: TrainConfig, settings: TrainSettings
-) -> tuple[Generator, int, float]:
+) -> tuple[AnyGenerator, int, float]:
     """Train for a length; return the generator, the number of steps, and their minutes."""
     clock = time.perf_counter if length.cpu_minutes is None else time.process_time
     minutes = length.cpu_minutes or length.minutes
@@ -173,7 +173,7 @@ def score_training_shapes(data: Path, reference: Reference) -> ScoredShapes:
 
 def score_generator(
     name: str,
-    generator: Generator,
+    generator: AnyGenerator,
     reference: Reference,
     work: Path,
     steps: int = 0,
@@ -181,7 +181,7 @@ def score_generator(
     levels: Sequence[float] = LEVELS,
 ) -> Iterator[ScoredShapes]:
     """Rows for each level; an image grid is written at level 0."""
-    device = generator.latent_first.weight.device
+    device = generator.device
     latents = StepRandom(1, device=device).normal(PICTURES, SHAPES, generator.config.latent)
     for level in levels:
         surfaces = [
