@@ -146,7 +146,7 @@ def _demo_voxel() -> TrainConfig:
     return replace(
         fast,
         stages=(Stage(8, 8, 60, weight=1), Stage(16, 8, 100, fade_in=10, weight=4)),
-        generator=replace(fast.generator, latent=32),
+        generator=replace(fast.deepsdf, latent=32),
         critic=VoxelCriticConfig(width=0.5),
         ema_halflife=50,
     )
@@ -157,7 +157,7 @@ def _demo_point() -> TrainConfig:
     return replace(
         fast,
         stages=(Stage(1024, 8, 200, weight=4), Stage(1024, 8, 20, refine=True, weight=1)),
-        generator=replace(fast.generator, latent=32),
+        generator=replace(fast.deepsdf, latent=32),
         ema_halflife=50,
     )
 
@@ -167,7 +167,7 @@ def _demo_autodecoder() -> TrainConfig:
     return replace(
         fast,
         stages=(Stage(1024, 8, 200),),
-        generator=replace(fast.generator, latent=32, depth=6),
+        generator=replace(fast.deepsdf, latent=32, depth=6),
         optimiser=replace(fast.optimiser, halvings=2),
         ema_halflife=0,
     )

@@ -55,8 +55,8 @@ class FlowPrior(nn.Module):
         codes, size = noise, 1 / self._steps
         for step in range(self._steps):
             start = torch.full_like(codes[:, :1], step * size)
-            before = self(codes, start, categories)
-            after = self(codes + size * before, start + size, categories)
+            before: Tensor = self(codes, start, categories)
+            after: Tensor = self(codes + size * before, start + size, categories)
             codes = codes + size / 2 * (before + after)
         return codes
 
@@ -70,5 +70,6 @@ class FlowPrior(nn.Module):
             categories: (B, K).
         """
         between = noise + times * (codes - noise)
-        error = self(between, times, categories) - (codes - noise)
-        return error.square().mean()
+        velocity: Tensor = self(between, times, categories)
+        error = velocity - (codes - noise)
+        return torch.mean(error.square())

@@ -99,14 +99,8 @@ class GridDecoder(nn.Module):
         """
         grid, boxes = self.grid(codes), self.boxes(codes) if boxes is None else boxes
         recompute = chunk is not None and torch.is_grad_enabled()
-        pieces = []
-        for piece in _split(points, len(codes), chunk):
-            if recompute:
-                inputs = (piece, grid, boxes)
-                options = {"use_reentrant": False, "preserve_rng_state": False}
-                pieces.append(checkpoint(self._in_blocks, *inputs, **options))
-            else:
-                pieces.append(self._in_blocks(piece, grid, boxes))
+        run = self._checkpointed if recompute else self._in_blocks
+        pieces = [run(piece, grid, boxes) for piece in _split(points, len(codes), chunk)]
         return torch.cat(pieces, dim=1)
 
     def grid(self, codes: Tensor) -> Tensor:
@@ -121,6 +115,12 @@ class GridDecoder(nn.Module):
         """Half sizes (B, 3) of the bounding boxes of codes (B, Z), in (0, 1)."""
         half: Tensor = self.box_layers(codes).float().sigmoid()
         return half
+
+    def _checkpointed(self, points: Tensor, grid: Tensor, boxes: Tensor) -> Tensor:
+        inputs = (points, grid, boxes)
+        done = checkpoint(self._in_blocks, *inputs, use_reentrant=False, preserve_rng_state=False)
+        assert isinstance(done, Tensor)
+        return done
 
     def _in_blocks(self, points: Tensor, grid: Tensor, boxes: Tensor) -> Tensor:
         rows = _BLOCK_ROWS if points.device.type == "cpu" else None
@@ -150,8 +150,8 @@ class GridDecoder(nn.Module):
             x = 2 * x - 1
         # torch calls the last axis of a grid x.
         at = torch.stack([z, y, x], dim=-1)[:, :, None, None]
-        options = {"align_corners": False, "padding_mode": "border"}
-        return F.grid_sample(grid, at, **options)[..., 0, 0].transpose(1, 2)
+        found = F.grid_sample(grid, at, padding_mode="border", align_corners=False)
+        return found[..., 0, 0].transpose(1, 2)
 
 
 class _ResidualBlock(nn.Module):
@@ -178,7 +178,8 @@ class _Upsample(nn.Module):
     def forward(self, grid: Tensor) -> Tensor:
         """Features (B, C, X, Y, Q) -> (B, C', 2 X, 2 Y, 2 Q), Shi et al. 2016, section 3."""
         shapes, _, x, y, z = grid.shape
-        fine = self.linear(grid).permute(0, 2, 3, 4, 1).reshape(shapes, x, y, z, 2, 2, 2, -1)
+        fine: Tensor = self.linear(grid).permute(0, 2, 3, 4, 1)
+        fine = fine.reshape(shapes, x, y, z, 2, 2, 2, -1)
         fine = fine.permute(0, 1, 4, 2, 5, 3, 6, 7).reshape(shapes, 2 * x, 2 * y, 2 * z, -1)
         return fine.permute(0, 4, 1, 2, 3)
 

@@ -60,8 +60,7 @@ class GridEncoder(nn.Module):
         lattice = torch.stack(torch.meshgrid(x, both, both, indexing="ij"), dim=-1)
         places = (MARGIN * lattice * boxes[:, None, None, None]).clamp(-1, 1).flip(-1)
         # 2. The field there, interpolated
-        options = {"align_corners": True, "padding_mode": "border"}
-        sdf = F.grid_sample(voxels[:, None], places, **options)
+        sdf = F.grid_sample(voxels[:, None], places, padding_mode="border", align_corners=True)
         return torch.cat([(sdf / _CLIP).tanh().flatten(1), _BOX_WEIGHT * boxes], dim=1)
 
     @torch.no_grad()

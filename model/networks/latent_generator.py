@@ -152,7 +152,7 @@ class LatentGenerator(nn.Module):
 
         mean = torch.zeros(self.config.latent, device=self.device)
         with torch.enable_grad():
-            jacobian = torch.autograd.functional.jacobian(entered, mean)
+            jacobian = torch.func.jacrev(entered)(mean)
         assert isinstance(jacobian, Tensor)
         return jacobian
 

@@ -54,10 +54,8 @@ class DecoderObjective(nn.Module):
         self._clip, self._settings = config.clip, config.autoencoder
         self._execution = execution
 
-    def forward(
-        self, codes: Tensor, points: Tensor, sdf: Tensor, boxes: Tensor
-    ) -> dict[str, Tensor]:
-        """Loss and its parts, scalars.
+    def forward(self, codes: Tensor, points: Tensor, sdf: Tensor, boxes: Tensor) -> Tensor:
+        """The loss, a scalar.
 
         Args:
             codes: (B, Z), with noise.
@@ -74,8 +72,8 @@ class DecoderObjective(nn.Module):
             -predicted / settings.sign_width, (sdf < 0).float()
         )
         box = (found - boxes).abs().mean()
-        loss = distance + settings.sign_weight * sign + _BOX_WEIGHT * box
-        return {"loss": loss, "distance_error": distance, "sign_error": sign}
+        loss: Tensor = distance + settings.sign_weight * sign + _BOX_WEIGHT * box
+        return loss
 
 
 class PriorObjective(nn.Module):
@@ -170,12 +168,12 @@ class Latent(GeneratorRecipe[LatentGenerator]):
         chosen = choose_places(sdf, draws, settings.near_points)
         with torch.no_grad():
             codes = self._noisy_codes(batch, random, 1)[:, 0]
-        values: dict[str, Tensor] = self._objective(
+        loss: Tensor = self._objective(
             codes, self._points[chosen], sdf.gather(1, chosen), half_sizes(batch.voxels)
         )
         rate = self._config.optimiser.rate * rate_factor(progress)
-        descend(self._optimisers[0], values["loss"], rate)
-        return {name: value.detach() for name, value in values.items()}
+        descend(self._optimisers[0], loss, rate)
+        return {"loss": loss.detach()}
 
     def _prior_step(
         self, batch: VoxelBatch, random: StepRandom, progress: StepProgress
@@ -191,17 +189,17 @@ class Latent(GeneratorRecipe[LatentGenerator]):
         categories = self._one_hot(batch.indices)[:, None].expand(-1, copies, -1).flatten(0, 1)
         rate = self._config.optimiser.critic_rate * rate_factor(progress)
         total = torch.zeros((), device=codes.device)
-        for each in zip(
-            *(values.split(copies, dim=1) for values in (codes, noise, times)), strict=True
-        ):
-            loss = self._objective(*(values.flatten(0, 1) for values in each), categories)
+        for first in range(0, repeats * copies, copies):
+            part = slice(first, first + copies)
+            each = (values[:, part].flatten(0, 1) for values in (codes, noise, times))
+            loss: Tensor = self._objective(*each, categories)
             descend(self._optimisers[1], loss, rate)
             total = total + loss.detach()
         return {"loss": total / repeats}
 
     def _noisy_codes(self, batch: VoxelBatch, random: StepRandom, copies: int) -> Tensor:
         """Codes of a batch with noise: (B, copies, Z)."""
-        codes = self.encoder(batch.voxels)[:, None]
+        codes: Tensor = self.encoder(batch.voxels)[:, None]
         noise = random.normal(NOISE, len(codes), copies, codes.shape[2])
         return codes + self._settings.noise * noise
 

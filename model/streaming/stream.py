@@ -123,7 +123,7 @@ class Stream:
         return [categories[number] for number in self._disk.numbers]
 
     def whole_voxels(self, resolution: int, limit: int) -> Iterator[Tensor]:
-        """Grids (R, R, R) float32, on the CPU, of at most `limit` shapes evenly spaced in the split.
+        """Grids (R, R, R), on the CPU, of at most `limit` shapes evenly spaced in the split.
 
         Raises:
             StreamError: a shard is missing or damaged.
