@@ -161,6 +161,9 @@ class AutoencoderConfig:
     sign_width: float = 0.01
     """Distance d, cube frame, that makes signs certain: the probability of the inside is
     1 / (1 + exp(sdf / d))."""
+    inside_weight: float = 2.0
+    """Weight of signs inside, relative to those outside: above 1, a thin part whose place is
+    uncertain becomes thick rather than torn."""
     prior_copies: int = 4
     """Noises and times for each code in a step of the prior."""
     prior_repeats: int = 8
@@ -172,6 +175,7 @@ class AutoencoderConfig:
         points = self.near_points, self.far_points
         _check(min(points) >= 0 and max(points) > 0, "points", points, "0 or more, and some")
         _check(self.sign_weight >= 0, "sign_weight", self.sign_weight, "0 or more")
+        _check(self.inside_weight > 0, "inside_weight", self.inside_weight, "more than 0")
         _check(self.sign_width > 0, "sign_width", self.sign_width, "more than 0")
         _check(self.prior_copies >= 1, "prior_copies", self.prior_copies, "1 or more")
         _check(self.prior_repeats >= 1, "prior_repeats", self.prior_repeats, "1 or more")

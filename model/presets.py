@@ -132,7 +132,7 @@ def _fast_latent() -> TrainConfig:
         recipe="latent",
         stages=(
             Stage(64, 8, 110, weight=10),
-            Stage(64, 32, 150, prior=True, weight=1),
+            Stage(64, 32, 200, prior=True, weight=2),
         ),
         generator=LatentGeneratorConfig(symmetry="auto"),
         autoencoder=AutoencoderConfig(),

@@ -109,11 +109,11 @@ class GridDecoder(nn.Module):
         # Channels last: convolutions are then about 1.5 times as fast on a CPU.
         coarse = hidden.view(len(codes), *self._rows, -1).permute(0, 4, 1, 2, 3)
         grid: Tensor = self.grid_layers(coarse)
-        return grid.float()
+        return grid.to(codes.dtype)  # not half precision under autocast
 
     def boxes(self, codes: Tensor) -> Tensor:
         """Half sizes (B, 3) of the bounding boxes of codes (B, Z), in (0, 1)."""
-        half: Tensor = self.box_layers(codes).float().sigmoid()
+        half: Tensor = self.box_layers(codes).to(codes.dtype).sigmoid()
         return half
 
     def _checkpointed(self, points: Tensor, grid: Tensor, boxes: Tensor) -> Tensor:
@@ -136,7 +136,7 @@ class GridDecoder(nn.Module):
         inner = places.clamp(-MARGIN, MARGIN)
         # 2. The features there, and the distance of these features
         values = self.point_layers(torch.cat([self._features(inner, grid), inner], dim=-1))
-        distances: Tensor = values[..., 0].float()
+        distances: Tensor = values[..., 0].to(grid.dtype)
         # 3. Beyond the grid: at least the hypotenuse of the distance at the grid and that to it,
         # because the angle between the two is obtuse
         beyond = ((places - inner) * boxes[:, None]).square().sum(dim=-1)

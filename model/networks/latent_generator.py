@@ -112,9 +112,10 @@ class LatentGenerator(nn.Module):
 
     def codes(self, latents: Tensor) -> Tensor:
         """Codes (B, code) of latents (B, Z), by the prior."""
+        latents = latents.to(self.prior.leave.weight.dtype)
         noise, labels = latents[:, : self.config.code], latents[:, self.config.code :]
         with torch.autocast(latents.device.type, enabled=False):
-            return self.prior.sample(noise.float(), self.category_weights(labels.float()))
+            return self.prior.sample(noise, self.category_weights(labels))
 
     def category_weights(self, labels: Tensor) -> Tensor:
         """Weights of categories (B, K) that sum to 1, of standard normal numbers (B, K).
@@ -125,7 +126,7 @@ class LatentGenerator(nn.Module):
         uniform = torch.special.ndtr(labels.double()).clamp(1e-12, 1 - 1e-12)
         gumbel = -(-uniform.log()).log()
         scores = (gumbel + self.shares.double().clamp(min=1e-12).log()) / _TEMPERATURE
-        return scores.softmax(dim=1).float()
+        return scores.softmax(dim=1).to(labels.dtype)
 
     def chosen_labels(self, category: str) -> Tensor:
         """The numbers (K,) of a latent that choose a category.

@@ -68,8 +68,11 @@ class DecoderObjective(nn.Module):
             found = self.decoder.boxes(codes)
         settings, clip = self._settings, self._clip
         distance = ((predicted / clip).tanh() - (sdf / clip).tanh()).abs().mean()
+        inside = (sdf < 0).float()
         sign = F.binary_cross_entropy_with_logits(
-            -predicted / settings.sign_width, (sdf < 0).float()
+            -predicted / settings.sign_width,
+            inside,
+            pos_weight=torch.full((), settings.inside_weight, device=sdf.device),
         )
         box = (found - boxes).abs().mean()
         loss: Tensor = distance + settings.sign_weight * sign + _BOX_WEIGHT * box
@@ -105,7 +108,7 @@ class Latent(GeneratorRecipe[LatentGenerator]):
             raise TrainConfigError("recipe latent needs its generator and its autoencoder")
         super().__init__(config, ranks, execution, LatentGenerator, config.generator)
         self._settings: AutoencoderConfig = config.autoencoder
-        self._stream, self._stage = stream, -1
+        self._stream, self._stage, self._fitted = stream, -1, False
         self._mirrored = config.generator.symmetry == "x"
         self._names = config.generator.categories or ()
         self.encoder = GridEncoder(config.generator.code, self._mirrored).to(execution.device)
@@ -134,8 +137,10 @@ class Latent(GeneratorRecipe[LatentGenerator]):
 
     def step(self, batch: VoxelBatch, progress: StepProgress) -> dict[str, Tensor]:
         """Take one step of the decoder, or some of the prior; see `Adversarial.step`."""
-        if not bool(self.encoder.fitted):
-            self._fit()
+        if not self._fitted:  # asked once, because the answer is on the device
+            if not bool(self.encoder.fitted):
+                self._fit()
+            self._fitted = True
         random = StepRandom(
             self._config.seed,
             self._stage,
@@ -219,8 +224,9 @@ class Latent(GeneratorRecipe[LatentGenerator]):
         grids = self._stream.whole_voxels(size, _FITTED_SHAPES)
         rows = [self.encoder.measurements(grid[None].to(device)) for grid in grids]
         self.encoder.fit(torch.cat(rows))
-        for buffer in self.encoder.buffers():
-            self._ranks.broadcast_tensor(buffer)
+        # Eigenvectors of other processors may differ by rounding.
+        self._ranks.broadcast_tensor(self.encoder.mean)
+        self._ranks.broadcast_tensor(self.encoder.components)
         if self._names:
             everything = torch.arange(self._stream.shape_count, device=device)
             self.generator.shares.copy_(self._one_hot(everything).mean(dim=0))
