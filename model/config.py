@@ -244,7 +244,8 @@ class TrainConfig:
             _check(plain, "lattice and thin_offset", "more than 0", f"0 in recipe {self.recipe}")
         else:
             assert isinstance(self.critic, VoxelCriticConfig)
-            layers, fitting = self.critic.patches, sizes[0] // 4
+            side = sizes[0] if self.generator.symmetry == "none" else sizes[0] // 2
+            layers, fitting = self.critic.patches, side // 4
             _check(len(layers) <= fitting, "critic.patches", layers, f"at most {fitting} layers")
 
     def _check_critic(self) -> None:
