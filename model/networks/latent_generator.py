@@ -108,7 +108,8 @@ class LatentGenerator(nn.Module):
             ValueError: a tensor has the wrong shape.
         """
         self._check(points, latents, chunk)
-        return self.decoder(points, self.codes(latents), chunk)  # type: ignore[no-any-return]
+        distances: Tensor = self.decoder(points, self.codes(latents), chunk)
+        return distances
 
     def codes(self, latents: Tensor) -> Tensor:
         """Codes (B, code) of latents (B, Z), by the prior."""
@@ -126,7 +127,7 @@ class LatentGenerator(nn.Module):
         uniform = torch.special.ndtr(labels.double()).clamp(1e-12, 1 - 1e-12)
         gumbel = -(-uniform.log()).log()
         scores = (gumbel + self.shares.double().clamp(min=1e-12).log()) / _TEMPERATURE
-        return scores.softmax(dim=1).to(labels.dtype)
+        return torch.softmax(scores, dim=1).to(labels.dtype)
 
     def chosen_labels(self, category: str) -> Tensor:
         """The numbers (K,) of a latent that choose a category.
