@@ -143,11 +143,11 @@ def _fast_latent() -> TrainConfig:
         recipe="latent",
         stages=(
             Stage(64, 8, 110, weight=10),
-            Stage(64, 32, 200, prior=True, weight=2),
+            Stage(64, 32, 150, prior=True, weight=1),
         ),
-        generator=LatentGeneratorConfig(symmetry="auto"),
+        generator=LatentGeneratorConfig(prior_width=192, symmetry="auto"),
         autoencoder=AutoencoderConfig(),
-        optimiser=Optimiser("adam", rate=2e-3, critic_rate=1e-3, betas=(0.9, 0.99)),
+        optimiser=Optimiser("adam", rate=2e-3, critic_rate=2e-3, betas=(0.9, 0.99)),
         ema_halflife=70,
     )
 
@@ -200,7 +200,7 @@ def _demo_latent() -> TrainConfig:
     return replace(
         fast,
         stages=(Stage(32, 8, 40, weight=10), Stage(32, 8, 40, prior=True, weight=1)),
-        generator=LatentGeneratorConfig(code=16, channels=8, prior_width=128, symmetry="auto"),
+        generator=LatentGeneratorConfig(code=16, channels=8, prior_width=96, symmetry="auto"),
         autoencoder=AutoencoderConfig(near_points=1024, far_points=256),
     )
 
