@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from shapegan.model.config import TrainConfig
+from shapegan.model.config import VOXEL_RECIPES, TrainConfig
 from shapegan.pipeline.dataset.reader import Dataset
 from shapegan.pipeline.schema import MAX_COARSE_RESOLUTION
 
@@ -13,7 +13,7 @@ def coarse_grid_note(config: TrainConfig, data: Path) -> str:
     Raises:
         DatasetError: the dataset cannot be read.
     """
-    read = config.recipe == "voxel" and any(
+    read = config.recipe in VOXEL_RECIPES and any(
         stage.grid <= MAX_COARSE_RESOLUTION for stage in config.stages
     )
     if not read or Dataset(data).config.thin_parts == "true":
