@@ -122,6 +122,21 @@ class Stream:
         categories = self._disk.dataset.categories
         return [categories[number] for number in self._disk.numbers]
 
+    def whole_voxels(self, resolution: int, limit: int) -> Iterator[Tensor]:
+        """Grids (R, R, R), on the CPU, of at most `limit` shapes evenly spaced in the split.
+
+        Raises:
+            StreamError: a shard is missing or damaged.
+        """
+        wanted = min(self.shape_count, limit)
+        for place in range(wanted):
+            number = place * self.shape_count // wanted
+            try:
+                grid = self._disk.read_field(voxel_name(resolution), number)
+            except DatasetError as error:
+                raise StreamError(str(error)) from error
+            yield torch.from_numpy(grid).float()
+
     def batches(self, start: int = 0) -> Generator[VoxelBatch | PointBatch, None, None]:
         """This rank's batches of the steps `start`, `start + 1` and so on, without end.
 
