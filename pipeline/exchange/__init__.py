@@ -1,0 +1,1 @@
+"""Files of other projects: datasets written as theirs, and theirs read as datasets."""
