@@ -4,6 +4,7 @@ import click
 
 from shapegan import __version__
 from shapegan.commands.evaluate import evaluate
+from shapegan.commands.export import export
 from shapegan.commands.figure import figure
 from shapegan.commands.generate import generate
 from shapegan.commands.inspect import inspect
@@ -39,6 +40,7 @@ for _command in (
     split,
     merge,
     subset,
+    export,
     samples,
     view,
 ):
