@@ -7,6 +7,7 @@ from shapegan.commands.evaluate import evaluate
 from shapegan.commands.export import export
 from shapegan.commands.figure import figure
 from shapegan.commands.generate import generate
+from shapegan.commands.import_ import import_
 from shapegan.commands.inspect import inspect
 from shapegan.commands.interpolate import interpolate
 from shapegan.commands.merge import merge
@@ -41,6 +42,7 @@ for _command in (
     merge,
     subset,
     export,
+    import_,
     samples,
     view,
 ):

@@ -170,7 +170,7 @@ def _with_defaults(
         split=split,
         count=settings.count or real,
         level=source.level if settings.level is None else settings.level,
-        resolution=settings.resolution or dataset.resolutions[-1],
+        resolution=settings.resolution or dataset.finest,
     )
 
 

@@ -35,7 +35,8 @@ def choose_real_shapes(dataset: Dataset, split: str | None) -> tuple[str, Sequen
     """
     splits = dataset.splits
     if split is None and not splits:
-        split, indices, of = "", range(len(dataset)), str(dataset.path)
+        split, of = "", str(dataset.path)
+        indices: Sequence[int] = range(len(dataset))
     else:
         split = split or "test"
         if split not in splits:
@@ -58,7 +59,7 @@ def read_real_shapes(dataset: Dataset, indices: Sequence[int]) -> RealShapes:
     """
     found = RealShapes([], [])
     for index in indices:
-        surface = Surface.of_voxels(dataset.voxels(index, dataset.resolutions[-1]))
+        surface = Surface.of_voxels(dataset.voxels(index, dataset.finest))
         if not surface.empty:
             found.ids.append(dataset.ids[index])
             found.surfaces.append(surface)

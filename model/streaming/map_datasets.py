@@ -29,8 +29,8 @@ from shapegan.pipeline.dataset.reader import Dataset
 class VoxelItem(NamedTuple):
     """A shape as a voxel grid; a `DataLoader` makes batches of the same type."""
 
-    index: int | Tensor
-    """Position in the dataset, for latents of an autodecoder; (B,) int64 in a batch."""
+    indices: int | Tensor
+    """Position in the dataset, such as for latents of an autodecoder; (B,) int64 in a batch."""
     voxels: Tensor
     """(R, R, R) float32, signed distances, cube frame, index order x, y, z; (B, R, R, R) in a
     batch."""
@@ -39,8 +39,8 @@ class VoxelItem(NamedTuple):
 class PointItem(NamedTuple):
     """A shape as points with distances; a `DataLoader` makes batches of the same type."""
 
-    index: int | Tensor
-    """Position in the dataset, for latents of an autodecoder; (B,) int64 in a batch."""
+    indices: int | Tensor
+    """Position in the dataset, such as for latents of an autodecoder; (B,) int64 in a batch."""
     points: Tensor
     """(N, 3) float32, positions, sphere frame; (B, N, 3) in a batch."""
     sdf: Tensor

@@ -74,6 +74,17 @@ class Dataset:
         return self.config.resolutions
 
     @property
+    def finest(self) -> int:
+        """The highest resolution of the voxels.
+
+        Raises:
+            DatasetError: the dataset has no voxels, as some that `shapegan import` made.
+        """
+        if not self.resolutions:
+            raise DatasetError(f"{self.path} has no voxels, only points: this needs voxels")
+        return self.resolutions[-1]
+
+    @property
     def point_sets(self) -> tuple[str, ...]:
         """Point sets of each shape, out of `schema.POINT_SETS`."""
         return point_sets(self.config)

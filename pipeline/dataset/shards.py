@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from shapegan import __version__
 from shapegan.pipeline import schema
-from shapegan.pipeline.config import PreprocessConfig
+from shapegan.pipeline.config import ImportConfig, PreprocessConfig
 from shapegan.pipeline.files import replacing
 from shapegan.pipeline.schema import MeshReport, Points, Shape
 
@@ -44,6 +44,8 @@ class H5Field:
 
 def point_sets(config: PreprocessConfig) -> tuple[str, ...]:
     """Point sets of a dataset with this configuration."""
+    if isinstance(config, ImportConfig):
+        return config.sets
     if config.points == 0:
         return ()
     return schema.POINT_SETS if config.cloud else schema.POINT_SETS[:2]
@@ -236,7 +238,7 @@ def read_shape(file: h5py.File, row: int) -> Shape:
     return Shape(
         id=file["id"].asstr()[row],
         category=file["category"].asstr()[row],
-        voxels={int(r): file["voxels"][r][row] for r in sorted(file["voxels"], key=int)},
+        voxels={int(r): file["voxels"][r][row] for r in sorted(file.get("voxels", ()), key=int)},
         points={
             name: Points(file[schema.position_name(name)][row], file[schema.sdf_name(name)][row])
             for name in names

@@ -11,9 +11,11 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import IO
 
 import numpy as np
+from numpy.typing import NDArray
 
 from shapegan.pipeline.dataset.reader import Dataset
 from shapegan.pipeline.exchange.export_file import (
@@ -27,9 +29,13 @@ from shapegan.pipeline.exchange.names import (
     ExchangeError,
     ExportName,
     by_split,
+    collect_splits,
     export_names,
     table_of,
 )
+from shapegan.pipeline.exchange.sources import Found, RawShape, check_shape, extent, npy_shape
+from shapegan.pipeline.inputs.split_files import read_split_file
+from shapegan.pipeline.meshes.triangle_mesh import Frame
 
 SAMPLES_FOLDER = "SdfSamples"
 NORMALIZATION_FOLDER = "NormalizationParameters"
@@ -106,3 +112,65 @@ class DeepSdfExport:
         frame = self.dataset.frame(index)
         scale = np.array([1 / (MARGIN * frame.scale_sphere)])
         as_npz({"offset": -frame.center, "scale": scale})(file)
+
+
+@dataclass(frozen=True)
+class DeepSdfImport:
+    """A folder with DeepSDF's files."""
+
+    folder: Path
+    """Its data source, or the folder `SdfSamples` in it."""
+    radius: float = 1 / MARGIN
+    """Distance of the farthest vertex from the origin in the files."""
+    resolutions: tuple[int, ...] = ()
+    sets: tuple[str, ...] = ("cloud",)
+
+    @property
+    def samples(self) -> Path:
+        """The folder `SdfSamples`."""
+        return self.folder if self.folder.name == SAMPLES_FOLDER else self.folder / SAMPLES_FOLDER
+
+    def find(self) -> list[Found]:
+        """All `NAME/CLASS/INSTANCE.npz`; see `ImportFormat`."""
+        if not self.samples.is_dir():
+            raise ExchangeError(f"{self.folder} has no folder {SAMPLES_FOLDER}: is it of DeepSDF?")
+        found = []
+        for path in self.samples.rglob("*.npz"):
+            parts = path.relative_to(self.samples).with_suffix("").parts[1:]
+            if len(parts) < 2:
+                raise ExchangeError(f"{path}: expected {SAMPLES_FOLDER}/NAME/CLASS/INSTANCE.npz")
+            name = "/".join(parts)
+            found.append(Found(name, parts[0], name, path))
+        return found
+
+    def rows(self, found: Found) -> int:
+        """Points on both sides; see `ImportFormat`."""
+        return sum(npy_shape(found.path, side)[0] for side in ("pos", "neg"))
+
+    def splits(self) -> dict[str, str]:
+        """Splits of the JSON files in the folder `splits`, if there are any."""
+        folder = self.samples.parent / SPLITS_FOLDER
+        entries = (entry for path in folder.glob("*.json") for entry in read_split_file(path))
+        return collect_splits((entry.name, entry.split, entry.location) for entry in entries)
+
+    def read(self, found: Found, frame: Frame | None) -> RawShape:
+        """Read a shape; see `ImportFormat`."""
+        with np.load(found.path, allow_pickle=False) as arrays:
+            sides = [check_shape(found.path, arrays[side], (None, 4)) for side in ("pos", "neg")]
+        rows = np.concatenate(sides) / np.float32(self.radius)
+        if frame is not None:
+            return RawShape({}, {"cloud": rows}, frame)
+        center, scale = self._normalization(found)
+        scale_cube = scale * extent(rows[np.isfinite(rows).all(axis=1)])
+        note = "scale_cube is estimated from the points"
+        return RawShape({}, {"cloud": rows}, Frame(center, scale_cube, scale), (note,))
+
+    def _normalization(self, found: Found) -> tuple[NDArray[np.float64], float]:
+        """Centre and scale of the sphere frame; 0 and 1 without normalization parameters."""
+        folder = self.samples.parent / NORMALIZATION_FOLDER
+        path = folder / found.path.relative_to(self.samples)
+        if not path.is_file():
+            return np.zeros(3), 1.0
+        with np.load(path, allow_pickle=False) as arrays:
+            offset = np.asarray(arrays["offset"], np.float64).reshape(3)
+            return -offset, self.radius / float(np.asarray(arrays["scale"]).reshape(()))

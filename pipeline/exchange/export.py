@@ -30,7 +30,7 @@ Progress = Callable[[int, int], None]
 """Callback with the shapes that are exported and their total number."""
 
 
-def _no_progress(_done: int, _total: int) -> None:
+def no_progress(_done: int, _total: int) -> None:
     """Progress that nobody watches."""
 
 
@@ -60,7 +60,7 @@ def export_format(dataset: Dataset, to: str, name: str = "") -> ExportFormat:
 
 
 def export_dataset(
-    path: Path, to: str, out: Path, name: str = "", progress: Progress = _no_progress
+    path: Path, to: str, out: Path, name: str = "", progress: Progress = no_progress
 ) -> list[str]:
     """Write a dataset as files of another project, or resume that.
 

@@ -1,7 +1,7 @@
 """Names of exported shapes, and `shapes.csv`, the table of them that lies beside each export."""
 
 import csv
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -125,3 +125,17 @@ def _row(values: Mapping[str, str]) -> TableRow:
     center = np.array([float(values[f"center_{axis}"]) for axis in "xyz"])
     frame = Frame(center, float(values["scale_cube"]), float(values["scale_sphere"]))
     return TableRow(values["id"], values["category"], values["split"], frame)
+
+
+def collect_splits(entries: Iterable[tuple[str, str, str]]) -> dict[str, str]:
+    """Name -> split, from names, splits and the files that list them.
+
+    Raises:
+        ExchangeError: a name is in two splits.
+    """
+    found: dict[str, tuple[str, str]] = {}
+    for name, split, file in entries:
+        before, first = found.setdefault(name, (split, file))
+        if before != split:
+            raise ExchangeError(f"{name!r} is in {before} ({first}) and in {split} ({file})")
+    return {name: split for name, (split, _) in found.items()}

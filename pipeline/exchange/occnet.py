@@ -6,13 +6,16 @@ and `scale`: x_mesh = scale * x + loc. The longest side of the bounding box is 1
 split, one per line, without a line break at the end, which would list a model without name.
 """
 
+import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
-from typing import IO
+from pathlib import Path
+from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.spatial import cKDTree
 
 from shapegan.pipeline.dataset.reader import Dataset
 from shapegan.pipeline.exchange.export_file import ExportFile, as_npz, as_text
@@ -20,9 +23,13 @@ from shapegan.pipeline.exchange.names import (
     TABLE_NAME,
     ExchangeError,
     by_split,
+    collect_splits,
     export_names,
     table_of,
 )
+from shapegan.pipeline.exchange.sources import Found, RawShape, check_shape, npy_shape, reach
+from shapegan.pipeline.inputs.split_files import standard_split
+from shapegan.pipeline.meshes.triangle_mesh import Frame
 from shapegan.pipeline.sdf.sampling import random_generator
 
 POINTS_NAME = "points.npz"
@@ -30,6 +37,10 @@ MAX_POINTS = 100_000
 """Points per shape in the files of the paper."""
 _SHARE = 0.4
 """Points per stored uniform point; of a shape as large as a cube, 0.49 lie in the box."""
+SURFACE_NAME = "pointcloud.npz"
+_BALL_SHARE, _RANGE_SHARE = 0.39, 0.75
+"""Share of the box's volume, at least, that lies in the ball around the shape, and in the range of
+stored positions, which is the cube around that ball."""
 BOX_SIDE = 1.1
 """Side of the box that the points fill; the longest side of the shape is 1."""
 
@@ -85,7 +96,7 @@ class OccNetExport:
         points, distances = points_in_box(
             positions * np.float32(radius), sdf * np.float32(radius), radius, count, rng
         )
-        arrays = {
+        arrays: dict[str, NDArray[Any]] = {
             "points": points,
             "occupancies": np.packbits(distances < 0),
             "loc": frame.center,
@@ -128,3 +139,109 @@ def points_in_box(
     distances = np.concatenate([sdf[kept], np.full(len(new), np.nan, np.float32)])
     order = np.resize(rng.permutation(len(all_points)), count)
     return all_points[order], distances[order]
+
+
+@dataclass(frozen=True)
+class OccNetImport:
+    """A folder with files of Occupancy Networks.
+
+    Occupancies give the sign. The distance comes from `pointcloud.npz` beside them, 100,000 points
+    of the surface with normals; or from `sdf` in `points.npz`, which only shapegan writes.
+    """
+
+    folder: Path
+    resolutions: tuple[int, ...] = ()
+    sets: tuple[str, ...] = ("cloud",)
+
+    def find(self) -> list[Found]:
+        """All `CATEGORY/MODEL/points.npz`; see `ImportFormat`."""
+        found = []
+        for path in self.folder.rglob(POINTS_NAME):
+            parts = path.parent.relative_to(self.folder).parts
+            if len(parts) < 2:
+                raise ExchangeError(f"{path}: expected CATEGORY/MODEL/{POINTS_NAME}")
+            name = "/".join(parts)
+            found.append(Found(name, parts[0], name, path))
+        if not found:
+            raise ExchangeError(
+                f"{self.folder} has no CATEGORY/MODEL/{POINTS_NAME}: is it of Occupancy Networks?"
+            )
+        return found
+
+    def rows(self, found: Found) -> int:
+        """Points in the range of the sphere frame, at least; see `ImportFormat`."""
+        (count, _) = npy_shape(found.path, "points")
+        with zipfile.ZipFile(found.path) as archive:
+            known = "sdf.npy" in archive.namelist()
+        return int(count * (_BALL_SHARE if known else _RANGE_SHARE))
+
+    def splits(self) -> dict[str, str]:
+        """Splits of the lists in the folders of categories."""
+        return collect_splits(
+            (f"{path.parent.name}/{line.strip()}", standard_split(path.stem), str(path))
+            for path in self.folder.glob("*/*.lst")
+            for line in path.read_text(encoding="utf-8", errors="surrogateescape").splitlines()
+            if line.strip()
+        )
+
+    def read(self, found: Found, frame: Frame | None) -> RawShape:
+        """Read a shape; see `ImportFormat`."""
+        with np.load(found.path, allow_pickle=False) as arrays:
+            points = check_shape(found.path, arrays["points"], (None, 3))
+            occupied = _occupancies(found.path, arrays["occupancies"], len(points))
+            sdf = arrays.get("sdf")
+            loc = arrays.get("loc", np.zeros(3))
+            unit = float(arrays.get("scale", 1.0))
+        note = "distances are approximated from pointcloud.npz"
+        if sdf is None:
+            surface, normals = _read_surface(found.path.with_name(SURFACE_NAME))
+            distances = surface_distances(points, surface, normals)
+            sdf = np.where(occupied, -distances, distances)
+            radius = float(np.linalg.norm(surface, axis=1).max())
+        else:
+            sdf = check_shape(found.path, sdf, (len(points),))
+            known = np.isfinite(sdf)
+            note = "scale_sphere is estimated from the points"
+            radius = reach(np.column_stack([points[known], sdf[known]]))
+        if frame is not None:
+            radius, note = frame.scale_sphere / (2 * frame.scale_cube), ""
+        else:
+            center = np.asarray(loc, np.float64).reshape(3)
+            frame = Frame(center, unit / 2, unit * radius)
+        rows = np.column_stack([points, sdf]) / np.float32(radius)
+        return RawShape({}, {"cloud": rows.astype(np.float32)}, frame, (note,) if note else ())
+
+
+def _occupancies(path: Path, stored: NDArray[Any], count: int) -> NDArray[np.bool_]:
+    """Occupancies (N,), which may be packed into bits."""
+    if stored.dtype == np.uint8 and stored.shape == (-(-count // 8),):
+        return np.unpackbits(stored)[:count].astype(bool)
+    return check_shape(path, stored, (count,)) >= 0.5
+
+
+def _read_surface(path: Path) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Points (M, 3) of the surface, and their normals (M, 3)."""
+    if not path.is_file():
+        raise ExchangeError(
+            f"has no {path.name}, and occupancies alone give no distances: sample the surface too"
+        )
+    with np.load(path, allow_pickle=False) as arrays:
+        points = check_shape(path, arrays["points"], (None, 3))
+        return points, check_shape(path, arrays["normals"], (len(points), 3))
+
+
+def surface_distances(
+    points: NDArray[np.float32], surface: NDArray[np.float32], normals: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    """Distances (N,) of points (N, 3) to a surface of which points and normals (M, 3) are known.
+
+    It is the distance to the nearest surface point; or to its tangent plane, if the point lies
+    above the surface point within the spacing of the surface points.
+    """
+    tree = cKDTree(surface)
+    spacing = float(np.median(tree.query(surface[:1000], k=2)[0][:, 1]))
+    distance, nearest = tree.query(points)
+    height = np.abs(np.einsum("ij,ij->i", points - surface[nearest], normals[nearest]))
+    beside = np.sqrt(np.maximum(distance**2 - height**2, 0))
+    found: NDArray[np.float32] = np.where(beside <= spacing, height, distance).astype(np.float32)
+    return found

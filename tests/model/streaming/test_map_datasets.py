@@ -17,6 +17,8 @@ from shapegan.model.streaming.batches import StreamError
 from shapegan.pipeline import Dataset as Reader
 from shapegan.pipeline.dataset.manifest import DatasetError
 
+WITH_WORKERS = pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+
 
 @pytest.fixture(scope="module")
 def path(tmp_path_factory):
@@ -41,9 +43,9 @@ def test_items_are_the_shapes_of_the_split(path):
     assert index == 1
     assert voxels.dtype == torch.float32
     torch.testing.assert_close(voxels, voxels_of(path, 9), rtol=0, atol=0)
-    assert data[-1].index == 1
+    assert data[-1].indices == 1
     assert len(VoxelDataset(path, 16)) == 10
-    assert [int(item.index) for item in data] == [0, 1]
+    assert [int(item.indices) for item in data] == [0, 1]
     transformed = VoxelDataset(path, 16, transform=double)[0].voxels
     torch.testing.assert_close(transformed, 2 * voxels_of(path, 0), rtol=0, atol=0)
 
@@ -70,20 +72,22 @@ def test_a_pickled_dataset_reads_the_same(path):
     torch.testing.assert_close(copy[5].voxels, expected, rtol=0, atol=0)
 
 
+@WITH_WORKERS
 @pytest.mark.parametrize("workers", [0, 2])
 def test_a_loader_gives_batches_of_all_shapes(path, workers):
     data = VoxelDataset(path, 16, split="train")
-    assert data[0].index == 0  # opened before the fork
+    assert data[0].indices == 0  # opened before the fork
     loader = DataLoader(data, batch_size=3, shuffle=True, num_workers=workers)
     batches = list(loader)
-    assert [len(batch.index) for batch in batches] == [3, 3, 2]
-    seen = torch.cat([batch.index for batch in batches])
+    assert [len(batch.indices) for batch in batches] == [3, 3, 2]
+    seen = torch.cat([batch.indices for batch in batches])
     assert sorted(seen.tolist()) == list(range(8))
     grids = torch.cat([batch.voxels for batch in batches])
     for index, grid in zip(seen.tolist(), grids, strict=True):
         torch.testing.assert_close(grid, voxels_of(path, index), rtol=0, atol=0)
 
 
+@WITH_WORKERS
 def test_workers_draw_different_points_each_epoch(path):
     data = PointDataset(path, 256, split="train")
     loader = DataLoader(data, batch_size=4, num_workers=2, persistent_workers=True)
@@ -125,11 +129,11 @@ def test_samplers_and_subsets_work(path):
         list(DataLoader(data, 2, sampler=DistributedSampler(data, 2, rank, shuffle=True, seed=3)))
         for rank in range(2)
     ]
-    seen = [torch.cat([batch.index for batch in batches]).tolist() for batches in ranks]
+    seen = [torch.cat([batch.indices for batch in batches]).tolist() for batches in ranks]
     assert sorted(seen[0] + seen[1]) == list(range(8))
     drawn = DataLoader(data, 4, sampler=RandomSampler(data, replacement=True, num_samples=12))
-    assert sum(len(batch.index) for batch in drawn) == 12
-    assert [item.index for item in Subset(data, [5, 2])] == [5, 2]
+    assert sum(len(batch.indices) for batch in drawn) == 12
+    assert [item.indices for item in Subset(data, [5, 2])] == [5, 2]
 
 
 @pytest.mark.parametrize(
