@@ -129,6 +129,9 @@ def points_in_box(
     Returns:
         Points (N, 3) in random order, repeated if there are too few, and their distances (N,),
         float32; NaN where the distance is not known, beyond the ball.
+
+    Raises:
+        ExchangeError: no point lies in the box.
     """
     half = BOX_SIDE / 2
     density = len(points) / (4 / 3 * np.pi * radius**3)
@@ -137,6 +140,8 @@ def points_in_box(
     kept = np.abs(points).max(axis=1) <= half
     all_points = np.concatenate([points[kept], new])
     distances = np.concatenate([sdf[kept], np.full(len(new), np.nan, np.float32)])
+    if len(all_points) == 0:
+        raise ExchangeError("too few uniform points: none lies in the box around the shape")
     order = np.resize(rng.permutation(len(all_points)), count)
     return all_points[order], distances[order]
 
