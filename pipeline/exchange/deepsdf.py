@@ -33,7 +33,14 @@ from shapegan.pipeline.exchange.names import (
     export_names,
     table_of,
 )
-from shapegan.pipeline.exchange.sources import Found, RawShape, check_shape, extent, npy_shape
+from shapegan.pipeline.exchange.sources import (
+    Found,
+    RawShape,
+    check_shape,
+    extent,
+    npy_shape,
+    open_npz,
+)
 from shapegan.pipeline.inputs.split_files import read_split_file
 from shapegan.pipeline.meshes.triangle_mesh import Frame
 
@@ -141,6 +148,8 @@ class DeepSdfImport:
                 raise ExchangeError(f"{path}: expected {SAMPLES_FOLDER}/NAME/CLASS/INSTANCE.npz")
             name = "/".join(parts)
             found.append(Found(name, parts[0], name, path))
+        if not found:
+            raise ExchangeError(f"{self.samples} has no NAME/CLASS/INSTANCE.npz: is it of DeepSDF?")
         return found
 
     def rows(self, found: Found) -> int:
@@ -155,7 +164,7 @@ class DeepSdfImport:
 
     def read(self, found: Found, frame: Frame | None) -> RawShape:
         """Read a shape; see `ImportFormat`."""
-        with np.load(found.path, allow_pickle=False) as arrays:
+        with open_npz(found.path) as arrays:
             sides = [check_shape(found.path, arrays[side], (None, 4)) for side in ("pos", "neg")]
         rows = np.concatenate(sides) / np.float32(self.radius)
         if frame is not None:
@@ -171,6 +180,6 @@ class DeepSdfImport:
         path = folder / found.path.relative_to(self.samples)
         if not path.is_file():
             return np.zeros(3), 1.0
-        with np.load(path, allow_pickle=False) as arrays:
+        with open_npz(path) as arrays:
             offset = np.asarray(arrays["offset"], np.float64).reshape(3)
             return -offset, self.radius / float(np.asarray(arrays["scale"]).reshape(()))

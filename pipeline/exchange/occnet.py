@@ -27,7 +27,14 @@ from shapegan.pipeline.exchange.names import (
     export_names,
     table_of,
 )
-from shapegan.pipeline.exchange.sources import Found, RawShape, check_shape, npy_shape, reach
+from shapegan.pipeline.exchange.sources import (
+    Found,
+    RawShape,
+    check_shape,
+    npy_shape,
+    open_npz,
+    reach,
+)
 from shapegan.pipeline.inputs.split_files import standard_split
 from shapegan.pipeline.meshes.triangle_mesh import Frame
 from shapegan.pipeline.sdf.sampling import random_generator
@@ -38,7 +45,7 @@ MAX_POINTS = 100_000
 _SHARE = 0.4
 """Points per stored uniform point; of a shape as large as a cube, 0.49 lie in the box."""
 SURFACE_NAME = "pointcloud.npz"
-_BALL_SHARE, _RANGE_SHARE = 0.39, 0.75
+_BALL_SHARE, _RANGE_SHARE = 0.38, 0.75
 """Share of the box's volume, at least, that lies in the ball around the shape, and in the range of
 stored positions, which is the cube around that ball."""
 BOX_SIDE = 1.1
@@ -191,7 +198,7 @@ class OccNetImport:
 
     def read(self, found: Found, frame: Frame | None) -> RawShape:
         """Read a shape; see `ImportFormat`."""
-        with np.load(found.path, allow_pickle=False) as arrays:
+        with open_npz(found.path) as arrays:
             points = check_shape(found.path, arrays["points"], (None, 3))
             occupied = _occupancies(found.path, arrays["occupancies"], len(points))
             sdf = arrays.get("sdf")
@@ -230,7 +237,7 @@ def _read_surface(path: Path) -> tuple[NDArray[np.float32], NDArray[np.float32]]
         raise ExchangeError(
             f"has no {path.name}, and occupancies alone give no distances: sample the surface too"
         )
-    with np.load(path, allow_pickle=False) as arrays:
+    with open_npz(path) as arrays:
         points = check_shape(path, arrays["points"], (None, 3))
         return points, check_shape(path, arrays["normals"], (len(points), 3))
 
@@ -240,13 +247,15 @@ def surface_distances(
 ) -> NDArray[np.float32]:
     """Distances (N,) of points (N, 3) to a surface of which points and normals (M, 3) are known.
 
-    It is the distance to the nearest surface point; or to its tangent plane, if the point lies
-    above the surface point within the spacing of the surface points.
+    It is the distance to the nearest surface point; or to its tangent plane, if the foot on that
+    plane is within three times the spacing of the surface points.
     """
     tree = cKDTree(surface)
     spacing = float(np.median(tree.query(surface[:1000], k=2)[0][:, 1]))
     distance, nearest = tree.query(points)
     height = np.abs(np.einsum("ij,ij->i", points - surface[nearest], normals[nearest]))
     beside = np.sqrt(np.maximum(distance**2 - height**2, 0))
-    found: NDArray[np.float32] = np.where(beside <= spacing, height, distance).astype(np.float32)
+    found: NDArray[np.float32] = np.where(beside <= 3 * spacing, height, distance).astype(
+        np.float32
+    )
     return found

@@ -1,10 +1,11 @@
 """What an import finds in a folder, and the protocol of the formats that find it."""
 
+import contextlib
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -93,6 +94,13 @@ def npy_shape(path: Path, member: str = "") -> tuple[int, ...]:
             return tuple(read(file)[0])
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
         raise ExchangeError(f"cannot read {path}: {error}") from error
+
+
+@contextlib.contextmanager
+def open_npz(path: Path) -> Iterator[Any]:
+    """The arrays of an .npz file by name; numpy itself leaves damaged files open."""
+    with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+        yield arrays
 
 
 def check_shape(

@@ -104,7 +104,7 @@ def draw_contact_sheet(
         DatasetError: a shard cannot be read, or there are no voxels.
     """
     settings = settings or ContactSheetSettings()
-    resolutions = [r for r in dataset.resolutions[-2:] if r <= dataset.finest]
+    resolutions = [*dataset.resolutions[-2:-1], dataset.finest]
     heads = ["mesh", *(f"{r}^3 voxels" for r in resolutions), "slice of the field"]
     sheet = _ContactSheet(title, heads, len(indices), settings.panel)
     for place, index in enumerate(indices):
