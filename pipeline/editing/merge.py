@@ -32,8 +32,8 @@ class _Source:
 
 
 def merge_datasets(
-    inputs: Sequence[Path],
-    out: Path,
+    inputs: Sequence[Path | str],
+    out: Path | str,
     *,
     copy: bool = False,
     progress: Progress = no_progress,
@@ -57,8 +57,9 @@ def merge_datasets(
         DatasetError: an input is not a complete dataset, or a shard does not have its SHA-256.
         OutputError: the output folder holds another dataset, or cannot be written.
     """
-    check_output(out, inputs)
-    sources = [_Source(folder, *read_shards(folder)) for folder in inputs]
+    folders, out = [Path(folder) for folder in inputs], Path(out)
+    check_output(out, folders)
+    sources = [_Source(folder, *read_shards(folder)) for folder in folders]
     for source in sources[1:]:
         _check_same_settings(sources[0], source)
     _check_unique(sources)

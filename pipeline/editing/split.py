@@ -37,7 +37,7 @@ class SplitChange:
     """One line for each group of shapes or listed names that are in no split."""
 
 
-def split_dataset(dataset: Path, splits: Sequence[str] = (), by: str = "") -> SplitChange:
+def split_dataset(dataset: Path | str, splits: Sequence[str] = (), by: str = "") -> SplitChange:
     """Replace the splits of a dataset; without arguments, remove them.
 
     Only `dataset.json` and `meshes.csv` are rewritten, each atomically, the manifest first:
@@ -56,6 +56,7 @@ def split_dataset(dataset: Path, splits: Sequence[str] = (), by: str = "") -> Sp
         DatasetError: there is no complete dataset.
         OutputError: a file cannot be written, or another process writes to the dataset.
     """
+    dataset = Path(dataset)
     held = f"another process is writing to {dataset}: wait for it"
     require_complete(dataset)
     with folder_lock(dataset, held):

@@ -71,8 +71,8 @@ class _Packer:
 
 
 def subset_dataset(
-    dataset: Path,
-    out: Path,
+    dataset: Path | str,
+    out: Path | str,
     selection: Selection,
     *,
     copy: bool = False,
@@ -100,6 +100,7 @@ def subset_dataset(
         DatasetError: there is no complete dataset, or a shard does not have its SHA-256.
         OutputError: the output folder holds another dataset, or cannot be written.
     """
+    dataset, out = Path(dataset), Path(out)
     check_output(out, [dataset])
     manifest, shards = read_shards(dataset)
     reports = [report for shard in shards for report in shard.reports]

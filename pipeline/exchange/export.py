@@ -16,6 +16,7 @@ from shapegan.pipeline.dataset.manifest import require_complete
 from shapegan.pipeline.dataset.reader import Dataset
 from shapegan.pipeline.exchange.deepsdf import DeepSdfExport
 from shapegan.pipeline.exchange.export_file import ExportFile, ExportFormat
+from shapegan.pipeline.exchange.kinds import EXPORTS
 from shapegan.pipeline.exchange.names import ExchangeError
 from shapegan.pipeline.exchange.occnet import OccNetExport
 from shapegan.pipeline.exchange.original_shapegan import OriginalShapeganExport
@@ -60,7 +61,7 @@ def export_format(dataset: Dataset, to: str, name: str = "") -> ExportFormat:
 
 
 def export_dataset(
-    path: Path, to: str, out: Path, name: str = "", progress: Progress = no_progress
+    path: Path | str, to: str, out: Path | str, name: str = "", progress: Progress = no_progress
 ) -> list[str]:
     """Write a dataset as files of another project, or resume that.
 
@@ -75,10 +76,14 @@ def export_dataset(
         Notes for the user.
 
     Raises:
-        ExchangeError: the dataset lacks what the format needs, or `out` holds something else.
+        ExchangeError: the format is unknown, the dataset lacks what it needs, or `out` holds
+            something else.
         DatasetError: there is no complete dataset, or a shard cannot be read.
         OutputError: a file cannot be written.
     """
+    path, out = Path(path), Path(out)
+    if to not in EXPORTS:
+        raise ExchangeError(f"to: got {to!r}, takes one of {', '.join(EXPORTS)}")
     require_complete(path)
     dataset = Dataset(path)
     plan = export_format(dataset, to, name)

@@ -29,6 +29,7 @@ from shapegan.pipeline.dataset.staging import (
 )
 from shapegan.pipeline.exchange.deepsdf import DeepSdfImport
 from shapegan.pipeline.exchange.export import Progress, no_progress
+from shapegan.pipeline.exchange.kinds import IMPORTS
 from shapegan.pipeline.exchange.names import ExchangeError, TableRow, read_shapes_table
 from shapegan.pipeline.exchange.occnet import OccNetImport
 from shapegan.pipeline.exchange.original_shapegan import OriginalShapeganImport
@@ -77,7 +78,10 @@ class _Plan:
 
 
 def import_dataset(
-    folder: Path, out: Path, settings: ImportSettings, progress: Progress = no_progress
+    folder: Path | str,
+    out: Path | str,
+    settings: ImportSettings,
+    progress: Progress = no_progress,
 ) -> tuple[Manifest, list[Rejections], list[str]]:
     """Make a dataset of files of another project, or resume that.
 
@@ -97,6 +101,7 @@ def import_dataset(
         OutputError: the output folder holds another dataset, or cannot be written.
         DatasetError: it holds something else.
     """
+    folder, out = Path(folder), Path(out)
     plan = _plan(folder, settings)
     jobs, config = plan.jobs, plan.config
     wanted = Manifest(config, str(folder.resolve()), len(jobs), fingerprint(jobs))
@@ -129,6 +134,8 @@ def _make_shard(plan: _Plan, out: Path, index: int, numbers: range, progress: Pr
 
 def _reader(folder: Path, settings: ImportSettings) -> ImportFormat:
     radius = settings.radius
+    if settings.source not in IMPORTS:
+        raise ExchangeError(f"source: got {settings.source!r}, takes one of {', '.join(IMPORTS)}")
     if settings.source == "deepsdf":
         return DeepSdfImport(folder) if radius is None else DeepSdfImport(folder, radius)
     if settings.source == "shapegan":
