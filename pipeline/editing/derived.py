@@ -137,13 +137,10 @@ def write_derived(
     """
     reports = [report for shard in shards for report in shard.reports]
     jobs = [Job(r.id, r.category, Path(root, r.path), r.path, r.split) for r in reports]
+    sizes, digest = tuple(len(shard.reports) for shard in shards), _fingerprint(shards, jobs)
+    version = like.code_version
     wanted = Manifest(
-        like.config,
-        root,
-        len(jobs),
-        _fingerprint(shards, jobs),
-        shard_meshes=tuple(len(shard.reports) for shard in shards),
-        code_version=like.code_version,
+        like.config, root, len(jobs), digest, shard_meshes=sizes, code_version=version
     )
     with open_dataset_folder(out, wanted, jobs, choices) as manifest:
         for index, shard in enumerate(shards):

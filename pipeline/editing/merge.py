@@ -40,8 +40,7 @@ def merge_datasets(
 ) -> Manifest:
     """Merge datasets of equal settings into one, or resume that.
 
-    The shards are hard links to those of the inputs, or copies, and keep their bytes. Shapes keep
-    their ids, categories and splits; `meshes.csv` holds the rows of all.
+    Shards are hard links, or copies, and keep their bytes; shapes keep their ids and splits.
 
     Args:
         inputs: Folders of complete datasets.

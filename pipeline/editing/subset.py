@@ -81,8 +81,7 @@ def subset_dataset(
     """Make a dataset of the selected shapes, or resume that.
 
     Shards of which every shape is selected are hard links, or copies, and keep their bytes. Parts
-    of the others are joined into new shards, in the same order. Rejected and failed meshes of the
-    selected categories stay in `meshes.csv`.
+    of the others are joined into new shards, in the same order.
 
     Args:
         dataset: Folder of a complete dataset.
@@ -105,17 +104,21 @@ def subset_dataset(
     manifest, shards = read_shards(dataset)
     reports = [report for shard in shards for report in shard.reports]
     chosen, notes = _select(reports, selection, dataset)
-    packer = _Packer(manifest.config.shard_size)
+    packed = _pack(shards, chosen, manifest.config.shard_size)
+    if not any(shard.shapes for shard in packed):
+        raise SubsetError(f"no shape of {dataset} is selected: check --category, --split and --ids")
+    root, choices = manifest.input, "DATASET, --category, --split and --ids"
+    made = write_derived(out, manifest, root, packed, choices, copy=copy, progress=progress)
+    return made, notes
+
+
+def _pack(shards: Sequence[SourceShard], chosen: set[str], size: int) -> list[NewShard]:
+    """The shards of the new dataset, of the meshes with these ids."""
+    packer = _Packer(size)
     for shard in shards:
         packer.add(shard, [report for report in shard.reports if report.id in chosen])
     packer.flush()
-    if not any(shard.shapes for shard in packer.made):
-        raise SubsetError(f"no shape of {dataset} is selected: check --category, --split and --ids")
-    choices = "DATASET, --category, --split and --ids"
-    made = write_derived(
-        out, manifest, manifest.input, packer.made, choices, copy=copy, progress=progress
-    )
-    return made, notes
+    return packer.made
 
 
 def _select(

@@ -98,7 +98,7 @@ class OccNetExport:
         unit = 2 * frame.scale_cube
         radius = frame.scale_sphere / unit
         positions, sdf = self.dataset.points(index, "uniform")
-        rng = random_generator(self.dataset.config.seed, self.dataset.ids[index])
+        rng = random_generator(self.dataset.config.seed, self.dataset.accepted[index].id)
         count = min(MAX_POINTS, int(_SHARE * len(positions)))  # equal for all, to form batches
         points, distances = points_in_box(
             positions * np.float32(radius), sdf * np.float32(radius), radius, count, rng

@@ -271,6 +271,16 @@ def test_a_killed_command_leaves_nothing_half_written_and_resumes(
     assert len(dataset) == 4
 
 
+@pytest.mark.parametrize("flushes", [2, 8, 17])
+def test_a_killed_merge_resumes(chairs: Path, planes: Path, tmp_path: Path, flushes: int) -> None:
+    words = ("merge", chairs, planes, "--copy", "--out", tmp_path / "all")
+    assert killed(flushes, *words) == -signal.SIGKILL
+    for path in (tmp_path / "all" / "shards").glob("*.h5"):
+        assert sha256(path) in (*digests(chairs).values(), *digests(planes).values())
+    assert run(*words).exit_code == 0
+    check_whole(tmp_path / "all", chairs, planes)
+
+
 def test_a_subset_of_a_larger_format_keeps_all_sets(tmp_path: Path) -> None:
     config = PreprocessConfig(resolutions=(4,), points=5000, cloud=True, shard_size=3)
     path = category(tmp_path, "chairs", ["ok"] * 4, config)
