@@ -5,7 +5,6 @@ from typing import Any
 
 from shapegan.pipeline.dataclass_json import differences, from_plain, to_plain
 from shapegan.pipeline.errors import PlainError
-from shapegan.pipeline.schema import POINT_SETS
 
 METHODS = ("winding", "scan")
 """Ways to find the sign; `scan` is the paper's and needs OpenGL."""
@@ -103,6 +102,8 @@ class ImportConfig(PreprocessConfig):
         Raises:
             ConfigError: one line that names the setting and the values it takes.
         """
+        from shapegan.pipeline.schema import POINT_SETS  # numpy, which `--help` does without
+
         super().__post_init__()
         known = set(self.sets) <= set(POINT_SETS)
         self._check(known, "sets", f"some of {', '.join(POINT_SETS)}")
