@@ -12,6 +12,9 @@ METHODS = ("winding", "scan")
 CAVITIES = ("keep", "fill")
 """Treatments of closed cavities; `keep` keeps those of consistently wound watertight meshes."""
 
+THIN_PARTS = ("keep", "true", "points")
+"""Treatments of parts that are too thin for a coarse grid."""
+
 
 class ConfigError(PlainError, ValueError):
     """An unusable setting; the message is one line that says what to do."""
@@ -40,6 +43,11 @@ class PreprocessConfig:
     """One of `CAVITIES`, for closed cavities, which no light reaches. In a watertight mesh with
     consistent windings a cavity is certain, and `keep` keeps it. In all others it is filled, since
     their hidden faces are wound at random. `fill` fills every closed cavity."""
+    thin_parts: str = "keep"
+    """One of `THIN_PARTS`. `keep`: a grid of up to 32^3 is that of the solid whose thin parts are
+    as thick as the grid can show (`shapegan.pipeline.sdf.coarse_field`); finer grids and points are
+    of the true field. `true`: all are of the true field. `points`: as `keep`, and points are of the
+    same field as a grid of 32^3. Fields of `scan` and of a flood fill are always true."""
     shard_size: int = 64
     """Input meshes per shard."""
     seed: int = 0
@@ -59,6 +67,7 @@ class PreprocessConfig:
         self._check(self.method in METHODS, "method", " or ".join(METHODS))
         self._check(0 <= self.sheet_thickness <= 0.2, "sheet_thickness", "0 to 0.2")
         self._check(self.cavities in CAVITIES, "cavities", " or ".join(CAVITIES))
+        self._check(self.thin_parts in THIN_PARTS, "thin_parts", " or ".join(THIN_PARTS))
         self._check(1 <= self.shard_size <= 4096, "shard_size", "1 to 4096")
         self._check(0 <= self.seed < 2**63, "seed", "0 to 2^63 - 1")
 
@@ -77,7 +86,9 @@ class PreprocessConfig:
         Raises:
             ConfigError: a setting is unknown, has the wrong type or cannot be used.
         """
-        return from_plain(ImportConfig if "imported" in values else cls, values, ConfigError)
+        # Datasets from before this setting have true fields.
+        known = {"thin_parts": "true"} | values
+        return from_plain(ImportConfig if "imported" in values else cls, known, ConfigError)
 
     def difference(self, other: "PreprocessConfig") -> list[str]:
         """List the settings in which `other` differs, one line each: `name: mine -> theirs`."""

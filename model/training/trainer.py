@@ -12,6 +12,7 @@ from shapegan.model.recipes.execution import Execution
 from shapegan.model.schedule import Position, Schedule
 from shapegan.model.streaming.stream import Stream, StreamConfig
 from shapegan.model.training.checkpoint import Checkpoint, CheckpointError, checkpoint_path, fitting
+from shapegan.model.training.coarse_grids import coarse_grid_note
 from shapegan.model.training.errors import TrainingError, memory_errors
 from shapegan.model.training.interruption import Interruption
 from shapegan.model.training.logger import STEPS_PER_ROW
@@ -49,6 +50,8 @@ def train(config: TrainConfig, settings: TrainSettings, reporter: Reporter) -> P
         if ranks.is_main:
             stack.enter_context(folder.locked())
             folder.open(config)
+            if note := coarse_grid_note(config, settings.data):
+                reporter.note(note)
         ranks.any_rank(False)  # the others wait until the folder exists
         stack.enter_context(interruption)
         return training.run()

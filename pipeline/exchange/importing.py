@@ -165,6 +165,7 @@ def _plan(folder: Path, settings: ImportSettings) -> _Plan:
     config = ImportConfig(
         resolutions=reader.resolutions,
         points=points,
+        thin_parts="true",
         shard_size=settings.shard_size,
         seed=settings.seed,
         imported=settings.source,

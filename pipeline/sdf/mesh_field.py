@@ -8,8 +8,9 @@ from numpy.typing import NDArray
 from shapegan.pipeline.config import CAVITIES, METHODS
 from shapegan.pipeline.meshes.clean import clean
 from shapegan.pipeline.meshes.triangle_mesh import Frame, TriangleMesh, frame_of
-from shapegan.pipeline.schema import grid_points
+from shapegan.pipeline.schema import MAX_COARSE_RESOLUTION, grid_points
 from shapegan.pipeline.sdf.caps import find_caps, limit_jumps, square_caps
+from shapegan.pipeline.sdf.coarse_field import CoarseFields
 from shapegan.pipeline.sdf.flood_fill import FloodedDistance
 from shapegan.pipeline.sdf.quality import Quality, lipschitz_excess, measure
 from shapegan.pipeline.sdf.sampling import SignedDistanceField
@@ -47,16 +48,33 @@ class MeshField:
     grid: NDArray[np.float32]
     """(64, 64, 64), the voxels of `field` that `quality` was measured on, cube frame."""
 
-    def voxels(self, resolution: int) -> NDArray[np.float32]:
-        """Signed distances (R, R, R) of `field`, cube frame; 64^3 voxels are a copy of `grid`.
+    def voxels(self, resolution: int, coarse: CoarseFields | None = None) -> NDArray[np.float32]:
+        """Signed distances on a grid; 64^3 voxels of `field` are a copy of `grid`.
 
         Jumps of the sign that a grid finds between the voxels of `grid` are limited
         (`shapegan.pipeline.sdf.caps.limit_jumps`), but for `scan`.
+
+        Args:
+            resolution: R.
+            coarse: From `coarse_fields`, whose fields a grid of up to 32^3 takes; None: all grids
+                are of `field`.
+
+        Returns:
+            (R, R, R), cube frame.
         """
+        if coarse is not None and resolution <= MAX_COARSE_RESOLUTION:
+            return limit_jumps(coarse.of(resolution).voxels(resolution))
         if resolution == len(self.grid):
             return self.grid.copy()
         voxels = self.field.voxels(resolution)
         return voxels if self.method == "scan" else limit_jumps(voxels)
+
+    def coarse_fields(self) -> CoarseFields | None:
+        """Fields that keep thin parts on coarse grids.
+
+        None for `scan` and for a flood fill, which have no shell whose thickness is known.
+        """
+        return CoarseFields(self.field) if isinstance(self.field, SignedDistance) else None
 
 
 def make_field(
