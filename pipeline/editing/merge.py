@@ -30,6 +30,11 @@ class _Source:
     manifest: Manifest
     shards: list[SourceShard]
 
+    @property
+    def root(self) -> Path:
+        """The folder of its meshes."""
+        return Path(self.manifest.input).absolute()
+
 
 def merge_datasets(
     inputs: Sequence[Path | str],
@@ -62,12 +67,8 @@ def merge_datasets(
     for source in sources[1:]:
         _check_same_settings(sources[0], source)
     _check_unique(sources)
-    root = _common_root([Path(source.manifest.input) for source in sources])
-    shards = [
-        _rebased(shard, Path(source.manifest.input), root)
-        for source in sources
-        for shard in source.shards
-    ]
+    root = _common_root([source.root for source in sources])
+    shards = [_rebased(shard, source.root, root) for source in sources for shard in source.shards]
     return write_derived(
         out, sources[0].manifest, str(root), shards, "the inputs", copy=copy, progress=progress
     )

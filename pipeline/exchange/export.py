@@ -87,13 +87,14 @@ def export_dataset(
     require_complete(path)
     dataset = Dataset(path)
     plan = export_format(dataset, to, name)
+    lists = list(plan.lists())  # names that no file can have are refused before anything is written
     with _open_folder(out, _marker(dataset, to, name)):
         done = 0
         for file in plan.data():
             _write(out, file)
             done += file.shapes
             progress(done, len(dataset))
-        for file in plan.lists():
+        for file in lists:
             _write(out, file)
     dataset.close()
     return plan.notes()

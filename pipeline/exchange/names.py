@@ -86,7 +86,16 @@ def _check_unique(names: Sequence[ExportName], ids: Sequence[str]) -> None:
 
 
 def by_split(dataset: Dataset) -> dict[str, list[int]]:
-    """Split -> indices of its shapes; all shapes are in `DEFAULT_SPLIT` if there are no splits."""
+    """Split -> indices of its shapes; all shapes are in `DEFAULT_SPLIT` if there are no splits.
+
+    Raises:
+        ExchangeError: the name of a split cannot be that of a file.
+    """
+    for split in dataset.splits:
+        if "/" in split or not split.isprintable():
+            raise ExchangeError(
+                f"split {split!r} cannot be the name of a file: rename it with `shapegan split`"
+            )
     return dataset.splits or {DEFAULT_SPLIT: list(range(len(dataset)))}
 
 

@@ -100,8 +100,13 @@ class WebDatasetExport(_PlainExport):
         for split, indices in self._groups().items():
             for number, start in enumerate(range(0, len(indices), size)):
                 chosen = indices[start : start + size]
-                path = f"{split.replace('/', '_')}-{number:06d}.tar"
+                path = f"{split}-{number:06d}.tar"
                 yield ExportFile(path, partial(self._write, chosen), shapes=len(chosen))
+
+    def lists(self) -> Iterator[ExportFile]:
+        """The table of all shapes; refuses splits that cannot be names of files."""
+        self._groups()
+        yield from super().lists()
 
     def _groups(self) -> dict[str, list[int]]:
         groups = by_split(self.dataset) if self.dataset.splits else {}

@@ -300,3 +300,11 @@ def test_shapes_of_one_name_are_one_line(tmp_path):
     path = dataset_of(jobs, tmp_path)
     result = run(path, "--to", "npz", "--out", tmp_path / "out")
     check_one_line(result, "'chairs/a' and 'a' would both be written to chairs/a")
+
+
+@pytest.mark.parametrize("kind", ["deepsdf", "occnet", "shapegan", "webdataset"])
+def test_splits_that_are_no_file_names_are_one_line(tmp_path, kind):
+    path = make_odd_dataset(tmp_path)
+    split_dataset(path, ["a/b=0.5,c=0.5"])
+    result = run(path, "--to", kind, "--out", tmp_path / "out")
+    check_one_line(result, "split 'a/b' cannot be the name of a file")
