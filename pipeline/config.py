@@ -59,7 +59,8 @@ class PreprocessConfig:
             ConfigError: one line that names the setting and the values it takes.
         """
         object.__setattr__(self, "resolutions", tuple(sorted(set(self.resolutions))))
-        self._check(bool(self.resolutions), "resolutions", "at least one")
+        enough = bool(self.resolutions) or isinstance(self, ImportConfig)
+        self._check(enough, "resolutions", "at least one")
         self._check(all(2 <= r <= 1024 for r in self.resolutions), "resolutions", "2 to 1024")
         self._check(0 <= self.points <= 2**24, "points", "0 to 16777216")
         self._check(self.points > 0 or not self.cloud, "cloud", "points above 0")
@@ -86,8 +87,36 @@ class PreprocessConfig:
             ConfigError: a setting is unknown, has the wrong type or cannot be used.
         """
         # Datasets from before this setting have true fields.
-        return from_plain(cls, {"thin_parts": "true"} | values, ConfigError)
+        known = {"thin_parts": "true"} | values
+        return from_plain(ImportConfig if "imported" in values else cls, known, ConfigError)
 
     def difference(self, other: "PreprocessConfig") -> list[str]:
         """List the settings in which `other` differs, one line each: `name: mine -> theirs`."""
         return differences(self, other)
+
+
+@dataclass(frozen=True)
+class ImportConfig(PreprocessConfig):
+    """Settings of a dataset that `shapegan import` made; those of signs and sheets do not count.
+
+    Such a dataset may have no voxels, and any point sets.
+    """
+
+    imported: str = ""
+    """Format that was read: one of `shapegan.pipeline.exchange.kinds.IMPORTS`."""
+    sets: tuple[str, ...] = ()
+    """Point sets, each of `points` points."""
+
+    def __post_init__(self) -> None:
+        """Check all settings.
+
+        Raises:
+            ConfigError: one line that names the setting and the values it takes.
+        """
+        from shapegan.pipeline.schema import POINT_SETS  # numpy, which `--help` does without
+
+        super().__post_init__()
+        known = set(self.sets) <= set(POINT_SETS)
+        self._check(known, "sets", f"some of {', '.join(POINT_SETS)}")
+        self._check(bool(self.sets) == bool(self.points), "points", "0 without sets, or more")
+        self._check(bool(self.sets or self.resolutions), "sets", "at least one, without voxels")

@@ -36,7 +36,8 @@ are a uniform random sample of the shape's points."""
 
 POINT_SETS = ("uniform", "surface", "cloud")
 """`uniform`: uniform in the unit ball. `surface`: row i is the surface point nearest to row i of
-`uniform`, plus noise N(0, 0.0025^2). `cloud` (optional): DeepSDF's mix."""
+`uniform`, plus noise N(0, 0.0025^2). `cloud` (optional): DeepSDF's mix, or in an imported dataset
+the points of its source."""
 
 MANIFEST_NAME = "dataset.json"
 REPORT_NAME = "meshes.csv"

@@ -115,17 +115,26 @@ def load_checkpoint(path: Path, device: torch.device | str = "cpu") -> Checkpoin
         raise CheckpointError(f"{path} is by another version of shapegan: {error}") from error
 
 
-def latest_checkpoint(folder: Path) -> Path | None:
-    """Path of the checkpoint after the most steps; None if there is none."""
-    return max(folder.glob("step-*.pt"), default=None)
+def latest_checkpoint(folder: Path | str) -> Path | None:
+    """Path of the checkpoint after the most steps; None if there is none.
+
+    Args:
+        folder: The folder `checkpoints` of a run.
+    """
+    return max(Path(folder).glob("step-*.pt"), default=None)
 
 
-def load_generator(path: Path, device: torch.device | str = "cpu") -> AnyGenerator:
+def load_generator(path: Path | str, device: torch.device | str = "cpu") -> AnyGenerator:
     """Load the generator of a checkpoint: its running average, if it has one.
+
+    Args:
+        path: The checkpoint.
+        device: Device for the generator.
 
     Raises:
         CheckpointError: the file cannot be used.
     """
+    path = Path(path)
     return generator_of(load_checkpoint(path, device), path).to(device)
 
 

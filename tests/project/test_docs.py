@@ -31,6 +31,7 @@ PAGES = sorted(ROOT.glob("*.md")) + [
 CODE = (
     "README.md",
     "datasets/README.md",
+    "docs/other-projects.md",
     "docs/python.md",
     "docs/streaming.md",
     "docs/training-from-python.md",
