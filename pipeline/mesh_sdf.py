@@ -30,7 +30,7 @@ class MeshSDF:
     """The signed distance field of a mesh; negative inside.
 
     The mesh may be wound at random, torn, full of hidden faces, and open. Faces that enclose
-    nothing get a thickness.
+    nothing, called sheets, get a thickness; with a thickness of 0 their distance is unsigned.
 
     Attributes:
         frame: the cube frame and the sphere frame in the mesh's coordinates.
@@ -54,7 +54,9 @@ class MeshSDF:
             mesh: a `trimesh.Trimesh` or `trimesh.Scene`, or any other object with `vertices`
                 (V, 3) and `faces` (F, 3).
             sheet_thickness: half the thickness that sheets and thin parts get, in the cube frame,
-                in which the mesh's longest side is 2; 0 leaves sheets out.
+                in which the mesh's longest side is 2. With 0, sheets have no inside, and their
+                distance is unsigned: the field is the minimum of the solid's signed distance and
+                the distance to the nearest sheet. Without any solid it is never negative.
             cavities: `keep` keeps closed cavities of watertight meshes with consistent windings,
                 and fills those of other meshes; `fill` fills all.
             device: `cpu` or `cuda`.
@@ -116,7 +118,8 @@ class MeshSDF:
         """Signed distances (N,) at points (N, 3), and their gradients (N, 3) of length 1.
 
         The gradient points away from the nearest surface point, or towards it from inside. On the
-        surface itself it is computed by central differences.
+        surface itself it is computed by central differences. On a sheet without thickness the field
+        has no gradient, and the differences may be 0.
 
         Raises:
             ValueError: as for `signed_distances`.
