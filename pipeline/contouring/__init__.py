@@ -1,7 +1,7 @@
 """Level sets of distance fields as closed 2-manifold triangle meshes.
 
-`lattice` evaluates a field near its zero set only, `cells` finds the lattice cells that the zero set
-passes through, `crossings` the points where it meets their edges. `marching_cubes` and
+`lattice` evaluates a field near its zero set only, `cells` finds the lattice cells that the zero
+set passes through, `crossings` the points where it meets their edges. `marching_cubes` and
 `dual_contouring` turn these into triangles.
 
 Both methods are manifold by construction, for any signs at the lattice points:

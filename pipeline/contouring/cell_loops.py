@@ -7,7 +7,7 @@ coordinate `side` of the axis.
 """
 
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 from itertools import pairwise
 
 Edge = int
@@ -57,7 +57,7 @@ class CellLoops:
     """Faces both of whose two segments belong to one loop, with the segments."""
 
 
-@lru_cache(maxsize=None)
+@cache
 def cell_loops(signs: int, joined: int) -> CellLoops:
     """Find the loops of a cell.
 
@@ -73,7 +73,8 @@ def cell_loops(signs: int, joined: int) -> CellLoops:
         following.update(segments)
         if len(segments) == 2:
             doubled[face] = segments
-    loops, owner = [], {}
+    loops: list[tuple[Edge, ...]] = []
+    owner: dict[Edge, int] = {}
     for first in sorted(following):
         if first in owner:
             continue
@@ -111,7 +112,7 @@ MIDDLE = -1
 """Stands for a point in the middle of a loop."""
 
 
-@lru_cache(maxsize=None)
+@cache
 def triangulate_loop(loop: tuple[Edge, ...]) -> tuple[tuple[int, int, int], ...]:
     """Cut a loop into triangles of edges, whose diagonals lie in no face of the cell.
 

@@ -13,7 +13,7 @@ from shapegan.pipeline.contouring.cell_loops import (
     CellLoops,
     cell_loops,
 )
-from shapegan.pipeline.contouring.lattice import Evaluate, Lattice, key_step
+from shapegan.pipeline.contouring.lattice import Evaluate, Lattice, key_step, unique_keys
 
 Rows = NDArray[np.int32]
 
@@ -46,7 +46,8 @@ class Cells:
     def groups(self) -> Iterator[CellGroup]:
         """Cells by the loops in them."""
         values = self.lattice.values[self.corners]
-        code = ((values < 0) << np.arange(8)).sum(axis=1) + (_joined_faces(values) << 8)
+        bits = np.packbits(values < 0, axis=1, bitorder="little")[:, 0]
+        code = bits + (_joined_faces(values) << 8)
         order = np.argsort(code, kind="stable")
         found, starts = np.unique(code[order], return_index=True)
         for one, rows in zip(found.tolist(), np.split(order, starts[1:]), strict=True):
@@ -69,8 +70,15 @@ def find_cells(lattice: Lattice, evaluate: Evaluate) -> Cells:
         bases = _cells_around(lattice.keys[start], axis)
         corners, missing = _corners(lattice, following, bases)
         if not len(missing):
-            return Cells(lattice, start, end, axis, corners, _edges(lattice, start, axis, corners))
+            break
         lattice = lattice.extended(missing, evaluate)
+    # Most points are near the surface, but at no crossed cell: drop them.
+    used = np.zeros(len(lattice.keys), bool)
+    used[corners] = True
+    row = np.cumsum(used, dtype=np.int32) - 1
+    lattice = Lattice(lattice.spacing, lattice.keys[used], lattice.values[used])
+    start, end, corners = row[start], row[end], row[corners]
+    return Cells(lattice, start, end, axis, corners, _edges(lattice, start, axis, corners))
 
 
 def _crossed_edges(lattice: Lattice, following: Rows) -> tuple[Rows, Rows, NDArray[np.int8]]:
@@ -85,7 +93,7 @@ def _cells_around(starts: NDArray[np.int64], axis: NDArray[np.int8]) -> NDArray[
     found = [np.zeros(0, np.int64)]
     for edge, start in enumerate(STARTS):
         found.append(starts[axis == edge // 4] - key_step(start))
-    return np.unique(np.concatenate(found))
+    return unique_keys(np.concatenate(found))
 
 
 def _corners(
@@ -102,7 +110,7 @@ def _corners(
     # A neighbour of a missing corner may have been evaluated.
     keys = bases[rows] + np.array([key_step((c & 1, c >> 1 & 1, c >> 2)) for c in range(8)])[lost]
     corners[rows, lost] = lattice.rows(keys)
-    return corners, np.unique(keys[corners[rows, lost] < 0])
+    return corners, unique_keys(keys[corners[rows, lost] < 0])
 
 
 def _edges(lattice: Lattice, start: Rows, axis: NDArray[np.int8], corners: Rows) -> Rows:
@@ -115,7 +123,7 @@ def _edges(lattice: Lattice, start: Rows, axis: NDArray[np.int8], corners: Rows)
     return edges
 
 
-def _joined_faces(values: NDArray[np.float32]) -> NDArray[np.int64]:
+def _joined_faces(values: NDArray[np.float32]) -> NDArray[np.int16]:
     """Bits of the faces with four crossed edges across which the inside is connected.
 
     By the asymptotic decider: where the bilinear interpolation of the face's corners is negative at
@@ -124,11 +132,11 @@ def _joined_faces(values: NDArray[np.float32]) -> NDArray[np.int64]:
     Args:
         values: (C, 8), at the corners.
     """
-    joined = np.zeros(len(values), np.int64)
+    joined = np.zeros(len(values), np.int16)
     for face, corners in enumerate(FACE_CORNERS):
         a, b, c, d = (values[:, corner].astype(np.float64) for corner in corners)
         one, two = a * c, b * d  # the same from both cells of the face
         alternate = ((a < 0) == (c < 0)) & ((b < 0) == (d < 0)) & ((a < 0) != (b < 0))
         connected = np.where(a < 0, one > two, two > one)
-        joined |= (alternate & connected).astype(np.int64) << face
+        joined |= (alternate & connected).astype(np.int16) << face
     return joined

@@ -181,7 +181,8 @@ def _split_doubled_edges(
 
 def _shared_faces(cells: Cells, groups: list[CellGroup], loops: _Loops) -> list[_SharedFace]:
     """Find the faces whose two segments belong to one loop in both of their cells."""
-    found, seen = [], {}
+    found: list[_SharedFace] = []
+    seen: dict[tuple[int, int], int] = {}
     for group in groups:
         for _, one, two in group.loops.shared_faces:
             edges = cells.edges[group.rows][:, [*one, *two]].tolist()
@@ -204,9 +205,7 @@ def _fans(polygons: dict[int, list[int]], loop_count: int) -> NDArray[np.int32]:
     return np.array(faces, np.int32).reshape(-1, 3)
 
 
-def _triangles(
-    quads: NDArray[np.int32], vertices: Places, quadrics: Quadrics
-) -> NDArray[np.int32]:
+def _triangles(quads: NDArray[np.int32], vertices: Places, quadrics: Quadrics) -> NDArray[np.int32]:
     """Cut quads (Q, 4) along the diagonal whose middle is nearer to the planes at its ends."""
     errors = []
     for one, other in (quads[:, [0, 2]].T, quads[:, [1, 3]].T):

@@ -47,20 +47,20 @@ class Quadrics:
             owner: (N,), the set that it is in, from 0 to L - 1; all sets occur.
         """
         count = np.bincount(owner)
-        mean = np.stack(
-            [np.bincount(owner, anchors[plane, k]) / count for k in range(3)], axis=1
-        )
+        mean = np.stack([np.bincount(owner, anchors[plane, k]) / count for k in range(3)], axis=1)
         normal = normals[plane]
         offset = np.einsum("nk,nk->n", normal, points[plane] - mean[owner])
         matrix = np.empty((len(count), 3, 3))
+        vector = np.empty((len(count), 3))
         for i, j in _PAIRS:
             matrix[:, i, j] = matrix[:, j, i] = np.bincount(owner, normal[:, i] * normal[:, j])
-        vector = np.stack([np.bincount(owner, normal[:, k] * offset) for k in range(3)], axis=1)
-        return cls(mean, matrix, vector, np.bincount(owner, offset**2))
+        for k in range(3):
+            vector[:, k] = np.bincount(owner, normal[:, k] * offset)
+        constant: NDArray[np.float64] = np.bincount(owner, offset**2)
+        return cls(mean, matrix, vector, constant)
 
     def minima(self) -> NDArray[np.float64]:
-        """The point (L, 3) of each quadric with the least error; of several, that nearest to the
-        mean."""
+        """The point (L, 3) of each quadric with the least error, as near to the mean as can be."""
         value, direction = np.linalg.eigh(self.matrix)
         determined = value > np.maximum(_CUTOFF * value[:, -1:], np.finfo(float).tiny)
         inverse = np.where(determined, 1 / np.where(determined, value, 1), 0)
@@ -70,9 +70,7 @@ class Quadrics:
         )
         return result
 
-    def errors(
-        self, rows: NDArray[np.integer], points: NDArray[np.float64]
-    ) -> NDArray[np.float64]:
+    def errors(self, rows: NDArray[np.integer], points: NDArray[np.float64]) -> NDArray[np.float64]:
         """Errors (N,) of points (N, 3), each by the quadric of its row (N,)."""
         way = points - self.mean[rows]
         square = np.einsum("ni,nij,nj->n", way, self.matrix[rows], way)

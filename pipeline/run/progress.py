@@ -15,7 +15,7 @@ from shapegan.pipeline import schema
 from shapegan.pipeline.dataset.manifest import Manifest
 from shapegan.pipeline.dataset.reports import Rejections
 from shapegan.pipeline.progress_display import ProgressDisplay, print_line
-from shapegan.pipeline.schema import MeshReport
+from shapegan.pipeline.schema import Report
 from shapegan.pipeline.wording import counted, duration, readable_size
 
 _REASONS = 20
@@ -54,12 +54,12 @@ class PreprocessProgress:
         self._display.__exit__(kind, error, trace)
         self._display.finish(self.text())
 
-    def resume(self, reports: Sequence[MeshReport]) -> None:
+    def resume(self, reports: Sequence[Report]) -> None:
         """Count meshes that an earlier run has done."""
         self._counts.update(report.status for report in reports)
         self._update()
 
-    def advance(self, report: MeshReport) -> None:
+    def advance(self, report: Report) -> None:
         """Count a mesh that this run has done."""
         self._counts[report.status] += 1
         self._done_here += 1

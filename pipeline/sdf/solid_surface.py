@@ -59,9 +59,7 @@ def solid_surface(
     vertices, faces = contour(field, resolution, reach, contouring)
     recall = _recall(vertices, made.visible, resolution, thickness_of(field))
     frame = made.frame
-    return SolidSurface(
-        TriangleMesh(frame.center + frame.scale_cube * vertices, faces), recall
-    )
+    return SolidSurface(TriangleMesh(frame.center + frame.scale_cube * vertices, faces), recall)
 
 
 def thickness_of(field: SignedDistanceField) -> float:
