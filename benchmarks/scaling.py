@@ -20,7 +20,7 @@ import click
 from markdown_table import markdown
 
 from shapegan.pipeline.config import PreprocessConfig
-from shapegan.pipeline.dataset.output import JOBS_NAME
+from shapegan.pipeline.dataset.resumable import JOBS_NAME
 from shapegan.pipeline.dataset.staging import ShardRecord
 from shapegan.pipeline.inputs.discover import discover
 from shapegan.pipeline.run.dataset_tasks import TARGET

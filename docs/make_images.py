@@ -39,7 +39,7 @@ from shapegan.pipeline.pictures.shading import CLAY, Color
 from shapegan.pipeline.queries.winding import WindingField
 from shapegan.pipeline.run.plan import RunSettings
 from shapegan.pipeline.run.preprocess import preprocess
-from shapegan.pipeline.run.progress import PreprocessProgress
+from shapegan.pipeline.run.progress import RunProgress
 from shapegan.pipeline.samples.defects import delete_area, flip_faces, polygon_soup
 from shapegan.pipeline.samples.sample import make_sample, write_samples
 from shapegan.pipeline.schema import grid_points
@@ -92,7 +92,7 @@ def dataset() -> None:
         list(write_samples(("chairs", "tables", "sofas", "planes"), 4, 0, meshes))
         config = PreprocessConfig(points=0)
         jobs = [job for job in discover(meshes, (), None, ()).jobs if job.id in ids]
-        with PreprocessProgress(len(jobs), Console(stderr=True)) as meter:
+        with RunProgress(len(jobs), Console(stderr=True)) as meter:
             preprocess(meshes, jobs, config, out, RunSettings(workers=0), meter)
         write_contact_sheet(
             file, Dataset(out), Choice(ids=ids), None, ContactSheetSettings(panel=240)

@@ -1,4 +1,4 @@
-"""Settings of a dataset: one frozen dataclass, saved in the dataset's manifest."""
+"""Settings of outputs: frozen dataclasses, saved in the manifests of datasets and surfaces."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -11,6 +11,13 @@ METHODS = ("winding", "scan")
 
 CAVITIES = ("keep", "fill")
 """Treatments of closed cavities; `keep` keeps those of consistently wound watertight meshes."""
+
+
+CONTOURINGS = ("cubes", "dual")
+"""Ways to extract a surface: marching cubes, and dual contouring, which keeps sharp edges."""
+
+MESH_FORMATS = ("obj", "ply", "stl", "glb")
+"""File formats that meshes are written in."""
 
 
 class ConfigError(PlainError, ValueError):
@@ -80,5 +87,61 @@ class PreprocessConfig:
         return from_plain(cls, values, ConfigError)
 
     def difference(self, other: "PreprocessConfig") -> list[str]:
+        """List the settings in which `other` differs, one line each: `name: mine -> theirs`."""
+        return differences(self, other)
+
+
+@dataclass(frozen=True)
+class WatertightConfig:
+    """Settings that decide the bytes of watertight meshes."""
+
+    resolution: int = 256
+    """Cells of the grid along the longest side of a mesh."""
+    format: str = "obj"
+    """One of `MESH_FORMATS`."""
+    contouring: str = "cubes"
+    """One of `CONTOURINGS`."""
+    sheet_thickness: float | None = None
+    """Half the thickness given to bare sheets, cube frame; thin parts get as much, or up to the
+    diagonal of a cell. With 0, sheets are left out. None is half a cell, 1 / resolution: the
+    thinnest sheet that the grid cannot miss."""
+    cavities: str = "keep"
+    """One of `CAVITIES`, see `PreprocessConfig.cavities`."""
+
+    def __post_init__(self) -> None:
+        """Check all settings.
+
+        Raises:
+            ConfigError: one line that names the setting and the values it takes.
+        """
+        self._check(8 <= self.resolution <= 2048, "resolution", "8 to 2048")
+        self._check(self.format in MESH_FORMATS, "format", " or ".join(MESH_FORMATS))
+        self._check(self.contouring in CONTOURINGS, "contouring", " or ".join(CONTOURINGS))
+        self._check(0 <= self.half_thickness <= 0.2, "sheet_thickness", "0 to 0.2")
+        self._check(self.cavities in CAVITIES, "cavities", " or ".join(CAVITIES))
+
+    def _check(self, holds: bool, name: str, takes: str) -> None:
+        if not holds:
+            raise ConfigError(f"{name}: got {getattr(self, name)}, takes {takes}")
+
+    @property
+    def half_thickness(self) -> float:
+        """Half the thickness of sheets, cube frame."""
+        return 1 / self.resolution if self.sheet_thickness is None else self.sheet_thickness
+
+    def to_dict(self) -> dict[str, Any]:
+        """The settings as JSON has them."""
+        return to_plain(self)
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> "WatertightConfig":
+        """Build the settings from what `to_dict` gives.
+
+        Raises:
+            ConfigError: a setting is unknown, has the wrong type or cannot be used.
+        """
+        return from_plain(cls, values, ConfigError)
+
+    def difference(self, other: "WatertightConfig") -> list[str]:
         """List the settings in which `other` differs, one line each: `name: mine -> theirs`."""
         return differences(self, other)

@@ -37,6 +37,7 @@ POINT_SETS = ("uniform", "surface", "cloud")
 `uniform`, plus noise N(0, 0.0025^2). `cloud` (optional): DeepSDF's mix."""
 
 MANIFEST_NAME = "dataset.json"
+WATERTIGHT_NAME = "watertight.json"
 REPORT_NAME = "meshes.csv"
 SHARD_FOLDER = "shards"
 

@@ -3,14 +3,12 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from shapegan.pipeline.config import CONTOURINGS
 from shapegan.pipeline.contouring.cells import find_cells
 from shapegan.pipeline.contouring.crossings import find_crossings
 from shapegan.pipeline.contouring.dual_contouring import DistanceField, dual_contouring
 from shapegan.pipeline.contouring.lattice import sample_near_surface
 from shapegan.pipeline.contouring.marching_cubes import marching_cubes
-
-METHODS = ("cubes", "dual")
-"""Marching cubes, and dual contouring, which keeps sharp edges."""
 
 
 def contour(
@@ -22,7 +20,7 @@ def contour(
         field: the field, in a frame in which the shape's longest side is 2.
         resolution: cells along that side.
         reach: farthest coordinate of the zero set along an axis.
-        method: one of `METHODS`.
+        method: one of `shapegan.pipeline.config.CONTOURINGS`.
 
     Returns:
         Vertices (V, 3), no two in one place, and faces (F, 3), counter-clockwise as seen from
@@ -31,8 +29,8 @@ def contour(
     Raises:
         ValueError: unknown method, or values that are not finite.
     """
-    if method not in METHODS:
-        raise ValueError(f"contouring: got {method!r}, takes {' or '.join(METHODS)}")
+    if method not in CONTOURINGS:
+        raise ValueError(f"contouring: got {method!r}, takes {' or '.join(CONTOURINGS)}")
 
     def evaluate(points: NDArray[np.float32]) -> NDArray[np.float32]:
         return field.signed_distances(points)[0]

@@ -56,7 +56,7 @@ class Quadrics:
             matrix[:, i, j] = matrix[:, j, i] = np.bincount(owner, normal[:, i] * normal[:, j])
         for k in range(3):
             vector[:, k] = np.bincount(owner, normal[:, k] * offset)
-        constant: NDArray[np.float64] = np.bincount(owner, offset**2)
+        constant = np.bincount(owner, offset**2).astype(np.float64)
         return cls(mean, matrix, vector, constant)
 
     def minima(self) -> NDArray[np.float64]:

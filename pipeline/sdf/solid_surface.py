@@ -48,7 +48,7 @@ def solid_surface(
     Args:
         made: the mesh's field.
         resolution: cells along the mesh's longest side.
-        contouring: one of `shapegan.pipeline.contouring.contour.METHODS`.
+        contouring: one of `shapegan.pipeline.config.CONTOURINGS`.
         sheet_thickness: half the thickness of sheets, cube frame, which thin parts get as well; see
             `with_thickness`. None keeps those of the field.
     """
