@@ -13,8 +13,8 @@ from shapegan.pipeline.meshes.triangle_mesh import BadMeshError
 from shapegan.pipeline.triangles import normals_and_double_areas
 
 _FAR = 16.0
-"""Meshes farther from the origin than this many times their size get a translated node in GLB files,
-whose coordinates have single precision."""
+"""Meshes farther from the origin than this many times their size get a translated node in GLB, as
+its coordinates have single precision."""
 _SINGLE = float(np.finfo(np.float32).eps)
 _ARRAY_BUFFER, _INDEX_BUFFER, _FLOAT, _UINT = 34962, 34963, 5126, 5125
 """Numbers of the glTF 2.0 specification, sections 5.11.5 and 5.1.3."""
