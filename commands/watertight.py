@@ -49,7 +49,7 @@ def surface_options(function: Any) -> Any:
                 "--sheet-thickness",
                 type=float,
                 help="Half the thickness given to open surfaces; the longest side of a mesh is 2."
-                " 0 leaves them out.  [default: half a cell, 1 / resolution]",
+                " 0 leaves them out.  [default: a little more than half a cell, 1.1 / resolution]",
             ),
             click.option(
                 "--cavities",

@@ -20,6 +20,18 @@ MESH_FORMATS = ("obj", "ply", "stl", "glb")
 """File formats that meshes are written in."""
 
 
+def least_half_thickness(resolution: int) -> float:
+    """Half the thickness of the thinnest sheet that a grid cannot miss, cube frame.
+
+    It is a little more than half a cell, so that a sheet half-way between two layers of points
+    contains both.
+
+    Args:
+        resolution: cells along the longest side, which is 2.
+    """
+    return 1.1 / resolution
+
+
 class ConfigError(PlainError, ValueError):
     """An unusable setting; the message is one line that says what to do."""
 
@@ -103,8 +115,7 @@ class WatertightConfig:
     """One of `CONTOURINGS`."""
     sheet_thickness: float | None = None
     """Half the thickness given to bare sheets, cube frame; thin parts get as much, or up to the
-    diagonal of a cell. With 0, sheets are left out. None is half a cell, 1 / resolution: the
-    thinnest sheet that the grid cannot miss."""
+    diagonal of a cell. With 0, sheets are left out. None is `least_half_thickness`."""
     cavities: str = "keep"
     """One of `CAVITIES`, see `PreprocessConfig.cavities`."""
 
@@ -127,7 +138,9 @@ class WatertightConfig:
     @property
     def half_thickness(self) -> float:
         """Half the thickness of sheets, cube frame."""
-        return 1 / self.resolution if self.sheet_thickness is None else self.sheet_thickness
+        if self.sheet_thickness is None:
+            return least_half_thickness(self.resolution)
+        return self.sheet_thickness
 
     def to_dict(self) -> dict[str, Any]:
         """The settings as JSON has them."""

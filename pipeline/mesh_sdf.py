@@ -192,8 +192,8 @@ class MeshSDF:
             contouring: `cubes` is marching cubes (Lorensen and Cline 1987); `dual` is dual
                 contouring (Ju et al. 2002), which keeps sharp edges.
             sheet_thickness: half the thickness that sheets and thin parts get in place of the
-                field's own, cube frame. `shapegan watertight` takes half a cell, 1 / resolution:
-                the thinnest sheet that the grid cannot miss.
+                field's own, cube frame. `shapegan watertight` takes 1.1 / resolution, a little more
+                than half a cell: the thinnest sheet that the grid cannot miss.
 
         Returns:
             The mesh; no two of its vertices lie in one place. It has no faces if nothing is inside.

@@ -48,6 +48,8 @@ class Cells:
         values = self.lattice.values[self.corners]
         bits = np.packbits(values < 0, axis=1, bitorder="little")[:, 0]
         code = bits + (_joined_faces(values) << 8)
+        if not len(code):
+            return
         order = np.argsort(code, kind="stable")
         found, starts = np.unique(code[order], return_index=True)
         for one, rows in zip(found.tolist(), np.split(order, starts[1:]), strict=True):

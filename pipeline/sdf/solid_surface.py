@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
+from shapegan.pipeline.config import least_half_thickness
 from shapegan.pipeline.contouring.contour import contour
 from shapegan.pipeline.meshes.triangle_mesh import TriangleMesh
 from shapegan.pipeline.sdf.flood_fill import FloodedDistance
@@ -14,11 +15,6 @@ from shapegan.pipeline.sdf.quality import MIN_RECALL
 from shapegan.pipeline.sdf.sampling import SignedDistanceField
 from shapegan.pipeline.sdf.signed_distance import SignedDistance
 from shapegan.pipeline.shell.wall_thickness import local_thickness, thicken_thin_parts
-
-
-def half_cell(resolution: int) -> float:
-    """Half a cell of a grid of a resolution, cube frame: the thinnest sheet that it cannot miss."""
-    return 1.0 / resolution
 
 
 @dataclass(frozen=True)
@@ -89,7 +85,7 @@ def with_thickness(
         return field
     shell, thin = field.queries.shell, None
     if sheet_thickness > 0:
-        wanted = max(sheet_thickness, ROD_FACTOR * half_cell(resolution))
+        wanted = max(sheet_thickness, ROD_FACTOR * least_half_thickness(resolution))
         wanted = min(wanted, ROD_FACTOR * sheet_thickness)
         thin = thicken_thin_parts(shell, local_thickness(shell), wanted)
     return replace(field, sheet_thickness=sheet_thickness, thin_parts=thin)
@@ -107,7 +103,7 @@ def _recall(
     """
     if not len(vertices) or not len(visible):
         return 0.0
-    cell = 2 * half_cell(resolution)
+    cell = 2 / resolution
     limit = cell + max(cell, thickness + cell / 2)
     distance, _ = cKDTree(vertices).query(visible, distance_upper_bound=limit)
     return float(np.isfinite(distance).mean())
