@@ -1,9 +1,9 @@
 """Watertight meshes by shapegan and by other programs, from the same meshes.
 
 Runs every method on every mesh, each in a process of its own that may fail or take too long, and
-prints a Markdown table: share of the meshes that are closed and manifold, distances to and from the
-visible surface, area that no light reaches, normals near sharp edges, CPU time and memory. Distances
-are in units of half the longest side. Methods whose package is missing are left out.
+prints a Markdown table: how many results are closed and manifold, distances to and from the visible
+surface, area that no light reaches, normals near sharp edges, CPU time and memory. Distances are in
+units of half the longest side. Methods whose package is missing are left out.
 
 `--record FILE` keeps all results, one line each; a second run with the same file does the rest.
 """
@@ -49,9 +49,15 @@ def in_cube(path: Path) -> TriangleMesh:
 
 
 def work(
-    sender: Connection, method: str, mesh: TriangleMesh, to: Original, resolution: int
+    sender: Connection,
+    method: str,
+    mesh: TriangleMesh,
+    to: Original,
+    resolution: int,
+    limit: int,
 ) -> None:
     """Run a method in this process, and send its costs and its measures, or the error."""
+    resource.setrlimit(resource.RLIMIT_CPU, (limit, limit))
     started = time.process_time()
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     try:
@@ -65,21 +71,18 @@ def work(
 
 
 def run(
-    method: str, mesh: TriangleMesh, to: Original, resolution: int, limit: float
+    method: str, mesh: TriangleMesh, to: Original, resolution: int, limit: int
 ) -> dict[str, object]:
     """The result of a method, from a forked process; an `error` if it crashes or takes too long."""
     fork = multiprocessing.get_context("fork")
     receiver, sender = fork.Pipe(duplex=False)
-    process = fork.Process(target=work, args=(sender, method, mesh, to, resolution))
+    process = fork.Process(target=work, args=(sender, method, mesh, to, resolution, limit))
     process.start()
     sender.close()
-    found: dict[str, object] = {"error": f"longer than {limit:g} s"}
-    if receiver.poll(limit):
-        try:
-            found = receiver.recv()
-        except EOFError:
-            found = {"error": "crashed"}
-    process.kill()
+    try:
+        found: dict[str, object] = receiver.recv()
+    except EOFError:
+        found = {"error": f"crashed, or took more than {limit} CPU seconds"}
     process.join()
     return found
 
@@ -135,7 +138,7 @@ def table(results: Sequence[dict[str, object]]) -> str:
 @click.option("--count", default=50, show_default=True, help="Meshes of the furniture.")
 @click.option("--resolution", default=256, show_default=True)
 @click.option("--methods", help="Names with semicolons.  [default: all that are installed]")
-@click.option("--limit", default=300.0, show_default=True, help="Seconds for one result.")
+@click.option("--limit", default=300, show_default=True, help="CPU seconds for a result.")
 @click.option("--record", type=click.Path(path_type=Path), default=Path("build/watertight.jsonl"))
 def main(
     meshes: Path | None,
@@ -144,7 +147,7 @@ def main(
     count: int,
     resolution: int,
     methods: str | None,
-    limit: float,
+    limit: int,
     record: Path,
 ) -> None:
     """Run all methods on all meshes, and print the table."""

@@ -43,7 +43,7 @@ def test_meshes_far_from_the_origin_keep_their_precision(suffix, tmp_path):
 
 
 def test_stl_refuses_meshes_that_it_is_too_coarse_for():
-    with pytest.raises(BadMeshError, match="STL has single precision.*take OBJ, PLY or GLB"):
+    with pytest.raises(BadMeshError, match="take OBJ, PLY or GLB"):
         encode_mesh(ball((1e8, 0, 0)), "stl")
     encode_mesh(ball((100, 0, 0)), "stl")
 
