@@ -81,13 +81,9 @@ def open3d(mesh: TriangleMesh, resolution: int) -> Arrays:
 
 def meshfix(mesh: TriangleMesh, resolution: int) -> Arrays:  # noqa: ARG001 - has none
     """Pymeshfix: MeshFix (Attene 2010), which repairs the triangles that there are."""
-    from pymeshfix import _meshfix
+    import pymeshfix as library
 
-    library = _meshfix.PyTMesh(False)
-    library.load_array(mesh.vertices, mesh.faces)
-    library.fill_small_boundaries()
-    library.clean(max_iters=10, inner_loops=3)
-    vertices, faces = library.return_arrays()
+    vertices, faces = library.clean_from_arrays(mesh.vertices, mesh.faces)
     return vertices, faces
 
 
