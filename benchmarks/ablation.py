@@ -15,16 +15,16 @@ import click
 import torch
 from training_quality import (
     Length,
+    RealShapes,
     ScoredShapes,
-    held_out,
+    real_shapes,
     score_generator,
-    score_training_shapes,
+    score_split,
     table,
     trained_for,
 )
 
 from shapegan.model.config import Objective, Optimiser, TrainConfig
-from shapegan.model.metrics.scores import Reference
 from shapegan.model.networks.voxel_critic import VoxelCriticConfig
 from shapegan.model.presets import Overrides, resolve_config
 from shapegan.model.training.trainer import TrainSettings
@@ -119,7 +119,7 @@ class Variant:
     stages: tuple[int, ...]
     length: Length
     settings: TrainSettings
-    reference: Reference
+    real: RealShapes
 
     def train_and_score(self) -> list[ScoredShapes]:
         """Train the variant in this process, on one thread, and score its shapes."""
@@ -127,9 +127,7 @@ class Variant:
         config = VARIANTS[self.name](resolve_config("voxel", "fast", Overrides(stages=self.stages)))
         generator, *done = trained_for(self.length, config, self.settings)
         work = self.settings.run.parent
-        return list(
-            score_generator(self.name, generator, self.reference, work, *done, levels=(0.0,))
-        )
+        return list(score_generator(self.name, generator, self.real, work, *done, levels=(0.0,)))
 
 
 @click.command(help=__doc__)
@@ -158,18 +156,18 @@ def main(
     if unknown := [name for name in names if name not in VARIANTS]:
         raise click.UsageError(f"expected some of {'; '.join(VARIANTS)}, got {unknown[0]!r}")
     sizes = tuple(int(size) for size in stages.split(","))
-    reference = held_out(data)
+    real = real_shapes(data)
     variants = [
         Variant(
             name,
             sizes,
             Length(cpu_minutes=cpu_minutes, steps=steps),
             TrainSettings(data, work / name.replace(" ", "-").replace(",", ""), device),
-            reference,
+            real,
         )
         for name in names
     ]
-    rows = [score_training_shapes(data, reference)]
+    rows = [score_split("train", data, real)]
     with ProcessPoolExecutor(jobs, get_context("spawn"), max_tasks_per_child=1) as pool:
         for scored in pool.map(Variant.train_and_score, variants):
             # Print each row as soon as it is known: all of them take an hour.

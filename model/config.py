@@ -197,7 +197,8 @@ class TrainConfig:
             _check(set(sizes) <= set(RESOLUTIONS), "stages", sizes, known)
             _check(sizes == sorted(sizes), "stages", sizes, "ascending resolutions")
             assert isinstance(self.critic, VoxelCriticConfig)
-            layers, fitting = self.critic.patches, sizes[0] // 4
+            side = sizes[0] if self.generator.symmetry == "none" else sizes[0] // 2
+            layers, fitting = self.critic.patches, side // 4
             _check(len(layers) <= fitting, "critic.patches", layers, f"at most {fitting} layers")
 
     def _check_critic(self) -> None:

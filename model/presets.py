@@ -15,6 +15,7 @@ from shapegan.model.networks.voxel_critic import RESOLUTIONS, VoxelCriticConfig
 PRESETS = ("paper", "fast", "demo")
 
 _R1 = Objective(loss="logistic", penalty="r1", penalty_weight=0.03, critic_steps=1)
+_RELATIVISTIC = Objective(loss="relativistic", penalty="r1+r2", penalty_weight=0.3, critic_steps=1)
 _ADAM = Optimiser("adam", rate=1e-3, critic_rate=1e-3, betas=(0.0, 0.99))
 
 
@@ -66,17 +67,27 @@ def _fast_voxel() -> TrainConfig:
     return TrainConfig(
         recipe="voxel",
         stages=(
-            Stage(8, 8, 50, weight=1),
-            Stage(16, 8, 100, fade_in=5, weight=7),
-            Stage(32, 8, 50, fade_in=5, weight=7),
+            Stage(8, 8, 50, weight=1, lattice=64, thin_offset=0.1),
+            Stage(
+                16, 8, 150, fade_in=5, weight=8, lattice=64, thin_offset=0.075, thin_offset_end=0.07
+            ),
+            Stage(
+                32, 4, 50, fade_in=2, weight=7, lattice=64, thin_offset=0.07, thin_offset_end=0.04
+            ),
         ),
         generator=GeneratorConfig(
-            latent=64, width=128, depth=6, bounded=False, initialisation="sphere"
+            latent=64,
+            width=64,
+            depth=6,
+            bounded=False,
+            initialisation="sphere",
+            symmetry="auto",
         ),
         critic=VoxelCriticConfig(width=0.5, gradients=True),
-        objective=_R1,
-        optimiser=_ADAM,
-        clip_voxels=1.5,
+        objective=_RELATIVISTIC,
+        optimiser=replace(_ADAM, halvings=3),
+        clip=0.03,
+        clip_voxels=0.6,
         clip_mode="soft",
         ema_halflife=200,
     )
@@ -122,9 +133,20 @@ def _demo_voxel() -> TrainConfig:
     fast = _fast_voxel()
     return replace(
         fast,
-        stages=(Stage(8, 8, 60, weight=1), Stage(16, 8, 100, fade_in=10, weight=4)),
+        stages=(
+            Stage(8, 8, 60, weight=1, lattice=64, thin_offset=0.1),
+            Stage(
+                16,
+                8,
+                100,
+                fade_in=10,
+                weight=6,
+                lattice=64,
+                thin_offset=0.075,
+                thin_offset_end=0.06,
+            ),
+        ),
         generator=replace(fast.generator, latent=32),
-        critic=VoxelCriticConfig(width=0.5),
         ema_halflife=50,
     )
 

@@ -51,6 +51,11 @@ class Adversarial(GeneratorRecipe):
         return self._critic
 
     @property
+    def _half(self) -> bool:
+        """True if the critic sees half of each grid, because the other half is its mirror image."""
+        return self._config.generator.symmetry == "x"
+
+    @property
     def networks(self) -> dict[str, nn.Module]:
         """Name -> network, of all that are trained."""
         return {"generator": self.generator, "critic": self.critic}
@@ -149,7 +154,7 @@ class Adversarial(GeneratorRecipe):
             if isinstance(self._critic, VoxelCritic):
                 same = self._critic.resolution == size
                 return self._critic if same else self._critic.grown(size)
-            return VoxelCritic(config, size)
+            return VoxelCritic(config, size, self._half)
 
     def _task_of(self, stage: Stage) -> CriticTask:
         config, execution = self._config, self._execution
@@ -160,6 +165,7 @@ class Adversarial(GeneratorRecipe):
                 config.clip_mode,
                 execution.chunk,
                 execution.device,
+                self._half,
             )
         kind = RefinementTask if stage.refine else PointTask
         return kind(config.clip, config.clip_mode, execution.chunk)
