@@ -14,6 +14,7 @@ from shapegan.pipeline.sdf.mesh_field import ROD_FACTOR, MeshField
 from shapegan.pipeline.sdf.quality import MIN_RECALL
 from shapegan.pipeline.sdf.sampling import SignedDistanceField
 from shapegan.pipeline.sdf.signed_distance import SignedDistance
+from shapegan.pipeline.sdf.voids import fill_voids
 from shapegan.pipeline.shell.wall_thickness import local_thickness, thicken_thin_parts
 
 
@@ -41,6 +42,8 @@ def solid_surface(
 ) -> SolidSurface:
     """Extract the surface of a mesh's solid.
 
+    Closed voids are filled unless the field keeps the cavities of its mesh.
+
     Args:
         made: the mesh's field.
         resolution: cells along the mesh's longest side.
@@ -53,9 +56,15 @@ def solid_surface(
         field = with_thickness(field, sheet_thickness, resolution)
     reach = 1.0 + ROD_FACTOR * thickness_of(field)
     vertices, faces = contour(field, resolution, reach, contouring)
+    if not _keeps_cavities(field):
+        vertices, faces = fill_voids(vertices, faces)
     recall = _recall(vertices, made.visible, resolution, thickness_of(field))
     frame = made.frame
     return SolidSurface(TriangleMesh(frame.center + frame.scale_cube * vertices, faces), recall)
+
+
+def _keeps_cavities(field: SignedDistanceField) -> bool:
+    return isinstance(field, SignedDistance) and field.queries.shell.cavities
 
 
 def thickness_of(field: SignedDistanceField) -> float:

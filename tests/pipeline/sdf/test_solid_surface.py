@@ -15,6 +15,7 @@ from shapegan.pipeline.config import ConfigError, least_half_thickness
 from shapegan.pipeline.meshes.triangle_mesh import TriangleMesh, usable
 from shapegan.pipeline.sdf.mesh_field import make_field
 from shapegan.pipeline.sdf.solid_surface import solid_surface
+from shapegan.pipeline.sdf.voids import fill_voids
 
 CUBES_AND_DUAL = pytest.mark.parametrize("contouring", ["cubes", "dual"])
 
@@ -138,6 +139,31 @@ def test_a_surface_that_lost_much_is_rejected():
     triangles = usable(np.asarray(sheet[0], float), np.asarray(sheet[1], np.int64))
     found = solid_surface(make_field(triangles, 0.016), 64, "cubes", 0.0)
     assert found.rejection_reason().startswith("nothing inside")
+
+
+def test_voids_are_filled_with_all_that_is_in_them():
+    def ball(radius):
+        return shapes.icosphere(radius, 2)
+
+    nested = shapes.join(ball(0.9), shapes.inside_out(ball(0.7)), ball(0.3))
+    apart = shapes.join(nested, shapes.moved(ball(0.2), (1.5, 0, 0)))
+    vertices, faces = fill_voids(np.asarray(apart[0], np.float64), apart[1])
+    got = check_manifold(vertices, faces)
+    expected = sum(shapes.volume(*ball(radius)) for radius in (0.9, 0.2))
+    assert got.body_count == 2
+    assert got.volume == pytest.approx(expected, rel=1e-6)
+
+
+def test_surfaces_without_voids_stay_as_they_are():
+    mesh = shapes.icosphere(0.9, 2)
+    vertices, faces = fill_voids(np.asarray(mesh[0], np.float64), mesh[1])
+    np.testing.assert_array_equal(faces, mesh[1])
+    assert len(vertices) == len(mesh[0])
+
+
+def test_cavities_of_closed_meshes_are_kept():
+    hollow = shapes.join(shapes.icosphere(0.9, 3), shapes.inside_out(shapes.icosphere(0.6, 3)))
+    assert surface(hollow).body_count == 2
 
 
 def test_arguments_are_checked():
