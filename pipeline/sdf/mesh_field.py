@@ -47,6 +47,8 @@ class MeshField:
     quality: Quality
     grid: NDArray[np.float32]
     """(64, 64, 64), the voxels of `field` that `quality` was measured on, cube frame."""
+    visible: NDArray[np.float32]
+    """(M, 3), points spread evenly over the visible surface of the mesh, cube frame."""
 
     def voxels(self, resolution: int, coarse: CoarseFields | None = None) -> NDArray[np.float32]:
         """Signed distances on a grid; 64^3 voxels of `field` are a copy of `grid`.
@@ -130,7 +132,7 @@ def _by_flood(
         flooded = flooded.with_caps(squares)
         grid = limit_jumps(flooded.voxels(QUALITY_RESOLUTION))
         quality = replace(quality, lipschitz=lipschitz_excess(grid))
-    return MeshField(frame, flooded, flooded, "flood", quality, grid)
+    return MeshField(frame, flooded, flooded, "flood", quality, grid, shell.visible)
 
 
 def _check(name: str, value: str, takes: tuple[str, ...]) -> None:
@@ -168,7 +170,7 @@ def _by_winding(shell: Shell, frame: Frame, sheet_thickness: float) -> MeshField
         field = SignedDistance(queries, sheet_thickness, field.thin_parts)
         grid = limit_jumps(_grid(field, queries.add_caps(uncapped)))
         quality = replace(quality, lipschitz=lipschitz_excess(grid))
-    return MeshField(frame, field, field, _method(field), quality, grid)
+    return MeshField(frame, field, field, _method(field), quality, grid, shell.visible)
 
 
 def _thickened(
@@ -225,4 +227,5 @@ def _scanned(mesh: TriangleMesh) -> MeshField:
     ball_field = ScannedSurface(cube, mesh.faces, frame.scale_sphere / frame.scale_cube)
     visible = field.surface_points(8192, np.random.default_rng(0))
     grid = field.voxels(QUALITY_RESOLUTION)
-    return MeshField(frame, field, ball_field, "scan", measure(grid, visible), grid)
+    quality = measure(grid, visible)
+    return MeshField(frame, field, ball_field, "scan", quality, grid, visible)
