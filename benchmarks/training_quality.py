@@ -25,7 +25,7 @@ from shapegan.model.metrics.scores import (
     mesh_validity,
     sample_clouds,
 )
-from shapegan.model.networks.generator import Generator
+from shapegan.model.networks.any_generator import AnyGenerator
 from shapegan.model.presets import Overrides, override, preset
 from shapegan.model.recipes.step_random import PICTURES, StepRandom
 from shapegan.model.schedule import Budget
@@ -152,7 +152,7 @@ def main(
 
 def trained_for(
     length: Length, config: TrainConfig, settings: TrainSettings
-) -> tuple[Generator, int, float]:
+) -> tuple[AnyGenerator, int, float]:
     """Train for a length; return the generator, the number of steps, and their minutes."""
     clock = time.perf_counter if length.cpu_minutes is None else time.process_time
     minutes = length.cpu_minutes or length.minutes
@@ -190,7 +190,7 @@ def score_split(split: str, data: Path, real: RealShapes) -> ScoredShapes:
 
 def score_generator(
     name: str,
-    generator: Generator,
+    generator: AnyGenerator,
     real: RealShapes,
     work: Path,
     steps: int = 0,
@@ -198,7 +198,7 @@ def score_generator(
     levels: Sequence[float] = LEVELS,
 ) -> Iterator[ScoredShapes]:
     """Rows for each level; an image grid is written at level 0."""
-    device = generator.latent_first.weight.device
+    device = generator.device
     latents = StepRandom(1, device=device).normal(PICTURES, SHAPES, generator.config.latent)
     for level in levels:
         surfaces = [

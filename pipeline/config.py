@@ -1,4 +1,4 @@
-"""Settings of outputs: frozen dataclasses, saved in the manifests of datasets and surfaces."""
+"""Settings of a dataset: one frozen dataclass, saved in the dataset's manifest."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -11,6 +11,9 @@ METHODS = ("winding", "scan")
 
 CAVITIES = ("keep", "fill")
 """Treatments of closed cavities; `keep` keeps those of consistently wound watertight meshes."""
+
+THIN_PARTS = ("keep", "true", "points")
+"""Treatments of parts that are too thin for a coarse grid."""
 
 
 CONTOURINGS = ("cubes", "dual")
@@ -53,13 +56,17 @@ class PreprocessConfig:
     method: str = "winding"
     """One of `METHODS`."""
     sheet_thickness: float = 0.016
-    """Half the thickness given to bare sheets, cube frame. With 0 they have no inside, and their
-    distance is unsigned. The default is half a voxel of 64^3: the thinnest wall that no 64^3 grid
-    can miss."""
+    """Half the thickness given to bare sheets, cube frame. With 0 their distance is unsigned. The
+    default is half a voxel of 64^3: the thinnest wall that no 64^3 grid can miss."""
     cavities: str = "keep"
     """One of `CAVITIES`, for closed cavities, which no light reaches. In a watertight mesh with
     consistent windings a cavity is certain, and `keep` keeps it. In all others it is filled, since
     their hidden faces are wound at random. `fill` fills every closed cavity."""
+    thin_parts: str = "keep"
+    """One of `THIN_PARTS`. `keep`: a grid of up to 32^3 is that of the solid whose thin parts are
+    as thick as the grid can show (`shapegan.pipeline.sdf.coarse_field`); finer grids and points are
+    of the true field. `true`: all are of the true field. `points`: as `keep`, and points are of the
+    same field as a grid of 32^3. Fields of `scan` and of a flood fill are always true."""
     shard_size: int = 64
     """Input meshes per shard."""
     seed: int = 0
@@ -71,13 +78,15 @@ class PreprocessConfig:
             ConfigError: one line that names the setting and the values it takes.
         """
         object.__setattr__(self, "resolutions", tuple(sorted(set(self.resolutions))))
-        self._check(bool(self.resolutions), "resolutions", "at least one")
+        enough = bool(self.resolutions) or isinstance(self, ImportConfig)
+        self._check(enough, "resolutions", "at least one")
         self._check(all(2 <= r <= 1024 for r in self.resolutions), "resolutions", "2 to 1024")
         self._check(0 <= self.points <= 2**24, "points", "0 to 16777216")
         self._check(self.points > 0 or not self.cloud, "cloud", "points above 0")
         self._check(self.method in METHODS, "method", " or ".join(METHODS))
         self._check(0 <= self.sheet_thickness <= 0.2, "sheet_thickness", "0 to 0.2")
         self._check(self.cavities in CAVITIES, "cavities", " or ".join(CAVITIES))
+        self._check(self.thin_parts in THIN_PARTS, "thin_parts", " or ".join(THIN_PARTS))
         self._check(1 <= self.shard_size <= 4096, "shard_size", "1 to 4096")
         self._check(0 <= self.seed < 2**63, "seed", "0 to 2^63 - 1")
 
@@ -96,11 +105,40 @@ class PreprocessConfig:
         Raises:
             ConfigError: a setting is unknown, has the wrong type or cannot be used.
         """
-        return from_plain(cls, values, ConfigError)
+        # Datasets from before this setting have true fields.
+        known = {"thin_parts": "true"} | values
+        return from_plain(ImportConfig if "imported" in values else cls, known, ConfigError)
 
     def difference(self, other: "PreprocessConfig") -> list[str]:
         """List the settings in which `other` differs, one line each: `name: mine -> theirs`."""
         return differences(self, other)
+
+
+@dataclass(frozen=True)
+class ImportConfig(PreprocessConfig):
+    """Settings of a dataset that `shapegan import` made; those of signs and sheets do not count.
+
+    Such a dataset may have no voxels, and any point sets.
+    """
+
+    imported: str = ""
+    """Format that was read: one of `shapegan.pipeline.exchange.kinds.IMPORTS`."""
+    sets: tuple[str, ...] = ()
+    """Point sets, each of `points` points."""
+
+    def __post_init__(self) -> None:
+        """Check all settings.
+
+        Raises:
+            ConfigError: one line that names the setting and the values it takes.
+        """
+        from shapegan.pipeline.schema import POINT_SETS  # numpy, which `--help` does without
+
+        super().__post_init__()
+        known = set(self.sets) <= set(POINT_SETS)
+        self._check(known, "sets", f"some of {', '.join(POINT_SETS)}")
+        self._check(bool(self.sets) == bool(self.points), "points", "0 without sets, or more")
+        self._check(bool(self.sets or self.resolutions), "sets", "at least one, without voxels")
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,9 @@ FORMAT_VERSION = 2
 """Version of the shards and the manifest that is written. Since version 2, `center`, `scale_cube`
 and `scale_sphere` are float64."""
 
+MAX_COARSE_RESOLUTION = 32
+"""Finest stored grid that may keep thin parts; finer grids are of the true field."""
+
 READ_VERSIONS = (1, 2)
 """Versions that readers accept; they reject any other one and name both. In version 1, `center` and
 the scales are float32, which is too coarse for meshes far from the origin."""
@@ -34,7 +37,8 @@ are a uniform random sample of the shape's points."""
 
 POINT_SETS = ("uniform", "surface", "cloud")
 """`uniform`: uniform in the unit ball. `surface`: row i is the surface point nearest to row i of
-`uniform`, plus noise N(0, 0.0025^2). `cloud` (optional): DeepSDF's mix."""
+`uniform`, plus noise N(0, 0.0025^2). `cloud` (optional): DeepSDF's mix, or in an imported dataset
+the points of its source."""
 
 MANIFEST_NAME = "dataset.json"
 WATERTIGHT_NAME = "watertight.json"

@@ -5,6 +5,7 @@ from torch import Tensor, nn
 
 from shapegan.model.config import Stage, TrainConfig, TrainConfigError
 from shapegan.model.distributed import Ranks
+from shapegan.model.networks.generator import Generator
 from shapegan.model.networks.point_critic import PointCritic, PointCriticConfig
 from shapegan.model.networks.voxel_critic import VoxelCritic, VoxelCriticConfig
 from shapegan.model.recipes.base import GeneratorRecipe, descend
@@ -28,7 +29,7 @@ _CRITIC_STEP, _GENERATOR_STEP = range(2)
 """The two halves of a step; each draws random numbers of its own."""
 
 
-class Adversarial(GeneratorRecipe):
+class Adversarial(GeneratorRecipe[Generator]):
     """Training of a generator against a critic.
 
     Args:
@@ -38,7 +39,7 @@ class Adversarial(GeneratorRecipe):
     """
 
     def __init__(self, config: TrainConfig, ranks: Ranks, execution: Execution) -> None:
-        super().__init__(config, ranks, execution)
+        super().__init__(config, ranks, execution, Generator, config.deepsdf)
         if execution.compiled:
             self.generator.compile()
         self._critic: VoxelCritic | PointCritic | None = None

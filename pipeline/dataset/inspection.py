@@ -17,6 +17,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from shapegan.pipeline import schema
+from shapegan.pipeline.config import ImportConfig
 from shapegan.pipeline.dataset.manifest import DatasetError, Manifest, require_manifest
 from shapegan.pipeline.dataset.reports import find_rejections, read_reports
 from shapegan.pipeline.progress_display import print_line
@@ -128,11 +129,15 @@ def _headline(summary: Summary) -> list[str]:
     voxels = ", ".join(f"{r}^3" for r in config.resolutions)
     points = f"2 x {config.points:,} points" if config.points else "no points"
     cloud = f" and a cloud of {config.points:,}" if config.cloud else ""
+    contents = f"voxels {voxels}; {points}{cloud}; method {config.method}; seed {config.seed};"
+    if isinstance(config, ImportConfig):
+        sets = ", ".join(config.sets) or "none"
+        contents = f"imported from {config.imported}; voxels {voxels or 'none'}; point sets {sets}"
+        contents += f" of {config.points:,} points;"
     lines = [
         f"{summary.path}: {shapes:,} shapes of {manifest.meshes:,} meshes below {manifest.input}",
         f"{readable_size(summary.bytes)} in {counted(files, 'shard')}{each}",
-        f"voxels {voxels}; {points}{cloud}; method {config.method}; seed {config.seed};"
-        f" shapegan {manifest.code_version}",
+        f"{contents} shapegan {manifest.code_version}",
     ]
     if manifest.splits:
         sizes = ", ".join(f"{name} {len(ids):,}" for name, ids in manifest.splits.items())

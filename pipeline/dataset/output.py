@@ -6,17 +6,25 @@ The shards appear in `dataset.json` when a run ends or is interrupted.
 import contextlib
 import dataclasses
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from shapegan.pipeline import schema
 from shapegan.pipeline.config import PreprocessConfig
 from shapegan.pipeline.dataset.manifest import Manifest, ShardEntry, read_manifest
-from shapegan.pipeline.dataset.reports import Rejections, find_rejections, write_reports
+from shapegan.pipeline.dataset.reports import (
+    Rejections,
+    find_rejections,
+    list_splits,
+    with_splits,
+    write_reports,
+)
 from shapegan.pipeline.dataset.resumable import Layout, fingerprint, open_resumable
 from shapegan.pipeline.dataset.staging import STAGING_FOLDER, read_record
 from shapegan.pipeline.files import write_text
-from shapegan.pipeline.schema import Job, MeshReport
+from shapegan.pipeline.schema import Job
+
+_PREPROCESS_CHOICES = "INPUT, --category, --limit and --splits"
 
 
 @contextlib.contextmanager
@@ -37,8 +45,29 @@ def open_output(
         DatasetError: the folder holds something that is not a dataset of this format.
     """
     wanted = Manifest(config, str(root), len(jobs), fingerprint(jobs))
-    folders = (schema.SHARD_FOLDER, STAGING_FOLDER)
-    layout = Layout(schema.MANIFEST_NAME, read_manifest, folders)
+    with open_dataset_folder(out, wanted, jobs, _PREPROCESS_CHOICES) as manifest:
+        yield manifest
+
+
+@contextlib.contextmanager
+def open_dataset_folder(
+    out: Path, wanted: Manifest, jobs: Sequence[Job], choices: str
+) -> Iterator[Manifest]:
+    """Make or reopen the folder of any dataset, as `open_output` does.
+
+    Args:
+        out: The output folder.
+        wanted: The manifest without shards.
+        jobs: All meshes of the dataset, in order.
+        choices: Arguments of the command that select the meshes, for messages.
+
+    Raises:
+        OutputError: see `open_output`.
+        DatasetError: see `open_output`.
+    """
+    layout = Layout(
+        schema.MANIFEST_NAME, read_manifest, (schema.SHARD_FOLDER, STAGING_FOLDER), choices
+    )
     with open_resumable(out, jobs, wanted, layout) as manifest:
         yield manifest
 
@@ -55,22 +84,15 @@ def publish(out: Path, manifest: Manifest) -> tuple[Manifest, list[Rejections]]:
     found = (read_record(out, k, manifest.shard_jobs(k)) for k in range(manifest.shard_count))
     records = [record for record in found if record is not None]
     reports = [report for record in records for report in record.reports]
+    if manifest.edited_splits:
+        reports = with_splits(reports, manifest.splits)
     write_reports(out / schema.REPORT_NAME, reports)
     manifest = dataclasses.replace(
         manifest,
         complete=len(records) == manifest.shard_count,
         counts=dict(Counter(report.status for report in reports)),
         shards=tuple(ShardEntry(r.index, r.file, r.shapes, r.bytes, r.sha256) for r in records),
-        splits=_splits(reports),
+        splits=list_splits(reports),
     )
     write_text(out / schema.MANIFEST_NAME, manifest.to_json())
     return manifest, find_rejections(reports)
-
-
-def _splits(reports: Iterable[MeshReport]) -> dict[str, list[str]]:
-    """Split -> ids of its accepted shapes."""
-    splits: dict[str, list[str]] = {}
-    for report in reports:
-        if report.status == "ok" and report.split:
-            splits.setdefault(report.split, []).append(report.id)
-    return splits

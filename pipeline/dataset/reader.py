@@ -29,7 +29,7 @@ from shapegan.pipeline.dataset.open_shards import (
     OpenShards,
     check_size,
 )
-from shapegan.pipeline.dataset.reports import read_reports
+from shapegan.pipeline.dataset.reports import read_reports, with_splits
 from shapegan.pipeline.dataset.shards import point_sets, read_shape
 from shapegan.pipeline.files import sha256
 from shapegan.pipeline.meshes.triangle_mesh import Frame
@@ -74,6 +74,17 @@ class Dataset:
         return self.config.resolutions
 
     @property
+    def finest(self) -> int:
+        """The highest resolution of the voxels.
+
+        Raises:
+            DatasetError: the dataset has no voxels, as some that `shapegan import` made.
+        """
+        if not self.resolutions:
+            raise DatasetError(f"{self.path} has no voxels, only points: this needs voxels")
+        return self.resolutions[-1]
+
+    @property
     def point_sets(self) -> tuple[str, ...]:
         """Point sets of each shape, out of `schema.POINT_SETS`."""
         return point_sets(self.config)
@@ -81,7 +92,9 @@ class Dataset:
     @cached_property
     def reports(self) -> list[MeshReport]:
         """The rows of `meshes.csv`: a report for each mesh, accepted or not, in input order."""
-        return read_reports(self.path / schema.REPORT_NAME)
+        reports = read_reports(self.path / schema.REPORT_NAME)
+        # The manifest decides: `shapegan split` may have been killed between the two files.
+        return with_splits(reports, self.manifest.splits)
 
     @cached_property
     def accepted(self) -> list[MeshReport]:

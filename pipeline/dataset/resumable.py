@@ -57,6 +57,8 @@ class Layout(Generic[M]):
     """Reads the manifest of a folder; raises `FileNotFoundError` if it has none."""
     folders: tuple[str, ...]
     """Folders that results are written to."""
+    choices: str
+    """Arguments of the command that select the meshes, for messages."""
 
 
 @contextlib.contextmanager
@@ -85,7 +87,7 @@ def open_resumable(out: Path, jobs: Sequence[Job], wanted: M, layout: Layout[M])
         except FileNotFoundError:
             _start(out, wanted, jobs, layout)
             manifest = wanted
-        _check_same(out, manifest, wanted, jobs)
+        _check_same(out, manifest, wanted, jobs, layout.choices)
         for name in layout.folders:
             _make_folder(out / name)
         sweep(out)
@@ -127,7 +129,11 @@ def _start(
 
 
 def _check_same(
-    out: Path, found: ResumableManifest, wanted: ResumableManifest, jobs: Sequence[Job]
+    out: Path,
+    found: ResumableManifest,
+    wanted: ResumableManifest,
+    jobs: Sequence[Job],
+    choices: str,
 ) -> None:
     """Refuse to resume with another configuration, code version or list of meshes."""
     differences = found.config.difference(wanted.config)
@@ -143,8 +149,8 @@ def _check_same(
         )
     if found.fingerprint != wanted.fingerprint:
         raise OutputError(
-            f"{out} was started with other meshes ({_changes(out, jobs)}): check INPUT and the"
-            " options that select meshes, or choose another --out"
+            f"{out} was started with other meshes ({_changes(out, jobs)}): check {choices}, or"
+            " choose another --out"
         )
 
 

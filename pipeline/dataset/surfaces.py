@@ -120,7 +120,9 @@ def open_surfaces(
         DatasetError: the folder holds something else.
     """
     wanted = SurfaceManifest(config, str(root), len(jobs), fingerprint(jobs))
-    layout = Layout(schema.WATERTIGHT_NAME, read_surface_manifest, (MESH_FOLDER, STAGING_FOLDER))
+    folders = (MESH_FOLDER, STAGING_FOLDER)
+    choices = "INPUT, --category, --prefer and --limit"
+    layout = Layout(schema.WATERTIGHT_NAME, read_surface_manifest, folders, choices)
     with open_resumable(out, jobs, wanted, layout) as manifest:
         yield manifest
 

@@ -8,7 +8,7 @@ import numpy as np
 from shapegan.pipeline.config import PreprocessConfig
 from shapegan.pipeline.meshes.load import load
 from shapegan.pipeline.meshes.triangle_mesh import BadMeshError
-from shapegan.pipeline.schema import Job, MeshReport, Outcome, Shape
+from shapegan.pipeline.schema import MAX_COARSE_RESOLUTION, Job, MeshReport, Outcome, Shape
 from shapegan.pipeline.sdf.mesh_field import MeshField, make_field
 from shapegan.pipeline.sdf.sampling import random_generator, sample_points
 from shapegan.pipeline.sdf.scan import points_rejection, voxels_rejection
@@ -56,11 +56,15 @@ def process(job: Job, config: PreprocessConfig, device: str = "cpu") -> Outcome:
 def _evaluate(made: MeshField, job: Job, config: PreprocessConfig) -> Shape:
     """Evaluate a field at all voxels and points of the config."""
     frame = made.frame
-    voxels = {r: made.voxels(r).astype(np.float16) for r in config.resolutions}
+    coarse = None if config.thin_parts == "true" else made.coarse_fields()
+    voxels = {r: made.voxels(r, coarse).astype(np.float16) for r in config.resolutions}
     points = {}
     if config.points:
+        field = made.ball_field
+        if coarse is not None and config.thin_parts == "points":
+            field = coarse.of(MAX_COARSE_RESOLUTION)
         rng = random_generator(config.seed, job.id)
-        points = sample_points(made.ball_field, frame, config.points, config.cloud, rng)
+        points = sample_points(field, frame, config.points, config.cloud, rng)
     return Shape(
         job.id,
         job.category,
