@@ -1,4 +1,4 @@
-"""Settings of outputs: frozen dataclasses, saved in the manifests of datasets and surfaces."""
+"""Settings of a dataset: one frozen dataclass, saved in the dataset's manifest."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -56,9 +56,8 @@ class PreprocessConfig:
     method: str = "winding"
     """One of `METHODS`."""
     sheet_thickness: float = 0.016
-    """Half the thickness given to bare sheets, cube frame. With 0 they have no inside, and their
-    distance is unsigned. The default is half a voxel of 64^3: the thinnest wall that no 64^3 grid
-    can miss."""
+    """Half the thickness given to bare sheets, cube frame. With 0 their distance is unsigned. The
+    default is half a voxel of 64^3: the thinnest wall that no 64^3 grid can miss."""
     cavities: str = "keep"
     """One of `CAVITIES`, for closed cavities, which no light reaches. In a watertight mesh with
     consistent windings a cavity is certain, and `keep` keeps it. In all others it is filled, since

@@ -65,8 +65,9 @@ def open_dataset_folder(
         OutputError: see `open_output`.
         DatasetError: see `open_output`.
     """
-    folders = (schema.SHARD_FOLDER, STAGING_FOLDER)
-    layout = Layout(schema.MANIFEST_NAME, read_manifest, folders, choices)
+    layout = Layout(
+        schema.MANIFEST_NAME, read_manifest, (schema.SHARD_FOLDER, STAGING_FOLDER), choices
+    )
     with open_resumable(out, jobs, wanted, layout) as manifest:
         yield manifest
 

@@ -149,8 +149,8 @@ def _check_same(
         )
     if found.fingerprint != wanted.fingerprint:
         raise OutputError(
-            f"{out} was started with other meshes ({_changes(out, jobs)}): check {choices},"
-            " or choose another --out"
+            f"{out} was started with other meshes ({_changes(out, jobs)}): check {choices}, or"
+            " choose another --out"
         )
 
 

@@ -23,7 +23,6 @@ from shapegan.pipeline.dataset.staging import STAGING_FOLDER, staged_report_path
 from shapegan.pipeline.files import read_text, replacing, write_text, writing
 from shapegan.pipeline.schema import Job
 
-_CHOICES = "INPUT, --category and --limit"
 MESH_FOLDER = "meshes"
 FORMAT_VERSION = 1
 
@@ -122,7 +121,8 @@ def open_surfaces(
     """
     wanted = SurfaceManifest(config, str(root), len(jobs), fingerprint(jobs))
     folders = (MESH_FOLDER, STAGING_FOLDER)
-    layout = Layout(schema.WATERTIGHT_NAME, read_surface_manifest, folders, _CHOICES)
+    choices = "INPUT, --category, --prefer and --limit"
+    layout = Layout(schema.WATERTIGHT_NAME, read_surface_manifest, folders, choices)
     with open_resumable(out, jobs, wanted, layout) as manifest:
         yield manifest
 
