@@ -194,8 +194,6 @@ class TrainConfig:
     generator: AnyGeneratorConfig = field(default_factory=GeneratorConfig)
     critic: VoxelCriticConfig | PointCriticConfig | None = None
     """None in the recipes `autodecoder` and `latent`."""
-    autoencoder: AutoencoderConfig | None = None
-    """None in all recipes but `latent`."""
     objective: Objective = field(default_factory=Objective)
     optimiser: Optimiser = field(default_factory=Optimiser)
     clip: float = 0.1
@@ -217,6 +215,8 @@ class TrainConfig:
     """Split whose shapes are used; all shapes if the dataset has no splits."""
     seed: int = 0
     """Seed of weights, latents and the order of shapes."""
+    autoencoder: AutoencoderConfig | None = None
+    """None in all recipes but `latent`."""
 
     def __post_init__(self) -> None:
         """Check all settings.
