@@ -9,11 +9,6 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from shapegan.pipeline.dataset.reader import Dataset
     from shapegan.pipeline.mesh_sdf import MeshSDF
-    from shapegan.pipeline.mesh_to_sdf_api import (
-        mesh_to_sdf,
-        mesh_to_voxels,
-        sample_sdf_near_surface,
-    )
     from shapegan.pipeline.meshes.load import load
     from shapegan.pipeline.meshes.triangle_mesh import BadMeshError, Frame, TriangleMesh
 
@@ -24,15 +19,11 @@ __all__ = [
     "MeshSDF",
     "TriangleMesh",
     "load",
-    "mesh_to_sdf",
-    "mesh_to_voxels",
-    "sample_sdf_near_surface",
 ]
 
 _MODULES = {
     "dataset.reader": ("Dataset",),
     "mesh_sdf": ("MeshSDF",),
-    "mesh_to_sdf_api": ("mesh_to_sdf", "mesh_to_voxels", "sample_sdf_near_surface"),
     "meshes.load": ("load",),
     "meshes.triangle_mesh": ("BadMeshError", "Frame", "TriangleMesh"),
 }

@@ -16,6 +16,7 @@ from shapegan.pipeline.sdf.sampling import SignedDistanceField
 from shapegan.pipeline.sdf.scan import CUBE_RADIUS, ScannedSurface
 from shapegan.pipeline.sdf.shell_queries import QueriedPoints, ShellQueries
 from shapegan.pipeline.sdf.signed_distance import SignedDistance
+from shapegan.pipeline.sdf.surface_sets import OrientedField
 from shapegan.pipeline.shell.build import Shell, build_shell
 from shapegan.pipeline.shell.wall_thickness import local_thickness, thicken_thin_parts
 
@@ -36,7 +37,7 @@ class MeshField:
     """The signed distance field of a mesh, with what was measured of it."""
 
     frame: Frame
-    field: SignedDistanceField
+    field: OrientedField | ScannedSurface
     """For voxels."""
     ball_field: SignedDistanceField
     """For points of the unit ball of the sphere frame. Differs from `field` for `scan` alone, which
@@ -46,6 +47,17 @@ class MeshField:
     quality: Quality
     grid: NDArray[np.float32]
     """(64, 64, 64), the voxels of `field` that `quality` was measured on, cube frame."""
+
+    @property
+    def oriented(self) -> OrientedField:
+        """`field` as one with a surface of faces.
+
+        Raises:
+            ValueError: the method is `scan`, whose surface has no faces.
+        """
+        if isinstance(self.field, ScannedSurface):
+            raise ValueError("the method scan has no faces to take points and normals from")
+        return self.field
 
     def voxels(self, resolution: int) -> NDArray[np.float32]:
         """Signed distances (R, R, R) of `field`, cube frame; 64^3 voxels are a copy of `grid`.
