@@ -12,7 +12,7 @@ from shapegan.pipeline.dataset.original_mesh import read_original
 from shapegan.pipeline.dataset.reader import Dataset
 from shapegan.pipeline.meshes.triangle_mesh import TriangleMesh
 from shapegan.pipeline.pictures.field_slice import draw_slice, richest_slice, slice_position
-from shapegan.pipeline.schema import STATUSES, MeshReport
+from shapegan.pipeline.schema import POINT_LAYOUTS, STATUSES, MeshReport
 from shapegan.pipeline.taxonomy import describe
 
 ALL = "all"
@@ -100,11 +100,11 @@ class DatasetBrowser:
     def points(self, index: int, point_set: str, count: int) -> PointCloud:
         """The first `count` points of a shape, or all if fewer are stored."""
         with self._lock:
-            count = min(count, self._dataset.config.points)
+            count = min(count, self._dataset.point_counts[point_set])
             positions, sdf = self._dataset.points(index, point_set, 0, count)
             frame = self._dataset.frame(index)
-        # Points are stored in the sphere frame; the page shows everything in the cube frame.
-        positions = positions * np.float32(frame.scale_sphere / frame.scale_cube)
+        if POINT_LAYOUTS[point_set].frame == "sphere":  # the page shows all in the cube frame
+            positions = positions * np.float32(frame.scale_sphere / frame.scale_cube)
         colors = np.where((sdf < 0)[:, None], _INSIDE, _OUTSIDE).astype(np.uint8)
         return PointCloud(positions, colors)
 

@@ -17,8 +17,10 @@ from rich.markup import escape
 from rich.table import Table
 
 from shapegan.pipeline import schema
+from shapegan.pipeline.config import TRUNCATED_FROM
 from shapegan.pipeline.dataset.manifest import DatasetError, Manifest, require_manifest
 from shapegan.pipeline.dataset.reports import find_rejections, read_reports
+from shapegan.pipeline.dataset.shards import point_counts
 from shapegan.pipeline.progress_display import print_line
 from shapegan.pipeline.schema import MeshReport
 from shapegan.pipeline.taxonomy import describe
@@ -126,12 +128,14 @@ def _headline(summary: Summary) -> list[str]:
     files = sum(1 for shard in manifest.shards if shard.file)
     each = f", {readable_size(summary.bytes / shapes)} a shape" if shapes else ""
     voxels = ", ".join(f"{r}^3" for r in config.resolutions)
-    points = f"2 x {config.points:,} points" if config.points else "no points"
-    cloud = f" and a cloud of {config.points:,}" if config.cloud else ""
+    sets = [f"{name} {count:,}" for name, count in point_counts(config).items()]
+    points = f"points: {', '.join(sets)}" if sets else "no points"
+    if config.truncation:
+        voxels += f" (to a distance of {config.truncation:g} from {TRUNCATED_FROM}^3 on)"
     lines = [
         f"{summary.path}: {shapes:,} shapes of {manifest.meshes:,} meshes below {manifest.input}",
         f"{readable_size(summary.bytes)} in {counted(files, 'shard')}{each}",
-        f"voxels {voxels}; {points}{cloud}; method {config.method}; seed {config.seed};"
+        f"voxels {voxels}; {points}; method {config.method}; seed {config.seed};"
         f" shapegan {manifest.code_version}",
     ]
     if manifest.splits:

@@ -49,7 +49,13 @@ class Manifest:
     splits: dict[str, list[str]] = field(default_factory=dict)
     """Split -> ids of its accepted shapes, in order; empty if the dataset has no splits."""
     code_version: str = __version__
-    format_version: int = schema.FORMAT_VERSION
+    format_version: int = 0
+    """Version of the shard format; 0 becomes the one that the configuration needs."""
+
+    def __post_init__(self) -> None:
+        """Choose the format version."""
+        version = self.format_version or self.config.format_version
+        object.__setattr__(self, "format_version", version)
 
     @property
     def shard_count(self) -> int:
@@ -85,7 +91,7 @@ def read_manifest(folder: Path) -> Manifest:
         raise DatasetError(f"{path} is not a manifest of a dataset: {error!r}") from error
     raise DatasetError(
         f"{path} has format version {found}, this shapegan reads"
-        f" {' and '.join(map(str, schema.READ_VERSIONS))}: make the dataset again, or install the"
+        f" {', '.join(map(str, schema.READ_VERSIONS))}: make the dataset again, or install the"
         " version that made it"
     )
 

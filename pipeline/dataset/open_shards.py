@@ -45,7 +45,7 @@ class OpenShard:
             self.close()
             raise DatasetError(
                 f"{path} has format version {found}, this shapegan reads"
-                f" {' and '.join(map(str, schema.READ_VERSIONS))}"
+                f" {', '.join(map(str, schema.READ_VERSIONS))}"
             )
 
     def read(self, name: str, row: int, start: int, stop: int | None) -> NDArray[Any]:

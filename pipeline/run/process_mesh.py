@@ -6,10 +6,12 @@ from dataclasses import replace
 import numpy as np
 
 from shapegan.pipeline.config import PreprocessConfig
+from shapegan.pipeline.dataset.shards import point_counts
 from shapegan.pipeline.meshes.load import load
 from shapegan.pipeline.meshes.triangle_mesh import BadMeshError
 from shapegan.pipeline.schema import Job, MeshReport, Outcome, Shape
 from shapegan.pipeline.sdf.mesh_field import MeshField, make_field
+from shapegan.pipeline.sdf.mixes import cube_sets, oriented_sets
 from shapegan.pipeline.sdf.sampling import random_generator, sample_points
 from shapegan.pipeline.sdf.scan import points_rejection, voxels_rejection
 
@@ -42,8 +44,11 @@ def process(job: Job, config: PreprocessConfig, device: str = "cpu") -> Outcome:
     shape = None
     reason = "" if config.method == "scan" else made.quality.rejection_reason()
     if not reason:
-        shape = _evaluate(made, job, config)
-        reason = _scan_rejection(shape) if config.method == "scan" else ""
+        try:
+            shape = _evaluate(made, job, config)
+            reason = _scan_rejection(shape) if config.method == "scan" else ""
+        except BadMeshError as error:
+            reason = str(error)
     report = replace(
         report,
         status="rejected" if reason else "ok",
@@ -55,12 +60,15 @@ def process(job: Job, config: PreprocessConfig, device: str = "cpu") -> Outcome:
 
 def _evaluate(made: MeshField, job: Job, config: PreprocessConfig) -> Shape:
     """Evaluate a field at all voxels and points of the config."""
-    frame = made.frame
-    voxels = {r: made.voxels(r).astype(np.float16) for r in config.resolutions}
-    points = {}
-    if config.points:
-        rng = random_generator(config.seed, job.id)
-        points = sample_points(made.ball_field, frame, config.points, config.cloud, rng)
+    frame, counts = made.frame, point_counts(config)
+    voxels = {r: made.voxels(r, config.truncation).astype(np.float16) for r in config.resolutions}
+    rng = random_generator(config.seed, job.id)
+    points = sample_points(made.ball_field, frame, config.points, counts.get("cloud", 0), rng)
+    points |= cube_sets(made.field, counts, config.seed, job.id)
+    oriented = {}
+    if config.on_surface_points or config.salient_points:
+        angle = config.sharp_angle
+        oriented = oriented_sets(made.oriented, counts, angle, config.seed, job.id)
     return Shape(
         job.id,
         job.category,
@@ -69,6 +77,7 @@ def _evaluate(made: MeshField, job: Job, config: PreprocessConfig) -> Shape:
         frame.center,
         frame.scale_cube,
         frame.scale_sphere,
+        oriented,
     )
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from shapegan.pipeline.config import CAVITIES, METHODS
+from shapegan.pipeline.config import CAVITIES, METHODS, TRUNCATED_FROM
 from shapegan.pipeline.meshes.clean import clean
 from shapegan.pipeline.meshes.triangle_mesh import Frame, TriangleMesh, frame_of
 from shapegan.pipeline.schema import grid_points
@@ -17,6 +17,7 @@ from shapegan.pipeline.sdf.scan import CUBE_RADIUS, ScannedSurface
 from shapegan.pipeline.sdf.shell_queries import QueriedPoints, ShellQueries
 from shapegan.pipeline.sdf.signed_distance import SignedDistance
 from shapegan.pipeline.sdf.surface_sets import OrientedField
+from shapegan.pipeline.sdf.truncated_voxels import truncated_voxels
 from shapegan.pipeline.shell.build import Shell, build_shell
 from shapegan.pipeline.shell.wall_thickness import local_thickness, thicken_thin_parts
 
@@ -59,15 +60,23 @@ class MeshField:
             raise ValueError("the method scan has no faces to take points and normals from")
         return self.field
 
-    def voxels(self, resolution: int) -> NDArray[np.float32]:
+    def voxels(self, resolution: int, truncation: float = 0.0) -> NDArray[np.float32]:
         """Signed distances (R, R, R) of `field`, cube frame; 64^3 voxels are a copy of `grid`.
 
         Jumps of the sign that a grid finds between the voxels of `grid` are limited
         (`shapegan.pipeline.sdf.caps.limit_jumps`), but for `scan`.
+
+        Args:
+            resolution: R.
+            truncation: clip distances of grids of `TRUNCATED_FROM` and finer to this, cube frame.
+                Voxels farther away are not evaluated. 0 clips none.
         """
         if resolution == len(self.grid):
             return self.grid.copy()
-        voxels = self.field.voxels(resolution)
+        if truncation and resolution >= TRUNCATED_FROM:
+            voxels = truncated_voxels(self.field, resolution, truncation)
+        else:
+            voxels = self.field.voxels(resolution)
         return voxels if self.method == "scan" else limit_jumps(voxels)
 
 

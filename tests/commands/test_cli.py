@@ -94,7 +94,8 @@ def test_defaults_are_those_of_the_dataclasses(
 
 def test_every_flag_arrives(meshes: Path, asked: dict[str, Any]) -> None:
     flags = (
-        "--resolutions 16,8 --points 7 --cloud --method scan --sheet-thickness 0.1 --shard-size 5"
+        "--resolutions 16,8 --points 7 --mix occnet --mix deepsdf --mix-points 9 --method scan"
+        " --sheet-thickness 0.1 --shard-size 5"
         " --cavities fill --seed 9 --limit 3 --workers 4 --scheduler tcp://there:1"
         " --cluster slurm --device cuda --mesh-timeout 12 --mesh-memory 1.5"
     )
@@ -103,7 +104,8 @@ def test_every_flag_arrives(meshes: Path, asked: dict[str, Any]) -> None:
     assert asked["config"] == PreprocessConfig(
         resolutions=(8, 16),
         points=7,
-        cloud=True,
+        mixes=("deepsdf", "occnet"),
+        mix_points=9,
         method="scan",
         sheet_thickness=0.1,
         cavities="fill",
