@@ -26,8 +26,11 @@ EDGE_FACING = 0.05
 """The same for an edge, whose normal is half-way between those of its faces. In a crease it leads
 to points that are nearer to both faces than the step is long."""
 
-_ROUNDS = 12
-"""Rounds of candidates, as many in each as points are wanted."""
+_FEWEST = 64
+"""Candidates drawn in a round beyond those that are expected to be needed."""
+
+_MAX_DRAWN = 25
+"""Most candidates for each point that is wanted."""
 
 Samples: TypeAlias = tuple[NDArray[np.float32], NDArray[np.float32]]
 """Points (N, 3) and outward unit normals (N, 3), cube frame."""
@@ -55,8 +58,8 @@ def surface_samples(field: OrientedField, count: int, rng: np.random.Generator) 
         (count, 3) and (count, 3), or fewer rows where hardly any face bounds the solid.
     """
 
-    def candidates() -> _Candidates:
-        points, normals = field.surface_samples(count, rng)
+    def candidates(drawn: int) -> _Candidates:
+        points, normals = field.surface_samples(drawn, rng)
         sdf, _ = field.signed_distances(points)
         # Thin parts grew: their faces lie within them.
         for _ in range(2):
@@ -93,9 +96,9 @@ def salient_samples(
     if not lengths.sum() > 0:
         return np.zeros((0, 3), np.float32), np.zeros((0, 3), np.float32)
 
-    def candidates() -> _Candidates:
-        edge = rng.choice(len(lengths), count, p=lengths / lengths.sum())
-        along = rng.random((count, 1), dtype=np.float32)
+    def candidates(drawn: int) -> _Candidates:
+        edge = rng.choice(len(lengths), drawn, p=lengths / lengths.sum())
+        along = rng.random((drawn, 1), dtype=np.float32)
         start, end = edges.start[edge], edges.end[edge]
         points = start + along * (end - start)
         return points, edges.normal[edge], field.signed_distances(points)[0]
@@ -104,14 +107,17 @@ def salient_samples(
 
 
 def _collect(
-    field: OrientedField, candidates: Callable[[], _Candidates], count: int, facing: float
+    field: OrientedField, candidates: Callable[[int], _Candidates], count: int, facing: float
 ) -> Samples:
     """The first `count` candidates on the zero set from which the normal leads outside."""
     points, normals = np.zeros((0, 3), np.float32), np.zeros((0, 3), np.float32)
-    for _ in range(_ROUNDS):
-        if len(points) >= count:
-            break
-        place, normal, at = candidates()
+    drawn = 0
+    while len(points) < count and drawn < _MAX_DRAWN * count + _FEWEST:
+        # Later rounds draw what the first ones lack, at the share that was good.
+        share = max(len(points) / drawn, 0.05) if drawn else 1.0
+        size = int((count - len(points)) / share) + _FEWEST
+        drawn += size
+        place, normal, at = candidates(size)
         ahead, _ = field.signed_distances(place + np.float32(STEP) * normal)
         good = (np.abs(at) < ON_SURFACE) & (ahead > facing * STEP)
         points = np.concatenate([points, place[good]])

@@ -457,7 +457,10 @@ def test_inspect_verifies_the_shards(balls: Path, tmp_path: Path) -> None:
         (["--picture", "x.png", "--count", "0"], "0 is not in the range"),
         (["--picture", "x.png", "--panel", "9999"], "9999 is not in the range"),
         (["--picture", "x.png", "--mesh-root", "/no/such"], "does not exist"),
-        (["--worst", "3", "--azimuth", "3"], "--worst, --azimuth: only together with --picture"),
+        (
+            ["--worst", "3", "--azimuth", "3"],
+            "--worst, --azimuth: only together with --picture or --points",
+        ),
     ],
 )
 def test_bad_arguments_of_inspect_are_one_line(
