@@ -73,10 +73,9 @@ def get_surface_point_cloud(
         TypeError: the mesh lacks vertices or faces.
         ValueError: unknown method.
     """
-    options = {"sheet_thickness": sheet_thickness, "seed": seed}
     if surface_point_method == "sample":
         return surface_point_cloud.sample_from_mesh(
-            mesh, sample_point_count, calculate_normals, **options
+            mesh, sample_point_count, calculate_normals, sheet_thickness=sheet_thickness, seed=seed
         )
     if surface_point_method != "scan":
         raise ValueError(
@@ -87,7 +86,13 @@ def get_surface_point_cloud(
             vertices = triangles_of(mesh).vertices
         bounding_radius = 1.1 * float(np.linalg.norm(vertices, axis=1).max())
     return surface_point_cloud.create_from_scans(
-        mesh, bounding_radius, scan_count, scan_resolution, calculate_normals, **options
+        mesh,
+        bounding_radius,
+        scan_count,
+        scan_resolution,
+        calculate_normals,
+        sheet_thickness=sheet_thickness,
+        seed=seed,
     )
 
 
@@ -134,7 +139,10 @@ def mesh_to_sdf(
         sample_point_count,
         sheet_thickness=sheet_thickness,
     )
-    return cloud.get_sdf_in_batches(query_points, sample_count=normal_sample_count)
+    sdf: NDArray[np.float32] = cloud.get_sdf_in_batches(
+        query_points, sample_count=normal_sample_count
+    )
+    return sdf
 
 
 def mesh_to_voxels(

@@ -53,7 +53,7 @@ def get_camera_transform(position: Any, look_direction: Any) -> NDArray[np.float
     if np.ndim(position) == 0:
         return get_camera_transform_looking_at_origin(position, look_direction)
     back = -np.asarray(look_direction, np.float64) / np.linalg.norm(look_direction)
-    right = np.cross(back, (0, 0, -1))
+    right: NDArray[np.float64] = np.cross(back, np.array([0.0, 0.0, -1.0]))
     if np.linalg.norm(right) < 0.5:
         right = np.array([0.0, 1.0, 0.0])
     right /= np.linalg.norm(right)
