@@ -4,14 +4,19 @@ import click
 
 from shapegan import __version__
 from shapegan.commands.evaluate import evaluate
+from shapegan.commands.export import export
 from shapegan.commands.figure import figure
 from shapegan.commands.generate import generate
+from shapegan.commands.import_ import import_
 from shapegan.commands.inspect import inspect
 from shapegan.commands.interpolate import interpolate
+from shapegan.commands.merge import merge
 from shapegan.commands.preprocess import preprocess
 from shapegan.commands.reconstruct import reconstruct
 from shapegan.commands.samples import samples
+from shapegan.commands.split import split
 from shapegan.commands.status import status
+from shapegan.commands.subset import subset
 from shapegan.commands.suggesting_group import SuggestingGroup
 from shapegan.commands.train import train
 from shapegan.commands.view import view
@@ -33,6 +38,11 @@ for _command in (
     evaluate,
     reconstruct,
     inspect,
+    split,
+    merge,
+    subset,
+    export,
+    import_,
     samples,
     view,
 ):

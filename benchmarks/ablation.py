@@ -15,16 +15,16 @@ import click
 import torch
 from training_quality import (
     Length,
+    RealShapes,
     ScoredShapes,
-    held_out,
+    real_shapes,
     score_generator,
-    score_training_shapes,
+    score_split,
     table,
     trained_for,
 )
 
 from shapegan.model.config import Objective, Optimiser, TrainConfig
-from shapegan.model.metrics.scores import Reference
 from shapegan.model.networks.voxel_critic import VoxelCriticConfig
 from shapegan.model.presets import Overrides, resolve_config
 from shapegan.model.training.trainer import TrainSettings
@@ -58,6 +58,16 @@ def changed_critic(**values: object) -> Change:
     return change
 
 
+def changed_optimiser(**values: object) -> Change:
+    """Change settings of the optimisers."""
+
+    def change(config: TrainConfig) -> TrainConfig:
+        optimiser = dataclasses.replace(config.optimiser, **values)  # type: ignore[arg-type]
+        return dataclasses.replace(config, optimiser=optimiser)
+
+    return change
+
+
 def stage_setting(**values: object) -> Change:
     """Change all stages."""
 
@@ -78,36 +88,39 @@ def combined(first: Change, second: Change) -> Change:
     return lambda config: second(first(config))
 
 
-RELATIVISTIC = Objective("relativistic", "r1+r2", penalty_weight=0.03, critic_steps=1)
+def relativistic(weight: float, penalty: str = "r1+r2", every: int = 1) -> Objective:
+    """Relativistic loss."""
+    return Objective("relativistic", penalty, weight, every, critic_steps=1)
+
+
 VARIANTS: dict[str, Change] = {
     "fast": changed_run(),
     "another seed": changed_run(seed=1),
     "WGAN-GP, 5 critic steps": changed_run(objective=Objective()),
     "WGAN-GP, 1 critic step": changed_run(objective=Objective(critic_steps=1)),
     "WGAN-GP, RMSprop at 1e-4": changed_run(objective=Objective(), optimiser=Optimiser()),
-    "R1 of weight 0.3": changed_run(objective=r1(0.3)),
-    "R1 of weight 0.1": changed_run(objective=r1(0.1)),
-    "R1 of weight 0.01": changed_run(objective=r1(0.01)),
-    "R1 at each fourth step": changed_run(objective=r1(0.03, every=4)),
-    "relativistic, R1 + R2": changed_run(objective=RELATIVISTIC),
-    "clip at 0.1 throughout": changed_run(clip_voxels=0.0),
+    "logistic, R1 of weight 0.3": changed_run(objective=r1(0.3)),
+    "logistic, R1 of weight 0.03": changed_run(objective=r1(0.03)),
+    "relativistic, R1 alone": changed_run(objective=relativistic(0.3, "r1")),
+    "penalties of weight 1": changed_run(objective=relativistic(1.0)),
+    "penalties of weight 0.1": changed_run(objective=relativistic(0.1)),
+    "penalties at each fourth step": changed_run(objective=relativistic(0.3, every=4)),
+    "clip at 0.1 throughout": changed_run(clip=0.1, clip_voxels=0.0),
     "hard clip": changed_run(clip_mode="hard"),
     "no running average": changed_run(ema_halflife=0.0),
-    "generator of width 256": changed_generator(width=256),
+    "generator of width 128": changed_generator(width=128),
     "critic of full width": changed_critic(width=1.0),
     "4 octaves of encoding": changed_generator(frequencies=4),
     "begins at random": changed_generator(initialisation="published"),
     "critic sees distances alone": changed_critic(gradients=False),
     "the same, another seed": combined(changed_critic(gradients=False), changed_run(seed=1)),
-    "critic of patches too": changed_critic(patches=(32, 64)),
+    "critic of patches too": changed_critic(patches=(64,)),
     "spectral norm": changed_critic(spectral=True),
-    "thin parts kept on shifted lattices": combined(
-        stage_setting(lattice=64, thin_offset=0.075), changed_run(clip=0.03, clip_voxels=0.6)
-    ),
-    "shifted lattices of true fields": combined(
-        stage_setting(lattice=64), changed_run(clip=0.03, clip_voxels=0.6)
-    ),
-    "folded at x = 0": changed_generator(symmetry="x"),
+    "true fields on shifted lattices": stage_setting(thin_offset=0.0, thin_offset_end=None),
+    "stored grids": stage_setting(lattice=0, thin_offset=0.0, thin_offset_end=None),
+    "clip at 1.5 voxels": changed_run(clip_voxels=1.5),
+    "rates that stay": changed_optimiser(halvings=0),
+    "not folded": changed_generator(symmetry="none"),
 }
 
 
@@ -119,7 +132,7 @@ class Variant:
     stages: tuple[int, ...]
     length: Length
     settings: TrainSettings
-    reference: Reference
+    real: RealShapes
 
     def train_and_score(self) -> list[ScoredShapes]:
         """Train the variant in this process, on one thread, and score its shapes."""
@@ -127,9 +140,7 @@ class Variant:
         config = VARIANTS[self.name](resolve_config("voxel", "fast", Overrides(stages=self.stages)))
         generator, *done = trained_for(self.length, config, self.settings)
         work = self.settings.run.parent
-        return list(
-            score_generator(self.name, generator, self.reference, work, *done, levels=(0.0,))
-        )
+        return list(score_generator(self.name, generator, self.real, work, *done, levels=(0.0,)))
 
 
 @click.command(help=__doc__)
@@ -138,7 +149,9 @@ class Variant:
 @click.option("--cpu-minutes", type=float, help="Of each variant.")
 @click.option("--steps", type=int, help="Of each variant.")
 @click.option("--only", default=";".join(VARIANTS), help="Names of variants, split by semicolons.")
-@click.option("--stages", default="8,16", show_default=True, help="--stages of `shapegan train`.")
+@click.option(
+    "--stages", default="8,16,32", show_default=True, help="--stages of `shapegan train`."
+)
 @click.option("--device", default="cpu", show_default=True)
 @click.option("--jobs", default=1, show_default=True, help="Trainings at the same time.")
 def main(
@@ -158,18 +171,18 @@ def main(
     if unknown := [name for name in names if name not in VARIANTS]:
         raise click.UsageError(f"expected some of {'; '.join(VARIANTS)}, got {unknown[0]!r}")
     sizes = tuple(int(size) for size in stages.split(","))
-    reference = held_out(data)
+    real = real_shapes(data)
     variants = [
         Variant(
             name,
             sizes,
             Length(cpu_minutes=cpu_minutes, steps=steps),
             TrainSettings(data, work / name.replace(" ", "-").replace(",", ""), device),
-            reference,
+            real,
         )
         for name in names
     ]
-    rows = [score_training_shapes(data, reference)]
+    rows = [score_split("train", data, real)]
     with ProcessPoolExecutor(jobs, get_context("spawn"), max_tasks_per_child=1) as pool:
         for scored in pool.map(Variant.train_and_score, variants):
             # Print each row as soon as it is known: all of them take an hour.

@@ -10,12 +10,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import click
+import numpy as np
 import torch
 from markdown_table import markdown
 
 from shapegan.model.config import TrainConfig
 from shapegan.model.config_file import load_config
 from shapegan.model.generation.real_shapes import read_real_shapes, split_indices
+from shapegan.model.metrics.point_clouds import Cloud, chamfer_matrix
 from shapegan.model.metrics.scores import (
     MeshValidity,
     Reference,
@@ -23,14 +25,13 @@ from shapegan.model.metrics.scores import (
     mesh_validity,
     sample_clouds,
 )
-from shapegan.model.networks.generator import Generator
+from shapegan.model.networks.any_generator import AnyGenerator
 from shapegan.model.presets import Overrides, override, preset
-from shapegan.model.recipes.step_random import PICTURES, StepRandom, seeded
+from shapegan.model.recipes.step_random import PICTURES, StepRandom
 from shapegan.model.schedule import Budget
 from shapegan.model.shapes.image_grid import draw_shapes, write_png
 from shapegan.model.shapes.surface import Surface, extract
 from shapegan.model.training.checkpoint import latest_checkpoint, load_checkpoint, load_generator
-from shapegan.model.training.symmetry import resolve_symmetry
 from shapegan.model.training.trainer import TrainSettings, train
 from shapegan.pipeline.dataset.reader import Dataset
 
@@ -40,7 +41,7 @@ SHAPES = 128
 DRAWN = 32
 HEADS = (
     "shapes", "steps", "minutes", "level", "empty %", "1 part %", "largest part %",
-    "COV %", "MMD x 1000", "1-NNA %",
+    "COV %", "MMD x 1000", "1-NNA %", "to training x 1000",
 )  # fmt: skip
 
 
@@ -55,6 +56,16 @@ class Length:
 
 
 @dataclass(frozen=True)
+class RealShapes:
+    """Real shapes that generated ones are compared with."""
+
+    test: Reference
+    """Shapes of the split `test`."""
+    training: Cloud
+    """Point clouds of the training shapes."""
+
+
+@dataclass(frozen=True)
 class ScoredShapes:
     """Scores of a set of shapes."""
 
@@ -64,6 +75,8 @@ class ScoredShapes:
     level: float
     validity: MeshValidity
     scores: Scores
+    to_training: float
+    """Median chamfer distance to the nearest training shape; NaN if all shapes are empty."""
 
 
 class StageReporter:
@@ -92,14 +105,15 @@ class StageReporter:
 @click.option("--stages", help="--stages of `shapegan train`.")
 @click.option(
     "--config",
-    "file",
+    "files",
     type=click.Path(exists=True, path_type=Path),
-    help="--config of `shapegan train`; instead of --presets.",
+    multiple=True,
+    help="--config of `shapegan train`; may be repeated; instead of --presets.",
 )
 @click.option("--threads", default=0, help="0: torch's own number.")
 @click.option("--device", default="cpu", show_default=True)
 @click.option("--precision", default="fp32", show_default=True)
-@click.option("--seed", default=0, show_default=True)
+@click.option("--seeds", default="0", show_default=True, help="A training for each.")
 def main(
     data: Path,
     work: Path,
@@ -109,11 +123,11 @@ def main(
     recipe: str,
     presets: str,
     stages: str | None,
-    file: Path | None,
+    files: Sequence[Path],
     threads: int,
     device: str,
     precision: str,
-    seed: int,
+    seeds: str,
 ) -> None:
     """Train the presets, score their shapes, and print the table."""
     if threads:
@@ -121,26 +135,24 @@ def main(
     length = Length(minutes, cpu_minutes, steps)
     if [minutes, cpu_minutes, steps].count(None) != 2:
         raise click.UsageError("expected one of --minutes, --cpu-minutes and --steps")
-    reference = held_out(data)
-    rows = [score_training_shapes(data, reference)]
+    real = real_shapes(data)
+    rows = [score_split("train", data, real), score_split("test", data, real)]
     sizes = tuple(int(size) for size in stages.split(",")) if stages else None
-    named = {file.stem: load_config(file)} if file else {}
+    named = {file.stem: load_config(file) for file in files}
     named = named or {name: preset(recipe, name) for name in presets.split(",")}
     for name, settings in named.items():
-        config = override(settings, Overrides(stages=sizes, seed=seed))
-        config = resolve_symmetry(config, data)
-        with seeded(seed):
-            generator = Generator(config.generator).to(device)
-        rows += score_generator(f"{name}, untrained", generator, reference, work)
-        run = TrainSettings(data, work / f"{recipe}-{name}", device, precision)
-        generator, *done = trained_for(length, config, run)
-        rows += score_generator(name, generator, reference, work, *done)
+        for seed in seeds.split(","):
+            config = override(settings, Overrides(stages=sizes, seed=int(seed)))
+            run = TrainSettings(data, work / f"{config.recipe}-{name}-{seed}", device, precision)
+            generator, *done = trained_for(length, config, run)
+            rows += score_generator(f"{name}, seed {seed}", generator, real, work, *done)
+            click.echo(table(rows), err=True)
     click.echo(table(rows))
 
 
 def trained_for(
     length: Length, config: TrainConfig, settings: TrainSettings
-) -> tuple[Generator, int, float]:
+) -> tuple[AnyGenerator, int, float]:
     """Train for a length; return the generator, the number of steps, and their minutes."""
     clock = time.perf_counter if length.cpu_minutes is None else time.process_time
     minutes = length.cpu_minutes or length.minutes
@@ -156,32 +168,37 @@ def trained_for(
     return generator, position.total, position.seconds / 60
 
 
-def held_out(data: Path) -> Reference:
-    """The test split's shapes as reference."""
+def real_shapes(data: Path) -> RealShapes:
+    """The shapes of both splits."""
     dataset = Dataset(data)
-    return Reference(
-        sample_clouds(read_real_shapes(dataset, split_indices(dataset, "test")).surfaces, 1)
+    test, training = (
+        sample_clouds(read_real_shapes(dataset, split_indices(dataset, split)).surfaces, 1)
+        for split in ("test", "train")
     )
+    return RealShapes(Reference(test), training)
 
 
-def score_training_shapes(data: Path, reference: Reference) -> ScoredShapes:
-    """Scores of training shapes: those of a generator that memorised its data."""
+def score_split(split: str, data: Path, real: RealShapes) -> ScoredShapes:
+    """Scores of real shapes in the place of generated ones.
+
+    Those of the split `train` are what a generator that memorised its data would score.
+    """
     dataset = Dataset(data)
-    known = read_real_shapes(dataset, dataset.splits["train"][:SHAPES]).surfaces
-    return row("training shapes", known, reference)
+    known = read_real_shapes(dataset, dataset.splits[split][:SHAPES]).surfaces
+    return row(f"shapes of {split}", known, real)
 
 
 def score_generator(
     name: str,
-    generator: Generator,
-    reference: Reference,
+    generator: AnyGenerator,
+    real: RealShapes,
     work: Path,
     steps: int = 0,
     minutes: float = 0.0,
     levels: Sequence[float] = LEVELS,
 ) -> Iterator[ScoredShapes]:
     """Rows for each level; an image grid is written at level 0."""
-    device = generator.latent_first.weight.device
+    device = generator.device
     latents = StepRandom(1, device=device).normal(PICTURES, SHAPES, generator.config.latent)
     for level in levels:
         surfaces = [
@@ -191,21 +208,23 @@ def score_generator(
             work.mkdir(parents=True, exist_ok=True)
             picture = draw_shapes(surfaces[:DRAWN], columns=8, panel=160)
             write_png(work / f"{name.replace(', ', '-').replace(' ', '-')}.png", picture)
-        yield row(name, surfaces, reference, steps, minutes, level)
+        yield row(name, surfaces, real, steps, minutes, level)
 
 
 def row(
     name: str,
     surfaces: Sequence[Surface],
-    reference: Reference,
+    real: RealShapes,
     steps: int = 0,
     minutes: float = 0.0,
     level: float = 0.0,
 ) -> ScoredShapes:
     """Scores of a set of surfaces, by chamfer distance."""
     clouds = sample_clouds(surfaces, 0)
-    scores = reference.scores(clouds, len(surfaces) - len(clouds), emd=False)
-    return ScoredShapes(name, steps, minutes, level, mesh_validity(surfaces), scores)
+    scores = real.test.scores(clouds, len(surfaces) - len(clouds), emd=False)
+    nearest = chamfer_matrix(clouds, real.training).min(axis=1) if len(clouds) else np.nan
+    validity = mesh_validity(surfaces)
+    return ScoredShapes(name, steps, minutes, level, validity, scores, float(np.median(nearest)))
 
 
 def table(rows: Sequence[ScoredShapes]) -> str:
@@ -226,6 +245,7 @@ def _cells(scored: ScoredShapes) -> tuple[str, ...]:
         f"{100 * chamfer.coverage:.1f}",
         "-" if chamfer.mmd is None else f"{1000 * chamfer.mmd:.2f}",
         f"{100 * chamfer.one_nna:.1f}",
+        f"{1000 * scored.to_training:.2f}",
     )
 
 

@@ -38,7 +38,10 @@ def _levels(_context: click.Context, _option: click.Parameter, value: str) -> tu
     callback=dataset_option,
     help="Dataset made by `preprocess`.",
 )
-@click.option("--split", default="test", show_default=True, help="Split of the real shapes.")
+@click.option(
+    "--split",
+    help="Split of the real shapes.  [default: test; all shapes of a dataset without splits]",
+)
 @click.option(
     "--count",
     type=click.IntRange(2, 100_000),
@@ -107,6 +110,12 @@ def evaluate(source: Path, data: Path, **options: Any) -> None:
         dataset = Dataset(data)
         with Console(stderr=True).status("") as status:
             found = evaluation.evaluate(opened, dataset, settings, status.update)
+            if not found.settings.split:
+                click.echo(
+                    f"{data} has no splits: compared with all {len(found.real.ids):,} shapes, those"
+                    " of the training included; `shapegan split` makes splits",
+                    err=True,
+                )
             if options["out"]:
                 _write(found, dataset, options["out"])
             if options["renders"]:

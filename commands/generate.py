@@ -46,6 +46,12 @@ if TYPE_CHECKING:
     help="Array (S, Z) of latents to use instead of seeds.",
 )
 @click.option(
+    "--category",
+    metavar="NAME",
+    help="Make shapes of this category only, by id, folder or name; for runs of recipe latent on"
+    " several categories.",
+)
+@click.option(
     "--format",
     type=click.Choice(MESH_FORMATS),
     default="obj",
@@ -75,7 +81,9 @@ def generate(context: click.Context, /, source: Path, out: Path, **options: Any)
     the same folder shows the first 64. Empty shapes are reported, and have no file.
     """
     if options["latents"]:
-        refuse_typed(context, "has no effect with --latents", "seed", "count", "truncation")
+        refuse_typed(
+            context, "has no effect with --latents", "seed", "count", "truncation", "category"
+        )
     if options["sphere_tracing"]:
         why = "has no effect with --sphere-tracing"
         refuse_typed(context, why, "resolution", "format", "largest_only")
@@ -104,7 +112,7 @@ def _latents(source: "Source", options: dict[str, Any]) -> "list[NamedLatent]":
     if options["latents"]:
         return latents_by_row(load_latents(options["latents"], source))
     seeds = range(options["seed"], options["seed"] + options["count"])
-    return latents_by_seed(source, seeds, options["truncation"])
+    return latents_by_seed(source, seeds, options["truncation"], options["category"])
 
 
 def _write_meshes(

@@ -140,3 +140,6 @@ level_option = click.option(
     help="Value of the field at the surface, frame units; above 0 is thicker."
     "  [default: 0, and 0.04 for published weights]",
 )
+copy_option = click.option(
+    "--copy", is_flag=True, help="Copy shards even where they could be hard links."
+)

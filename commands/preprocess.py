@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 def config_options(function: Any) -> Any:
     """Options that decide the contents of the dataset."""
-    from shapegan.pipeline.config import CAVITIES, METHODS, PreprocessConfig
+    from shapegan.pipeline.config import CAVITIES, METHODS, THIN_PARTS, PreprocessConfig
 
     default = PreprocessConfig()
     resolutions = ",".join(str(resolution) for resolution in default.resolutions)
@@ -97,6 +97,14 @@ def config_options(function: Any) -> Any:
                 show_default=True,
                 help="Closed cavities: `keep` keeps those of watertight meshes with consistent"
                 " windings and fills all others; `fill` fills all.",
+            ),
+            click.option(
+                "--thin-parts",
+                type=click.Choice(THIN_PARTS),
+                default=default.thin_parts,
+                show_default=True,
+                help="`keep` thickens parts that grids of up to 32^3 would miss, for these grids;"
+                " `true` stores the true field; `points` thickens them for points, too.",
             ),
             click.option(
                 "--shard-size",

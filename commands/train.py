@@ -28,10 +28,11 @@ def recipe_options(function: Any) -> Any:
         [
             click.option(
                 "--recipe",
-                type=click.Choice(["voxel", "point", "autodecoder"]),
+                type=click.Choice(["voxel", "point", "autodecoder", "latent"]),
                 default="voxel",
                 show_default=True,
-                help="A GAN on voxels, a GAN on points with refinement, or DeepSDF's autodecoder.",
+                help="A GAN on voxels, a GAN on points with refinement, DeepSDF's autodecoder, or a"
+                " decoder of voxels with a flow prior.",
             ),
             click.option(
                 "--preset",

@@ -4,14 +4,18 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from shapegan.model.networks.any_generator import AnyGeneratorConfig
 from shapegan.model.networks.generator import GeneratorConfig
+from shapegan.model.networks.latent_generator import LatentGeneratorConfig
 from shapegan.model.networks.point_critic import PointCriticConfig
 from shapegan.model.networks.voxel_critic import RESOLUTIONS, VoxelCriticConfig
 from shapegan.pipeline.dataclass_json import differences, from_plain, to_plain
 from shapegan.pipeline.dataclass_paths import replace_by_paths
 from shapegan.pipeline.errors import PlainError
 
-RECIPES = ("voxel", "point", "autodecoder")
+RECIPES = ("voxel", "point", "autodecoder", "latent")
+VOXEL_RECIPES = ("voxel", "latent")
+"""Recipes whose stages are sizes of voxel grids."""
 LOSSES = ("wasserstein", "logistic", "relativistic")
 PENALTIES = ("gradient", "r1", "r1+r2")
 OPTIMISERS = ("rmsprop", "adam")
@@ -21,7 +25,7 @@ _CRITICS: dict[str, type[VoxelCriticConfig | PointCriticConfig]] = {
     "voxel": VoxelCriticConfig,
     "point": PointCriticConfig,
 }
-"""Recipe -> class of its critic's settings; recipe `autodecoder` has no critic."""
+"""Recipe -> class of its critic's settings; the other recipes have no critic."""
 
 
 class TrainConfigError(PlainError, ValueError):
@@ -43,6 +47,8 @@ class Stage:
     """Epochs over which the critic's new block is faded in (recipe `voxel`)."""
     refine: bool = False
     """Show the critic points near the generated surface as well (recipe `point`)."""
+    prior: bool = False
+    """Train the prior rather than the decoder (recipe `latent`)."""
     weight: float | None = None
     """Weight of the stage when --steps or --time is divided; None: its `epochs`."""
     lattice: int = 0
@@ -122,7 +128,8 @@ class Optimiser:
     rate: float = 1e-4
     """Learning rate of the generator."""
     critic_rate: float = 1e-4
-    """Learning rate of the critic, or of the latents in recipe `autodecoder`."""
+    """Learning rate of the critic, of the latents in recipe `autodecoder`, or of the prior in
+    recipe `latent`."""
     betas: tuple[float, float] = (0.9, 0.999)
     """Coefficients of Adam."""
     halvings: int = 0
@@ -139,6 +146,42 @@ class Optimiser:
 
 
 @dataclass(frozen=True)
+class AutoencoderConfig:
+    """Training of recipe `latent`: the decoder's loss, and the steps of the prior."""
+
+    noise: float = 0.1
+    """Standard deviation of the noise on codes, whose own is 1: the codes around that of a training
+    shape are decoded to its shape."""
+    near_points: int = 2560
+    """Points per shape and step that are near the surface."""
+    far_points: int = 512
+    """Points per shape and step from the whole cube."""
+    sign_weight: float = 0.5
+    """Weight of the error of signs, which keeps thin parts whole; see `sign_width`."""
+    sign_width: float = 0.01
+    """Distance d, cube frame, that makes signs certain: the probability of the inside is
+    1 / (1 + exp(sdf / d))."""
+    inside_weight: float = 2.0
+    """Weight of signs inside, relative to those outside: above 1, a thin part whose place is
+    uncertain becomes thick rather than torn."""
+    prior_copies: int = 4
+    """Noises and times for each code in a step of the prior."""
+    prior_repeats: int = 8
+    """Steps of the prior for each batch of codes."""
+
+    def __post_init__(self) -> None:
+        """Check all settings."""
+        _check(self.noise >= 0, "noise", self.noise, "0 or more")
+        points = self.near_points, self.far_points
+        _check(min(points) >= 0 and max(points) > 0, "points", points, "0 or more, and some")
+        _check(self.sign_weight >= 0, "sign_weight", self.sign_weight, "0 or more")
+        _check(self.inside_weight > 0, "inside_weight", self.inside_weight, "more than 0")
+        _check(self.sign_width > 0, "sign_width", self.sign_width, "more than 0")
+        _check(self.prior_copies >= 1, "prior_copies", self.prior_copies, "1 or more")
+        _check(self.prior_repeats >= 1, "prior_repeats", self.prior_repeats, "1 or more")
+
+
+@dataclass(frozen=True)
 class TrainConfig:
     """All settings that decide what is trained; devices, workers and precision are not among them.
 
@@ -148,9 +191,11 @@ class TrainConfig:
     recipe: str
     """One of `RECIPES`."""
     stages: tuple[Stage, ...]
-    generator: GeneratorConfig = field(default_factory=GeneratorConfig)
+    generator: AnyGeneratorConfig = field(default_factory=GeneratorConfig)
     critic: VoxelCriticConfig | PointCriticConfig | None = None
-    """None in recipe `autodecoder`."""
+    """None in the recipes `autodecoder` and `latent`."""
+    autoencoder: AutoencoderConfig | None = None
+    """None in all recipes but `latent`."""
     objective: Objective = field(default_factory=Objective)
     optimiser: Optimiser = field(default_factory=Optimiser)
     clip: float = 0.1
@@ -188,26 +233,50 @@ class TrainConfig:
         _check(self.ema_halflife >= 0, "ema_halflife", self.ema_halflife, "0 or more")
         _check(0 <= self.seed < 2**63, "seed", self.seed, "0 to 2^63 - 1")
         self._check_critic()
+        self._check_latent()
+        sizes = [stage.size for stage in self.stages]
+        if self.recipe in VOXEL_RECIPES:
+            known = " or ".join(str(size) for size in RESOLUTIONS)
+            _check(set(sizes) <= set(RESOLUTIONS), "stages", sizes, known)
+            _check(sizes == sorted(sizes), "stages", sizes, "ascending resolutions")
         if self.recipe != "voxel":
             plain = not any(stage.lattice or stage.thin_parts for stage in self.stages)
             _check(plain, "lattice and thin_offset", "more than 0", f"0 in recipe {self.recipe}")
         else:
-            sizes = [stage.size for stage in self.stages]
-            known = " or ".join(str(size) for size in RESOLUTIONS)
-            _check(set(sizes) <= set(RESOLUTIONS), "stages", sizes, known)
-            _check(sizes == sorted(sizes), "stages", sizes, "ascending resolutions")
             assert isinstance(self.critic, VoxelCriticConfig)
-            layers, fitting = self.critic.patches, sizes[0] // 4
+            side = sizes[0] if self.generator.symmetry == "none" else sizes[0] // 2
+            layers, fitting = self.critic.patches, side // 4
             _check(len(layers) <= fitting, "critic.patches", layers, f"at most {fitting} layers")
 
     def _check_critic(self) -> None:
-        if self.recipe == "autodecoder":
-            _check(self.critic is None, "critic", self.critic, "none in recipe autodecoder")
+        if self.recipe not in _CRITICS:
+            _check(self.critic is None, "critic", self.critic, f"none in recipe {self.recipe}")
         else:
             expected = _CRITICS[self.recipe]
             _check(
                 isinstance(self.critic, expected), "critic", self.critic, f"a {expected.__name__}"
             )
+
+    def _check_latent(self) -> None:
+        latent = self.recipe == "latent"
+        expected = LatentGeneratorConfig if latent else GeneratorConfig
+        fitting = isinstance(self.generator, expected)
+        _check(fitting, "generator", self.generator, f"a {expected.__name__}")
+        takes = "settings in recipe latent, and none elsewhere"
+        _check((self.autoencoder is not None) == latent, "autoencoder", self.autoencoder, takes)
+        priors = [stage.prior for stage in self.stages]
+        _check(latent or not any(priors), "prior", True, f"false in recipe {self.recipe}")
+        if latent:
+            ordered = priors == sorted(priors) and not priors[0] and priors[-1]
+            _check(ordered, "prior", priors, "false, then true, at least once each")
+            halvings = self.optimiser.halvings
+            _check(halvings == 0, "halvings", halvings, "0 in recipe latent")
+
+    @property
+    def deepsdf(self) -> GeneratorConfig:
+        """The generator's settings, in all recipes but `latent`."""
+        assert isinstance(self.generator, GeneratorConfig)
+        return self.generator
 
     def to_dict(self) -> dict[str, Any]:
         """The settings as JSON has them."""
@@ -220,8 +289,12 @@ class TrainConfig:
         Raises:
             TrainConfigError: a setting is unknown, missing, has the wrong type or cannot be used.
         """
-        critic = _CRITICS.get(str(values.get("recipe")))
-        types = {} if critic is None else {"critic": critic | None}
+        recipe = str(values.get("recipe"))
+        types: dict[str, Any] = {
+            "generator": LatentGeneratorConfig if recipe == "latent" else GeneratorConfig
+        }
+        if critic := _CRITICS.get(recipe):
+            types["critic"] = critic | None
         return _one_line(lambda: from_plain(cls, values, TrainConfigError, types))
 
     def replaced(self, settings: Mapping[str, str]) -> "TrainConfig":

@@ -54,6 +54,13 @@ class Ranks:
         distributed.broadcast(shared, 0)
         return float(shared)
 
+    def broadcast_tensor(self, values: Tensor) -> None:
+        """Overwrite a tensor by the main process's, in all processes."""
+        if self.world > 1:
+            shared = values.cpu()
+            distributed.broadcast(shared, 0)
+            values.copy_(shared)
+
     def mean(self, values: Tensor) -> Tensor:
         """Mean over all processes, of the same shape."""
         if self.world == 1:

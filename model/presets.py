@@ -1,20 +1,30 @@
 """Presets: named configs of each recipe, with their sources.
 
 `paper` holds the published settings. `fast` makes better shapes in the same time
-(docs/results/training-quality.md). `demo` is a toy that trains in minutes.
+(docs/results/training-quality.md). `demo` is a toy that trains in minutes. Recipe `latent` is not a
+published one, so it has no `paper`.
 """
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
-from shapegan.model.config import Objective, Optimiser, Stage, TrainConfig, TrainConfigError
+from shapegan.model.config import (
+    AutoencoderConfig,
+    Objective,
+    Optimiser,
+    Stage,
+    TrainConfig,
+    TrainConfigError,
+)
 from shapegan.model.networks.generator import GeneratorConfig
+from shapegan.model.networks.latent_generator import LatentGeneratorConfig
 from shapegan.model.networks.point_critic import PointCriticConfig
 from shapegan.model.networks.voxel_critic import RESOLUTIONS, VoxelCriticConfig
 
 PRESETS = ("paper", "fast", "demo")
 
 _R1 = Objective(loss="logistic", penalty="r1", penalty_weight=0.03, critic_steps=1)
+_RELATIVISTIC = Objective(loss="relativistic", penalty="r1+r2", penalty_weight=0.3, critic_steps=1)
 _ADAM = Optimiser("adam", rate=1e-3, critic_rate=1e-3, betas=(0.0, 0.99))
 
 
@@ -66,17 +76,25 @@ def _fast_voxel() -> TrainConfig:
     return TrainConfig(
         recipe="voxel",
         stages=(
-            Stage(8, 8, 50, weight=1),
-            Stage(16, 8, 100, fade_in=5, weight=7),
-            Stage(32, 8, 50, fade_in=5, weight=7),
+            Stage(8, 8, 50, weight=1, lattice=64, thin_offset=0.1),
+            Stage(16, 8, 150, fade_in=5, weight=9, lattice=64, thin_offset=0.075),
+            Stage(
+                32, 4, 50, fade_in=2, weight=6, lattice=64, thin_offset=0.075, thin_offset_end=0.05
+            ),
         ),
         generator=GeneratorConfig(
-            latent=64, width=128, depth=6, bounded=False, initialisation="sphere"
+            latent=64,
+            width=64,
+            depth=6,
+            bounded=False,
+            initialisation="sphere",
+            symmetry="auto",
         ),
         critic=VoxelCriticConfig(width=0.5, gradients=True),
-        objective=_R1,
-        optimiser=_ADAM,
-        clip_voxels=1.5,
+        objective=_RELATIVISTIC,
+        optimiser=replace(_ADAM, halvings=3),
+        clip=0.03,
+        clip_voxels=0.6,
         clip_mode="soft",
         ema_halflife=200,
     )
@@ -118,13 +136,38 @@ def _fast_autodecoder() -> TrainConfig:
     )
 
 
+def _fast_latent() -> TrainConfig:
+    return TrainConfig(
+        recipe="latent",
+        stages=(
+            Stage(64, 8, 110, weight=10),
+            Stage(64, 32, 150, prior=True, weight=1),
+        ),
+        generator=LatentGeneratorConfig(prior_width=192, symmetry="auto"),
+        autoencoder=AutoencoderConfig(),
+        optimiser=Optimiser("adam", rate=2e-3, critic_rate=2e-3, betas=(0.9, 0.99)),
+        ema_halflife=70,
+    )
+
+
 def _demo_voxel() -> TrainConfig:
     fast = _fast_voxel()
     return replace(
         fast,
-        stages=(Stage(8, 8, 60, weight=1), Stage(16, 8, 100, fade_in=10, weight=4)),
-        generator=replace(fast.generator, latent=32),
-        critic=VoxelCriticConfig(width=0.5),
+        stages=(
+            Stage(8, 8, 60, weight=1, lattice=64, thin_offset=0.1),
+            Stage(
+                16,
+                8,
+                100,
+                fade_in=10,
+                weight=6,
+                lattice=64,
+                thin_offset=0.075,
+                thin_offset_end=0.06,
+            ),
+        ),
+        generator=replace(fast.deepsdf, latent=32),
         ema_halflife=50,
     )
 
@@ -134,7 +177,7 @@ def _demo_point() -> TrainConfig:
     return replace(
         fast,
         stages=(Stage(1024, 8, 200, weight=4), Stage(1024, 8, 20, refine=True, weight=1)),
-        generator=replace(fast.generator, latent=32),
+        generator=replace(fast.deepsdf, latent=32),
         ema_halflife=50,
     )
 
@@ -144,9 +187,19 @@ def _demo_autodecoder() -> TrainConfig:
     return replace(
         fast,
         stages=(Stage(1024, 8, 200),),
-        generator=replace(fast.generator, latent=32, depth=6),
+        generator=replace(fast.deepsdf, latent=32, depth=6),
         optimiser=replace(fast.optimiser, halvings=2),
         ema_halflife=0,
+    )
+
+
+def _demo_latent() -> TrainConfig:
+    fast = _fast_latent()
+    return replace(
+        fast,
+        stages=(Stage(32, 8, 40, weight=10), Stage(32, 8, 40, prior=True, weight=1)),
+        generator=LatentGeneratorConfig(code=16, channels=8, prior_width=96, symmetry="auto"),
+        autoencoder=AutoencoderConfig(near_points=1024, far_points=256),
     )
 
 
@@ -157,6 +210,8 @@ _TABLE: dict[tuple[str, str], Callable[[], TrainConfig]] = {
     ("voxel", "fast"): _fast_voxel,
     ("point", "fast"): _fast_point,
     ("autodecoder", "fast"): _fast_autodecoder,
+    ("latent", "fast"): _fast_latent,
+    ("latent", "demo"): _demo_latent,
     ("voxel", "demo"): _demo_voxel,
     ("point", "demo"): _demo_point,
     ("autodecoder", "demo"): _demo_autodecoder,
@@ -164,8 +219,19 @@ _TABLE: dict[tuple[str, str], Callable[[], TrainConfig]] = {
 
 
 def preset(recipe: str, name: str) -> TrainConfig:
-    """Config of a recipe of `config.RECIPES` and a preset of `PRESETS`."""
+    """Config of a recipe of `config.RECIPES` and a preset of `PRESETS`.
+
+    Raises:
+        TrainConfigError: the recipe has no such preset.
+    """
+    if (recipe, name) not in _TABLE:
+        raise TrainConfigError(f"--preset: got {name}, takes {' or '.join(presets_of(recipe))}")
     return _TABLE[recipe, name]()
+
+
+def presets_of(recipe: str) -> tuple[str, ...]:
+    """Presets of a recipe."""
+    return tuple(name for name in PRESETS if (recipe, name) in _TABLE)
 
 
 @dataclass(frozen=True)
@@ -213,8 +279,13 @@ def _chosen_stages(
 ) -> tuple[Stage, ...]:
     """Stages of the given sizes: the config's own, or copies of its last stage.
 
-    The last stage without refinement is copied, because only a trained shape can be refined.
+    In recipe `latent`, all stages get the one size. The last stage without refinement is copied,
+    because only a trained shape can be refined.
     """
+    if recipe == "latent":
+        if len(sizes) != 1:
+            raise TrainConfigError(f"--stages: got {len(sizes)} sizes, takes one in recipe latent")
+        return tuple(replace(stage, size=sizes[0]) for stage in stages)
     if recipe == "voxel" and (wrong := [size for size in sizes if size not in RESOLUTIONS]):
         listed = ", ".join(str(size) for size in RESOLUTIONS)
         raise TrainConfigError(f"--stages: got {wrong[0]}, takes some of {listed}")

@@ -34,6 +34,9 @@ _FORMAT_2_VALUES: dict[str, Any] = {
 }
 """Settings that format 2 does not have -> the values that they have there."""
 
+THIN_PARTS = ("keep", "true", "points")
+"""Treatments of parts that are too thin for a coarse grid."""
+
 
 class ConfigError(PlainError, ValueError):
     """An unusable setting; the message is one line that says what to do."""
@@ -75,6 +78,11 @@ class PreprocessConfig:
     """One of `CAVITIES`, for closed cavities, which no light reaches. In a watertight mesh with
     consistent windings a cavity is certain, and `keep` keeps it. In all others it is filled, since
     their hidden faces are wound at random. `fill` fills every closed cavity."""
+    thin_parts: str = "keep"
+    """One of `THIN_PARTS`. `keep`: a grid of up to 32^3 is that of the solid whose thin parts are
+    as thick as the grid can show (`shapegan.pipeline.sdf.coarse_field`); finer grids and points are
+    of the true field. `true`: all are of the true field. `points`: as `keep`, and points are of the
+    same field as a grid of 32^3. Fields of `scan` and of a flood fill are always true."""
     shard_size: int = 64
     """Input meshes per shard."""
     seed: int = 0
@@ -86,18 +94,20 @@ class PreprocessConfig:
             ConfigError: one line that names the setting and the values it takes.
         """
         object.__setattr__(self, "resolutions", tuple(sorted(set(self.resolutions))))
-        if max(self.resolutions, default=0) < TRUNCATED_FROM:
+        imported = isinstance(self, ImportConfig)
+        if imported or max(self.resolutions, default=0) < TRUNCATED_FROM:
             object.__setattr__(self, "truncation", 0.0)
         mixes = tuple(name for name in MIXES if name in self.mixes)
         self._check(set(mixes) == set(self.mixes), "mixes", f"some of {', '.join(MIXES)}")
         object.__setattr__(self, "mixes", mixes)
-        self._check(bool(self.resolutions), "resolutions", "at least one")
+        self._check(bool(self.resolutions) or imported, "resolutions", "at least one")
         self._check(all(2 <= r <= 1024 for r in self.resolutions), "resolutions", "2 to 1024")
         self._check(0 <= self.points <= 2**24, "points", "0 to 16777216")
         self._check_further_points()
         self._check(self.method in METHODS, "method", " or ".join(METHODS))
         self._check(0 <= self.sheet_thickness <= 0.2, "sheet_thickness", "0 to 0.2")
         self._check(self.cavities in CAVITIES, "cavities", " or ".join(CAVITIES))
+        self._check(self.thin_parts in THIN_PARTS, "thin_parts", " or ".join(THIN_PARTS))
         self._check(1 <= self.shard_size <= 4096, "shard_size", "1 to 4096")
         self._check(0 <= self.seed < 2**63, "seed", "0 to 2^63 - 1")
 
@@ -146,13 +156,41 @@ class PreprocessConfig:
         Raises:
             ConfigError: a setting is unknown, has the wrong type or cannot be used.
         """
-        values = dict(values)
-        if "cloud" in values:
-            values["truncation"] = 0.0
-            if values.pop("cloud"):
-                values |= {"mixes": ["deepsdf"], "mix_points": values.get("points", cls.points)}
-        return from_plain(cls, values, ConfigError)
+        # Datasets from before these settings have true fields, and no truncated voxels.
+        known = {"thin_parts": "true"} | values
+        if "cloud" in known:
+            known["truncation"] = 0.0
+            if known.pop("cloud"):
+                known |= {"mixes": ["deepsdf"], "mix_points": known.get("points", cls.points)}
+        return from_plain(ImportConfig if "imported" in known else cls, known, ConfigError)
 
     def difference(self, other: "PreprocessConfig") -> list[str]:
         """List the settings in which `other` differs, one line each: `name: mine -> theirs`."""
         return differences(self, other)
+
+
+@dataclass(frozen=True)
+class ImportConfig(PreprocessConfig):
+    """Settings of a dataset that `shapegan import` made; those of signs and sheets do not count.
+
+    Such a dataset may have no voxels, and any point sets.
+    """
+
+    imported: str = ""
+    """Format that was read: one of `shapegan.pipeline.exchange.kinds.IMPORTS`."""
+    sets: tuple[str, ...] = ()
+    """Point sets, each of `points` points."""
+
+    def __post_init__(self) -> None:
+        """Check all settings.
+
+        Raises:
+            ConfigError: one line that names the setting and the values it takes.
+        """
+        from shapegan.pipeline.schema import POINT_SETS  # numpy, which `--help` does without
+
+        super().__post_init__()
+        known = set(self.sets) <= set(POINT_SETS)
+        self._check(known, "sets", f"some of {', '.join(POINT_SETS)}")
+        self._check(bool(self.sets) == bool(self.points), "points", "0 without sets, or more")
+        self._check(bool(self.sets or self.resolutions), "sets", "at least one, without voxels")

@@ -21,6 +21,9 @@ FORMAT_VERSION = 3
 `POINT_SETS`, other numbers of points in `cloud`, and voxels that are truncated. Datasets without
 these are written in version 2, in which `center`, `scale_cube` and `scale_sphere` are float64."""
 
+MAX_COARSE_RESOLUTION = 32
+"""Finest stored grid that may keep thin parts; finer grids are of the true field."""
+
 READ_VERSIONS = (1, 2, 3)
 """Versions that readers accept; they reject any other one and name them. In version 1, `center` and
 the scales are float32, which is too coarse for meshes far from the origin."""
@@ -34,8 +37,8 @@ are a uniform random sample of the shape's points."""
 
 POINT_SETS = ("uniform", "surface", "cloud")
 """`uniform`: uniform in the unit ball. `surface`: row i is the surface point nearest to row i of
-`uniform`, plus noise N(0, 0.0025^2). `cloud` (optional): DeepSDF's mix. All are in the sphere
-frame."""
+`uniform`, plus noise N(0, 0.0025^2). `cloud` (optional): DeepSDF's mix, or in an imported dataset
+the points of its source. All are in the sphere frame."""
 
 WIDE_BOUND = 1.25
 """Largest coordinate that the sets in the cube frame can store: the mesh with any sheet thickness,

@@ -6,7 +6,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from shapegan.model.generation.real_shapes import RealShapes, read_real_shapes, split_indices
+from shapegan.model.generation.real_shapes import (
+    RealShapes,
+    choose_real_shapes,
+    read_real_shapes,
+)
 from shapegan.model.generation.source import Source
 from shapegan.model.metrics.point_clouds import chamfer_matrix
 from shapegan.model.metrics.scores import (
@@ -34,8 +38,9 @@ Progress = Callable[[str], None]
 class EvaluationSettings:
     """Settings of an evaluation."""
 
-    split: str = "test"
-    """Split of the dataset that holds the real shapes."""
+    split: str | None = None
+    """Split of the dataset that holds the real shapes; None for `test`, or for all shapes of a
+    dataset without splits. In the result, empty for all shapes."""
     count: int | None = None
     """Generated shapes; None: as many as real ones, as in the papers."""
     seed: int = 0
@@ -100,7 +105,7 @@ def evaluate(
     settings: EvaluationSettings,
     progress: Progress = lambda _: None,
 ) -> Evaluation:
-    """Compare the shapes of a generator with a split of real shapes.
+    """Compare the shapes of a generator with real ones: a split, or all without splits.
 
     Args:
         source: The generator.
@@ -114,8 +119,9 @@ def evaluate(
     """
     # 1. Read the real shapes, and fill in the defaults
     progress("reading real shapes")
-    real = read_real_shapes(dataset, split_indices(dataset, settings.split))
-    settings = _with_defaults(settings, source, dataset, len(real.ids))
+    split, indices = choose_real_shapes(dataset, settings.split)
+    real = read_real_shapes(dataset, indices)
+    settings = _with_defaults(settings, source, dataset, split, len(real.ids))
     clouds = sample_clouds(real.surfaces, _REAL_SET)
     reference = Reference(clouds, settings.emd_points, _cores(), source.warp_device)
     # 2. Score the generator at each level
@@ -157,13 +163,14 @@ def find_nearest(
 
 
 def _with_defaults(
-    settings: EvaluationSettings, source: Source, dataset: Dataset, real: int
+    settings: EvaluationSettings, source: Source, dataset: Dataset, split: str, real: int
 ) -> EvaluationSettings:
     return replace(
         settings,
+        split=split,
         count=settings.count or real,
         level=source.level if settings.level is None else settings.level,
-        resolution=settings.resolution or dataset.resolutions[-1],
+        resolution=settings.resolution or dataset.finest,
     )
 
 

@@ -70,10 +70,17 @@ def seed_name(seed: int) -> str:
 
 
 def latents_by_seed(
-    source: Source, seeds: Sequence[int], truncation: float = 1.0
+    source: Source, seeds: Sequence[int], truncation: float = 1.0, category: str | None = None
 ) -> list[NamedLatent]:
-    """Latents of seeds, named after the seeds."""
-    return [NamedLatent(seed_name(seed), source.latent(seed, truncation)) for seed in seeds]
+    """Latents of seeds, named after the seeds; see `Source.of_category`.
+
+    Raises:
+        SourceError: the generator has no such category.
+    """
+    latents = [(seed, source.latent(seed, truncation)) for seed in seeds]
+    if category is not None:
+        latents = [(seed, source.of_category(latent, category)) for seed, latent in latents]
+    return [NamedLatent(seed_name(seed), latent) for seed, latent in latents]
 
 
 def latents_by_row(latents: Tensor) -> list[NamedLatent]:

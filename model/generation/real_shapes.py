@@ -20,24 +20,35 @@ class RealShapes:
     surfaces: list[Surface]
 
 
-def split_indices(dataset: Dataset, split: str) -> list[int]:
-    """Indices of a split's shapes in the dataset.
+def choose_real_shapes(dataset: Dataset, split: str | None) -> tuple[str, Sequence[int]]:
+    """Choose the real shapes of an evaluation.
+
+    Args:
+        dataset: Of the shapes.
+        split: Name of a split; None for `test`, or for all shapes of a dataset without splits.
+
+    Returns:
+        Name of the split, empty for all shapes; and indices of its shapes in the dataset.
 
     Raises:
-        EvaluationError: if there is no such split, or it has fewer than two shapes.
+        EvaluationError: if there is no such split, or there are fewer than two shapes.
     """
     splits = dataset.splits
-    if split not in splits:
-        listed = ", ".join(sorted(splits)) or "none"
-        raise EvaluationError(
-            f"{dataset.path} has no split {split!r}, it has: {listed}; name one with --split, or"
-            " make splits with `shapegan preprocess --splits`"
-        )
-    if len(splits[split]) < 2:
-        raise EvaluationError(
-            f"split {split!r} of {dataset.path} has 1 shape: expected at least 2 to compare with"
-        )
-    return splits[split]
+    if split is None and not splits:
+        split, of = "", str(dataset.path)
+        indices: Sequence[int] = range(len(dataset))
+    else:
+        split = split or "test"
+        if split not in splits:
+            listed = ", ".join(sorted(splits)) or "none"
+            raise EvaluationError(
+                f"{dataset.path} has no split {split!r}, it has: {listed}; name one with --split,"
+                " or make splits with `shapegan split`"
+            )
+        indices, of = splits[split], f"split {split!r} of {dataset.path}"
+    if len(indices) < 2:
+        raise EvaluationError(f"{of} has 1 shape: expected at least 2 to compare with")
+    return split, indices
 
 
 def read_real_shapes(dataset: Dataset, indices: Sequence[int]) -> RealShapes:
@@ -48,7 +59,7 @@ def read_real_shapes(dataset: Dataset, indices: Sequence[int]) -> RealShapes:
     """
     found = RealShapes([], [])
     for index in indices:
-        surface = Surface.of_voxels(dataset.voxels(index, dataset.resolutions[-1]))
+        surface = Surface.of_voxels(dataset.voxels(index, dataset.finest))
         if not surface.empty:
             found.ids.append(dataset.ids[index])
             found.surfaces.append(surface)

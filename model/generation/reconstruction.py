@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from shapegan.model.generation.meshes import as_trimesh, write_mesh
 from shapegan.model.generation.source import Source
 from shapegan.model.metrics.point_clouds import chamfer_matrix, sample_surface
+from shapegan.model.networks.generator import Generator
 from shapegan.model.recipes.autodecoder import reconstruct
 from shapegan.model.shapes.surface import Surface, extract
 from shapegan.pipeline.errors import PlainError
@@ -71,7 +72,7 @@ def reconstruct_mesh(
     Raises:
         ReconstructionError: if the source is not an autodecoder, or the mesh cannot be used.
     """
-    if source.recipe != "autodecoder":
+    if source.recipe != "autodecoder" or not isinstance(source.generator, Generator):
         raise ReconstructionError(
             f"{source.name} is of recipe {source.recipe!r}: expected a run of `shapegan train"
             " --recipe autodecoder`"

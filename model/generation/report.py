@@ -54,14 +54,22 @@ def as_markdown(evaluation: Evaluation) -> str:
     lines = [
         table([cells(row) for row in evaluation.rows]),
         "",
-        f"{evaluation.source} against {len(evaluation.real.ids)} shapes of split"
-        f" `{settings.split}` of {evaluation.data}, which holds {accepted:,} of {meshes:,} meshes"
+        f"{evaluation.source} against {_reference(evaluation)}, which holds {accepted:,} of"
+        f" {meshes:,} meshes"
         f" ({100 * accepted / meshes:.1f} %). Clouds of {CLOUD_POINTS:,} points, normalised"
         f" {NORMALISATION}{emd}. Surfaces at {settings.resolution}^3.",
     ]
     if not evaluation.nearest:
         lines.append("No training shapes to compare with, so neither an oracle nor nearest shapes.")
     return "\n".join(lines) + "\n"
+
+
+def _reference(evaluation: Evaluation) -> str:
+    """The real shapes, in words."""
+    shapes, split = len(evaluation.real.ids), evaluation.settings.split
+    if split:
+        return f"{shapes} shapes of split `{split}` of {evaluation.data}"
+    return f"all {shapes} shapes of {evaluation.data}"
 
 
 def cells(row: ScoreRow) -> list[str]:

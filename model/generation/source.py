@@ -10,7 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from shapegan.model.networks.generator import Generator
+from shapegan.model.networks.any_generator import AnyGenerator
+from shapegan.model.networks.latent_generator import LatentGenerator
 from shapegan.model.networks.published import is_published, load_published
 from shapegan.model.recipes.step_random import PICTURES, StepRandom
 from shapegan.model.training.checkpoint import (
@@ -22,6 +23,7 @@ from shapegan.model.training.checkpoint import (
 from shapegan.pipeline.dataset.reader import Dataset
 from shapegan.pipeline.errors import PlainError
 from shapegan.pipeline.schema import MeshReport
+from shapegan.pipeline.taxonomy import describe, match_rank
 
 PUBLISHED_LEVEL = 0.04
 """Level at which the authors extract surfaces (Kleineberg et al. 2020): it keeps thin parts that
@@ -38,7 +40,7 @@ class Source:
 
     name: str
     """Name of the run or the file."""
-    generator: Generator
+    generator: AnyGenerator
     """On its device, without gradients: the running average of a run's weights, if there is one."""
     level: float
     """Default value of the field at the surface, frame units."""
@@ -54,7 +56,7 @@ class Source:
     @property
     def device(self) -> torch.device:
         """Device of the generator."""
-        return self.generator.latent_first.weight.device
+        return self.generator.device
 
     @property
     def warp_device(self) -> str:
@@ -81,6 +83,30 @@ class Source:
             mean, root = self._fitted
             drawn = (mean + root @ drawn.double()).float()
         return drawn.to(self.device)
+
+    def of_category(self, latent: Tensor, word: str) -> Tensor:
+        """Change a latent (Z,) so that its shape is of a category.
+
+        Args:
+            latent: As `latent` draws it.
+            word: Id, folder or name of the category.
+
+        Raises:
+            SourceError: the generator has no such category, or cannot choose categories.
+        """
+        generator = self.generator
+        known = generator.config.categories if isinstance(generator, LatentGenerator) else None
+        if not known or not isinstance(generator, LatentGenerator):
+            raise SourceError(
+                f"{self.name} makes shapes of no chosen category: --category needs a run of"
+                " `shapegan train --recipe latent` on several categories"
+            )
+        best = max(known, key=lambda category: match_rank(word, category))
+        if not match_rank(word, best):
+            listed = ", ".join(describe(category) for category in known)
+            raise SourceError(f"--category: got {word}, takes one of {listed}")
+        labels = generator.chosen_labels(best)
+        return torch.cat([latent[: generator.config.code], labels.to(latent.device)])
 
     @cached_property
     def _fitted(self) -> tuple[Tensor, Tensor]:

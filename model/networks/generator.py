@@ -55,7 +55,8 @@ class GeneratorConfig:
     """`published`: torch's default. `he`: keeps the variance through ReLUs (He et al. 2015).
     `sphere`: near the distance to a sphere of radius 0.5 (Atzmon and Lipman 2020, SAL)."""
     symmetry: Symmetry = "none"
-    """`x`: shapes are their own mirror images at x = 0, because points are evaluated at |x|.
+    """`x`: shapes are their own mirror images at x = 0, because points are evaluated at |x|. Recipe
+    `voxel` then trains on the half x > 0 alone, at half the cost.
     `auto`: `x` or `none`, by the training shapes when a run starts; a generator does not take it.
     """
 
@@ -86,7 +87,7 @@ class Generator(nn.Module):
     def __init__(self, config: GeneratorConfig) -> None:
         super().__init__()
         if config.symmetry == "auto":
-            raise ValueError("expected symmetry x or none, got auto: see resolve_symmetry")
+            raise ValueError("expected symmetry x or none, got auto: see training.data_settings")
         self.config = config
         encoded, width, latent = config.encoded, config.width, config.latent
         hidden = [nn.Linear(width, width) for _ in range(config.depth - 2)]
@@ -98,6 +99,11 @@ class Generator(nn.Module):
         self.norms = nn.ModuleList(norms)
         self._compiled: _Distances | None = None
         self.reset_parameters()
+
+    @property
+    def device(self) -> torch.device:
+        """Device of the weights."""
+        return self.latent_first.weight.device
 
     @property
     def linears(self) -> list[nn.Linear]:
@@ -144,6 +150,10 @@ class Generator(nn.Module):
         distances = self._distances if eager else self._compiled or self._distances
         run = self._checkpointed if recompute else self._in_blocks
         return torch.cat([run(distances, piece, first, again) for piece in pieces], dim=1)
+
+    def latent_weights(self) -> Tensor:
+        """Weights (2 W, Z) through which a latent enters both layers."""
+        return torch.cat([self.latent_first.weight, self.latent_again.weight])
 
     def compile(self, *args: Any, **kwargs: Any) -> None:
         """Compile the evaluation of a block of points, in place; copies are not compiled.

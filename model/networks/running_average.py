@@ -1,14 +1,15 @@
 """Running average of a generator's weights, which gives better shapes (Yazici et al. 2018)."""
 
 import copy
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import torch
+from torch import nn
 
-from shapegan.model.networks.generator import Generator
+Network = TypeVar("Network", bound=nn.Module)
 
 
-class RunningAverage:
+class RunningAverage(Generic[Network]):
     """Exponential moving average of a generator's weights.
 
     Args:
@@ -17,7 +18,7 @@ class RunningAverage:
             generator itself.
     """
 
-    def __init__(self, generator: Generator, halflife: float) -> None:
+    def __init__(self, generator: Network, halflife: float) -> None:
         self.module = generator
         self._decay = 0.0
         self._updates = 0
@@ -26,7 +27,7 @@ class RunningAverage:
             self._decay = 0.5 ** (1 / halflife)
 
     @torch.no_grad()
-    def update(self, generator: Generator) -> None:
+    def update(self, generator: Network) -> None:
         """Add the generator's present weights to the average."""
         if self.module is generator:
             return
@@ -35,6 +36,8 @@ class RunningAverage:
         decay = min(self._decay, (1 + self._updates) / (10 + self._updates))
         for mean, now in zip(self.module.parameters(), generator.parameters(), strict=True):
             mean.lerp_(now, 1 - decay)
+        for kept, buffer in zip(self.module.buffers(), generator.buffers(), strict=True):
+            kept.copy_(buffer)
 
     def state_dict(self) -> dict[str, Any]:
         """Weights of the average, and the number of its updates."""

@@ -1,6 +1,8 @@
 """Critics of voxel grids: a growing one for the whole shape, and one for patches.
 
 Letters in shapes: B shapes, R resolution. A grid is the SDF at linspace(-1, 1, R) along each axis.
+Of shapes that are their own mirror images at x = 0, critics may see the half x > 0 alone: H = R / 2
+places along x, otherwise H = R.
 """
 
 from dataclasses import dataclass
@@ -84,36 +86,49 @@ class VoxelCritic(nn.Module):
     Args:
         config: Architecture.
         resolution: R, one of `RESOLUTIONS`.
+        half_grids: See the half x > 0 of each grid.
 
     Raises:
-        ValueError: the resolution is not in `RESOLUTIONS`, or smaller than a patch.
+        ValueError: the resolution is not in `RESOLUTIONS`, or a patch is larger than the input.
     """
 
     config: VoxelCriticConfig
     resolution: int
+    half_grids: bool
     fade: Tensor
     """Scalar in [0, 1]: share of the finest block's output; the rest is the coarse grid. Not part
     of the state dict, because the schedule sets it at every step."""
 
-    def __init__(self, config: VoxelCriticConfig, resolution: int = 8) -> None:
+    def __init__(
+        self, config: VoxelCriticConfig, resolution: int = 8, half_grids: bool = False
+    ) -> None:
         super().__init__()
         if resolution not in RESOLUTIONS:
             raise ValueError(f"expected a resolution out of {RESOLUTIONS}, got {resolution}")
-        if config.patch > resolution:
+        self.config, self.resolution, self.half_grids = config, resolution, half_grids
+        if config.patch > min(self.input_shape):
             raise ValueError(
-                f"patches of {config.patch} voxels do not fit into a grid of {resolution}:"
-                " expected fewer layers of patches"
+                f"patches of {config.patch} voxels do not fit into a grid of"
+                f" {' x '.join(map(str, self.input_shape))}: expected fewer layers of patches"
             )
-        self.config, self.resolution = config, resolution
         self.register_buffer("fade", torch.ones(()), persistent=False)
         self._fading = False
         self.blocks = nn.ModuleDict({str(size): _block(config, size) for size in self.block_sizes})
         self.hidden = _maybe_spectral(
-            nn.Linear(_HEAD_VOXELS * config.scaled(config.final), config.scaled(config.hidden)),
+            nn.Linear(
+                _HEAD_VOXELS // (2 if half_grids else 1) * config.scaled(config.final),
+                config.scaled(config.hidden),
+            ),
             config.spectral,
         )
         self.score = _maybe_spectral(nn.Linear(config.scaled(config.hidden), 1), config.spectral)
         self.patches = PatchCritic(config) if config.patches else None
+
+    @property
+    def input_shape(self) -> tuple[int, int, int]:
+        """Shape of a grid that is scored: (H, R, R)."""
+        size = self.resolution
+        return size // 2 if self.half_grids else size, size, size
 
     @property
     def block_sizes(self) -> tuple[int, ...]:
@@ -129,17 +144,18 @@ class VoxelCritic(nn.Module):
         """Score grids.
 
         Args:
-            sdf: (B, R, R, R), in the cube frame's units.
+            sdf: (B, H, R, R), in the cube frame's units.
 
         Returns:
             (B,), float32 also under autocast.
 
         Raises:
-            ValueError: the grid has another resolution.
+            ValueError: the grid has another shape.
         """
         size = self.resolution
-        if sdf.dim() != 4 or tuple(sdf.shape[1:]) != (size, size, size):
-            raise ValueError(f"expected grids (B, {size}, {size}, {size}), got {tuple(sdf.shape)}")
+        if sdf.dim() != 4 or tuple(sdf.shape[1:]) != self.input_shape:
+            expected = ", ".join(map(str, self.input_shape))
+            raise ValueError(f"expected grids (B, {expected}), got {tuple(sdf.shape)}")
         grid = sdf[:, None]
         # 1. The finest block, mixed with the coarse grid while it is new
         features = self._first_block(size, grid)
@@ -163,7 +179,7 @@ class VoxelCritic(nn.Module):
         """
         if resolution <= self.resolution:
             raise ValueError(f"expected a resolution above {self.resolution}, got {resolution}")
-        critic = VoxelCritic(self.config, resolution)
+        critic = VoxelCritic(self.config, resolution, self.half_grids)
         weights = critic.state_dict() | self.state_dict()
         critic.load_state_dict(weights)
         return critic.to(next(self.parameters()).device)
@@ -174,7 +190,7 @@ class VoxelCritic(nn.Module):
         return block
 
     def _first_block(self, size: int, grid: Tensor) -> Tensor:
-        """Apply the block of a resolution to a grid (B, 1, R, R, R)."""
+        """Apply the block of a resolution to a grid (B, 1, H, R, R)."""
         block = self._block(size)
         channels = input_channels(grid, self.config)
         # Only the weights of features that are not 0: at 8^3 that is one of 128.
@@ -186,8 +202,8 @@ class VoxelCritic(nn.Module):
         """Mix features with the coarse grid, padded with zeros, by `fade` to 1 - `fade`."""
         # Aligned corners, because both grids reach from -1 to 1: the voxels of the coarse grid are
         # not those of every second voxel of the fine one.
-        half = self.resolution // 2
-        coarse = F.interpolate(grid, size=(half, half, half), mode="trilinear", align_corners=True)
+        size = tuple(places // 2 for places in self.input_shape)
+        coarse = F.interpolate(grid, size=size, mode="trilinear", align_corners=True)
         channels = input_channels(coarse, self.config).to(features.dtype)
         missing = features.shape[1] - channels.shape[1]
         coarse_features = F.pad(channels, (0, 0, 0, 0, 0, 0, 0, missing))
@@ -195,10 +211,10 @@ class VoxelCritic(nn.Module):
 
 
 def input_channels(grid: Tensor, config: VoxelCriticConfig) -> Tensor:
-    """Input of a critic for a grid (B, 1, R, R, R): (B, channels, R, R, R).
+    """Input of a critic for a grid (B, 1, H, R, R): (B, channels, H, R, R).
 
     Channel 0 is the distance divided by `scale`. With `gradients`, channels 1 to 3 are its
-    derivatives along x, y and z, by central differences, one-sided at the faces of the cube. Their
+    derivatives along x, y and z, by central differences, one-sided at the faces of the grid. Their
     length is 1 where a distance is true and not clipped, on a grid of linspace(-1, 1, R); shifted
     lattices are 5 % finer at 16^3, and 11 % at 8^3.
     """
@@ -234,7 +250,7 @@ class PatchCritic(nn.Module):
         self.score = _maybe_spectral(nn.Conv3d(config.patches[-1], 1, 1), config.spectral)
 
     def forward(self, sdf: Tensor) -> Tensor:
-        """Score grids (B, R, R, R) by the weighted means of their patches' scores: (B,)."""
+        """Score grids (B, H, R, R) by the weighted means of their patches' scores: (B,)."""
         grid = sdf[:, None]
         features = input_channels(grid, self.config)
         for layer in self.layers:

@@ -5,6 +5,7 @@ from torch import Tensor, nn
 
 from shapegan.model.config import Stage, TrainConfig, TrainConfigError
 from shapegan.model.distributed import Ranks
+from shapegan.model.networks.generator import Generator
 from shapegan.model.networks.point_critic import PointCritic, PointCriticConfig
 from shapegan.model.networks.voxel_critic import VoxelCritic, VoxelCriticConfig
 from shapegan.model.recipes.base import GeneratorRecipe, descend
@@ -28,7 +29,7 @@ _CRITIC_STEP, _GENERATOR_STEP = range(2)
 """The two halves of a step; each draws random numbers of its own."""
 
 
-class Adversarial(GeneratorRecipe):
+class Adversarial(GeneratorRecipe[Generator]):
     """Training of a generator against a critic.
 
     Args:
@@ -38,7 +39,7 @@ class Adversarial(GeneratorRecipe):
     """
 
     def __init__(self, config: TrainConfig, ranks: Ranks, execution: Execution) -> None:
-        super().__init__(config, ranks, execution)
+        super().__init__(config, ranks, execution, Generator, config.deepsdf)
         if execution.compiled:
             self.generator.compile()
         self._critic: VoxelCritic | PointCritic | None = None
@@ -49,6 +50,11 @@ class Adversarial(GeneratorRecipe):
         """The critic of the present stage."""
         assert self._critic is not None, "begin a stage first"
         return self._critic
+
+    @property
+    def _half(self) -> bool:
+        """True if the critic sees half of each grid, because the other half is its mirror image."""
+        return self._config.generator.symmetry == "x"
 
     @property
     def networks(self) -> dict[str, nn.Module]:
@@ -149,7 +155,7 @@ class Adversarial(GeneratorRecipe):
             if isinstance(self._critic, VoxelCritic):
                 same = self._critic.resolution == size
                 return self._critic if same else self._critic.grown(size)
-            return VoxelCritic(config, size)
+            return VoxelCritic(config, size, self._half)
 
     def _task_of(self, stage: Stage) -> CriticTask:
         config, execution = self._config, self._execution
@@ -160,6 +166,7 @@ class Adversarial(GeneratorRecipe):
                 config.clip_mode,
                 execution.chunk,
                 execution.device,
+                self._half,
             )
         kind = RefinementTask if stage.refine else PointTask
         return kind(config.clip, config.clip_mode, execution.chunk)

@@ -39,7 +39,7 @@ class AutodecoderObjective(nn.Module):
         return autodecoder_loss(predicted, sdf, latents, self._clip, weight)
 
 
-class Autodecoder(GeneratorRecipe):
+class Autodecoder(GeneratorRecipe[Generator]):
     """Training of a generator together with a latent for each shape.
 
     Args:
@@ -52,7 +52,7 @@ class Autodecoder(GeneratorRecipe):
     def __init__(
         self, config: TrainConfig, ranks: Ranks, execution: Execution, shape_count: int
     ) -> None:
-        super().__init__(config, ranks, execution)
+        super().__init__(config, ranks, execution, Generator, config.deepsdf)
         with seeded(config.seed, WEIGHTS, 1):
             latents = nn.Embedding(shape_count, config.generator.latent).to(execution.device)
             nn.init.normal_(latents.weight, std=config.latent_spread)

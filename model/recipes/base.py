@@ -1,33 +1,45 @@
 """The part that all recipes share: a generator, its running average, and their state."""
 
 from abc import ABC, abstractmethod
-from typing import Any
+from collections.abc import Callable
+from typing import Any, Generic, TypeVar
 
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from shapegan.model.config import TrainConfig
 from shapegan.model.distributed import Ranks
-from shapegan.model.networks.generator import Generator
 from shapegan.model.networks.running_average import RunningAverage
 from shapegan.model.recipes.execution import Execution
 from shapegan.model.recipes.optimisers import set_rate
 from shapegan.model.recipes.step_random import WEIGHTS, seeded
 
+Network = TypeVar("Network", bound=nn.Module)
+Settings = TypeVar("Settings")
 
-class GeneratorRecipe(ABC):
+
+class GeneratorRecipe(ABC, Generic[Network]):
     """Training of a generator together with another network.
 
     Args:
         config: Config of the run.
         ranks: Processes that share the run.
         execution: Precision, compilation and chunking.
+        network: Class of the generator.
+        settings: Its settings.
     """
 
-    def __init__(self, config: TrainConfig, ranks: Ranks, execution: Execution) -> None:
+    def __init__(
+        self,
+        config: TrainConfig,
+        ranks: Ranks,
+        execution: Execution,
+        network: Callable[[Settings], Network],
+        settings: Settings,
+    ) -> None:
         self._config, self._ranks, self._execution = config, ranks, execution
         with seeded(config.seed, WEIGHTS):
-            self.generator = Generator(config.generator).to(execution.device)
+            self.generator = network(settings).to(execution.device)
         self._average = RunningAverage(self.generator, config.ema_halflife)
         self._optimisers: list[Optimizer] = []
 
@@ -37,7 +49,7 @@ class GeneratorRecipe(ABC):
         """Name -> network, of all that are trained."""
 
     @property
-    def result(self) -> Generator:
+    def result(self) -> Network:
         """The trained generator: its running average, if there is one."""
         return self._average.module
 

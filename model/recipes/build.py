@@ -4,14 +4,15 @@ from typing import Any, Protocol
 
 from torch import Tensor, nn
 
-from shapegan.model.config import Stage, TrainConfig
+from shapegan.model.config import VOXEL_RECIPES, Stage, TrainConfig
 from shapegan.model.distributed import Ranks
-from shapegan.model.networks.generator import Generator
+from shapegan.model.networks.any_generator import AnyGenerator
 from shapegan.model.recipes.adversarial import Adversarial
 from shapegan.model.recipes.autodecoder import Autodecoder
 from shapegan.model.recipes.execution import Execution
+from shapegan.model.recipes.latent import Latent
 from shapegan.model.schedule import StepProgress
-from shapegan.model.streaming.stream import StreamConfig
+from shapegan.model.streaming.stream import Stream, StreamConfig
 
 
 class Recipe(Protocol):
@@ -22,7 +23,7 @@ class Recipe(Protocol):
         """Name -> network, of all that are trained."""
 
     @property
-    def result(self) -> Generator:
+    def result(self) -> AnyGenerator:
         """The trained generator."""
 
     def begin(self, stage: int, /) -> None:
@@ -47,7 +48,7 @@ class Recipe(Protocol):
 def stream_config(config: TrainConfig, stage: Stage) -> StreamConfig:
     """Batches that a stage reads."""
     seed, split = config.seed, config.split
-    if config.recipe == "voxel":
+    if config.recipe in VOXEL_RECIPES:
         thin = stage.thin_parts
         return StreamConfig("voxels", stage.grid, stage.batch, seed, split, thin_parts=thin)
     balanced, sets = False, ("uniform",) if not stage.refine else ("uniform", "surface")
@@ -57,9 +58,23 @@ def stream_config(config: TrainConfig, stage: Stage) -> StreamConfig:
 
 
 def build_recipe(
-    config: TrainConfig, ranks: Ranks, execution: Execution, shape_count: int
+    config: TrainConfig,
+    ranks: Ranks,
+    execution: Execution,
+    shape_count: int,
+    stream: Stream | None = None,
 ) -> Recipe:
-    """Build the recipe that a config names, for a number of training shapes."""
+    """Build the recipe that a config names.
+
+    Args:
+        config: Config of the run, resolved by its data.
+        ranks: Processes that share the run.
+        execution: Precision, compilation and chunking.
+        shape_count: Training shapes.
+        stream: The training shapes, for the steps of recipe `latent`.
+    """
+    if config.recipe == "latent":
+        return Latent(config, ranks, execution, stream)
     if config.recipe == "autodecoder":
         return Autodecoder(config, ranks, execution, shape_count)
     return Adversarial(config, ranks, execution)

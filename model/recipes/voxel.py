@@ -35,18 +35,28 @@ class VoxelTask:
     The first voxel of the lattice is drawn for each half of a step, and shared by all its shapes
     and by all processes. The generator is evaluated at the places of the voxels that are read.
 
+    Of shapes that are their own mirror images at x = 0, the half x > 0 is enough.
+
     Args:
         stage: R, the lattice and the offset of thin parts.
         clip: Truncation distance, frame units.
         clip_mode: One of `config.CLIP_MODES`.
         chunk: Points whose activations the generator holds at once.
         device: Device of the grid's points.
+        half: Read the half x > 0 only.
     """
 
     def __init__(
-        self, stage: Stage, clip: float, clip_mode: str, chunk: int, device: torch.device
+        self,
+        stage: Stage,
+        clip: float,
+        clip_mode: str,
+        chunk: int,
+        device: torch.device,
+        half: bool = False,
     ) -> None:
         self._stage, self._stride = stage, stage.grid // stage.size
+        self._middle = stage.grid // 2 if half else 0
         self._clip, self._clip_mode, self._chunk = clip, clip_mode, chunk
         grid = (stage.grid,) * 3
         self._points = torch.from_numpy(grid_points(stage.grid)).to(device).view(*grid, 3)
@@ -84,7 +94,8 @@ class VoxelTask:
     def _lattice(self, data: StepData[VoxelBatch]) -> tuple[slice, slice, slice]:
         """Voxels of the step's lattice, along x, y and z."""
         if self._stride == 1:
-            return slice(None), slice(None), slice(None)
-        first = data.random.shared_integers(LATTICE, self._stride, 3)
-        x, y, z = (slice(start, None, self._stride) for start in first)
-        return x, y, z
+            return slice(self._middle, None), slice(None), slice(None)
+        x, y, z = data.random.shared_integers(LATTICE, self._stride, 3)
+        first = self._middle + x, y, z
+        along_x, along_y, along_z = (slice(start, None, self._stride) for start in first)
+        return along_x, along_y, along_z

@@ -14,6 +14,7 @@ import os
 import signal
 import threading
 from collections.abc import Generator, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -89,9 +90,9 @@ class Stream:
     ) -> None:
         if workers < 0:
             raise StreamError(f"workers: got {workers}, takes 0 or more")
-        self.config = config
-        self._device, self._workers = torch.device(device), workers
         self._disk = _open_split(Path(path), config)
+        self.config = config = _with_stored_sets(config, self._disk.dataset)
+        self._device, self._workers = torch.device(device), workers
         counts = self._disk.dataset.point_counts
         stored = min((counts[name] for name in config.sets if name in counts), default=0)
         self._order = BatchOrder(config, len(self._disk.numbers), stored, rank, world)
@@ -122,6 +123,21 @@ class Stream:
         """Categories of the split's shapes: synset ids or folders."""
         categories = self._disk.dataset.categories
         return [categories[number] for number in self._disk.numbers]
+
+    def whole_voxels(self, resolution: int, limit: int) -> Iterator[Tensor]:
+        """Grids (R, R, R), on the CPU, of at most `limit` shapes evenly spaced in the split.
+
+        Raises:
+            StreamError: a shard is missing or damaged.
+        """
+        wanted = min(self.shape_count, limit)
+        for place in range(wanted):
+            number = place * self.shape_count // wanted
+            try:
+                grid = self._disk.read_field(voxel_name(resolution), number)
+            except DatasetError as error:
+                raise StreamError(str(error)) from error
+            yield torch.from_numpy(grid).float()
 
     def batches(self, start: int = 0) -> Generator[VoxelBatch | PointBatch, None, None]:
         """This rank's batches of the steps `start`, `start + 1` and so on, without end.
@@ -198,12 +214,19 @@ def _open_split(path: Path, config: StreamConfig) -> ShardSource:
     if config.kind == "voxels":
         _check_has(path, "voxels of resolution", config.size, dataset.resolutions, _VOXEL_CHOICE)
     else:
-        for name in config.sets:
+        for name in _with_stored_sets(config, dataset).sets:
             _check_has(path, "point set", name, dataset.point_sets, "--recipe voxel")
     if not config.split or not splits:
         return ShardSource(dataset, range(len(dataset)))
     _check_has(path, "shapes in split", config.split, tuple(splits), "--split")
     return ShardSource(dataset, splits[config.split])
+
+
+def _with_stored_sets(config: StreamConfig, dataset: Dataset) -> StreamConfig:
+    """Draw balanced points from a dataset's own mix if it has no other set, as imported ones."""
+    if config.balanced and dataset.point_sets == ("cloud",):
+        return replace(config, sets=("cloud",))
+    return config
 
 
 def _check_has(

@@ -13,7 +13,7 @@ import torch
 
 from shapegan import __version__
 from shapegan.model.config import TrainConfig, TrainConfigError
-from shapegan.model.networks.generator import Generator
+from shapegan.model.networks.any_generator import AnyGenerator, build_generator
 from shapegan.model.schedule import Position
 from shapegan.pipeline.errors import PlainError
 from shapegan.pipeline.files import replacing, sweep, writing
@@ -115,27 +115,36 @@ def load_checkpoint(path: Path, device: torch.device | str = "cpu") -> Checkpoin
         raise CheckpointError(f"{path} is by another version of shapegan: {error}") from error
 
 
-def latest_checkpoint(folder: Path) -> Path | None:
-    """Path of the checkpoint after the most steps; None if there is none."""
-    return max(folder.glob("step-*.pt"), default=None)
+def latest_checkpoint(folder: Path | str) -> Path | None:
+    """Path of the checkpoint after the most steps; None if there is none.
+
+    Args:
+        folder: The folder `checkpoints` of a run.
+    """
+    return max(Path(folder).glob("step-*.pt"), default=None)
 
 
-def load_generator(path: Path, device: torch.device | str = "cpu") -> Generator:
+def load_generator(path: Path | str, device: torch.device | str = "cpu") -> AnyGenerator:
     """Load the generator of a checkpoint: its running average, if it has one.
+
+    Args:
+        path: The checkpoint.
+        device: Device for the generator.
 
     Raises:
         CheckpointError: the file cannot be used.
     """
+    path = Path(path)
     return generator_of(load_checkpoint(path, device), path).to(device)
 
 
-def generator_of(checkpoint: Checkpoint, path: Path) -> Generator:
+def generator_of(checkpoint: Checkpoint, path: Path) -> AnyGenerator:
     """Generator of a checkpoint that was read from `path`, on the CPU and without gradients.
 
     Raises:
         CheckpointError: its weights do not fit.
     """
-    generator = Generator(checkpoint.config.generator)
+    generator = build_generator(checkpoint.config.generator)
     with fitting(path):
         generator.load_state_dict(checkpoint.recipe["average"]["weights"])
     return generator.requires_grad_(False)

@@ -13,8 +13,8 @@ from shapegan.model.recipes.build import Recipe, build_recipe, stream_config
 from shapegan.model.recipes.execution import Execution
 from shapegan.model.schedule import Schedule
 from shapegan.model.streaming.stream import Stream
+from shapegan.model.training.data_settings import resolve_by_data
 from shapegan.model.training.settings import TrainSettings
-from shapegan.model.training.symmetry import resolve_symmetry
 from shapegan.pipeline.schema import grid_points
 
 _ROWS = 512
@@ -47,7 +47,7 @@ def forecast_training(config: TrainConfig, settings: TrainSettings) -> list[Stag
         DeviceError, StreamError: as the run would.
     """
     pick_device(settings.device)
-    config = resolve_symmetry(config, settings.data)
+    config = resolve_by_data(config, settings.data)
     streams = [
         Stream(settings.data, stream_config(config, stage), pin="none") for stage in config.stages
     ]
@@ -99,6 +99,8 @@ def _generator_bytes(generator: nn.Module, config: TrainConfig, stage: Stage, ch
     )
     row = (more - few) / _ROWS
     per_shape = stage.size**3 if config.recipe == "voxel" else stage.size
+    if config.autoencoder is not None:
+        per_shape = config.autoencoder.near_points + config.autoencoder.far_points
     rows = per_shape * stage.batch
     # Twice: activations kept for the backward pass, and those of the layer being computed.
     return int(2 * row * min(rows, chunk) + 64 * rows)

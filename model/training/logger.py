@@ -36,7 +36,7 @@ COLUMNS = (
 - `waiting`: share of the time in which the trainer waited for data.
 - `distance`: the critic's mean score of real shapes minus that of generated ones.
 - `penalty`: without its weight.
-- `loss`: that of recipe `autodecoder`.
+- `loss`: that of recipe `autodecoder`, or of the stage's part of recipe `latent`.
 - `overall`: progress of the run, 0 to 1.
 """
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 from torch import Tensor
 
-from shapegan.model.networks.generator import Generator
+from shapegan.model.networks.any_generator import AnyGenerator
 from shapegan.model.schedule import Position
 from shapegan.model.shapes.image_grid import draw_shapes, write_png
 from shapegan.model.shapes.surface import extract
@@ -18,7 +18,7 @@ _MESHES = 2
 
 
 def draw_previews(
-    generator: Generator,
+    generator: AnyGenerator,
     latents: Tensor,
     resolution: int,
     folder: Path,

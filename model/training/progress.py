@@ -6,7 +6,7 @@ from types import TracebackType
 
 from rich.console import Console
 
-from shapegan.model.config import Stage, TrainConfig
+from shapegan.model.config import VOXEL_RECIPES, Stage, TrainConfig
 from shapegan.model.schedule import Position
 from shapegan.model.training.forecast import StageForecast
 from shapegan.pipeline.progress_display import ProgressDisplay, print_line
@@ -46,8 +46,10 @@ class TrainingProgress:
     def stage(self, stage: Stage, position: Position, steps: int | None) -> None:
         """Print that a stage starts or continues."""
         count = len(self._config.stages)
-        size = f"{stage.size}^3" if self._config.recipe == "voxel" else f"{stage.size:,} points"
-        refined = ", refinement" if stage.refine else ""
+        size = (
+            f"{stage.size}^3" if self._config.recipe in VOXEL_RECIPES else f"{stage.size:,} points"
+        )
+        refined = ", refinement" if stage.refine else ", prior" if stage.prior else ""
         self._stage = f"stage {position.stage + 1} of {count} ({size}{refined}{_thickening(stage)})"
         length = f"{steps:,} steps" if steps is not None else "by time"
         self.note(f"{self._stage}: {length}, {stage.batch} shapes each")

@@ -6,7 +6,7 @@ import time
 import torch
 from torch import Tensor, nn
 
-from shapegan.model.config import TrainConfig
+from shapegan.model.config import VOXEL_RECIPES, TrainConfig
 from shapegan.model.recipes.build import Recipe
 from shapegan.model.schedule import Position
 from shapegan.model.training.checkpoint import Checkpoint, latest_checkpoint, save_checkpoint
@@ -103,7 +103,7 @@ class RunWriter:
         if self._settings.preview_shapes:
             latents = recipe.preview(self._settings.preview_shapes)
             size = self._config.stages[position.stage].grid
-            on_voxels = self._config.recipe == "voxel"
+            on_voxels = self._config.recipe in VOXEL_RECIPES
             resolution = max(32, min(64, 2 * size)) if on_voxels else 64
             draw_previews(
                 recipe.result, latents, resolution, self._folder.previews, position, self._logger

@@ -37,11 +37,11 @@ def symmetric_share(dataset: Dataset, split: str) -> float:
         split: Name of a split; all shapes are measured if there is none of this name.
 
     Raises:
-        DatasetError: a shard is missing or damaged.
+        DatasetError: a shard is missing or damaged, or the dataset has no voxels.
     """
     numbers = dataset.splits.get(split) or range(len(dataset))
     chosen = [numbers[place] for place in _spread(len(numbers))]
-    grids = (dataset.voxels(number, dataset.resolutions[-1]) for number in chosen)
+    grids = (dataset.voxels(number, dataset.finest) for number in chosen)
     differences = [np.abs(grid - grid[::-1]).mean(dtype=np.float64) for grid in grids]
     return float(np.mean([difference < MAX_DIFFERENCE for difference in differences]))
 

@@ -12,6 +12,8 @@ from shapegan.model.recipes.execution import Execution
 from shapegan.model.schedule import Position, Schedule
 from shapegan.model.streaming.stream import Stream, StreamConfig
 from shapegan.model.training.checkpoint import Checkpoint, CheckpointError, checkpoint_path, fitting
+from shapegan.model.training.coarse_grids import coarse_grid_note
+from shapegan.model.training.data_settings import resolve_by_data
 from shapegan.model.training.errors import TrainingError, memory_errors
 from shapegan.model.training.interruption import Interruption
 from shapegan.model.training.logger import STEPS_PER_ROW
@@ -19,7 +21,6 @@ from shapegan.model.training.reporter import NullReporter, Reporter
 from shapegan.model.training.run_folder import RunFolder
 from shapegan.model.training.run_writer import RunWriter
 from shapegan.model.training.settings import TrainSettings
-from shapegan.model.training.symmetry import resolve_symmetry
 
 __all__ = ["TrainSettings", "TrainingError", "train"]
 
@@ -40,7 +41,7 @@ def train(config: TrainConfig, settings: TrainSettings, reporter: Reporter) -> P
         CheckpointError, DatasetError, DeviceError, OutputError, RunFolderError, StreamError: with
             one line each.
     """
-    config = resolve_symmetry(config, settings.data)
+    config = resolve_by_data(config, settings.data)
     with ExitStack() as stack:
         ranks = stack.enter_context(join(settings.device))
         folder, interruption = RunFolder(settings.run), Interruption()
@@ -49,6 +50,8 @@ def train(config: TrainConfig, settings: TrainSettings, reporter: Reporter) -> P
         if ranks.is_main:
             stack.enter_context(folder.locked())
             folder.open(config)
+            if note := coarse_grid_note(config, settings.data):
+                reporter.note(note)
         ranks.any_rank(False)  # the others wait until the folder exists
         stack.enter_context(interruption)
         return training.run()
@@ -74,7 +77,7 @@ class _Training:
         # The streams of all stages are opened first: missing data shows before hours of training.
         self._streams = self._open_streams()
         self._shape_count = self._streams[0].shape_count
-        self._recipe = build_recipe(config, ranks, execution, self._shape_count)
+        self._recipe = build_recipe(config, ranks, execution, self._shape_count, self._streams[0])
         steps = [stream.steps_per_epoch for stream in self._streams]
         self._schedule = Schedule(config.stages, steps, settings.budget)
         self._position = Position()

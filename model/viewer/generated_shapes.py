@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from shapegan.model.generation.paths import slerp
-from shapegan.model.networks.generator import Generator
+from shapegan.model.networks.any_generator import AnyGenerator
 from shapegan.model.shapes.surface import Surface, extract
 
 
@@ -16,7 +16,7 @@ class LatentSource(Protocol):
     """A generator and the latents of seeds, such as a `Source`."""
 
     @property
-    def generator(self) -> Generator:
+    def generator(self) -> AnyGenerator:
         """On its device, without gradients."""
 
     def latent(self, seed: int, truncation: float = 1.0) -> Tensor:
@@ -54,7 +54,7 @@ class Controls:
         return dataclasses.replace(self, seed=seed, other=seed + 1, blend=blend)
 
 
-def principal_directions(generator: Generator, count: int) -> Tensor:
+def principal_directions(generator: AnyGenerator, count: int) -> Tensor:
     """Directions of latents that change the network's features most.
 
     The right singular vectors of the weights through which a latent enters both layers: SeFa, Shen
@@ -68,8 +68,8 @@ def principal_directions(generator: Generator, count: int) -> Tensor:
     Returns:
         (count, Z), orthonormal rows, the most influential one first.
     """
-    weights = torch.cat([generator.latent_first.weight, generator.latent_again.weight])
-    directions = torch.linalg.svd(weights.detach(), full_matrices=False).Vh[:count]
+    weights = generator.latent_weights().detach()
+    directions = torch.linalg.svd(weights, full_matrices=False).Vh[:count]
     largest = directions.gather(1, directions.abs().argmax(dim=1, keepdim=True))
     oriented: Tensor = directions * largest.sign()
     return oriented

@@ -17,7 +17,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from shapegan.pipeline import schema
-from shapegan.pipeline.config import TRUNCATED_FROM
+from shapegan.pipeline.config import TRUNCATED_FROM, ImportConfig
 from shapegan.pipeline.dataset.manifest import DatasetError, Manifest, require_manifest
 from shapegan.pipeline.dataset.reports import find_rejections, read_reports
 from shapegan.pipeline.dataset.shards import point_counts
@@ -132,11 +132,15 @@ def _headline(summary: Summary) -> list[str]:
     points = f"points: {', '.join(sets)}" if sets else "no points"
     if config.truncation:
         voxels += f" (to a distance of {config.truncation:g} from {TRUNCATED_FROM}^3 on)"
+    made = f"voxels {voxels or 'none'}; {points};"
+    if isinstance(config, ImportConfig):
+        made = f"imported from {config.imported}; {made}"
+    else:
+        made += f" method {config.method}; seed {config.seed};"
     lines = [
         f"{summary.path}: {shapes:,} shapes of {manifest.meshes:,} meshes below {manifest.input}",
         f"{readable_size(summary.bytes)} in {counted(files, 'shard')}{each}",
-        f"voxels {voxels}; {points}; method {config.method}; seed {config.seed};"
-        f" shapegan {manifest.code_version}",
+        f"{made} shapegan {manifest.code_version}",
     ]
     if manifest.splits:
         sizes = ", ".join(f"{name} {len(ids):,}" for name, ids in manifest.splits.items())

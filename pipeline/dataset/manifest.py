@@ -17,6 +17,10 @@ class DatasetError(PlainError, ValueError):
     """A folder without a usable dataset; the message is one line with what to do."""
 
 
+_OPTIONAL = ("edited_splits", "shard_meshes")
+"""Fields of the manifest that most datasets do without; the file leaves them out."""
+
+
 @dataclass(frozen=True)
 class ShardEntry:
     """One shard in the manifest."""
@@ -48,6 +52,11 @@ class Manifest:
     shards: tuple[ShardEntry, ...] = ()
     splits: dict[str, list[str]] = field(default_factory=dict)
     """Split -> ids of its accepted shapes, in order; empty if the dataset has no splits."""
+    edited_splits: bool = False
+    """True once `shapegan split` has replaced the splits that the dataset was made with."""
+    shard_meshes: tuple[int, ...] = ()
+    """Number of meshes of each shard, for datasets of `shapegan merge` and `shapegan subset`; empty
+    if every shard but the last has `shard_size`."""
     code_version: str = __version__
     format_version: int = 0
     """Version of the shard format; 0 becomes the one that the configuration needs."""
@@ -60,16 +69,22 @@ class Manifest:
     @property
     def shard_count(self) -> int:
         """Number of shards of the complete dataset."""
-        return -(-self.meshes // self.config.shard_size)
+        return len(self.shard_meshes) or -(-self.meshes // self.config.shard_size)
 
     def shard_jobs(self, index: int) -> range:
         """Numbers of the jobs of a shard."""
+        if self.shard_meshes:
+            first = sum(self.shard_meshes[:index])
+            return range(first, first + self.shard_meshes[index])
         size = self.config.shard_size
         return range(index * size, min((index + 1) * size, self.meshes))
 
     def to_json(self) -> str:
         """The text of `dataset.json`."""
         values = dataclasses.asdict(self) | {"config": self.config.to_dict()}
+        for name in _OPTIONAL:
+            if not values[name]:
+                del values[name]
         head = {"format_version": values.pop("format_version")}
         return json.dumps(head | values, indent=1) + "\n"
 
@@ -113,4 +128,20 @@ def require_manifest(folder: Path) -> Manifest:
 def _manifest(values: dict[str, Any]) -> Manifest:
     shards = tuple(ShardEntry(**entry) for entry in values.pop("shards"))
     config = PreprocessConfig.from_dict(values.pop("config"))
-    return Manifest(config=config, shards=shards, **values)
+    meshes = tuple(values.pop("shard_meshes", ()))
+    return Manifest(config=config, shards=shards, shard_meshes=meshes, **values)
+
+
+def require_complete(folder: Path) -> Manifest:
+    """Read the `dataset.json` of a dataset of which every shard is whole.
+
+    Raises:
+        DatasetError: there is no dataset of this format, or it is not complete.
+    """
+    manifest = require_manifest(folder)
+    if not manifest.complete:
+        raise DatasetError(
+            f"{folder} is not complete: {len(manifest.shards):,} of {manifest.shard_count:,} shards"
+            " are whole; the command that makes it makes the rest"
+        )
+    return manifest

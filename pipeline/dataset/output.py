@@ -15,15 +15,22 @@ from pathlib import Path
 from shapegan.pipeline import schema
 from shapegan.pipeline.config import PreprocessConfig
 from shapegan.pipeline.dataset.manifest import Manifest, ShardEntry, read_manifest
-from shapegan.pipeline.dataset.reports import Rejections, find_rejections, write_reports
+from shapegan.pipeline.dataset.reports import (
+    Rejections,
+    find_rejections,
+    list_splits,
+    with_splits,
+    write_reports,
+)
 from shapegan.pipeline.dataset.staging import STAGING_FOLDER, read_record
 from shapegan.pipeline.dataset.tables import read_table, table_text, write_table
 from shapegan.pipeline.files import OutputError, sweep, write_text
 from shapegan.pipeline.folder_lock import folder_lock
-from shapegan.pipeline.schema import Job, MeshReport
+from shapegan.pipeline.schema import Job
 
 JOBS_NAME = "jobs.csv"
 """The list of meshes that the dataset was started with."""
+_PREPROCESS_CHOICES = "INPUT, --category, --limit and --splits"
 _JOB_COLUMNS = ("id", "category", "path", "split")
 
 
@@ -44,16 +51,36 @@ def open_output(
             with another configuration or other meshes.
         DatasetError: the folder holds something that is not a dataset of this format.
     """
+    wanted = Manifest(config, str(root), len(jobs), fingerprint(jobs))
+    with open_dataset_folder(out, wanted, jobs, _PREPROCESS_CHOICES) as manifest:
+        yield manifest
+
+
+@contextlib.contextmanager
+def open_dataset_folder(
+    out: Path, wanted: Manifest, jobs: Sequence[Job], choices: str
+) -> Iterator[Manifest]:
+    """Make or reopen the folder of any dataset, as `open_output` does.
+
+    Args:
+        out: The output folder.
+        wanted: The manifest without shards.
+        jobs: All meshes of the dataset, in order.
+        choices: Arguments of the command that select the meshes, for messages.
+
+    Raises:
+        OutputError: see `open_output`.
+        DatasetError: see `open_output`.
+    """
     _make_folder(out)
     held = f"another run is writing to {out}: wait for it, or choose another --out"
     with folder_lock(out, held):
-        wanted = Manifest(config, str(root), len(jobs), fingerprint(jobs))
         try:
             manifest = read_manifest(out)
         except FileNotFoundError:
             _start(out, wanted, jobs)
             manifest = wanted
-        _check_same(out, manifest, wanted, jobs)
+        _check_same(out, manifest, wanted, jobs, choices)
         folders = (out, out / schema.SHARD_FOLDER, out / STAGING_FOLDER)
         for folder in folders:
             _make_folder(folder)
@@ -77,13 +104,15 @@ def publish(out: Path, manifest: Manifest) -> tuple[Manifest, list[Rejections]]:
     found = (read_record(out, k, manifest.shard_jobs(k)) for k in range(manifest.shard_count))
     records = [record for record in found if record is not None]
     reports = [report for record in records for report in record.reports]
+    if manifest.edited_splits:
+        reports = with_splits(reports, manifest.splits)
     write_reports(out / schema.REPORT_NAME, reports)
     manifest = dataclasses.replace(
         manifest,
         complete=len(records) == manifest.shard_count,
         counts=dict(Counter(report.status for report in reports)),
         shards=tuple(ShardEntry(r.index, r.file, r.shapes, r.bytes, r.sha256) for r in records),
-        splits=_splits(reports),
+        splits=list_splits(reports),
     )
     write_text(out / schema.MANIFEST_NAME, manifest.to_json())
     return manifest, find_rejections(reports)
@@ -93,15 +122,6 @@ def fingerprint(jobs: Sequence[Job]) -> str:
     """SHA-256 of the list of meshes: their ids, paths and splits, not the files' contents."""
     text = table_text(_JOB_COLUMNS, _job_lines(jobs))
     return hashlib.sha256(text.encode()).hexdigest()
-
-
-def _splits(reports: Iterable[MeshReport]) -> dict[str, list[str]]:
-    """Split -> ids of its accepted shapes."""
-    splits: dict[str, list[str]] = {}
-    for report in reports:
-        if report.status == "ok" and report.split:
-            splits.setdefault(report.split, []).append(report.id)
-    return splits
 
 
 def _job_lines(jobs: Iterable[Job]) -> Iterator[tuple[str, str, str, str]]:
@@ -127,7 +147,9 @@ def _start(out: Path, manifest: Manifest, jobs: Sequence[Job]) -> None:
     write_text(out / schema.MANIFEST_NAME, manifest.to_json())
 
 
-def _check_same(out: Path, found: Manifest, wanted: Manifest, jobs: Sequence[Job]) -> None:
+def _check_same(
+    out: Path, found: Manifest, wanted: Manifest, jobs: Sequence[Job], choices: str
+) -> None:
     """Refuse to resume with another configuration, code version or list of meshes."""
     differences = found.config.difference(wanted.config)
     if found.format_version != wanted.format_version:
@@ -143,8 +165,7 @@ def _check_same(out: Path, found: Manifest, wanted: Manifest, jobs: Sequence[Job
     if found.fingerprint != wanted.fingerprint:
         raise OutputError(
             f"{out} was started with other meshes ({_changes(out, jobs)}), which would not"
-            " fall into the same shards: check INPUT, --category, --limit and --splits, or"
-            " choose another --out"
+            f" fall into the same shards: check {choices}, or choose another --out"
         )
 
 

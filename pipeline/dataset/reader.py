@@ -28,8 +28,9 @@ from shapegan.pipeline.dataset.open_shards import (
     OpenShard,
     OpenShards,
     check_size,
+    window_end,
 )
-from shapegan.pipeline.dataset.reports import read_reports
+from shapegan.pipeline.dataset.reports import read_reports, with_splits
 from shapegan.pipeline.dataset.shards import (
     oriented_sets,
     point_counts,
@@ -79,6 +80,17 @@ class Dataset:
         return self.config.resolutions
 
     @property
+    def finest(self) -> int:
+        """The highest resolution of the voxels.
+
+        Raises:
+            DatasetError: the dataset has no voxels, as some that `shapegan import` made.
+        """
+        if not self.resolutions:
+            raise DatasetError(f"{self.path} has no voxels, only points: this needs voxels")
+        return self.resolutions[-1]
+
+    @property
     def point_sets(self) -> tuple[str, ...]:
         """Point sets with distances of each shape, out of `schema.POINT_LAYOUTS`."""
         return point_sets(self.config)
@@ -96,7 +108,9 @@ class Dataset:
     @cached_property
     def reports(self) -> list[MeshReport]:
         """The rows of `meshes.csv`: a report for each mesh, accepted or not, in input order."""
-        return read_reports(self.path / schema.REPORT_NAME)
+        reports = read_reports(self.path / schema.REPORT_NAME)
+        # The manifest decides: `shapegan split` may have been killed between the two files.
+        return with_splits(reports, self.manifest.splits)
 
     @cached_property
     def accepted(self) -> list[MeshReport]:
@@ -162,7 +176,7 @@ class Dataset:
             DatasetError: the shard cannot be read.
         """
         _check_has("point set", point_set, self.point_sets)
-        stop = _stop(start, count, self.point_counts[point_set])
+        stop = window_end(start, count, self.point_counts[point_set])
         positions = self._positions(index, point_set, start, stop)
         sdf = self.stored(index, schema.sdf_name(point_set), start, stop)
         return positions, sdf.astype(np.float32)
@@ -198,7 +212,7 @@ class Dataset:
         """
         _check_has("point set with normals", point_set, self.oriented_sets)
         shard, row = self._locate(index)
-        stop = _stop(start, count, int(shard.file[schema.count_name(point_set)][row]))
+        stop = window_end(start, count, int(shard.file[schema.count_name(point_set)][row]))
         normals = self.stored(index, schema.normal_name(point_set), start, stop)
         return self._positions(index, point_set, start, stop), schema.decode_positions(normals)
 
@@ -276,18 +290,6 @@ def _shards_with_shapes(path: Path, manifest: Manifest) -> list[ShardEntry]:
             " the reasons"
         )
     return shards
-
-
-def _stop(start: int, count: int | None, stored: int) -> int:
-    """Index after the last point of a window.
-
-    Raises:
-        IndexError: the window exceeds the stored points.
-    """
-    stop = stored if count is None else start + count
-    if not 0 <= start <= stop <= stored:
-        raise IndexError(f"got points {start} to {stop}, there are {stored}")
-    return stop
 
 
 def _check_has(noun: str, wanted: object, available: tuple[object, ...]) -> None:

@@ -3,8 +3,8 @@
 import csv
 import dataclasses
 import re
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +44,32 @@ def read_reports(path: Path) -> list[MeshReport]:
         return [_report(values) for values in read_table(path)]
     except (OSError, TypeError, ValueError, csv.Error) as error:
         raise DatasetError(f"cannot read {path}: {error}") from error
+
+
+def with_splits(
+    reports: Iterable[MeshReport], splits: Mapping[str, Iterable[str]]
+) -> list[MeshReport]:
+    """Reports with the splits of a manifest; meshes that are not `ok` have none.
+
+    Args:
+        reports: Rows of `meshes.csv`.
+        splits: Split -> ids of its shapes.
+    """
+    split_of = {id_: split for split, ids in splits.items() for id_ in ids}
+    found = []
+    for report in reports:
+        split = split_of.get(report.id, "") if report.status == "ok" else ""
+        found.append(report if report.split == split else replace(report, split=split))
+    return found
+
+
+def list_splits(reports: Iterable[MeshReport]) -> dict[str, list[str]]:
+    """Split -> ids of its accepted shapes."""
+    splits: dict[str, list[str]] = {}
+    for report in reports:
+        if report.status == "ok" and report.split:
+            splits.setdefault(report.split, []).append(report.id)
+    return splits
 
 
 def _report(values: dict[str, Any]) -> MeshReport:

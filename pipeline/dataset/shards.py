@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from shapegan import __version__
 from shapegan.pipeline import schema
-from shapegan.pipeline.config import MIXES, PreprocessConfig
+from shapegan.pipeline.config import MIXES, ImportConfig, PreprocessConfig
 from shapegan.pipeline.files import replacing
 from shapegan.pipeline.schema import MeshReport, OrientedPoints, Points, Shape
 
@@ -44,6 +44,8 @@ class H5Field:
 
 def point_counts(config: PreprocessConfig) -> dict[str, int]:
     """Point sets of a dataset with this configuration -> number of points in each."""
+    if isinstance(config, ImportConfig):
+        return dict.fromkeys(config.sets, config.points)
     counts = dict.fromkeys(schema.POINT_SETS[:2], config.points)
     for mix in config.mixes:
         counts |= {name: config.mix_points or paper for name, paper in MIXES[mix].items()}
@@ -153,16 +155,18 @@ def _write_row(file: h5py.File, row: int, shape: Shape, layout: list[H5Field]) -
         file[schema.count_name(name)][row] = oriented.count
 
 
-def _copy_row(source: h5py.File, file: h5py.File, row: int, layout: list[H5Field]) -> None:
-    """Copy the shape of a shard of one shape; its chunks are copied without decompression."""
+def _copy_row(
+    source: h5py.File, source_row: int, file: h5py.File, row: int, layout: list[H5Field]
+) -> None:
+    """Copy a shape of another shard; its chunks are copied without decompression."""
     counts = [f"{name}/count" for name in schema.POINT_LAYOUTS if f"{name}/count" in source]
     for name in ("center", "scale_cube", "scale_sphere", *counts):
-        file[name][row] = source[name][0]
+        file[name][row] = source[name][source_row]
     for field in layout:
         read, write = source[field.name].id, file[field.name].id
         steps = (range(0, size, step) for size, step in zip(field.shape, field.chunk, strict=True))
         for corner in itertools.product(*steps):
-            skipped_filters, chunk = read.read_direct_chunk((0, *corner))
+            skipped_filters, chunk = read.read_direct_chunk((source_row, *corner))
             write.write_direct_chunk((row, *corner), chunk, skipped_filters)
 
 
@@ -220,11 +224,21 @@ def write_shard(path: Path, shapes: Sequence[Shape], config: PreprocessConfig) -
 def join_shards(
     path: Path, sources: Sequence[Path], reports: Sequence[MeshReport], config: PreprocessConfig
 ) -> None:
-    """Join shards of one shape each into one shard.
+    """Join shards of one shape each into one shard; see `join_rows`."""
+    join_rows(path, [(source, (0,)) for source in sources], reports, config)
+
+
+def join_rows(
+    path: Path,
+    sources: Sequence[tuple[Path, Sequence[int]]],
+    reports: Sequence[MeshReport],
+    config: PreprocessConfig,
+) -> None:
+    """Join rows of shards into one shard.
 
     Args:
         path: File to write.
-        sources: The shards of one shape, in row order.
+        sources: Shards, each with the rows to take from it, in the order of the new rows.
         reports: Reports of the same shapes.
         config: Configuration of the dataset.
 
@@ -232,11 +246,13 @@ def join_shards(
         OutputError: `path` cannot be written.
     """
     layout = h5_fields(config)
+    rows = itertools.count()
     with _new_file(path) as file:
         _create(file, config, [r.id for r in reports], [r.category for r in reports])
-        for row, shard in enumerate(sources):
+        for shard, source_rows in sources:
             with h5py.File(shard) as source:
-                _copy_row(source, file, row, layout)
+                for source_row in source_rows:
+                    _copy_row(source, source_row, file, next(rows), layout)
 
 
 def read_shape(file: h5py.File, row: int) -> Shape:
@@ -246,7 +262,7 @@ def read_shape(file: h5py.File, row: int) -> Shape:
     return Shape(
         id=file["id"].asstr()[row],
         category=file["category"].asstr()[row],
-        voxels={int(r): file["voxels"][r][row] for r in sorted(file["voxels"], key=int)},
+        voxels={int(r): file["voxels"][r][row] for r in sorted(file.get("voxels", ()), key=int)},
         points={
             name: Points(file[schema.position_name(name)][row], file[schema.sdf_name(name)][row])
             for name in names

@@ -7,8 +7,9 @@ the shard.
 """
 
 import dataclasses
+import itertools
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -87,14 +88,13 @@ def finish_shard(out: Path, index: int, jobs: range, config: PreprocessConfig) -
     """
     if record := read_record(out, index, jobs):
         return record
-    reports = tuple(_number_rows([_require_report(out, job) for job in jobs], index))
+    reports = number_rows([_require_report(out, job) for job in jobs], index)
     accepted = [(job, r) for job, r in zip(jobs, reports, strict=True) if r.status == "ok"]
     path = out / schema.shard_name(index)
     if accepted:
         staged = [staged_shape_path(out, job) for job, _ in accepted]
         join_shards(path, staged, [report for _, report in accepted], config)
-    record = _make_record(out, index, len(accepted), reports)
-    write_text(path.with_suffix(".json"), json.dumps(dataclasses.asdict(record)))
+    record = write_record(out, index, len(accepted), reports)
     remove_staged(out, jobs)
     return record
 
@@ -106,25 +106,41 @@ def _require_report(out: Path, job: int) -> MeshReport:
     return report
 
 
-def _number_rows(reports: Sequence[MeshReport], index: int) -> Iterator[MeshReport]:
+def number_rows(reports: Sequence[MeshReport], index: int) -> tuple[MeshReport, ...]:
     """Give each accepted report its shard and its row in the shard."""
-    row = 0
-    for report in reports:
-        if report.status == "ok":
-            yield dataclasses.replace(report, shard=index, row=row)
-            row += 1
-        else:
-            yield report
+    rows = itertools.count()
+    return tuple(
+        dataclasses.replace(report, shard=index, row=next(rows))
+        if report.status == "ok"
+        else report
+        for report in reports
+    )
 
 
-def _make_record(
-    out: Path, index: int, shapes: int, reports: tuple[MeshReport, ...]
+def write_record(
+    out: Path, index: int, shapes: int, reports: tuple[MeshReport, ...], digest: str = ""
 ) -> ShardRecord:
-    if shapes == 0:
-        return ShardRecord(index, None, 0, 0, "", reports)
+    """Write the record of a shard whose file is written; from then on the shard is whole.
+
+    Args:
+        out: The dataset's folder.
+        index: Number of the shard.
+        shapes: Number of its shapes; without any it has no file.
+        reports: One for each of its jobs.
+        digest: SHA-256 of the file, if it is known.
+
+    Raises:
+        OutputError: the record cannot be written.
+    """
     name = schema.shard_name(index)
-    size = (out / name).stat().st_size
-    return ShardRecord(index, name, shapes, size, sha256(out / name), reports)
+    path = out / name
+    if shapes:
+        size = path.stat().st_size
+        record = ShardRecord(index, name, shapes, size, digest or sha256(path), reports)
+    else:
+        record = ShardRecord(index, None, 0, 0, "", reports)
+    write_text(path.with_suffix(".json"), json.dumps(dataclasses.asdict(record)))
+    return record
 
 
 def read_record(out: Path, index: int, jobs: range) -> ShardRecord | None:

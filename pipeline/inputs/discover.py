@@ -142,7 +142,7 @@ def _matches_any(words: Iterable[str], category: str) -> bool:
 def _of_categories(tree: MeshTree, words: Sequence[str], root: Path) -> list[MeshFile]:
     if not words:
         return tree.meshes
-    selected = {_best_category(word, tree.categories, root) for word in words}
+    selected = {best_category(word, tree.categories, root) for word in words}
     meshes = [mesh for mesh in tree.meshes if mesh.category in selected]
     empty = sorted(selected - {mesh.category for mesh in meshes})
     if empty:
@@ -150,8 +150,17 @@ def _of_categories(tree: MeshTree, words: Sequence[str], root: Path) -> list[Mes
     return meshes
 
 
-def _best_category(word: str, categories: Iterable[str], root: Path) -> str:
-    """The category that matches a word best."""
+def best_category(word: str, categories: Iterable[str], root: Path) -> str:
+    """The category that matches a word best.
+
+    Args:
+        word: Synset id, its name, or a folder's name.
+        categories: Categories to choose from.
+        root: Folder with these categories, for messages.
+
+    Raises:
+        DiscoverError: no category matches, or several match equally well.
+    """
     ranks = {one: taxonomy.match_rank(word, one) for one in sorted(categories)}
     best = max(ranks.values(), default=0)
     if not best:

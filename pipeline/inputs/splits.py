@@ -114,6 +114,15 @@ class ListedSplits:
         Raises:
             DiscoverError: none of the meshes is listed.
         """
+        found, notes = self.select(meshes)
+        return found, [*notes, *_left_out_notes(meshes, found)]
+
+    def select(self, meshes: Sequence[MeshFile]) -> SplitAssignment:
+        """Assign as `assign` does; the notes leave out the meshes that are not listed.
+
+        Raises:
+            DiscoverError: none of the meshes is listed.
+        """
         found: list[tuple[MeshFile, str]] = []
         used: set[str] = set()
         for mesh in meshes:
@@ -122,7 +131,7 @@ class ListedSplits:
                 used.add(entry.spelled)
         if not found:
             raise DiscoverError(self._none_listed_message(meshes))
-        return found, [*self._unused_notes(meshes, used), *_left_out_notes(meshes, found)]
+        return found, self._unused_notes(meshes, used)
 
     def _find(self, mesh: MeshFile) -> SplitEntry | None:
         """The entry of a mesh: one that spells it with its suffix, or else one of its name.

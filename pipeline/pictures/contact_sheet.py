@@ -101,10 +101,10 @@ def draw_contact_sheet(
         settings: None for the defaults.
 
     Raises:
-        DatasetError: a shard cannot be read.
+        DatasetError: a shard cannot be read, or there are no voxels.
     """
     settings = settings or ContactSheetSettings()
-    resolutions = dataset.resolutions[-2:]
+    resolutions = [*dataset.resolutions[-2:-1], dataset.finest]
     heads = ["mesh", *(f"{r}^3 voxels" for r in resolutions), "slice of the field"]
     sheet = ContactSheet(title, heads, len(indices), settings.panel)
     for place, index in enumerate(indices):

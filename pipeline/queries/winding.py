@@ -45,7 +45,12 @@ class WindingField:
     """Winding numbers of one oriented triangle soup."""
 
     def __init__(
-        self, vertices: NDArray[np.float32], faces: NDArray[np.int32], device: str = "cpu"
+        self,
+        vertices: NDArray[np.float32],
+        faces: NDArray[np.int32],
+        device: str = "cpu",
+        *,
+        halve_long: bool = True,
     ) -> None:
         """Build the BVH. References are computed when they are first needed.
 
@@ -53,13 +58,13 @@ class WindingField:
             vertices: (V, 3).
             faces: (F, 3), F may be 0.
             device: Warp's name of the device.
+            halve_long: halve long faces first, which pays off unless there are few points.
         """
         self.device = device
         self._vertices, self._faces = vertices, faces
         self._launcher = WindingLauncher(device)
         # Item k has the references of the k-th grid; item 0 has none.
-        self._data = [build_winding_bvh(vertices[faces], device)]
-        self._rim = vertices[rim_edges(faces)]
+        self._data = [build_winding_bvh(vertices[faces], device, halve_long=halve_long)]
         used = vertices[faces.ravel()]
         self._bounds = (used.min(axis=0), used.max(axis=0)) if len(used) else None
 
@@ -109,6 +114,14 @@ class WindingField:
         """
         data = self._references(len(GRIDS))
         return self._launcher.continue_from_references(data, points, distance)
+
+    def summed(self, points: Any) -> Any:
+        """Winding numbers (N,) of points, summed over the BVH. All arrays are Warp's.
+
+        Args:
+            points: (N,) vectors; faster if neighbours follow each other.
+        """
+        return self._launcher.sum(self._data[0], points)
 
     def signed_crossings(
         self, start: NDArray[np.float32], end: NDArray[np.float32]
@@ -177,7 +190,8 @@ class WindingField:
         assert self._bounds is not None
         low, high = self._bounds
         cell = float((high - low).max()) / GRIDS[-1]
-        return open_rim_points(self._rim, cell, functools.partial(self.numbers, exact=True))
+        rim = self._vertices[rim_edges(self._faces)]
+        return open_rim_points(rim, cell, functools.partial(self.numbers, exact=True))
 
     def _verify(
         self, references: NDArray[np.float32], origin: NDArray[np.float32], cell: float

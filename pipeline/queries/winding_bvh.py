@@ -32,10 +32,16 @@ MAX_GROWTH = 1.5
 among small ones makes its node so large that hardly any point is far from it."""
 
 
-def build_winding_bvh(corners: NDArray[np.float32], device: str) -> Any:
-    """Build a BVH over triangles (F, 3, 3) with multipoles: a `WindingData` without references."""
+def build_winding_bvh(corners: NDArray[np.float32], device: str, *, halve_long: bool = True) -> Any:
+    """Build a BVH over triangles (F, 3, 3) with multipoles: a `WindingData` without references.
+
+    Args:
+        corners: (F, 3, 3).
+        device: Warp's name of the device.
+        halve_long: halve long triangles first: building takes longer, sums less time.
+    """
     data: Any = winding_kernels.WindingData()
-    data.bvh = build_bvh(_halve_long_edges(corners), device)
+    data.bvh = build_bvh(_halve_long_edges(corners) if halve_long else corners, device)
     data.nodes = _multipoles(data.bvh, device)
     data.origin, data.cell = wp.vec3(0.0, 0.0, 0.0), 1.0
     data.references = wp.zeros((0, 0, 0), dtype=float, device=device)

@@ -9,7 +9,7 @@ from shapegan.pipeline.config import PreprocessConfig
 from shapegan.pipeline.dataset.shards import point_counts
 from shapegan.pipeline.meshes.load import load
 from shapegan.pipeline.meshes.triangle_mesh import BadMeshError
-from shapegan.pipeline.schema import Job, MeshReport, Outcome, Shape
+from shapegan.pipeline.schema import MAX_COARSE_RESOLUTION, Job, MeshReport, Outcome, Shape
 from shapegan.pipeline.sdf.mesh_field import MeshField, make_field
 from shapegan.pipeline.sdf.mixes import cube_sets, oriented_sets
 from shapegan.pipeline.sdf.sampling import random_generator, sample_points
@@ -61,9 +61,15 @@ def process(job: Job, config: PreprocessConfig, device: str = "cpu") -> Outcome:
 def _evaluate(made: MeshField, job: Job, config: PreprocessConfig) -> Shape:
     """Evaluate a field at all voxels and points of the config."""
     frame, counts = made.frame, point_counts(config)
-    voxels = {r: made.voxels(r, config.truncation).astype(np.float16) for r in config.resolutions}
+    coarse = None if config.thin_parts == "true" else made.coarse_fields()
+    voxels = {
+        r: made.voxels(r, coarse, config.truncation).astype(np.float16) for r in config.resolutions
+    }
+    field = made.ball_field
+    if coarse is not None and config.thin_parts == "points":
+        field = coarse.of(MAX_COARSE_RESOLUTION)
     rng = random_generator(config.seed, job.id)
-    points = sample_points(made.ball_field, frame, config.points, counts.get("cloud", 0), rng)
+    points = sample_points(field, frame, config.points, counts.get("cloud", 0), rng)
     points |= cube_sets(made.field, counts, config.seed, job.id)
     oriented = {}
     if config.on_surface_points or config.salient_points:

@@ -6,11 +6,16 @@ of several loose pieces, have no boundary that shows where the inside ends. The 
 it passes one half there, smoothly, so its level set is the cap. Without a cap the distance would
 jump from one sign to the other.
 
-A level set taken from a grid does not reach the rims of an opening, and single signs are wrong
-where faces almost touch. So every voxel edge over which the field still changes by more than its
-length gets a square across it (`square_caps`).
+A level set taken from a grid stops short of the rims of an opening, so strips join its border to
+the nearest surface (`join_to_surface`). Winding numbers then include the caps: they are nearly
+whole around an opening, and signs flip at the caps themselves.
+
+Single signs are still wrong where faces almost touch. So every voxel edge over which the field
+changes by more than its length gets a square across it (`square_caps`). Squares count for distances
+alone: they may reach into the solid.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -31,7 +36,7 @@ class Caps:
     vertices: NDArray[np.float32]
     """(V, 3), cube frame."""
     faces: NDArray[np.int32]
-    """(F, 3)."""
+    """(F, 3), wound outwards."""
 
     def joined(self, other: "Caps") -> "Caps":
         """These caps and others."""
@@ -39,31 +44,34 @@ class Caps:
         return Caps(np.concatenate([self.vertices, other.vertices]), faces)
 
 
+MAX_FREE_CHANGE = 0.3
+"""A sign flips in mid-air where it flips over a voxel edge, but the winding number changes by less
+than this. Over an edge that crosses a face it changes by one, less what it changes between faces,
+which is the more the nearer the rim."""
+
+MAX_STRIP = 3.0
+"""Largest distance from a cap's border to the surface that a strip crosses, in voxels."""
+
 NO_CAPS = Caps(np.zeros((0, 3), np.float32), np.zeros((0, 3), np.int32))
 
 
 def find_caps(voxels: NDArray[np.float32], winding: NDArray[np.float32]) -> Caps:
-    """Extract the level set 0.5 of the winding number where a field jumps.
+    """Extract the level set 0.5 of the winding number where a sign flips in mid-air.
 
     Args:
         voxels: (R, R, R) signed distances, cube frame.
         winding: (R, R, R) winding numbers at the same points; NaN on the surface.
 
     Returns:
-        `NO_CAPS` where nothing jumps.
+        `NO_CAPS` where none does.
     """
     spacing = voxel_spacing(len(voxels))
-    at_jump = np.zeros(voxels.shape, dtype=bool)
-    for axis in range(3):
-        near, far = neighbours(voxels, axis)
-        jump = ((near < 0) != (far < 0)) & is_jump(near, far, spacing)
-        for side in neighbours(at_jump, axis):
-            side |= jump
-    if not at_jump.any():
+    at_flip = _flips_in_mid_air(voxels, winding)
+    if not at_flip.any():
         return NO_CAPS
     # Cells that contain a part of the real surface need no cap.
     free = np.abs(voxels) > 0.6 * spacing
-    cells = binary_dilation(at_jump, np.ones((3, 3, 3), dtype=bool)) & free
+    cells = binary_dilation(at_flip, np.ones((3, 3, 3), dtype=bool)) & free
     grid = np.nan_to_num(winding, nan=0.5)
     if not cells.any() or not grid.min() < 0.5 < grid.max():
         return NO_CAPS
@@ -71,7 +79,62 @@ def find_caps(voxels: NDArray[np.float32], winding: NDArray[np.float32]) -> Caps
         vertices, faces, _, _ = marching_cubes(grid, 0.5, mask=cells)
     except RuntimeError:  # scikit-image raises it where the mask holds no surface
         return NO_CAPS
-    return Caps((vertices * spacing - 1).astype(np.float32), faces.astype(np.int32))
+    # scikit-image winds them towards the larger values, which are inside.
+    return Caps((vertices * spacing - 1).astype(np.float32), faces[:, ::-1].astype(np.int32))
+
+
+def _flips_in_mid_air(
+    voxels: NDArray[np.float32], winding: NDArray[np.float32]
+) -> NDArray[np.bool_]:
+    """Both ends (R, R, R) of the voxel edges over which a sign flips away from any face."""
+    spacing = voxel_spacing(len(voxels))
+    ends = np.zeros(voxels.shape, dtype=bool)
+    for axis in range(3):
+        near, far = neighbours(voxels, axis)
+        at = np.nonzero((near < 0) != (far < 0))
+        before, after = (side[at] for side in neighbours(winding, axis))
+        apart = np.minimum(np.abs(near[at]), np.abs(far[at])) > 0.3 * spacing
+        flip = (np.abs(before - after) < MAX_FREE_CHANGE) & apart  # false where either is NaN
+        flip |= is_jump(near[at], far[at], spacing)
+        chosen = tuple(index[flip] for index in at)
+        for side in neighbours(ends, axis):
+            side[chosen] = True
+    return ends
+
+
+def join_to_surface(
+    caps: Caps,
+    nearest: Callable[[NDArray[np.float32]], tuple[NDArray[np.float32], NDArray[np.float32]]],
+    spacing: float,
+) -> Caps:
+    """Add strips from the border of caps to the nearest surface.
+
+    Args:
+        caps: from `find_caps`.
+        nearest: distances (N,) of points (N, 3) from the surface, and its nearest points (N, 3).
+        spacing: of the voxels that the caps were made from, cube frame.
+    """
+    border = _border_edges(caps.faces)
+    if not len(border):
+        return caps
+    used, rows = np.unique(border, return_inverse=True)
+    rows = rows.reshape(-1, 2)
+    distance, closest = nearest(caps.vertices[used])
+    joined = (distance < MAX_STRIP * spacing)[rows].all(axis=1)
+    (tail, head), (tail_foot, head_foot) = border[joined].T, len(caps.vertices) + rows[joined].T
+    strips = [[head, tail, tail_foot], [head, tail_foot, head_foot]]
+    faces = np.concatenate([np.stack(corners, axis=1) for corners in strips])
+    return Caps(
+        np.concatenate([caps.vertices, closest]),
+        np.concatenate([caps.faces, faces.astype(np.int32)]),
+    )
+
+
+def _border_edges(faces: NDArray[np.int32]) -> NDArray[np.int64]:
+    """Directed edges (E, 2) of faces (F, 3) that no face has in the other direction."""
+    edges = faces[:, [0, 1, 1, 2, 2, 0]].reshape(-1, 2).astype(np.int64)
+    forwards, backwards = edges @ [1 << 32, 1], edges @ [1, 1 << 32]
+    return edges[~np.isin(forwards, backwards)]
 
 
 def square_caps(voxels: NDArray[np.float32]) -> Caps:

@@ -8,10 +8,11 @@ from numpy.typing import NDArray
 from shapegan.pipeline.config import CAVITIES, METHODS, TRUNCATED_FROM
 from shapegan.pipeline.meshes.clean import clean
 from shapegan.pipeline.meshes.triangle_mesh import Frame, TriangleMesh, frame_of
-from shapegan.pipeline.schema import grid_points
-from shapegan.pipeline.sdf.caps import find_caps, limit_jumps, square_caps
+from shapegan.pipeline.schema import MAX_COARSE_RESOLUTION, voxel_spacing
+from shapegan.pipeline.sdf.caps import find_caps, join_to_surface, limit_jumps, square_caps
+from shapegan.pipeline.sdf.coarse_field import CoarseFields
 from shapegan.pipeline.sdf.flood_fill import FloodedDistance
-from shapegan.pipeline.sdf.quality import Quality, lipschitz_excess, measure
+from shapegan.pipeline.sdf.quality import NEAR, Quality, backed_share, lipschitz_excess, measure
 from shapegan.pipeline.sdf.sampling import SignedDistanceField
 from shapegan.pipeline.sdf.scan import CUBE_RADIUS, ScannedSurface
 from shapegan.pipeline.sdf.shell_queries import QueriedPoints, ShellQueries
@@ -60,17 +61,26 @@ class MeshField:
             raise ValueError("the method scan has no faces to take points and normals from")
         return self.field
 
-    def voxels(self, resolution: int, truncation: float = 0.0) -> NDArray[np.float32]:
-        """Signed distances (R, R, R) of `field`, cube frame; 64^3 voxels are a copy of `grid`.
+    def voxels(
+        self, resolution: int, coarse: CoarseFields | None = None, truncation: float = 0.0
+    ) -> NDArray[np.float32]:
+        """Signed distances on a grid; 64^3 voxels of `field` are a copy of `grid`.
 
         Jumps of the sign that a grid finds between the voxels of `grid` are limited
         (`shapegan.pipeline.sdf.caps.limit_jumps`), but for `scan`.
 
         Args:
             resolution: R.
+            coarse: From `coarse_fields`, whose fields a grid of up to 32^3 takes; None: all grids
+                are of `field`.
             truncation: clip distances of grids of `TRUNCATED_FROM` and finer to this, cube frame.
                 Voxels farther away are not evaluated. 0 clips none.
+
+        Returns:
+            (R, R, R), cube frame.
         """
+        if coarse is not None and resolution <= MAX_COARSE_RESOLUTION:
+            return limit_jumps(coarse.of(resolution).voxels(resolution))
         if resolution == len(self.grid):
             return self.grid.copy()
         if truncation and resolution >= TRUNCATED_FROM:
@@ -78,6 +88,13 @@ class MeshField:
         else:
             voxels = self.field.voxels(resolution)
         return voxels if self.method == "scan" else limit_jumps(voxels)
+
+    def coarse_fields(self) -> CoarseFields | None:
+        """Fields that keep thin parts on coarse grids.
+
+        None for `scan` and for a flood fill, which have no shell whose thickness is known.
+        """
+        return CoarseFields(self.field) if isinstance(self.field, SignedDistance) else None
 
 
 def make_field(
@@ -145,13 +162,15 @@ def _by_winding(shell: Shell, frame: Frame, sheet_thickness: float) -> MeshField
     """Signed distances to the shell, with caps and thickened parts where the shell needs them."""
     # 1. Query the grid; caps and thickness below reuse the results.
     queries = ShellQueries.of(shell)
-    queried = uncapped = queries.query(grid_points(QUALITY_RESOLUTION))
+    queried = uncapped = queries.query_grid(QUALITY_RESOLUTION)
     field = SignedDistance(queries, sheet_thickness)
     grid = _grid(field, queried)
 
     # 2. Cap the openings where the sign flips away from any face.
     caps = find_caps(grid, _as_grid(queried.winding_numbers()))
     if len(caps.faces):
+        spacing = voxel_spacing(QUALITY_RESOLUTION)
+        caps = join_to_surface(caps, queries.nearest_boundary, spacing)
         queries = queries.with_caps(caps)
         queried = queries.add_caps(queried)
         field = SignedDistance(queries, sheet_thickness)
@@ -165,7 +184,7 @@ def _by_winding(shell: Shell, frame: Frame, sheet_thickness: float) -> MeshField
     # 4. Cap every voxel edge at which the sign still flips in mid-air.
     squares = square_caps(grid)
     if len(squares.faces):
-        queries = queries.with_caps(caps.joined(squares))
+        queries = queries.with_caps(caps, squares)
         field = SignedDistance(queries, sheet_thickness, field.thin_parts)
         grid = limit_jumps(_grid(field, queries.add_caps(uncapped)))
         quality = replace(quality, lipschitz=lipschitz_excess(grid))
@@ -186,18 +205,20 @@ def _thickened(
     """
     shell, half_thickness = field.queries.shell, field.sheet_thickness
     thickness = local_thickness(shell)
+    near = NEAR * voxel_spacing(QUALITY_RESOLUTION)
     for factor in (1.0, ROD_FACTOR):
         thin = thicken_thin_parts(shell, thickness, factor * half_thickness)
         field = SignedDistance(field.queries, half_thickness, thin)
-        grid = _grid(field, queried)
-        quality = measure(grid, shell.visible, half_thickness)
-        if quality.backed >= THICKEN_BELOW:
-            break
-    return field, grid, quality
+        if factor < ROD_FACTOR:
+            grid = _as_grid(field.distances(queried, within=near))
+            if backed_share(grid, shell.visible) >= THICKEN_BELOW:
+                break
+    grid = _grid(field, queried)
+    return field, grid, measure(grid, shell.visible, half_thickness)
 
 
 def _grid(field: SignedDistance, queried: QueriedPoints) -> NDArray[np.float32]:
-    return _as_grid(field.evaluate(queried)[0])
+    return _as_grid(field.distances(queried))
 
 
 def _as_grid(values: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -26,6 +26,11 @@ that broke up have zero set all around them, but little inside. With half a voxe
 would count as lost."""
 
 
+NEAR = 2.5
+"""More than the distance, in voxels, of a point within `BACKING_DISTANCE` of a surface point, along
+an axis, from the corners of the voxel cell that it lies in."""
+
+
 @dataclass(frozen=True)
 class Quality:
     """Measures of a voxel grid's agreement with the surface of its mesh."""
@@ -87,7 +92,7 @@ def measure(
     return Quality(
         inside_fraction=float((voxels < 0).mean()),
         surface_recall=_recall(zero_set, visible, max(spacing, thickness + spacing / 2)),
-        backed=_backed(padded, (visible + 1) / spacing + 1),
+        backed=backed_share(voxels, visible),
         leak=jumps / max(len(zero_set), 1),
         lipschitz=lipschitz_excess(voxels),
     )
@@ -131,14 +136,21 @@ def _recall(zero_set: NDArray[np.float32], visible: NDArray[np.float32], limit: 
     return float(np.isfinite(distance).mean())
 
 
-def _backed(voxels: NDArray[np.float32], places: NDArray[np.float32]) -> float:
-    """Share of points (M, 3), in voxel indices, with a value below 0 near them.
+def backed_share(voxels: NDArray[np.float32], visible: NDArray[np.float32]) -> float:
+    """Share of visible points that have some inside near them: see `Quality.backed`.
 
     Along an axis, values are linear between planes of voxels, so the lowest value of a segment is
-    on a plane or at an end.
+    on a plane or at an end. Voxels farther than `NEAR` voxels from all points do not matter.
+
+    Args:
+        voxels: (R, R, R), signed distances, cube frame.
+        visible: (M, 3), points on the surface, cube frame.
     """
-    if len(places) == 0:
+    if len(visible) == 0:
         return 0.0
+    spacing = voxel_spacing(voxels.shape[0])
+    padded = np.pad(voxels, 1, constant_values=spacing)
+    places = (visible + 1) / spacing + 1
     lowest = np.full(len(places), np.inf, np.float32)
     for axis in range(3):
         at = places[:, axis]
@@ -146,6 +158,6 @@ def _backed(voxels: NDArray[np.float32], places: NDArray[np.float32]) -> float:
         for place in (low, np.maximum(low, np.floor(at)), np.minimum(high, np.ceil(at)), high):
             points = places.T.copy()
             points[axis] = place
-            values = map_coordinates(voxels, points, order=1, mode="nearest")
+            values = map_coordinates(padded, points, order=1, mode="nearest")
             np.minimum(lowest, values, out=lowest)
     return float((lowest < 0).mean())

@@ -1,6 +1,7 @@
 """Queries against a shell: the nearest boundary point and the winding number at points."""
 
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,9 @@ from numpy.typing import NDArray
 from shapegan.pipeline.queries import nearest_kernels
 from shapegan.pipeline.queries.morton import morton_order
 from shapegan.pipeline.queries.nearest import TriangleQueries
-from shapegan.pipeline.sdf.caps import Caps
+from shapegan.pipeline.queries.winding import WindingField
+from shapegan.pipeline.schema import grid_points
+from shapegan.pipeline.sdf.caps import NO_CAPS, Caps
 from shapegan.pipeline.shell.build import Shell
 
 ON_SURFACE = 1e-4
@@ -60,6 +63,9 @@ class ShellQueries:
     sheets: TriangleQueries
     """The sheets of the shell."""
     caps: TriangleQueries | None = None
+    """Caps and squares, for distances."""
+    cap_winding: WindingField | None = None
+    """Winding numbers of the caps."""
 
     @classmethod
     def of(cls, shell: Shell) -> "ShellQueries":
@@ -76,29 +82,57 @@ class ShellQueries:
         """Warp's name of the device."""
         return self.shell.device
 
-    def with_caps(self, caps: Caps) -> "ShellQueries":
-        """The same trees, and one over caps."""
-        return replace(self, caps=TriangleQueries(caps.vertices, caps.faces, self.device))
+    def with_caps(self, caps: Caps, squares: Caps = NO_CAPS) -> "ShellQueries":
+        """The same trees, and those over caps, and over squares, which have no winding number."""
+        both, winding = caps.joined(squares), None
+        if len(caps.faces):
+            winding = WindingField(caps.vertices, caps.faces, self.device, halve_long=False)
+        queries = TriangleQueries(both.vertices, both.faces, self.device)
+        return replace(self, caps=queries, cap_winding=winding)
+
+    def nearest_boundary(
+        self, points: NDArray[np.float32]
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Distances (N,) of points (N, 3) from exterior pieces, and nearest points (N, 3)."""
+        found = self.exterior.nearest(wp.array(points, dtype=wp.vec3, device=self.device))
+        return found.distance.numpy(), found.closest.numpy()
 
     def query(self, points: NDArray[np.float32]) -> QueriedPoints:
         """Query the nearest boundary point and the winding number at points (N, 3), cube frame."""
         order = morton_order(points)
-        ordered: Any = wp.array(points[order], dtype=wp.vec3, device=self.device)
+        return self._query(order, points[order])
+
+    def query_grid(self, resolution: int) -> QueriedPoints:
+        """Query all voxels of a grid (`shapegan.pipeline.schema.grid_points`)."""
+        return self._query(*_ordered_grid(resolution))
+
+    def _query(self, order: NDArray[np.intp], points: NDArray[np.float32]) -> QueriedPoints:
+        """Query points (N, 3), given with their Morton order (N,) and in it."""
+        ordered: Any = wp.array(points, dtype=wp.vec3, device=self.device)
         nearest = self.pieces.nearest(ordered)
         face_distance = wp.clone(nearest.distance)
         self._skip_interior(ordered, nearest)
         winding = self.shell.winding.continued(ordered, face_distance)
         if self.caps is not None:
             self._take_nearer_caps(ordered, nearest)
+            winding = self._with_caps(ordered, winding)
         return QueriedPoints(order, ordered, nearest, face_distance, winding)
 
     def add_caps(self, queried: QueriedPoints) -> QueriedPoints:
-        """Results at the same points with the caps: only these are searched."""
+        """Results at the same points with the caps, from those without: only caps are searched."""
         nearest: Any = nearest_kernels.NearestPoints()
         for name in ("face", "distance", "closest", "weights"):
             setattr(nearest, name, wp.clone(getattr(queried.nearest, name)))
         self._take_nearer_caps(queried.points, nearest)
-        return replace(queried, nearest=nearest)
+        winding = self._with_caps(queried.points, queried.winding)
+        return replace(queried, nearest=nearest, winding=winding)
+
+    def _with_caps(self, points: Any, winding: Any) -> Any:
+        """Winding numbers (N,) of the shell and its caps at points (N,), from the shell's (N,)."""
+        if self.cap_winding is None:
+            return winding
+        total = winding.numpy() + self.cap_winding.summed(points).numpy()
+        return wp.array(total, dtype=float, device=self.device)
 
     def _skip_interior(self, points: Any, nearest: Any) -> None:
         """Search again where an interior face is nearest: it does not bound the distance.
@@ -119,10 +153,21 @@ class ShellQueries:
         self._launch(nearest_kernels.replace_rows, [targets, found, nearest], len(rows))
 
     def _take_nearer_caps(self, points: Any, nearest: Any) -> None:
-        """Replace nearest points where a cap is nearer; caps do not change winding numbers."""
+        """Replace nearest points where a cap is nearer."""
         assert self.caps is not None
         found = self.caps.nearest(points, nearest.distance)
         self._launch(nearest_kernels.keep_nearer, [found, nearest], len(points))
 
     def _launch(self, kernel: Any, inputs: list[Any], threads: int) -> None:
         wp.launch(kernel, dim=threads, inputs=inputs, device=self.device)
+
+
+@lru_cache(maxsize=2)
+def _ordered_grid(resolution: int) -> tuple[NDArray[np.intp], NDArray[np.float32]]:
+    """The Morton order (N,) of a grid's voxels, and their positions (N, 3) in it.
+
+    Kept, because each mesh of a run has the same grid.
+    """
+    points = grid_points(resolution)
+    order = morton_order(points)
+    return order, points[order]

@@ -72,11 +72,27 @@ class SignedDistance:
 
     def voxels(self, resolution: int) -> NDArray[np.float32]:
         """Signed distances (R, R, R) at the grid of `shapegan.pipeline.schema.grid_points`."""
-        sdf, _ = self.signed_distances(grid_points(resolution))
+        sdf = self.distances(self.queries.query(grid_points(resolution)))
         return sdf.reshape((resolution,) * 3)
 
     def evaluate(self, queried: QueriedPoints) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Signed distances and closest points (see `signed_distances`) from a query's results."""
+        sdf, closest = self._evaluate(queried)
+        return queried.in_order(sdf.numpy()), queried.in_order(closest.numpy())
+
+    def distances(
+        self, queried: QueriedPoints, within: float = float("inf")
+    ) -> NDArray[np.float32]:
+        """Signed distances (N,) alone from a query's results.
+
+        Args:
+            queried: N points.
+            within: farther outside, parts that grow are not searched for, which is faster.
+        """
+        return queried.in_order(self._evaluate(queried, within)[0].numpy())
+
+    def _evaluate(self, queried: QueriedPoints, within: float = float("inf")) -> tuple[Any, Any]:
+        """Signed distances (N,) and closest points (N,), Warp arrays in the query's order."""
         count = len(queried.points)
         sdf: Any = wp.empty(count, dtype=float, device=self.queries.device)
         closest: Any = wp.empty(count, dtype=wp.vec3, device=self.queries.device)
@@ -86,8 +102,8 @@ class SignedDistance:
         if self.sheet_thickness > 0 and len(self.queries.shell.sheets):
             self._thicken_sheets(queried, sdf, closest)
         if self._growing is not None:
-            self._grow(self._growing, queried, sdf, closest)
-        return queried.in_order(sdf.numpy()), queried.in_order(closest.numpy())
+            self._grow(self._growing, queried, within, sdf, closest)
+        return sdf, closest
 
     def _deepen(self, growing: "_Growing", queried: QueriedPoints, sdf: Any, closest: Any) -> None:
         """Replace the field inside by `inner`, where the nearest face grows."""
@@ -119,11 +135,22 @@ class SignedDistance:
         )
         self._launch(kernels.thicken, queried, [*inputs, even, sdf, closest])
 
-    def _grow(self, growing: "_Growing", queried: QueriedPoints, sdf: Any, closest: Any) -> None:
+    def _grow(
+        self, growing: "_Growing", queried: QueriedPoints, within: float, sdf: Any, closest: Any
+    ) -> None:
         """Take the minimum with `outer` of the faces that grow."""
         thin = growing.thin
         limit, face = self._starts(queried)
-        inputs = [queried.nearest, growing.row, thin.faces, growing.offset, sdf, limit, face]
+        inputs = [
+            queried.nearest,
+            growing.row,
+            thin.faces,
+            growing.offset,
+            sdf,
+            within,
+            limit,
+            face,
+        ]
         self._launch(kernels.limit_growth, queried, inputs)
         found = growing.outwards.nearest(queried.points, limit, face)
         inputs = [

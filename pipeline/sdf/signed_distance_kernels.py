@@ -118,15 +118,18 @@ def limit_growth(
     faces: wp.array2d(dtype=int),
     offset: wp.array(dtype=float),
     sdf: wp.array(dtype=float),
+    within: float,
     limit: wp.array(dtype=float),
     face: wp.array(dtype=int),
 ) -> None:
     # Where to search for the least distance minus offset: below the field, and below what the
-    # nearest face has.
+    # nearest face has. Points farther than `within` outside are left out.
     i = wp.tid()
     limit[i] = sdf[i]
     face[i] = -1
-    if nearest.face[i] >= 0:
+    if sdf[i] > within:
+        limit[i] = NOT_SEARCHED
+    elif nearest.face[i] >= 0:
         thin = row[nearest.face[i]]
         if thin >= 0:
             value = nearest.distance[i] - interpolated(offset, faces, thin, nearest.weights[i])

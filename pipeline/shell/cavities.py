@@ -170,7 +170,8 @@ class _SideTest:
         if len(rows) == 0:
             return candidates
         normal = _normals(faces, self.patches)[rows]
-        field = WindingField(self.vertices, faces[solid[self.patches.patch]], self.device)
+        solid_faces = faces[solid[self.patches.patch]]
+        field = WindingField(self.vertices, solid_faces, self.device, halve_long=False)
         in_front = samples.position[rows] + np.float32(RAY_OFFSET) * normal
         outside = np.abs(field.numbers(in_front, exact=True)) < OUTSIDE
         owner, area = owner[rows], samples.area[rows]

@@ -114,7 +114,7 @@ def _separate_inside(
         device: Warp's name of the device.
     """
     samples = sample_faces(vertices, fill, extra=int(loop.max()) + 1)
-    field = WindingField(vertices.astype(np.float32), faces, device)
+    field = WindingField(vertices.astype(np.float32), faces, device, halve_long=False)
     start = samples.position + np.float32(RAY_OFFSET) * samples.normal
     winding = field.numbers(start, exact=True)
     halfway = (np.abs(winding - np.floor(winding) - 0.5) < 0.3) & (winding > 0)

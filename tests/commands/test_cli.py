@@ -95,8 +95,8 @@ def test_defaults_are_those_of_the_dataclasses(
 def test_every_flag_arrives(meshes: Path, asked: dict[str, Any]) -> None:
     flags = (
         "--resolutions 16,8 --points 7 --mix occnet --mix deepsdf --mix-points 9 --method scan"
-        " --sheet-thickness 0.1 --shard-size 5"
-        " --cavities fill --seed 9 --limit 3 --workers 4 --scheduler tcp://there:1"
+        " --sheet-thickness 0.1 --shard-size 5 --cavities fill --thin-parts points --seed 9"
+        " --limit 3 --workers 4 --scheduler tcp://there:1"
         " --cluster slurm --device cuda --mesh-timeout 12 --mesh-memory 1.5"
     )
     result = preprocess(meshes, "--out", "x", *flags.split())
@@ -109,6 +109,7 @@ def test_every_flag_arrives(meshes: Path, asked: dict[str, Any]) -> None:
         method="scan",
         sheet_thickness=0.1,
         cavities="fill",
+        thin_parts="points",
         shard_size=5,
         seed=9,
     )

@@ -15,6 +15,7 @@ from shapegan.model.generation.real_shapes import EvaluationError, read_real_sha
 from shapegan.model.generation.source import Source
 from shapegan.model.networks.generator import Generator, GeneratorConfig
 from shapegan.pipeline.dataset.reader import Dataset
+from shapegan.pipeline.editing.split import split_dataset
 
 
 class Balls(Generator):
@@ -141,6 +142,21 @@ def test_a_split_of_one_is_refused(tmp_path):
     single = make_solids(tmp_path, shapes=4)
     with pytest.raises(EvaluationError, match="has 1 shape: expected at least 2"):
         evaluate(source(), Dataset(single), SETTINGS)
+
+
+def test_without_splits_all_shapes_are_taken_and_it_is_said(tmp_path, monkeypatch):
+    monkeypatch.setattr("shapegan.model.generation.source.open_source", lambda *_: source())
+    path = make_solids(tmp_path, shapes=4)
+    split_dataset(path)
+    words = ("--data", path, "--count", 2, "--levels", "", "--emd-points", 0)
+    result = run("any", *words)
+    assert result.exit_code == 0, result.output
+    assert "has no splits: compared with all 5 shapes" in result.stderr
+    assert f"against all 5 shapes of {path}" in result.stdout
+    assert json.loads(run("any", *words, "--json").stdout)["split"] == ""
+    result = run("any", *words, "--split", "test")
+    assert result.exit_code == 2
+    assert "has no split 'test', it has: none; name one" in result.stderr
 
 
 def test_another_kind_of_source_is_refused(data):

@@ -6,7 +6,7 @@ import trimesh
 from click.testing import CliRunner, Result
 from PIL import Image
 from support.one_line import check_one_line
-from support.toys import toy_run
+from support.toys import latent_run, toy_run
 
 from shapegan.cli import main
 from shapegan.model.generation.meshes import (
@@ -152,3 +152,49 @@ def test_bad_places_are_one_line(toy, tmp_path):
     (tmp_path / "file").touch()
     result = generate(toy, "--out", tmp_path / "file", "--count", 1, "--resolution", 8)
     check_one_line(result, f"cannot write {tmp_path / 'file'}")
+
+
+CATEGORIES = ("03001627", "Office Desks")
+"""A synset of chairs, and a folder."""
+
+
+def test_a_category_is_chosen_by_id_name_or_folder(tmp_path):
+    source = open_source(latent_run(tmp_path, CATEGORIES))
+    latent = source.latent(5)
+    for number, words in enumerate((["03001627", "chair", "Chairs"], ["office desk"])):
+        for word in words:
+            chosen = source.of_category(latent, word)
+            weights = source.generator.category_weights(chosen[None, 4:])
+            assert float(weights[0, number]) > 0.999
+            assert chosen[:4].equal(latent[:4])
+
+
+def test_generates_shapes_of_a_category(tmp_path):
+    run = latent_run(tmp_path / "run", CATEGORIES)
+    options = ("--count", 1, "--resolution", 24)
+    names = []
+    for word in ("chair", "office desks"):
+        result = generate(run, "--out", tmp_path / word, *options, "--category", word)
+        assert result.exit_code == 0, result.output
+        names.append((tmp_path / word / "seed-000000.obj").read_bytes())
+    assert names[0] != names[1]
+
+
+@pytest.mark.parametrize(
+    ("categories", "word", "message"),
+    [
+        (CATEGORIES, "lamp", "takes one of 03001627 (chair), Office Desks"),
+        ((), "chair", "makes shapes of no chosen category"),
+    ],
+)
+def test_other_categories_are_refused(tmp_path, categories, word, message):
+    run = latent_run(tmp_path / "run", categories)
+    result = generate(run, "--out", tmp_path / "out", "--category", word)
+    check_one_line(result)
+    assert message in result.output
+
+
+def test_a_gan_has_no_categories(toy, tmp_path):
+    result = generate(toy, "--out", tmp_path / "out", "--category", "chair")
+    check_one_line(result)
+    assert "--recipe latent" in result.output

@@ -5,7 +5,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shapegan.pipeline.config import CAVITIES, METHODS, MIXES, ConfigError, PreprocessConfig
+from shapegan.pipeline.config import (
+    CAVITIES,
+    METHODS,
+    MIXES,
+    THIN_PARTS,
+    ConfigError,
+    PreprocessConfig,
+)
 
 configs = st.builds(
     PreprocessConfig,
@@ -20,6 +27,7 @@ configs = st.builds(
     method=st.just("winding"),
     sheet_thickness=st.floats(0, 0.2),
     cavities=st.sampled_from(CAVITIES),
+    thin_parts=st.sampled_from(THIN_PARTS),
     shard_size=st.integers(1, 4096),
     seed=st.integers(0, 2**63 - 1),
 ) | st.builds(PreprocessConfig, method=st.sampled_from(METHODS))
@@ -61,6 +69,7 @@ def test_json_brings_a_config_back(config):
         ("sheet_thickness", 0.21),
         ("sheet_thickness", float("nan")),
         ("cavities", "none"),
+        ("thin_parts", "drop"),
         ("shard_size", 0),
         ("shard_size", 4097),
         ("seed", -1),
@@ -140,8 +149,9 @@ def test_settings_of_another_type_are_refused():
         PreprocessConfig.from_dict({"resolutions": 8})
 
 
-def test_missing_settings_are_the_defaults():
-    assert PreprocessConfig.from_dict({}) == PreprocessConfig()
+def test_missing_settings_are_the_defaults_of_their_time():
+    """Datasets from before the setting `thin_parts` have true fields."""
+    assert PreprocessConfig.from_dict({}) == PreprocessConfig(thin_parts="true")
 
 
 def test_difference_names_what_differs():
@@ -171,6 +181,7 @@ def test_the_difference_covers_every_setting(field):
         "method": "scan",
         "sheet_thickness": 0.1,
         "cavities": "fill",
+        "thin_parts": "true",
         "shard_size": 1,
         "seed": 1,
     }

@@ -12,8 +12,9 @@ import click
 import pytest
 
 from shapegan.cli import main
-from shapegan.model.config import Objective, Optimiser, Stage, TrainConfig
+from shapegan.model.config import AutoencoderConfig, Objective, Optimiser, Stage, TrainConfig
 from shapegan.model.networks.generator import GeneratorConfig
+from shapegan.model.networks.latent_generator import LatentGeneratorConfig
 from shapegan.model.networks.point_critic import PointCriticConfig
 from shapegan.model.networks.voxel_critic import VoxelCriticConfig
 from shapegan.pipeline.config import PreprocessConfig
@@ -30,6 +31,7 @@ PAGES = sorted(ROOT.glob("*.md")) + [
 CODE = (
     "README.md",
     "datasets/README.md",
+    "docs/other-projects.md",
     "docs/python.md",
     "docs/streaming.md",
     "docs/training-from-python.md",
@@ -197,6 +199,8 @@ CONFIGS = {
     "generator.": GeneratorConfig,
     "critic.": VoxelCriticConfig,
     "point critic.": PointCriticConfig,
+    "latent generator.": LatentGeneratorConfig,
+    "autoencoder.": AutoencoderConfig,
     "preprocess.": PreprocessConfig,
 }
 
@@ -215,12 +219,20 @@ def shown(default: object) -> str:
 def test_configuration_page_lists_every_setting_with_its_default():
     page = (ROOT / "docs/configuration.md").read_text(encoding="utf-8")
     training, _, rest = page.partition("### Critic of points")
-    points, _, preprocessing = rest.partition("## PreprocessConfig")
-    sections = {"": training, "point critic.": points, "preprocess.": preprocessing}
+    points, _, rest = rest.partition("### Generator of recipe `latent`")
+    latent, _, rest = rest.partition("### Autoencoder")
+    autoencoder, _, preprocessing = rest.partition("## PreprocessConfig")
+    sections = {
+        "": training,
+        "point critic.": points,
+        "latent generator.": latent,
+        "autoencoder.": autoencoder,
+        "preprocess.": preprocessing,
+    }
     listed = {}
     for section, text in sections.items():
         for name, default in re.findall(r"^\| `([a-z_.]+)` \| ([^|]*) \|", text, re.MULTILINE):
-            listed[section + name.removeprefix("critic." if "point" in section else "")] = default
+            listed[section + name.removeprefix(section.rpartition(" ")[2])] = default
     expected = {
         prefix + field.name: shown(field.default)
         for prefix, config in CONFIGS.items()

@@ -17,6 +17,7 @@ import pytest
 import torch
 from support.training import (
     AUTODECODER,
+    LATENT,
     POINT,
     R1,
     R1_R2,
@@ -31,7 +32,7 @@ from support.training import (
 from torch.optim import SGD, Optimizer
 
 from shapegan.model.config import Objective, Optimiser, Stage, TrainConfig
-from shapegan.model.recipes import adversarial, autodecoder
+from shapegan.model.recipes import adversarial, autodecoder, latent
 from shapegan.model.training import trainer
 from shapegan.model.training.trainer import train
 
@@ -60,6 +61,7 @@ SAME: dict[str, TrainConfig] = {
     "point-r1": large_steps(POINT, R1),
     "refined-r1-r2": large_steps(REFINED, R1_R2),
     "autodecoder": large_steps(AUTODECODER, R1),
+    "latent": large_steps(LATENT, R1),
 }
 """Cases that are trained to their end, as one process trains them."""
 
@@ -72,6 +74,7 @@ def plain_descent(patch: pytest.MonkeyPatch) -> None:
 
     patch.setattr(adversarial, "build_optimiser", build)
     patch.setattr(autodecoder, "build_optimiser", build)
+    patch.setattr(latent, "build_optimiser", build)
 
 
 def keep_recipe(patch: pytest.MonkeyPatch) -> list[Any]:

@@ -19,8 +19,9 @@ import torch
 from numpy.typing import NDArray
 
 from shapegan.model import presets
-from shapegan.model.config import Objective, Optimiser, Stage, TrainConfig
+from shapegan.model.config import AutoencoderConfig, Objective, Optimiser, Stage, TrainConfig
 from shapegan.model.networks.generator import GeneratorConfig
+from shapegan.model.networks.latent_generator import LatentGeneratorConfig
 from shapegan.model.networks.point_critic import PointCriticConfig
 from shapegan.model.networks.voxel_critic import VoxelCriticConfig
 from shapegan.model.schedule import Budget, Position
@@ -153,7 +154,23 @@ AUTODECODER = TrainConfig(
     optimiser=_ADAM,
     ema_halflife=3,
 )
-CONFIGS = {"voxel": VOXEL, "point": POINT, "refined": REFINED, "autodecoder": AUTODECODER}
+LATENT = TrainConfig(
+    recipe="latent",
+    stages=(Stage(16, 4, 5), Stage(16, 4, 5, prior=True)),
+    generator=LatentGeneratorConfig(
+        code=4, channels=2, hidden=8, prior_width=8, prior_depth=1, prior_steps=4, categories=()
+    ),
+    autoencoder=AutoencoderConfig(near_points=48, far_points=16, prior_copies=2, prior_repeats=2),
+    optimiser=dataclasses.replace(_ADAM, halvings=0),
+    ema_halflife=3,
+)
+CONFIGS = {
+    "voxel": VOXEL,
+    "point": POINT,
+    "refined": REFINED,
+    "autodecoder": AUTODECODER,
+    "latent": LATENT,
+}
 """20 steps each, 10 to a stage."""
 
 

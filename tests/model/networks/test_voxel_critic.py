@@ -251,3 +251,33 @@ def test_refuses_resolutions_that_cannot_be():
 def test_refuses_grids_that_do_not_fit(shape):
     with pytest.raises(ValueError, match=r"expected grids \(B, 16, 16, 16\)"):
         made(16)(torch.zeros(shape))
+
+
+@pytest.mark.parametrize("resolution", [8, 16, 32])
+def test_half_a_critic_sees_half_of_each_grid(resolution):
+    config = VoxelCriticConfig(**SMALL, gradients=True)
+    critic = VoxelCritic(config, resolution, half_grids=True)
+    if resolution > 8:
+        critic.set_fade(0.4)
+    whole = grids(resolution)
+    half = whole[:, resolution // 2 :].requires_grad_()
+    scores = critic(half)
+    assert scores.shape == (3,)
+    (gradient,) = torch.autograd.grad(scores.sum(), half)
+    assert (gradient != 0).all()
+    assert critic.hidden.weight.shape[1] == VoxelCritic(config).hidden.weight.shape[1] // 2
+    with pytest.raises(ValueError, match=rf"expected grids \(B, {resolution // 2}, {resolution}"):
+        critic(whole)
+
+
+def test_half_a_critic_grows_to_half_a_critic():
+    critic = VoxelCritic(VoxelCriticConfig(**SMALL), 8, half_grids=True).grown(16)
+    assert critic.half_grids
+    assert critic.input_shape == (8, 16, 16)
+
+
+def test_patches_must_fit_into_half_a_grid():
+    config = VoxelCriticConfig(**SMALL, patches=(4, 4))
+    assert VoxelCritic(config, 8).half_grids is False
+    with pytest.raises(ValueError, match="patches of 8 voxels do not fit into a grid of 4 x 8 x 8"):
+        VoxelCritic(config, 8, half_grids=True)

@@ -111,3 +111,17 @@ def test_clip_counts_voxels_of_the_lattice() -> None:
     config = replace(VOXEL, clip=0.01, clip_voxels=0.5)
     assert lattice_clip(config, Stage(16, 2, 1, lattice=64)) == pytest.approx(4 / 63)
     assert lattice_clip(config, Stage(16, 2, 1)) == pytest.approx(1 / 15)
+
+
+@pytest.mark.parametrize("stage", [Stage(16, 2, 1), Stage(16, 2, 1, lattice=64)], ids=str)
+def test_half_a_grid_is_its_part_at_positive_x(stage: Stage) -> None:
+    stored = torch.from_numpy(grid_points(stage.grid))
+    voxels = planes(stored, torch.zeros(1, 1)).view(1, *(stage.grid,) * 3)
+    whole, half = (
+        VoxelTask(stage, 0.1, "none", 10**6, torch.device("cpu"), half) for half in (False, True)
+    )
+    for step in range(3):
+        data = StepData(VoxelBatch(torch.arange(1), voxels), StepRandom(0, step))
+        real = half.real(data).sdf
+        assert torch.equal(real, whole.real(data).sdf[:, 8:])
+        assert torch.equal(real, half.fake(planes, torch.zeros(1, 1), data).sdf)

@@ -16,7 +16,7 @@ from shapegan.pipeline.schema import Job, decode_positions, grid_points
 from shapegan.pipeline.sdf.quality import Quality
 from shapegan.pipeline.sdf.scan import CUBE_RADIUS, NoOpenGLError, ScannedSurface, check_opengl
 
-SMALL = PreprocessConfig(resolutions=(8, 16), points=2000)
+SMALL = PreprocessConfig(resolutions=(8, 16), points=2000, thin_parts="true")
 SIZE, CENTER = (4.0, 2.0, 1.0), (10.0, -3.0, 5.0)
 BOX = shapes.box(SIZE, CENTER, subdivisions=1)
 
@@ -174,7 +174,7 @@ def test_a_box_beside_a_sheet_needs_no_cap(tmp_path):
 
 
 def test_a_sheet_gets_the_thickness_of_the_config(tmp_path):
-    config = PreprocessConfig(resolutions=(17,), points=500, sheet_thickness=0.06)
+    config = dataclasses.replace(SMALL, resolutions=(17,), points=500, sheet_thickness=0.06)
     shape = made(tmp_path, shapes.plane((3.0, 3.0)), config).shape
     grid = shape.voxels[17].astype(np.float64)
     np.testing.assert_allclose(grid[8, 8], np.abs(np.linspace(-1, 1, 17)) - 0.06, atol=1e-3)
@@ -385,3 +385,14 @@ def test_the_centre_of_a_mesh_far_from_the_origin_is_exact(tmp_path):
         np.testing.assert_array_equal(stored.center, far.center)
         assert (stored.scale_cube, stored.scale_sphere) == (far.scale_cube, far.scale_sphere)
         assert stored.scale_sphere == pytest.approx(math.sqrt(4 + 1 + 0.25), rel=1e-9)
+
+
+@pytest.mark.parametrize("thin_parts", ["keep", "true", "points"])
+def test_thin_parts_are_kept_where_the_config_says(tmp_path, thin_parts):
+    """A plate 0.04 thick, in the frame of the cube."""
+    config = PreprocessConfig(resolutions=(16, 64), points=2000, thin_parts=thin_parts)
+    shape = made(tmp_path, shapes.box((2.0, 1.0, 0.04)), config).shape
+    inside = {r: (grid < 0).any() for r, grid in shape.voxels.items()}
+    assert inside == {16: thin_parts != "true", 64: True}
+    depth = -shape.points["uniform"].sdf.min() * shape.scale_sphere / shape.scale_cube
+    assert (depth > 0.03) == (thin_parts == "points")

@@ -1,10 +1,12 @@
 import numpy as np
 import pytest
+import warp as wp
 from support import shapes
 
 from shapegan.pipeline.arrays import neighbours
+from shapegan.pipeline.queries.nearest import TriangleQueries
 from shapegan.pipeline.schema import grid_points, voxel_spacing
-from shapegan.pipeline.sdf.caps import NO_CAPS, find_caps
+from shapegan.pipeline.sdf.caps import NO_CAPS, find_caps, join_to_surface
 
 RESOLUTION = 24
 
@@ -37,6 +39,34 @@ def test_a_cap_lies_where_the_winding_number_is_one_half(side):
     assert (side * vertices[:, 2] > 0.1).all()
     assert (np.abs(vertices) < np.array([0.7, 0.6, 0.8])).all()
     assert 0.6 < shapes.area(vertices, faces) < 2.0
+
+
+@pytest.mark.parametrize("side", [1, -1])
+def test_caps_that_reach_the_rims_close_the_body(side):
+    """Winding numbers with the caps are 1 inside and 0 outside, also half-way in the opening."""
+    sdf, winding, (vertices, faces) = cup(side)
+    spacing = voxel_spacing(RESOLUTION)
+    caps = find_caps(sdf, winding)
+    joined = join_to_surface(caps, lambda points: nearest(points, vertices, faces), spacing)
+    assert len(joined.faces) > len(caps.faces)
+    np.testing.assert_array_equal(joined.faces[: len(caps.faces)], caps.faces)
+    points = shapes.points_around(4000, 3, 0.9)
+    numbers = sum(
+        shapes.winding_numbers(points, *part)
+        for part in ((vertices, faces), (joined.vertices, joined.faces))
+    )
+    whole = np.abs(numbers - np.rint(numbers)) < 0.05
+    assert whole.mean() > 0.97
+    assert set(np.rint(numbers[whole])) == {0, 1}
+    inside = shapes.winding_numbers(points, vertices, faces) > 0.5
+    far = shapes.distances(points, joined.vertices, joined.faces) > 0.25 * spacing
+    np.testing.assert_array_equal((numbers > 0.5)[far], inside[far])
+
+
+def nearest(points, vertices, faces):
+    """Distances of points from a mesh, and the nearest points."""
+    found = TriangleQueries(vertices, faces).nearest(wp.array(points, dtype=wp.vec3))
+    return found.distance.numpy(), found.closest.numpy()
 
 
 def test_caps_separate_the_sides_of_all_jumps():

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from support import shapes
 
 from shapegan.pipeline.schema import grid_points, voxel_spacing
-from shapegan.pipeline.sdf.caps import NO_CAPS, find_caps
+from shapegan.pipeline.sdf.caps import NO_CAPS, find_caps, join_to_surface
 from shapegan.pipeline.sdf.shell_queries import ShellQueries
 from shapegan.pipeline.sdf.signed_distance import SignedDistance
 from shapegan.pipeline.shell.build import build_shell
@@ -27,6 +27,7 @@ def capped(field, resolution):
     grid, shape = field.queries.query(grid_points(resolution)), (resolution,) * 3
     voxels = field.evaluate(grid)[0].reshape(shape)
     caps = find_caps(voxels, grid.winding_numbers().reshape(shape))
+    caps = join_to_surface(caps, field.queries.nearest_boundary, voxel_spacing(resolution))
     queries = field.queries.with_caps(caps)
     field = SignedDistance(queries, field.sheet_thickness, field.thin_parts)
     return voxels, caps, field, field.evaluate(queries.add_caps(grid))[0].reshape(shape)
@@ -294,8 +295,10 @@ def test_wide_openings_get_a_cap(bottomless):
     jumps = [np.abs(np.diff(grid, axis=2)).max() for grid in (before, after)]
     assert jumps[0] > 4 * spacing
     assert jumps[1] < 1.6 * spacing
-    # It stays inside where it was.
-    np.testing.assert_array_equal(after < 0, before < 0)
+    # Signs flip at the cap, which is flat between the voxels that it was made from.
+    moved = (after < 0) != (before < 0)
+    assert moved.mean() < 1e-3
+    assert np.abs(after[moved]).max(initial=0) < 0.5 * spacing
     assert (np.abs(after) <= np.abs(before) + 1e-6).all()
     middle = ask(field, f32([[0, 0, 0], [0, 0, -0.5], [0, 0, -0.95]])).sdf
     np.testing.assert_array_equal(np.sign(middle), [-1, -1, 1])

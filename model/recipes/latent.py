@@ -1,0 +1,259 @@
+"""The recipe `latent`: a decoder of codes, then a prior from which codes are drawn.
+
+Stages without `prior` train the decoder to give back training shapes from their codes, to which
+noise is added, so that codes nearby give whole shapes as well. Stages with `prior` train a flow
+from normal noise to codes (Rombach et al. 2022 train their two parts in the same order).
+"""
+
+import math
+
+import torch
+import torch.nn.functional as F  # noqa: N812
+from torch import Tensor, nn
+
+from shapegan.model.config import AutoencoderConfig, TrainConfig, TrainConfigError
+from shapegan.model.distributed import Ranks
+from shapegan.model.networks.flow_prior import FlowPrior
+from shapegan.model.networks.grid_decoder import GridDecoder
+from shapegan.model.networks.grid_encoder import GridEncoder, half_sizes
+from shapegan.model.networks.latent_generator import LatentGenerator, LatentGeneratorConfig
+from shapegan.model.recipes.base import GeneratorRecipe, descend
+from shapegan.model.recipes.execution import Execution
+from shapegan.model.recipes.optimisers import build_optimiser
+from shapegan.model.recipes.step_random import (
+    CHOICE,
+    LATENTS,
+    NOISE,
+    PICTURES,
+    TIMES,
+    StepRandom,
+)
+from shapegan.model.schedule import StepProgress
+from shapegan.model.streaming.stream import Stream, VoxelBatch
+from shapegan.pipeline.schema import grid_points
+
+NEAR_DISTANCE = 0.07
+"""Distance from the surface, cube frame, below which a voxel counts as near."""
+_FITTED_SHAPES = 2048
+"""Shapes whose principal components make the codes, evenly spaced in the split."""
+_WARM_UP = 30
+"""Steps over which the rates of a stage grow to their full size."""
+_LAST_RATE = 0.03
+"""Rates at the end of a stage, relative to the start."""
+_BOX_WEIGHT = 2.0
+"""Weight of the error of bounding boxes."""
+
+
+class DecoderObjective(nn.Module):
+    """The loss of shapes that are decoded from their codes."""
+
+    def __init__(self, decoder: GridDecoder, config: TrainConfig, execution: Execution) -> None:
+        super().__init__()
+        assert config.autoencoder is not None
+        self.decoder = decoder
+        self._clip, self._settings = config.clip, config.autoencoder
+        self._execution = execution
+
+    def forward(self, codes: Tensor, points: Tensor, sdf: Tensor, boxes: Tensor) -> Tensor:
+        """The loss, a scalar.
+
+        Args:
+            codes: (B, Z), with noise.
+            points: (B, N, 3).
+            sdf: (B, N), true distances there.
+            boxes: (B, 3), true half sizes of the bounding boxes.
+        """
+        with self._execution.autocast():
+            predicted = self.decoder(points, codes, self._execution.chunk, boxes)
+            found = self.decoder.boxes(codes)
+        settings, clip = self._settings, self._clip
+        distance = ((predicted / clip).tanh() - (sdf / clip).tanh()).abs().mean()
+        inside = (sdf < 0).float()
+        sign = F.binary_cross_entropy_with_logits(
+            -predicted / settings.sign_width,
+            inside,
+            pos_weight=torch.full((), settings.inside_weight, device=sdf.device),
+        )
+        box = (found - boxes).abs().mean()
+        loss: Tensor = distance + settings.sign_weight * sign + _BOX_WEIGHT * box
+        return loss
+
+
+class PriorObjective(nn.Module):
+    """The loss of the prior."""
+
+    def __init__(self, prior: FlowPrior) -> None:
+        super().__init__()
+        self.prior = prior
+
+    def forward(self, codes: Tensor, noise: Tensor, times: Tensor, categories: Tensor) -> Tensor:
+        """See `FlowPrior.loss`."""
+        return self.prior.loss(codes, noise, times, categories)
+
+
+class Latent(GeneratorRecipe[LatentGenerator]):
+    """Training of a decoder, then of a prior.
+
+    Args:
+        config: Config of the run, with recipe `latent`.
+        ranks: Processes that share the run.
+        execution: Precision and chunking.
+        stream: The training shapes; None if no step is taken, as for a forecast.
+    """
+
+    def __init__(
+        self, config: TrainConfig, ranks: Ranks, execution: Execution, stream: Stream | None
+    ) -> None:
+        if not isinstance(config.generator, LatentGeneratorConfig) or config.autoencoder is None:
+            raise TrainConfigError("recipe latent needs its generator and its autoencoder")
+        super().__init__(config, ranks, execution, LatentGenerator, config.generator)
+        self._settings: AutoencoderConfig = config.autoencoder
+        self._stream, self._stage, self._fitted = stream, -1, False
+        self._mirrored = config.generator.symmetry == "x"
+        self._names = config.generator.categories or ()
+        self.encoder = GridEncoder(config.generator.code, self._mirrored).to(execution.device)
+        name, betas = config.optimiser.name, config.optimiser.betas
+        self._optimisers = [
+            build_optimiser(name, part.parameters(), betas)
+            for part in (self.generator.decoder, self.generator.prior)
+        ]
+
+    @property
+    def networks(self) -> dict[str, nn.Module]:
+        """Name -> network: the encoder is found rather than trained."""
+        return {"generator": self.generator, "encoder": self.encoder}
+
+    def begin(self, stage: int) -> None:
+        """Prepare for a stage."""
+        self._stage = stage
+        size = self._config.stages[stage].size
+        grid = torch.from_numpy(grid_points(size)).view(size, size, size, 3)
+        first = size // 2 if self._mirrored else 0
+        self._points = grid[first:].reshape(-1, 3).to(self._execution.device)
+        objective: nn.Module = PriorObjective(self.generator.prior)
+        if not self._config.stages[stage].prior:
+            objective = DecoderObjective(self.generator.decoder, self._config, self._execution)
+        self._objective = self._ranks.wrap_ddp(objective)
+
+    def step(self, batch: VoxelBatch, progress: StepProgress) -> dict[str, Tensor]:
+        """Take one step of the decoder, or some of the prior; see `Adversarial.step`."""
+        if not self._fitted:  # asked once, because the answer is on the device
+            if not bool(self.encoder.fitted):
+                self._fit()
+            self._fitted = True
+        random = StepRandom(
+            self._config.seed,
+            self._stage,
+            progress.step,
+            rank=self._ranks.rank,
+            world=self._ranks.world,
+            device=self._execution.device,
+        )
+        prior = self._config.stages[self._stage].prior
+        values = (self._prior_step if prior else self._decoder_step)(batch, random, progress)
+        self._average.update(self.generator)
+        return values
+
+    def preview(self, count: int) -> Tensor:
+        """Latents of the shapes in the previews, always the same: (count, Z)."""
+        random = StepRandom(self._config.seed, device=self._execution.device)
+        return random.normal(PICTURES, count, self.generator.config.latent)
+
+    def close(self) -> None:
+        """Release what is shared with other processes."""
+        self._objective = nn.Identity()
+
+    def _decoder_step(
+        self, batch: VoxelBatch, random: StepRandom, progress: StepProgress
+    ) -> dict[str, Tensor]:
+        settings, count = self._settings, len(batch.indices)
+        first = batch.voxels.shape[1] // 2 if self._mirrored else 0
+        sdf = batch.voxels[:, first:].flatten(1)
+        draws = random.uniform(CHOICE, count, settings.near_points + settings.far_points)
+        chosen = choose_places(sdf, draws, settings.near_points)
+        with torch.no_grad():
+            codes = self._noisy_codes(batch, random, 1)[:, 0]
+        loss: Tensor = self._objective(
+            codes, self._points[chosen], sdf.gather(1, chosen), half_sizes(batch.voxels)
+        )
+        rate = self._config.optimiser.rate * rate_factor(progress)
+        descend(self._optimisers[0], loss, rate)
+        return {"loss": loss.detach()}
+
+    def _prior_step(
+        self, batch: VoxelBatch, random: StepRandom, progress: StepProgress
+    ) -> dict[str, Tensor]:
+        """Take `prior_repeats` steps with the codes of a batch, each with fresh noise."""
+        settings, count = self._settings, len(batch.indices)
+        repeats, copies = settings.prior_repeats, settings.prior_copies
+        with torch.no_grad():
+            codes = self._noisy_codes(batch, random, repeats * copies)
+        noise = random.normal(LATENTS, count, repeats * copies, codes.shape[2])
+        # Times are logit-normal: the middle of the way is hardest (Esser et al. 2024, section 3.1).
+        times = random.normal(TIMES, count, repeats * copies, 1).sigmoid()
+        categories = self._one_hot(batch.indices)[:, None].expand(-1, copies, -1).flatten(0, 1)
+        rate = self._config.optimiser.critic_rate * rate_factor(progress)
+        total = torch.zeros((), device=codes.device)
+        for first in range(0, repeats * copies, copies):
+            part = slice(first, first + copies)
+            each = (values[:, part].flatten(0, 1) for values in (codes, noise, times))
+            loss: Tensor = self._objective(*each, categories)
+            descend(self._optimisers[1], loss, rate)
+            total = total + loss.detach()
+        return {"loss": total / repeats}
+
+    def _noisy_codes(self, batch: VoxelBatch, random: StepRandom, copies: int) -> Tensor:
+        """Codes of a batch with noise: (B, copies, Z)."""
+        codes: Tensor = self.encoder(batch.voxels)[:, None]
+        noise = random.normal(NOISE, len(codes), copies, codes.shape[2])
+        return codes + self._settings.noise * noise
+
+    def _one_hot(self, indices: Tensor) -> Tensor:
+        """Weights of categories (B, K) of training shapes (B,)."""
+        if not self._names:
+            return torch.zeros(len(indices), 0, device=indices.device)
+        assert self._stream is not None
+        numbers = torch.tensor([self._names.index(name) for name in self._stream.categories])
+        return F.one_hot(numbers[indices.cpu()], len(self._names)).float().to(indices.device)
+
+    def _fit(self) -> None:
+        """Find the encoder's components and the shares of the categories."""
+        assert self._stream is not None, "a recipe without shapes takes no steps"
+        size = self._config.stages[0].size
+        device = self._execution.device
+        grids = self._stream.whole_voxels(size, _FITTED_SHAPES)
+        rows = [self.encoder.measurements(grid[None].to(device)) for grid in grids]
+        self.encoder.fit(torch.cat(rows))
+        # Eigenvectors of other processors may differ by rounding.
+        self._ranks.broadcast_tensor(self.encoder.mean)
+        self._ranks.broadcast_tensor(self.encoder.components)
+        if self._names:
+            everything = torch.arange(self._stream.shape_count, device=device)
+            self.generator.shares.copy_(self._one_hot(everything).mean(dim=0))
+
+
+def choose_places(sdf: Tensor, draws: Tensor, near_count: int) -> Tensor:
+    """Choose voxels at random, most of them near the surface.
+
+    Args:
+        sdf: (B, M) signed distances.
+        draws: (B, n) uniform numbers in [0, 1), one for each voxel to choose.
+        near_count: Of the n, the first that are nearer to the surface than `NEAR_DISTANCE`; those
+            of a shape that has none there are chosen from all.
+
+    Returns:
+        (B, n) int64, positions in M.
+    """
+    ranks = (sdf.abs() < NEAR_DISTANCE).cumsum(dim=1, dtype=torch.int32)
+    total = ranks[:, -1:]
+    wanted = (draws[:, :near_count] * total).floor().to(torch.int32) + 1
+    near = torch.searchsorted(ranks, wanted.minimum(total))
+    anywhere = (draws * sdf.shape[1]).long().clamp(max=sdf.shape[1] - 1)
+    near = torch.where(total > 0, near, anywhere[:, :near_count])
+    return torch.cat([near, anywhere[:, near_count:]], dim=1)
+
+
+def rate_factor(progress: StepProgress) -> float:
+    """Factor of the learning rates: it grows for a few steps, then falls along half a cosine."""
+    cosine = (1 + math.cos(math.pi * progress.stage)) / 2
+    return min(1.0, (progress.step + 1) / _WARM_UP) * (_LAST_RATE + (1 - _LAST_RATE) * cosine)

@@ -1,0 +1,24 @@
+"""Stored coarse grids, which hold the true field only if the dataset was made so."""
+
+from pathlib import Path
+
+from shapegan.model.config import VOXEL_RECIPES, TrainConfig
+from shapegan.pipeline.dataset.reader import Dataset
+from shapegan.pipeline.schema import MAX_COARSE_RESOLUTION
+
+
+def coarse_grid_note(config: TrainConfig, data: Path) -> str:
+    """Note for a run that reads stored grids which keep thin parts; empty for other runs.
+
+    Raises:
+        DatasetError: the dataset cannot be read.
+    """
+    read = config.recipe in VOXEL_RECIPES and any(
+        stage.grid <= MAX_COARSE_RESOLUTION for stage in config.stages
+    )
+    if not read or Dataset(data).config.thin_parts == "true":
+        return ""
+    return (
+        f"{data} keeps thin parts on grids of up to {MAX_COARSE_RESOLUTION}^3;"
+        " `preprocess --thin-parts true` stores the true field"
+    )

@@ -1,0 +1,128 @@
+import math
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from support.training import LATENT, SHAPES, last, make_solids, quick, run
+from torch import Tensor
+
+from shapegan.model.config import TrainConfig
+from shapegan.model.distributed import Ranks
+from shapegan.model.recipes.build import stream_config
+from shapegan.model.recipes.execution import Execution
+from shapegan.model.recipes.latent import NEAR_DISTANCE, Latent, choose_places, rate_factor
+from shapegan.model.schedule import StepProgress
+from shapegan.model.streaming.stream import Stream
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_solids(tmp_path_factory.mktemp("solids"))
+
+
+def begun(data: Path, stage: int, config: TrainConfig = LATENT) -> tuple[Latent, Any]:
+    """A recipe at the start of a stage, and batches for it."""
+    stream = Stream(data, stream_config(config, config.stages[stage]))
+    recipe = Latent(config, Ranks(), Execution(torch.device("cpu")), stream)
+    recipe.begin(stage)
+    return recipe, stream.batches()
+
+
+def weights(recipe: Latent) -> dict[str, Tensor]:
+    named = {f"g.{name}": value for name, value in recipe.generator.state_dict().items()}
+    named |= {f"e.{name}": value for name, value in recipe.encoder.state_dict().items()}
+    return {name: value.clone() for name, value in named.items()}
+
+
+def changed(before: dict[str, Tensor], after: dict[str, Tensor]) -> set[str]:
+    """First words of the names of weights that differ."""
+    return {
+        ".".join(name.split(".")[:2])
+        for name in before
+        if not torch.equal(before[name], after[name])
+    }
+
+
+@pytest.mark.parametrize(("stage", "trained"), [(0, "g.decoder"), (1, "g.prior")])
+def test_a_stage_trains_its_own_part(data: Path, stage: int, trained: str) -> None:
+    recipe, batches = begun(data, stage)
+    recipe.step(next(batches), StepProgress(0, 1.0, 0.0))
+    before = weights(recipe)
+    recipe.step(next(batches), StepProgress(1, 1.0, 0.1, 0.1))
+    assert changed(before, weights(recipe)) == {trained}
+
+
+def test_codes_are_found_in_the_first_step_only(data: Path) -> None:
+    recipe, batches = begun(data, 0)
+    assert not bool(recipe.encoder.fitted)
+    recipe.step(next(batches), StepProgress(0, 1.0, 0.0))
+    codes = recipe.encoder(next(batches).voxels)
+    assert bool(recipe.encoder.fitted)
+    assert codes.std() > 0.1
+    restored, batches = begun(data, 0)
+    state = recipe.state()
+    state["networks"]["encoder"]["mean"] += 1
+    restored.load(state)
+    restored.step(next(batches), StepProgress(1, 1.0, 0.1, 0.1))
+    assert torch.equal(restored.encoder.mean, state["networks"]["encoder"]["mean"])
+
+
+def test_a_decoder_learns_its_shapes(data: Path) -> None:
+    config = LATENT.replaced({"optimiser.rate": "0.01", "generator.hidden": "32"})
+    recipe, batches = begun(data, 0, config)
+    losses = [
+        float(recipe.step(next(batches), StepProgress(step, 1.0, 0.0, 0.0))["loss"])
+        for step in range(60)
+    ]
+    assert sum(losses[-10:]) < 0.6 * sum(losses[:10])
+
+
+def test_shares_of_categories_are_counted(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    names = ["boxes"] * 2 + ["spheres"] * (SHAPES - 2)
+    monkeypatch.setattr(Stream, "categories", property(lambda _: names))
+    generator = replace(LATENT.generator, categories=("boxes", "spheres"))
+    recipe, batches = begun(data, 1, replace(LATENT, generator=generator))
+    recipe.step(next(batches), StepProgress(0, 1.0, 0.0))
+    torch.testing.assert_close(recipe.generator.shares, torch.tensor([2 / SHAPES, 1 - 2 / SHAPES]))
+    assert torch.equal(recipe.result.shares, recipe.generator.shares)
+    assert recipe.preview(3).shape == (3, 4 + 2)
+
+
+def test_a_run_ends_with_a_generator_of_both_parts(data: Path, tmp_path: Path) -> None:
+    checkpoint = run(LATENT, quick(data, tmp_path / "run"))
+    assert set(checkpoint.recipe["networks"]) == {"generator", "encoder"}
+    assert last(tmp_path / "run").recipe["networks"]["encoder"]["fitted"]
+    average = checkpoint.recipe["average"]["weights"]
+    assert average["prior.leave.weight"].abs().max() > 0
+
+
+def test_most_places_are_near_the_surface() -> None:
+    sdf = torch.linspace(-0.5, 0.5, 1000).expand(2, -1)
+    places = choose_places(sdf, torch.rand(2, 400), 300)
+    assert places.shape == (2, 400)
+    chosen = sdf.gather(1, places).abs()
+    assert (chosen[:, :300] < NEAR_DISTANCE).all()
+    assert 0.05 < float((chosen[:, 300:] < NEAR_DISTANCE).float().mean()) < 0.3
+
+
+@pytest.mark.parametrize("draw", [0.0, 1 - 2**-24])
+def test_the_first_and_the_last_near_place_can_be_chosen(draw: float) -> None:
+    sdf = torch.tensor([[1.0, 0.01, 1.0, -0.02, 1.0]])
+    assert int(choose_places(sdf, torch.full((1, 1), draw), 1)) == (1 if draw == 0 else 3)
+
+
+def test_without_a_near_place_all_are_chosen_from() -> None:
+    places = choose_places(torch.ones(1, 100), torch.rand(1, 200), 150)
+    assert places.min() >= 0
+    assert places.max() < 100
+    assert len(places.unique()) > 50
+
+
+def test_rates_grow_and_then_fall() -> None:
+    factors = [rate_factor(StepProgress(step, 1.0, 0.0, step / 1000)) for step in range(1000)]
+    assert factors[0] == pytest.approx(1 / 30, rel=1e-3)
+    assert max(factors) == pytest.approx(1.0, abs=0.01)
+    assert factors[-1] == pytest.approx(0.03, abs=1e-3)
+    assert all(math.isfinite(factor) for factor in factors)

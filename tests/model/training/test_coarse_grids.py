@@ -1,0 +1,29 @@
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from support.training import STORED, VOXEL, RecordingReporter, make_solids, quick
+
+from shapegan.model.config import Stage
+from shapegan.model.training.coarse_grids import coarse_grid_note
+from shapegan.model.training.trainer import train
+
+ON_LATTICES = replace(VOXEL, stages=(Stage(8, 4, 1, lattice=64),))
+
+
+@pytest.mark.parametrize("thin_parts", ["keep", "true"])
+def test_a_run_on_stored_grids_says_that_they_keep_thin_parts(
+    tmp_path: Path, thin_parts: str
+) -> None:
+    data = make_solids(tmp_path / "data", config=replace(STORED, thin_parts=thin_parts))
+    note = coarse_grid_note(VOXEL, data)
+    assert ("--thin-parts true" in note) == (thin_parts == "keep")
+    reporter = RecordingReporter()
+    train(VOXEL, quick(data, tmp_path / "run", steps=1), reporter)
+    assert (note in reporter.notes) == (thin_parts == "keep")
+
+
+def test_other_runs_do_not(tmp_path: Path) -> None:
+    data = make_solids(tmp_path, config=replace(STORED, thin_parts="keep"))
+    assert coarse_grid_note(ON_LATTICES, data) == ""
+    assert coarse_grid_note(replace(VOXEL, stages=(Stage(64, 4, 1),)), data) == ""

@@ -1,0 +1,310 @@
+"""Exported files, read by doubles of the readers that they are for."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from support.exchanged import make_odd_dataset
+from support.fakes import dataset_of, python_path
+from support.one_line import check_one_line
+from support.readers import (
+    DeepSdfReader,
+    OccNetReader,
+    OriginalPointReader,
+    OriginalVoxelReader,
+    read_webdataset,
+)
+from support.training import make_solids, solid
+
+from shapegan.cli import main
+from shapegan.pipeline.config import PreprocessConfig
+from shapegan.pipeline.dataset.reader import Dataset
+from shapegan.pipeline.editing.split import split_dataset
+from shapegan.pipeline.exchange.export import export_dataset
+from shapegan.pipeline.exchange.kinds import EXPORTS
+from shapegan.pipeline.exchange.occnet import points_in_box
+from shapegan.pipeline.files import sha256
+from shapegan.pipeline.schema import Job
+
+
+@pytest.fixture(scope="module")
+def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_odd_dataset(tmp_path_factory.mktemp("made"))
+
+
+@pytest.fixture(scope="module")
+def solids(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_solids(tmp_path_factory.mktemp("solids"), shapes=4)
+
+
+def run(*words: object):
+    return CliRunner().invoke(main, ["export", *map(str, words)])
+
+
+def contents(folder: Path) -> dict[str, str]:
+    found = (one for one in sorted(folder.rglob("*")) if one.is_file())
+    return {one.relative_to(folder).as_posix(): sha256(one) for one in found}
+
+
+def test_deepsdf_reads_both_sides_of_each_split(path: Path, tmp_path: Path) -> None:
+    export_dataset(path, "deepsdf", tmp_path, "ShapeNetV2")
+    dataset = Dataset(path)
+    seen = 0
+    for split, indices in dataset.splits.items():
+        reader = DeepSdfReader(tmp_path, tmp_path / "splits" / f"{split}.json")
+        assert len(reader) == len(indices)
+        for place, index in enumerate(indices):
+            seen += 1
+            positive, negative = reader.sides(place)
+            assert (positive[:, 3] > 0).all()
+            assert (negative[:, 3] <= 0).all()
+            rows = np.concatenate([positive, negative])
+            positions, sdf = dataset.points(index, "cloud")
+            expected = np.column_stack([positions, sdf]) / 1.03
+            order, mine = np.lexsort(expected.T), np.lexsort(rows.T)
+            np.testing.assert_allclose(rows[mine], expected[order], rtol=1e-6, atol=1e-7)
+            frame = dataset.frame(index)
+            in_mesh = frame.center + frame.scale_sphere * positions[:3]
+            np.testing.assert_allclose(
+                reader.to_mesh(place, positions[:3] / 1.03), in_mesh, rtol=1e-5, atol=1e-5
+            )
+            assert reader.sample(place, 64).shape == (64, 4)
+    assert seen == len(dataset) == 6
+    classes = json.loads((tmp_path / "splits/train.json").read_text())["ShapeNetV2"]
+    assert classes == {"chairs": ["a", "c.obj"], "planes": ["a"], "all": ["sofa"]}
+
+
+def test_deepsdf_gets_all_sets_where_its_own_mix_is_not_stored(solids: Path, tmp_path: Path):
+    result = run(solids, "--to", "deepsdf", "--out", tmp_path)
+    assert result.exit_code == 0, result.output
+    assert "`preprocess --mix deepsdf` also stores DeepSDF's own mix" in result.stderr
+    reader = DeepSdfReader(tmp_path, tmp_path / "splits/train.json")
+    assert sum(map(len, reader.sides(0))) == 2 * 8192
+    assert reader.files[0].parts[-3:-1] == ("solids", "solids")
+
+
+def test_occupancies_are_those_of_the_solid(solids: Path, tmp_path: Path) -> None:
+    export_dataset(solids, "occnet", tmp_path)
+    counts = set()
+    for split, first in (("train", 0), ("val", 4)):
+        reader = OccNetReader(tmp_path, split)
+        for place in range(len(reader)):
+            assert reader.models[place] == ("solids", f"solid{first + place:03d}")
+            loaded = reader.load(place)
+            counts.add(len(loaded["points"]))
+            in_cube = loaded["points"] * loaded["scale"] + loaded["loc"]
+            distance = solid(first + place)(in_cube.astype(np.float64))
+            clear = np.abs(distance) > 1e-3
+            np.testing.assert_array_equal(loaded["occ"][clear], distance[clear] < 0)
+            assert 0.5 < np.abs(loaded["points"]).max() <= 0.55
+    assert counts == {int(0.4 * 8192)}
+
+
+def test_points_fill_the_box_evenly() -> None:
+    rng = np.random.default_rng(0)
+    direction = rng.normal(size=(200_000, 3))
+    ball = direction / np.linalg.norm(direction, axis=1, keepdims=True)
+    ball *= 0.7 * rng.uniform(size=(len(ball), 1)) ** (1 / 3)
+    sdf = np.ones(len(ball), np.float32)
+    points, distances = points_in_box(ball.astype(np.float32), sdf, 0.7, 80_000, rng)
+    counts, _ = np.histogramdd(points, bins=4, range=[(-0.55, 0.55)] * 3)
+    assert counts.sum() == 80_000
+    assert abs(counts / 1250 - 1).max() < 0.15
+    beyond = np.linalg.norm(points, axis=1) > 0.7
+    np.testing.assert_array_equal(np.isnan(distances), beyond)
+
+
+def test_lists_of_occnet_name_no_empty_model(path: Path, tmp_path: Path) -> None:
+    export_dataset(path, "occnet", tmp_path)
+    train = OccNetReader(tmp_path, "train").models
+    assert train == [("all", "sofa"), ("chairs", "a"), ("chairs", "c.obj"), ("planes", "a")]
+    named = [model for model in OccNetReader(tmp_path, "test").models if model[1]]
+    assert named == [("chairs", "old/b"), ("planes", "b")]
+
+
+def test_the_original_reads_voxels_and_pairs(path: Path, tmp_path: Path) -> None:
+    export_dataset(path, "shapegan", tmp_path)
+    dataset = Dataset(path)
+    for split, indices in dataset.splits.items():
+        pattern = f"{tmp_path}/voxels_8/{{:s}}.npy"
+        voxels = OriginalVoxelReader(pattern, tmp_path / f"{split}.txt")
+        points = OriginalPointReader(tmp_path, split, 50)
+        assert len(voxels) == len(points) == len(indices)
+        for place, index in enumerate(indices):
+            expected = np.clip(dataset.voxels(index, 8), -0.1, 0.1) / np.float32(0.1)
+            np.testing.assert_array_equal(voxels[place], expected)
+            stored = [
+                np.column_stack(dataset.points(index, name)) for name in ("uniform", "surface")
+            ]
+            uniform, surface = points[place]
+            for mine, other in zip(uniform, surface, strict=True):
+                (row,) = np.flatnonzero((stored[0] == mine).all(axis=1))
+                np.testing.assert_array_equal(stored[1][row], other)
+
+
+def test_one_category_needs_no_folder(solids: Path, tmp_path: Path) -> None:
+    export_dataset(solids, "shapegan", tmp_path)
+    assert (tmp_path / "voxels_16/solid000.npy").is_file()
+    assert (tmp_path / "val.txt").read_text() == "solid004\n"
+
+
+def test_plain_arrays_are_those_of_the_dataset(path: Path, tmp_path: Path) -> None:
+    for kind in ("npz", "npy", "webdataset"):
+        export_dataset(path, kind, tmp_path / kind)
+    dataset = Dataset(path)
+    samples = {
+        sample["json"]["id"]: sample
+        for tar in sorted((tmp_path / "webdataset").glob("*.tar"))
+        for sample in read_webdataset(tar)
+    }
+    assert set(samples) == set(dataset.ids)
+    for index, id_ in enumerate(dataset.ids):
+        name = id_ if "/" in id_ else f"all/{id_}"
+        expected = {"voxels_4": dataset.voxels(index, 4), "voxels_8": dataset.voxels(index, 8)}
+        for one in dataset.point_sets:
+            expected[f"{one}_points"], expected[f"{one}_sdf"] = dataset.points(index, one)
+        with np.load(tmp_path / f"npz/{name}.npz") as arrays:
+            assert float(arrays["scale_cube"]) == dataset.frame(index).scale_cube
+            np.testing.assert_array_equal(arrays["center"], dataset.frame(index).center)
+            assert set(arrays) == {*expected, "center", "scale_cube", "scale_sphere"}
+            for key, array in expected.items():
+                np.testing.assert_array_equal(arrays[key], array)
+                mapped = np.load(tmp_path / f"npy/{name}/{key}.npy", mmap_mode="r")
+                np.testing.assert_array_equal(mapped, array)
+                np.testing.assert_array_equal(samples[id_][f"{key}.npy"], array)
+        assert samples[id_]["json"]["split"] == dataset.accepted[index].split
+        assert samples[id_]["json"]["scale_sphere"] == dataset.frame(index).scale_sphere
+
+
+def test_a_tar_file_holds_shapes_of_one_split(path: Path, tmp_path: Path) -> None:
+    export_dataset(path, "webdataset", tmp_path)
+    found = {
+        tar.name: {sample["json"]["split"] for sample in read_webdataset(tar)}
+        for tar in tmp_path.glob("*.tar")
+    }
+    assert found == {
+        "train-000000.tar": {"train"}, "train-000001.tar": {"train"}, "test-000000.tar": {"test"}
+    }  # fmt: skip
+
+
+def test_without_splits_all_are_listed_as_train(tmp_path: Path) -> None:
+    path = make_solids(tmp_path, shapes=4)
+    split_dataset(path)
+    export_dataset(path, "shapegan", tmp_path / "a")
+    assert len(OriginalPointReader(tmp_path / "a", "train", 5)) == 5
+    export_dataset(path, "webdataset", tmp_path / "b")
+    assert [one.name for one in sorted((tmp_path / "b").glob("*.tar"))] == [
+        "shapes-000000.tar", "shapes-000001.tar"
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", EXPORTS)
+def test_the_same_command_again_writes_what_is_missing(path, tmp_path, kind):
+    export_dataset(path, kind, tmp_path / "out")
+    before = contents(tmp_path / "out")
+    victim = next(one for one in before if one.endswith((".npz", ".npy", ".tar")))
+    kept = next(one for one in reversed(before) if one.endswith((".npz", ".npy", ".tar")))
+    (tmp_path / "out" / victim).unlink()
+    touched = (tmp_path / "out" / kept).stat().st_mtime_ns
+    done = []
+    export_dataset(path, kind, tmp_path / "out", progress=lambda *of: done.append(of))
+    assert contents(tmp_path / "out") == before
+    assert (tmp_path / "out" / kept).stat().st_mtime_ns == touched
+    assert done[-1] == (6, 6)
+
+
+KILLED = """
+import os, signal, sys
+real, left = os.fsync, [int(sys.argv[1])]
+
+def fsync(handle):
+    left[0] -= 1
+    if left[0] < 0:
+        os.kill(os.getpid(), signal.SIGKILL)
+    real(handle)
+
+os.fsync = fsync
+from shapegan.cli import main
+main(sys.argv[2:], prog_name="shapegan")
+"""
+"""The command, killed instead of its n-th flush to disk: before a file gets its name, or after."""
+
+
+def killed(flushes: int, *words: object) -> None:
+    environment = os.environ | {"PYTHONPATH": python_path()}
+    program = [sys.executable, "-c", KILLED, str(flushes), *map(str, words)]
+    done = subprocess.run(program, env=environment, capture_output=True, timeout=60, check=False)
+    assert done.returncode == -signal.SIGKILL, done.stderr
+
+
+@pytest.mark.parametrize(("kind", "flushes"), [("deepsdf", 8), ("occnet", 13), ("webdataset", 4)])
+def test_a_killed_export_leaves_whole_files_and_resumes(path, tmp_path, kind, flushes):
+    export_dataset(path, kind, tmp_path / "undisturbed")
+    expected = contents(tmp_path / "undisturbed")
+    killed(flushes, "export", path, "--to", kind, "--out", tmp_path / "out")
+    visible = {
+        name: digest
+        for name, digest in contents(tmp_path / "out").items()
+        if not name.rpartition("/")[2].startswith(".")
+    }
+    assert visible.items() <= expected.items()
+    assert not [name for name in visible if name.endswith((".lst", "train.json", ".csv"))]
+    assert run(path, "--to", kind, "--out", tmp_path / "out").exit_code == 0
+    assert contents(tmp_path / "out") == expected
+
+
+def test_other_contents_of_the_folder_are_refused(path, solids, tmp_path):
+    out = ("--out", tmp_path / "out")
+    assert run(path, "--to", "npz", *out).exit_code == 0
+    check_one_line(run(path, "--to", "npy", *out), "holds another export (format: npz -> npy)")
+    check_one_line(run(solids, "--to", "npz", *out), "other shapes or splits")
+    (tmp_path / "used").mkdir()
+    (tmp_path / "used/letter.txt").touch()
+    result = run(path, "--to", "npz", "--out", tmp_path / "used")
+    check_one_line(result, "has no export.json, but letter.txt: choose another --out")
+
+
+def test_bad_input_is_one_line(path, tmp_path):
+    out = ("--out", tmp_path / "out")
+    check_one_line(run(path, "--to", "npz", "--name", "a", *out), "only deepsdf has such a name")
+    check_one_line(run(path, "--to", "deepsdf", "--name", "a/b", *out), "the name of a folder")
+    check_one_line(run(tmp_path, "--to", "npz", *out), "is not a dataset")
+    empty = PreprocessConfig(resolutions=(4,), points=0)
+    bare = make_odd_dataset(tmp_path, empty)
+    check_one_line(run(bare, "--to", "deepsdf", *out), "has no point sets, which DeepSDF needs")
+    check_one_line(run(bare, "--to", "occnet", *out), "has no point set uniform")
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("id_", ["../up", "a\nb", "/root"])
+def test_ids_that_are_no_file_names_are_one_line(tmp_path, id_):
+    (tmp_path / "meshes").mkdir()
+    mesh = tmp_path / "meshes" / "a.obj"
+    mesh.write_text("ok")
+    path = dataset_of([Job(id_, "", mesh, "a.obj")], tmp_path)
+    result = run(path, "--to", "npz", "--out", tmp_path / "out")
+    check_one_line(result, "cannot be the name of a file")
+
+
+def test_shapes_of_one_name_are_one_line(tmp_path):
+    (tmp_path / "meshes").mkdir()
+    mesh = tmp_path / "meshes" / "a.obj"
+    mesh.write_text("ok")
+    jobs = [Job("chairs/a", "chairs", mesh, "a.obj"), Job("a", "chairs", mesh, "a.obj")]
+    path = dataset_of(jobs, tmp_path)
+    result = run(path, "--to", "npz", "--out", tmp_path / "out")
+    check_one_line(result, "'chairs/a' and 'a' would both be written to chairs/a")
+
+
+@pytest.mark.parametrize("kind", ["deepsdf", "occnet", "shapegan", "webdataset"])
+def test_splits_that_are_no_file_names_are_one_line(tmp_path, kind):
+    path = make_odd_dataset(tmp_path)
+    split_dataset(path, ["a/b=0.5,c=0.5"])
+    result = run(path, "--to", kind, "--out", tmp_path / "out")
+    check_one_line(result, "split 'a/b' cannot be the name of a file")
