@@ -58,7 +58,7 @@ def measure(path: Path, config: PreprocessConfig) -> Measured | None:
         return None
     if made.quality.rejection_reason():
         return None
-    sample_points(made.ball_field, made.frame, config.points, False, random_generator(0, path.name))
+    sample_points(made.ball_field, made.frame, config.points, 0, random_generator(0, path.name))
     middle = time.process_time()
     true = [made.voxels(r) for r in COARSE]
     between = time.process_time()

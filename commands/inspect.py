@@ -25,6 +25,14 @@ def picture_options(function: Any) -> Any:
                 " voxel grids, and a slice through the signed distances.",
             ),
             click.option(
+                "--points",
+                type=click.Path(dir_okay=False, path_type=Path),
+                callback=png,
+                metavar="FILE.png",
+                help="Draw the point sets of shapes, one shape per row: points inside are blue,"
+                " points outside orange.",
+            ),
+            click.option(
                 "--id", "ids", metavar="ID", multiple=True, help="Draw this shape; may be repeated."
             ),
             click.option(
@@ -83,8 +91,8 @@ def inspect(context: click.Context, /, path: Path, verify: bool, **options: Any)
     """Summarise the dataset DIR, and draw some of its shapes.
 
     Prints counts by category and status, sizes, why meshes were rejected, and the quality of the
-    shapes. With --picture it also draws shapes: 12 at random, or those chosen by --id, --worst or
-    --count.
+    shapes. With --picture it also draws shapes, with --points their point sets: 12 at random, or
+    those chosen by --id, --worst or --count.
     """
     _check_picture_options(context)
     with plain_errors():
@@ -97,8 +105,9 @@ def inspect(context: click.Context, /, path: Path, verify: bool, **options: Any)
         if verify:
             Dataset(path).verify()
             click.echo("\nverified: every shard has the SHA-256 of the manifest")
-        if options["picture"]:
-            _draw_picture(path, options)
+        for what in ("picture", "points"):
+            if options[what]:
+                _draw(path, options, what)
 
 
 def _check_picture_options(context: click.Context) -> None:
@@ -115,24 +124,33 @@ def _check_picture_options(context: click.Context) -> None:
     choices = [typed[name] for name in ("ids", "worst", "count") if name in typed]
     if len(choices) > 1:
         raise click.UsageError(f"{' and '.join(choices)} exclude each other")
-    extra = [option for name, option in typed.items() if name not in ("path", "verify", "picture")]
-    if "picture" not in typed and extra:
-        raise click.UsageError(f"{', '.join(extra)}: only together with --picture")
+    own = ("path", "verify", "picture", "points")
+    extra = [option for name, option in typed.items() if name not in own]
+    if not {"picture", "points"} & typed.keys() and extra:
+        raise click.UsageError(f"{', '.join(extra)}: only together with --picture or --points")
+    if "mesh_root" in typed and "picture" not in typed:
+        raise click.UsageError("--mesh-root: only together with --picture")
     if "seed" in typed and {"ids", "worst"} & typed.keys():
         raise click.UsageError(f"--seed has no effect together with {choices[0]}")
 
 
-def _draw_picture(path: Path, options: dict[str, Any]) -> None:
+def _draw(path: Path, options: dict[str, Any], what: str) -> None:
+    """Draw the `picture` or the `points` of the chosen shapes."""
     from rich.console import Console
 
     from shapegan.pipeline.dataset.reader import Dataset
     from shapegan.pipeline.dataset.selection import Choice
     from shapegan.pipeline.pictures.camera import Camera
     from shapegan.pipeline.pictures.contact_sheet import ContactSheetSettings, write_contact_sheet
+    from shapegan.pipeline.pictures.point_sheet import write_point_sheet
 
     choice = Choice(**{field.name: options[field.name] for field in dataclasses.fields(Choice)})
     settings = ContactSheetSettings(options["panel"], Camera(azimuth=options["azimuth"]))
-    file = options["picture"]
+    file, dataset = options[what], Dataset(path)
     with Console(stderr=True).status("drawing"):
-        count = write_contact_sheet(file, Dataset(path), choice, options["mesh_root"], settings)
-    click.echo(f"\n{count:,} shapes, {choice}, are drawn in {file}")
+        if what == "points":
+            count = write_point_sheet(file, dataset, choice, settings)
+        else:
+            count = write_contact_sheet(file, dataset, choice, options["mesh_root"], settings)
+    noun = "the points of " if what == "points" else ""
+    click.echo(f"\n{noun}{count:,} shapes, {choice}, are drawn in {file}")

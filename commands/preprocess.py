@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from shapegan.commands.errors import interruptible, plain_errors
-from shapegan.commands.options import decorate, numbers
+from shapegan.commands.options import decorate, numbers, words
 from shapegan.commands.recognise import takes
 from shapegan.commands.run_options import (
     check_machine,
@@ -40,7 +40,47 @@ def config_options(function: Any) -> Any:
                 show_default=True,
                 help="Points in each of the sets `uniform` and `surface`; 0 stores none.",
             ),
-            click.option("--cloud", is_flag=True, help="Also store DeepSDF's mixture of points."),
+            click.option(
+                "--mix",
+                "mixes",
+                multiple=True,
+                callback=words,
+                metavar="NAMES",
+                help="Also store the points of `deepsdf` (set `cloud`), `occnet` or `vecset`;"
+                " separate several with commas.",
+            ),
+            click.option(
+                "--mix-points",
+                default=default.mix_points,
+                help="Points in each set of the mixes.  [default: those of the paper]",
+            ),
+            click.option(
+                "--on-surface",
+                "on_surface_points",
+                default=default.on_surface_points,
+                show_default=True,
+                help="Points on the surface, with normals.",
+            ),
+            click.option(
+                "--salient",
+                "salient_points",
+                default=default.salient_points,
+                show_default=True,
+                help="Points on sharp edges, with normals.",
+            ),
+            click.option(
+                "--sharp-angle",
+                default=default.sharp_angle,
+                show_default=True,
+                help="Angle between the normals at an edge from which it is sharp, degrees.",
+            ),
+            click.option(
+                "--truncation",
+                default=PreprocessConfig(resolutions=(128,)).truncation,
+                show_default=True,
+                help="Largest distance in voxels of 128^3 and finer; the longest side of a mesh is"
+                " 2. 0 stores all distances.",
+            ),
             click.option(
                 "--method",
                 type=click.Choice(METHODS),

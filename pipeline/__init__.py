@@ -17,11 +17,6 @@ if TYPE_CHECKING:
     from shapegan.pipeline.exchange.export import export_dataset
     from shapegan.pipeline.exchange.importing import ImportSettings, import_dataset
     from shapegan.pipeline.mesh_sdf import MeshSDF
-    from shapegan.pipeline.mesh_to_sdf_api import (
-        mesh_to_sdf,
-        mesh_to_voxels,
-        sample_sdf_near_surface,
-    )
     from shapegan.pipeline.meshes.load import load
     from shapegan.pipeline.meshes.triangle_mesh import BadMeshError, Frame, TriangleMesh
     from shapegan.pipeline.schema import MeshReport
@@ -42,9 +37,6 @@ __all__ = [
     "import_dataset",
     "load",
     "merge_datasets",
-    "mesh_to_sdf",
-    "mesh_to_voxels",
-    "sample_sdf_near_surface",
     "split_dataset",
     "subset_dataset",
 ]
@@ -68,11 +60,6 @@ _MODULES = {
         "import_dataset",
     ),
     "mesh_sdf": ("MeshSDF",),
-    "mesh_to_sdf_api": (
-        "mesh_to_sdf",
-        "mesh_to_voxels",
-        "sample_sdf_near_surface",
-    ),
     "meshes.load": ("load",),
     "meshes.triangle_mesh": (
         "BadMeshError",

@@ -12,6 +12,28 @@ METHODS = ("winding", "scan")
 CAVITIES = ("keep", "fill")
 """Treatments of closed cavities; `keep` keeps those of consistently wound watertight meshes."""
 
+MIXES = {
+    "deepsdf": {"cloud": 500_000},
+    "occnet": {"occnet": 100_000},
+    "vecset": {"vecset_volume": 500_000, "vecset_near": 500_000},
+}
+"""Mix -> its sets, and the number of points in each by its paper: Park et al. 2019 (DeepSDF),
+Mescheder et al. 2019 (Occupancy Networks), Zhang et al. 2023 (3DShape2VecSet).
+`shapegan.pipeline.sdf.mixes` describes them."""
+
+TRUNCATED_FROM = 128
+"""Voxels of this resolution and above may be truncated."""
+
+_FORMAT_2_VALUES: dict[str, Any] = {
+    "mixes": (),
+    "mix_points": 0,
+    "on_surface_points": 0,
+    "salient_points": 0,
+    "sharp_angle": 15.0,
+    "truncation": 0.0,
+}
+"""Settings that format 2 does not have -> the values that they have there."""
+
 THIN_PARTS = ("keep", "true", "points")
 """Treatments of parts that are too thin for a coarse grid."""
 
@@ -51,8 +73,21 @@ class PreprocessConfig:
     """Points along each side of the voxel grids, ascending."""
     points: int = 262_144
     """Points in each of the sets `uniform` and `surface`; 0 leaves both out."""
-    cloud: bool = False
-    """Also store the point set `cloud`, DeepSDF's mix, with as many points again."""
+    mixes: tuple[str, ...] = ()
+    """Further point sets with distances, by the name of the paper's mix: keys of
+    `MIXES`."""
+    mix_points: int = 0
+    """Points in each set of the mixes; 0 for as many as the paper has."""
+    on_surface_points: int = 0
+    """Points in the set `on_surface`, which lie on the surface, with normals."""
+    salient_points: int = 0
+    """Points in the set `salient`, which lie on sharp edges, with normals."""
+    sharp_angle: float = 15.0
+    """Angle between the normals at an edge from which it is sharp, degrees (the default of Dora's
+    code)."""
+    truncation: float = 0.1
+    """Largest distance that voxels of 128^3 and finer store, cube frame; larger ones are clipped to
+    it. 0 stores all distances. Becomes 0 if all grids are coarser."""
     method: str = "winding"
     """One of `METHODS`."""
     sheet_thickness: float = 0.016
@@ -78,11 +113,16 @@ class PreprocessConfig:
             ConfigError: one line that names the setting and the values it takes.
         """
         object.__setattr__(self, "resolutions", tuple(sorted(set(self.resolutions))))
-        enough = bool(self.resolutions) or isinstance(self, ImportConfig)
-        self._check(enough, "resolutions", "at least one")
+        imported = isinstance(self, ImportConfig)
+        if imported or max(self.resolutions, default=0) < TRUNCATED_FROM:
+            object.__setattr__(self, "truncation", 0.0)
+        mixes = tuple(name for name in MIXES if name in self.mixes)
+        self._check(set(mixes) == set(self.mixes), "mixes", f"some of {', '.join(MIXES)}")
+        object.__setattr__(self, "mixes", mixes)
+        self._check(bool(self.resolutions) or imported, "resolutions", "at least one")
         self._check(all(2 <= r <= 1024 for r in self.resolutions), "resolutions", "2 to 1024")
         self._check(0 <= self.points <= 2**24, "points", "0 to 16777216")
-        self._check(self.points > 0 or not self.cloud, "cloud", "points above 0")
+        self._check_further_points()
         self._check(self.method in METHODS, "method", " or ".join(METHODS))
         self._check(0 <= self.sheet_thickness <= 0.2, "sheet_thickness", "0 to 0.2")
         self._check(self.cavities in CAVITIES, "cavities", " or ".join(CAVITIES))
@@ -90,24 +130,58 @@ class PreprocessConfig:
         self._check(1 <= self.shard_size <= 4096, "shard_size", "1 to 4096")
         self._check(0 <= self.seed < 2**63, "seed", "0 to 2^63 - 1")
 
+    def _check_further_points(self) -> None:
+        self._check(0 <= self.mix_points <= 2**24, "mix_points", "0 to 16777216")
+        self._check(bool(self.mixes) or not self.mix_points, "mix_points", "0 without a mix")
+        for name in ("on_surface_points", "salient_points"):
+            self._check(0 <= getattr(self, name) <= 2**24, name, "0 to 16777216")
+        oriented = self.on_surface_points or self.salient_points
+        self._check(
+            self.method != "scan" or not oriented, "method", "winding, for points with normals"
+        )
+        self._check(1 <= self.sharp_angle <= 179, "sharp_angle", "1 to 179")
+        truncates = 0.02 <= self.truncation <= 2
+        self._check(truncates or self.truncation == 0, "truncation", "0, or 0.02 to 2")
+
     def _check(self, holds: bool, name: str, takes: str) -> None:
         if not holds:
             raise ConfigError(f"{name}: got {getattr(self, name)}, takes {takes}")
 
+    @property
+    def format_version(self) -> int:
+        """Version of the shard format that these settings need: 2 if they existed then, else 3."""
+        return 3 if self._since_format_3() else 2
+
+    def _since_format_3(self) -> set[str]:
+        """Settings that differ from what format 2 stores."""
+        return {name for name, value in _FORMAT_2_VALUES.items() if getattr(self, name) != value}
+
     def to_dict(self) -> dict[str, Any]:
-        """The settings as JSON has them."""
-        return to_plain(self)
+        """The settings as JSON has them.
+
+        Settings of format 3 are left out where format 2 suffices, and `cloud` is added, so that
+        the shards of old settings keep their bytes and older versions can read them.
+        """
+        values = to_plain(self)
+        if self._since_format_3():
+            return values
+        old = {k: v for k, v in values.items() if k not in _FORMAT_2_VALUES}
+        return old | {"cloud": False}
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> "PreprocessConfig":
-        """Build the settings from what `to_dict` gives.
+        """Build the settings from what `to_dict` gives, in this version or an older one.
 
         Raises:
             ConfigError: a setting is unknown, has the wrong type or cannot be used.
         """
-        # Datasets from before this setting have true fields.
+        # Datasets from before these settings have true fields, and no truncated voxels.
         known = {"thin_parts": "true"} | values
-        return from_plain(ImportConfig if "imported" in values else cls, known, ConfigError)
+        if "cloud" in known:
+            known["truncation"] = 0.0
+            if known.pop("cloud"):
+                known |= {"mixes": ["deepsdf"], "mix_points": known.get("points", cls.points)}
+        return from_plain(ImportConfig if "imported" in known else cls, known, ConfigError)
 
     def difference(self, other: "PreprocessConfig") -> list[str]:
         """List the settings in which `other` differs, one line each: `name: mine -> theirs`."""

@@ -6,10 +6,12 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from shapegan.pipeline.config import PreprocessConfig, WatertightConfig
-from shapegan.pipeline.meshes.triangle_mesh import BadMeshError, TriangleMesh, usable
+from shapegan.pipeline.meshes.from_object import triangles_of
+from shapegan.pipeline.meshes.triangle_mesh import BadMeshError, TriangleMesh
 from shapegan.pipeline.sdf.mesh_field import make_field
 from shapegan.pipeline.sdf.sampling import SphereField, deepsdf_mix
 from shapegan.pipeline.sdf.solid_surface import solid_surface
+from shapegan.pipeline.sdf.surface_sets import surface_samples
 
 FrameName: TypeAlias = Literal["mesh", "cube", "sphere"]
 """The mesh's own coordinates, or a frame of `shapegan.pipeline.schema`."""
@@ -71,7 +73,7 @@ class MeshSDF:
             TypeError: the mesh lacks vertices or faces.
         """
         PreprocessConfig(sheet_thickness=sheet_thickness, cavities=cavities)  # checks both
-        made = make_field(_triangles(mesh), sheet_thickness, device=device, cavities=cavities)
+        made = make_field(triangles_of(mesh), sheet_thickness, device=device, cavities=cavities)
         self.frame, self.method, self.quality = made.frame, made.method, made.quality
         self._made, self._field = made, made.field
 
@@ -251,34 +253,25 @@ class MeshSDF:
             return mesh_points, sdf * np.float32(unit)
         return points * np.float32(unit), sdf * np.float32(unit)
 
+    def surface_points(
+        self, count: int, frame: FrameName = "mesh", seed: int | np.random.Generator = 0
+    ) -> tuple[NDArray[np.float64], NDArray[np.float32]]:
+        """Points on the surface (count, 3), uniform by area, and outward unit normals (count, 3).
 
-def _triangles(mesh: Any) -> TriangleMesh:
-    """Read the triangles of a trimesh object, or of a scene, without importing trimesh.
+        Args:
+            count: number of points.
+            frame: the frame of the points.
+            seed: of the random generator, or the generator.
 
-    Raises:
-        BadMeshError: vertices or faces cannot be used.
-        TypeError: there are no vertices or faces.
-    """
-    if hasattr(mesh, "to_mesh"):
-        mesh = mesh.to_mesh()
-    if not (hasattr(mesh, "vertices") and hasattr(mesh, "faces")):
-        raise TypeError(f"mesh: got {type(mesh).__name__}, takes an object with vertices and faces")
-    vertices = _rows_of_three("vertices", mesh.vertices).astype(np.float64)
-    faces = _rows_of_three("faces", mesh.faces)
-    if len(faces) and faces.dtype.kind not in "iu":
-        raise BadMeshError(f"faces: got {faces.dtype}, takes whole numbers")
-    if len(faces) and not 0 <= faces.min() <= faces.max() < len(vertices):
-        raise BadMeshError(f"a face has a vertex index outside 0 to {len(vertices) - 1}")
-    return usable(vertices, faces.astype(np.int64))
-
-
-def _rows_of_three(name: str, values: ArrayLike) -> NDArray[Any]:
-    """Values as an array (N, 3); anything empty counts as (0, 3).
-
-    Raises:
-        BadMeshError: another shape.
-    """
-    rows = np.asarray(values)
-    if rows.size and (rows.ndim != 2 or rows.shape[1] != 3):
-        raise BadMeshError(f"{name}: got shape {rows.shape}, takes (N, 3)")
-    return rows.reshape(-1, 3)
+        Raises:
+            BadMeshError: hardly any face bounds the solid, so too few points were found.
+            ValueError: negative count or unknown frame.
+        """
+        if count < 0:
+            raise ValueError(f"count: got {count}, takes 0 or more")
+        unit = self.frame.scale_cube / self.scale(frame)
+        points, normals = surface_samples(self._made.oriented, count, np.random.default_rng(seed))
+        if len(points) < count:
+            raise BadMeshError(f"lost surface: found {len(points):,} points on it of {count:,}")
+        origin = self.frame.center if frame == "mesh" else 0.0
+        return points.astype(np.float64) * unit + origin, normals

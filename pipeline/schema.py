@@ -17,15 +17,16 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-FORMAT_VERSION = 2
-"""Version of the shards and the manifest that is written. Since version 2, `center`, `scale_cube`
-and `scale_sphere` are float64."""
+FORMAT_VERSION = 3
+"""Newest version of the shards and the manifest. Version 3 has the sets of `POINT_LAYOUTS` beyond
+`POINT_SETS`, other numbers of points in `cloud`, and voxels that are truncated. Datasets without
+these are written in version 2, in which `center`, `scale_cube` and `scale_sphere` are float64."""
 
 MAX_COARSE_RESOLUTION = 32
 """Finest stored grid that may keep thin parts; finer grids are of the true field."""
 
-READ_VERSIONS = (1, 2)
-"""Versions that readers accept; they reject any other one and name both. In version 1, `center` and
+READ_VERSIONS = (1, 2, 3)
+"""Versions that readers accept; they reject any other one and name them. In version 1, `center` and
 the scales are float32, which is too coarse for meshes far from the origin."""
 
 POSITION_STEPS = 32767
@@ -38,7 +39,34 @@ are a uniform random sample of the shape's points."""
 POINT_SETS = ("uniform", "surface", "cloud")
 """`uniform`: uniform in the unit ball. `surface`: row i is the surface point nearest to row i of
 `uniform`, plus noise N(0, 0.0025^2). `cloud` (optional): DeepSDF's mix, or in an imported dataset
-the points of its source."""
+the points of its source. All are in the sphere frame."""
+
+WIDE_BOUND = 1.25
+"""Largest coordinate that the sets in the cube frame can store: the mesh with any sheet thickness,
+and OccNet's padded cube, lie within it."""
+
+
+@dataclass(frozen=True)
+class PointLayout:
+    """Frame and contents of a point set."""
+
+    frame: str = "cube"
+    """`cube` or `sphere`."""
+    bound: float = WIDE_BOUND
+    """Positions are stored as int16: round(POSITION_STEPS / bound * x)."""
+    normals: bool = False
+    """True if the set stores unit normals, on the surface, instead of signed distances."""
+
+
+POINT_LAYOUTS = {
+    **{name: PointLayout("sphere", 1.0) for name in POINT_SETS},
+    "occnet": PointLayout(),
+    "vecset_volume": PointLayout(),
+    "vecset_near": PointLayout(),
+    "on_surface": PointLayout(normals=True),
+    "salient": PointLayout(normals=True),
+}
+"""Every point set by its name, in the order in which a shard holds them."""
 
 MANIFEST_NAME = "dataset.json"
 WATERTIGHT_NAME = "watertight.json"
@@ -57,13 +85,26 @@ def voxel_name(resolution: int) -> str:
 
 
 def position_name(point_set: str) -> str:
-    """HDF5 name of a point set's positions: (N, P, 3) int16, sphere frame."""
+    """HDF5 name of a point set's positions: (N, P, 3) int16, see `POINT_LAYOUTS`."""
     return f"{point_set}/position"
 
 
 def sdf_name(point_set: str) -> str:
-    """HDF5 name of a point set's distances: (N, P) float16, sphere frame."""
+    """HDF5 name of a point set's distances: (N, P) float16, in the frame of the set."""
     return f"{point_set}/sdf"
+
+
+def normal_name(point_set: str) -> str:
+    """HDF5 name of a point set's unit normals: (N, P, 3) int16, round(POSITION_STEPS * n)."""
+    return f"{point_set}/normal"
+
+
+def count_name(point_set: str) -> str:
+    """HDF5 name of the number of points (N,) int32 that a shape has in a set with normals.
+
+    Rows after these are 0.
+    """
+    return f"{point_set}/count"
 
 
 def grid_axis(resolution: int) -> NDArray[np.float64]:
@@ -86,15 +127,17 @@ def grid_points(resolution: int) -> NDArray[np.float32]:
     return grid.reshape(-1, 3).astype(np.float32)
 
 
-def encode_positions(positions: NDArray[np.floating]) -> NDArray[np.int16]:
-    """Clip positions (..., 3) to [-1, 1] and round them to the stored int16."""
-    steps: NDArray[np.floating] = np.rint(np.clip(positions, -1.0, 1.0) * POSITION_STEPS)
+def encode_positions(positions: NDArray[np.floating], bound: float = 1.0) -> NDArray[np.int16]:
+    """Clip positions (..., 3) to [-bound, bound] and round them to the stored int16."""
+    steps: NDArray[np.floating] = np.rint(
+        np.clip(positions, -bound, bound) * (POSITION_STEPS / bound)
+    )
     return steps.astype(np.int16)
 
 
-def decode_positions(encoded: NDArray[np.int16]) -> NDArray[np.float32]:
-    """Convert stored positions (..., 3) to float32 in [-1, 1]."""
-    return encoded.astype(np.float32) / np.float32(POSITION_STEPS)
+def decode_positions(encoded: NDArray[np.int16], bound: float = 1.0) -> NDArray[np.float32]:
+    """Convert stored positions (..., 3) to float32 in [-bound, bound]."""
+    return encoded.astype(np.float32) / np.float32(POSITION_STEPS / bound)
 
 
 @dataclass(frozen=True)
@@ -102,9 +145,21 @@ class Points:
     """A point set of one shape, as stored."""
 
     position: NDArray[np.int16]
-    """(P, 3), sphere frame, see `encode_positions`."""
+    """(P, 3), in the frame of the set, see `encode_positions`."""
     sdf: NDArray[np.float16]
-    """(P,), signed distances at the rounded positions, sphere frame."""
+    """(P,), signed distances at the rounded positions, in the frame of the set."""
+
+
+@dataclass(frozen=True)
+class OrientedPoints:
+    """A point set on the surface of one shape, as stored."""
+
+    position: NDArray[np.int16]
+    """(P, 3), see `encode_positions`; 0 from `count` on."""
+    normal: NDArray[np.int16]
+    """(P, 3), outward unit normals times `POSITION_STEPS`, rounded; 0 from `count` on."""
+    count: int
+    """Number of points, at most P."""
 
 
 @dataclass(frozen=True)
@@ -117,13 +172,15 @@ class Shape:
     voxels: dict[int, NDArray[np.float16]]
     """Resolution R -> signed distances (R, R, R), cube frame."""
     points: dict[str, Points]
-    """Name from `POINT_SETS` -> points."""
+    """Name from `POINT_LAYOUTS` -> points with signed distances."""
     center: NDArray[np.float64]
     """(3,), origin of both frames in mesh coordinates."""
     scale_cube: float
     """Mesh units per unit of the cube frame."""
     scale_sphere: float
     """Mesh units per unit of the sphere frame."""
+    oriented: dict[str, OrientedPoints] = field(default_factory=dict)
+    """Name from `POINT_LAYOUTS` -> points with normals."""
 
 
 @dataclass(frozen=True)

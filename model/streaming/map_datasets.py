@@ -157,7 +157,7 @@ class PointDataset(_MapDataset):
     ) -> None:
         super().__init__(path, split)
         _check_has(path, "point set", point_set, self._dataset.point_sets)
-        stored = self._dataset.config.points
+        self._stored = stored = self._dataset.point_counts[point_set]
         if not 1 <= points <= stored:
             raise StreamError(f"points: got {points}, {path} has 1 to {stored} per shape and set")
         self.points, self.point_set, self.transform = points, point_set, transform
@@ -171,7 +171,7 @@ class PointDataset(_MapDataset):
         """
         place, number = self._number(index)
         source = np.random.default_rng(int(torch.randint(2**63 - 1, ())))
-        (start,) = window_starts(source, 1, self.points, self._dataset.config.points).tolist()
+        (start,) = window_starts(source, 1, self.points, self._stored).tolist()
         positions, sdf = self._dataset.points(number, self.point_set, start, self.points)
         found = torch.from_numpy(positions), torch.from_numpy(sdf)
         return PointItem(place, *(found if self.transform is None else self.transform(*found)))

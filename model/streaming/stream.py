@@ -93,7 +93,8 @@ class Stream:
         self._disk = _open_split(Path(path), config)
         self.config = config = _with_stored_sets(config, self._disk.dataset)
         self._device, self._workers = torch.device(device), workers
-        stored = self._disk.dataset.config.points
+        counts = self._disk.dataset.point_counts
+        stored = min((counts[name] for name in config.sets if name in counts), default=0)
         self._order = BatchOrder(config, len(self._disk.numbers), stored, rank, world)
         self.bytes = stored_bytes(config, self.shape_count, stored)
         self.placement = placement(pin, self.bytes, self._device, world)

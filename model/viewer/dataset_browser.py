@@ -12,14 +12,12 @@ from shapegan.pipeline.dataset.original_mesh import read_original
 from shapegan.pipeline.dataset.reader import Dataset
 from shapegan.pipeline.meshes.triangle_mesh import TriangleMesh
 from shapegan.pipeline.pictures.field_slice import draw_slice, richest_slice, slice_position
-from shapegan.pipeline.schema import STATUSES, MeshReport
+from shapegan.pipeline.pictures.point_cloud import colors_by_sign
+from shapegan.pipeline.schema import POINT_LAYOUTS, STATUSES, MeshReport
 from shapegan.pipeline.taxonomy import describe
 
 ALL = "all"
 """Filter value for any category or status."""
-
-_INSIDE, _OUTSIDE = np.array([40, 84, 170]), np.array([236, 160, 96])
-"""Colours of points, like those of slices."""
 
 
 @dataclass(frozen=True)
@@ -100,13 +98,12 @@ class DatasetBrowser:
     def points(self, index: int, point_set: str, count: int) -> PointCloud:
         """The first `count` points of a shape, or all if fewer are stored."""
         with self._lock:
-            count = min(count, self._dataset.config.points)
+            count = min(count, self._dataset.point_counts[point_set])
             positions, sdf = self._dataset.points(index, point_set, 0, count)
             frame = self._dataset.frame(index)
-        # Points are stored in the sphere frame; the page shows everything in the cube frame.
-        positions = positions * np.float32(frame.scale_sphere / frame.scale_cube)
-        colors = np.where((sdf < 0)[:, None], _INSIDE, _OUTSIDE).astype(np.uint8)
-        return PointCloud(positions, colors)
+        if POINT_LAYOUTS[point_set].frame == "sphere":  # the page shows all in the cube frame
+            positions = positions * np.float32(frame.scale_sphere / frame.scale_cube)
+        return PointCloud(positions, colors_by_sign(sdf))
 
 
 def richest_slice_position(voxels: NDArray[np.float32]) -> float:

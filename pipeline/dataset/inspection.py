@@ -17,9 +17,10 @@ from rich.markup import escape
 from rich.table import Table
 
 from shapegan.pipeline import schema
-from shapegan.pipeline.config import ImportConfig
+from shapegan.pipeline.config import TRUNCATED_FROM, ImportConfig
 from shapegan.pipeline.dataset.manifest import DatasetError, Manifest, require_manifest
 from shapegan.pipeline.dataset.reports import find_rejections, read_reports
+from shapegan.pipeline.dataset.shards import point_counts
 from shapegan.pipeline.progress_display import print_line
 from shapegan.pipeline.schema import MeshReport
 from shapegan.pipeline.taxonomy import describe
@@ -127,17 +128,19 @@ def _headline(summary: Summary) -> list[str]:
     files = sum(1 for shard in manifest.shards if shard.file)
     each = f", {readable_size(summary.bytes / shapes)} a shape" if shapes else ""
     voxels = ", ".join(f"{r}^3" for r in config.resolutions)
-    points = f"2 x {config.points:,} points" if config.points else "no points"
-    cloud = f" and a cloud of {config.points:,}" if config.cloud else ""
-    contents = f"voxels {voxels}; {points}{cloud}; method {config.method}; seed {config.seed};"
+    sets = [f"{name} {count:,}" for name, count in point_counts(config).items()]
+    points = f"points: {', '.join(sets)}" if sets else "no points"
+    if config.truncation:
+        voxels += f" (to a distance of {config.truncation:g} from {TRUNCATED_FROM}^3 on)"
+    made = f"voxels {voxels or 'none'}; {points};"
     if isinstance(config, ImportConfig):
-        sets = ", ".join(config.sets) or "none"
-        contents = f"imported from {config.imported}; voxels {voxels or 'none'}; point sets {sets}"
-        contents += f" of {config.points:,} points;"
+        made = f"imported from {config.imported}; {made}"
+    else:
+        made += f" method {config.method}; seed {config.seed};"
     lines = [
         f"{summary.path}: {shapes:,} shapes of {manifest.meshes:,} meshes below {manifest.input}",
         f"{readable_size(summary.bytes)} in {counted(files, 'shard')}{each}",
-        f"{contents} shapegan {manifest.code_version}",
+        f"{made} shapegan {manifest.code_version}",
     ]
     if manifest.splits:
         sizes = ", ".join(f"{name} {len(ids):,}" for name, ids in manifest.splits.items())

@@ -58,7 +58,13 @@ class Manifest:
     """Number of meshes of each shard, for datasets of `shapegan merge` and `shapegan subset`; empty
     if every shard but the last has `shard_size`."""
     code_version: str = __version__
-    format_version: int = schema.FORMAT_VERSION
+    format_version: int = 0
+    """Version of the shard format; 0 becomes the one that the configuration needs."""
+
+    def __post_init__(self) -> None:
+        """Choose the format version."""
+        version = self.format_version or self.config.format_version
+        object.__setattr__(self, "format_version", version)
 
     @property
     def shard_count(self) -> int:
@@ -100,7 +106,7 @@ def read_manifest(folder: Path) -> Manifest:
         raise DatasetError(f"{path} is not a manifest of a dataset: {error!r}") from error
     raise DatasetError(
         f"{path} has format version {found}, this shapegan reads"
-        f" {' and '.join(map(str, schema.READ_VERSIONS))}: make the dataset again, or install the"
+        f" {', '.join(map(str, schema.READ_VERSIONS))}: make the dataset again, or install the"
         " version that made it"
     )
 

@@ -45,7 +45,7 @@ class OpenShard:
             self.close()
             raise DatasetError(
                 f"{path} has format version {found}, this shapegan reads"
-                f" {' and '.join(map(str, schema.READ_VERSIONS))}"
+                f" {', '.join(map(str, schema.READ_VERSIONS))}"
             )
 
     def read(self, name: str, row: int, start: int, stop: int | None) -> NDArray[Any]:
@@ -133,3 +133,15 @@ def check_size(path: Path, size: int) -> None:
         raise DatasetError(f"{path}: {error.strerror}, {PREPROCESS_AGAIN}") from error
     if found != size:
         raise DatasetError(f"{path} is torn: {found} bytes of {size}, {PREPROCESS_AGAIN}")
+
+
+def window_end(start: int, count: int | None, stored: int) -> int:
+    """Index after the last point of a window.
+
+    Raises:
+        IndexError: the window exceeds the stored points.
+    """
+    stop = stored if count is None else start + count
+    if not 0 <= start <= stop <= stored:
+        raise IndexError(f"got points {start} to {stop}, there are {stored}")
+    return stop

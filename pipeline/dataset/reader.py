@@ -28,9 +28,15 @@ from shapegan.pipeline.dataset.open_shards import (
     OpenShard,
     OpenShards,
     check_size,
+    window_end,
 )
 from shapegan.pipeline.dataset.reports import read_reports, with_splits
-from shapegan.pipeline.dataset.shards import point_sets, read_shape
+from shapegan.pipeline.dataset.shards import (
+    oriented_sets,
+    point_counts,
+    point_sets,
+    read_shape,
+)
 from shapegan.pipeline.files import sha256
 from shapegan.pipeline.meshes.triangle_mesh import Frame
 from shapegan.pipeline.schema import MeshReport, Shape
@@ -86,8 +92,18 @@ class Dataset:
 
     @property
     def point_sets(self) -> tuple[str, ...]:
-        """Point sets of each shape, out of `schema.POINT_SETS`."""
+        """Point sets with distances of each shape, out of `schema.POINT_LAYOUTS`."""
         return point_sets(self.config)
+
+    @property
+    def oriented_sets(self) -> tuple[str, ...]:
+        """Point sets with normals of each shape: `on_surface`, `salient`, both or none."""
+        return oriented_sets(self.config)
+
+    @property
+    def point_counts(self) -> dict[str, int]:
+        """Point set -> number of points; shapes may have fewer in the sets with normals."""
+        return point_counts(self.config)
 
     @cached_property
     def reports(self) -> list[MeshReport]:
@@ -139,7 +155,10 @@ class Dataset:
     def points(
         self, index: int, point_set: str, start: int = 0, count: int | None = None
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Points and their signed distances: (n, 3) and (n,) float32, sphere frame.
+        """Points and their signed distances: (n, 3) and (n,) float32, in the frame of the set.
+
+        That is the sphere frame for `uniform`, `surface` and `cloud`, and the cube frame for the
+        others (`schema.POINT_LAYOUTS`).
 
         Points lie in random order, so any window of them is a fair sample. Only the chunks that
         the window touches are read (`schema.POINT_CHUNK` points each). Point i of `surface` is
@@ -157,13 +176,49 @@ class Dataset:
             DatasetError: the shard cannot be read.
         """
         _check_has("point set", point_set, self.point_sets)
-        stored = self.config.points
-        stop = stored if count is None else start + count
-        if not 0 <= start <= stop <= stored:
-            raise IndexError(f"got points {start} to {stop}, there are {stored}")
-        encoded = self.stored(index, schema.position_name(point_set), start, stop)
+        stop = window_end(start, count, self.point_counts[point_set])
+        positions = self._positions(index, point_set, start, stop)
         sdf = self.stored(index, schema.sdf_name(point_set), start, stop)
-        return schema.decode_positions(encoded), sdf.astype(np.float32)
+        return positions, sdf.astype(np.float32)
+
+    def occupancies(
+        self, index: int, point_set: str, start: int = 0, count: int | None = None
+    ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+        """Points (n, 3) and whether they lie inside (n,); see `points` for arguments and errors.
+
+        Exact also where distances were rounded to 0: their sign bit is stored.
+        """
+        positions, sdf = self.points(index, point_set, start, count)
+        return positions, np.signbit(sdf)
+
+    def oriented_points(
+        self, index: int, point_set: str, start: int = 0, count: int | None = None
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Points on the surface and their outward unit normals: (n, 3) each, cube frame.
+
+        Points lie in random order, so any window of them is a fair sample. A shape without sharp
+        edges has no `salient` points.
+
+        Args:
+            index: Index of the shape.
+            point_set: One of `oriented_sets`.
+            start: First point.
+            count: Number of points; None for all from `start`.
+
+        Raises:
+            ValueError: the dataset has no such point set.
+            IndexError: the window exceeds the points of the shape.
+            DatasetError: the shard cannot be read.
+        """
+        _check_has("point set with normals", point_set, self.oriented_sets)
+        shard, row = self._locate(index)
+        stop = window_end(start, count, int(shard.file[schema.count_name(point_set)][row]))
+        normals = self.stored(index, schema.normal_name(point_set), start, stop)
+        return self._positions(index, point_set, start, stop), schema.decode_positions(normals)
+
+    def _positions(self, index: int, point_set: str, start: int, stop: int) -> NDArray[np.float32]:
+        encoded = self.stored(index, schema.position_name(point_set), start, stop)
+        return schema.decode_positions(encoded, schema.POINT_LAYOUTS[point_set].bound)
 
     def stored(
         self, index: int, name: str, start: int = 0, stop: int | None = None

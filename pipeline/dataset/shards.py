@@ -19,9 +19,9 @@ from numpy.typing import NDArray
 
 from shapegan import __version__
 from shapegan.pipeline import schema
-from shapegan.pipeline.config import ImportConfig, PreprocessConfig
+from shapegan.pipeline.config import MIXES, ImportConfig, PreprocessConfig
 from shapegan.pipeline.files import replacing
-from shapegan.pipeline.schema import MeshReport, Points, Shape
+from shapegan.pipeline.schema import MeshReport, OrientedPoints, Points, Shape
 
 _GRID_CHUNK = 64
 _LIBRARY_VERSIONS = ("v110", "v110")
@@ -42,13 +42,25 @@ class H5Field:
     """True to compress with gzip."""
 
 
-def point_sets(config: PreprocessConfig) -> tuple[str, ...]:
-    """Point sets of a dataset with this configuration."""
+def point_counts(config: PreprocessConfig) -> dict[str, int]:
+    """Point sets of a dataset with this configuration -> number of points in each."""
     if isinstance(config, ImportConfig):
-        return config.sets
-    if config.points == 0:
-        return ()
-    return schema.POINT_SETS if config.cloud else schema.POINT_SETS[:2]
+        return dict.fromkeys(config.sets, config.points)
+    counts = dict.fromkeys(schema.POINT_SETS[:2], config.points)
+    for mix in config.mixes:
+        counts |= {name: config.mix_points or paper for name, paper in MIXES[mix].items()}
+    counts |= {"on_surface": config.on_surface_points, "salient": config.salient_points}
+    return {name: counts[name] for name in schema.POINT_LAYOUTS if counts.get(name)}
+
+
+def point_sets(config: PreprocessConfig) -> tuple[str, ...]:
+    """Point sets with signed distances of a dataset with this configuration."""
+    return tuple(name for name in point_counts(config) if not schema.POINT_LAYOUTS[name].normals)
+
+
+def oriented_sets(config: PreprocessConfig) -> tuple[str, ...]:
+    """Point sets with normals of a dataset with this configuration."""
+    return tuple(name for name in point_counts(config) if schema.POINT_LAYOUTS[name].normals)
 
 
 def h5_fields(config: PreprocessConfig) -> list[H5Field]:
@@ -57,10 +69,13 @@ def h5_fields(config: PreprocessConfig) -> list[H5Field]:
     for resolution in config.resolutions:
         grid, chunk = (resolution,) * 3, (min(resolution, _GRID_CHUNK),) * 3
         found.append(H5Field(schema.voxel_name(resolution), grid, "<f2", chunk, True))
-    rows, run = config.points, min(config.points, schema.POINT_CHUNK)
-    for name in point_sets(config):
+    for name, rows in point_counts(config).items():
+        run = min(rows, schema.POINT_CHUNK)
         found.append(H5Field(schema.position_name(name), (rows, 3), "<i2", (run, 3), False))
-        found.append(H5Field(schema.sdf_name(name), (rows,), "<f2", (run,), False))
+        if schema.POINT_LAYOUTS[name].normals:
+            found.append(H5Field(schema.normal_name(name), (rows, 3), "<i2", (run, 3), False))
+        else:
+            found.append(H5Field(schema.sdf_name(name), (rows,), "<f2", (run,), False))
     return found
 
 
@@ -72,6 +87,9 @@ def _arrays(shape: Shape) -> dict[str, NDArray[Any]]:
     for name, points in shape.points.items():
         arrays[schema.position_name(name)] = points.position
         arrays[schema.sdf_name(name)] = points.sdf
+    for name, oriented in shape.oriented.items():
+        arrays[schema.position_name(name)] = oriented.position
+        arrays[schema.normal_name(name)] = oriented.normal
     return arrays
 
 
@@ -104,7 +122,7 @@ def _create(
     categories: Sequence[str],
 ) -> None:
     """Create all of a shard's datasets and attributes; fill in ids and categories only."""
-    file.attrs["format_version"] = schema.FORMAT_VERSION
+    file.attrs["format_version"] = config.format_version
     file.attrs["code_version"] = __version__
     file.attrs["config"] = json.dumps(config.to_dict(), sort_keys=True)
     file.create_dataset("id", data=_texts(ids))
@@ -113,6 +131,8 @@ def _create(
     file.create_dataset("center", (count, 3), "<f8")
     file.create_dataset("scale_cube", (count,), "<f8")
     file.create_dataset("scale_sphere", (count,), "<f8")
+    for name in oriented_sets(config):
+        file.create_dataset(schema.count_name(name), (count,), "<i4")
     for field in h5_fields(config):
         packing = {"compression": "gzip", "compression_opts": 4, "shuffle": True}
         file.create_dataset(
@@ -131,13 +151,16 @@ def _write_row(file: h5py.File, row: int, shape: Shape, layout: list[H5Field]) -
     file["center"][row] = shape.center
     file["scale_cube"][row] = shape.scale_cube
     file["scale_sphere"][row] = shape.scale_sphere
+    for name, oriented in shape.oriented.items():
+        file[schema.count_name(name)][row] = oriented.count
 
 
 def _copy_row(
     source: h5py.File, source_row: int, file: h5py.File, row: int, layout: list[H5Field]
 ) -> None:
     """Copy a shape of another shard; its chunks are copied without decompression."""
-    for name in ("center", "scale_cube", "scale_sphere"):
+    counts = [f"{name}/count" for name in schema.POINT_LAYOUTS if f"{name}/count" in source]
+    for name in ("center", "scale_cube", "scale_sphere", *counts):
         file[name][row] = source[name][source_row]
     for field in layout:
         read, write = source[field.name].id, file[field.name].id
@@ -234,7 +257,8 @@ def join_rows(
 
 def read_shape(file: h5py.File, row: int) -> Shape:
     """Read all fields of one shape from an open shard."""
-    names = [name for name in schema.POINT_SETS if name in file]
+    names = [name for name in schema.POINT_LAYOUTS if name in file]
+    oriented = [name for name in names if schema.POINT_LAYOUTS[name].normals]
     return Shape(
         id=file["id"].asstr()[row],
         category=file["category"].asstr()[row],
@@ -242,8 +266,17 @@ def read_shape(file: h5py.File, row: int) -> Shape:
         points={
             name: Points(file[schema.position_name(name)][row], file[schema.sdf_name(name)][row])
             for name in names
+            if name not in oriented
         },
         center=np.asarray(file["center"][row], np.float64),
         scale_cube=float(file["scale_cube"][row]),
         scale_sphere=float(file["scale_sphere"][row]),
+        oriented={
+            name: OrientedPoints(
+                file[schema.position_name(name)][row],
+                file[schema.normal_name(name)][row],
+                int(file[schema.count_name(name)][row]),
+            )
+            for name in oriented
+        },
     )

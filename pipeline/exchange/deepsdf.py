@@ -43,6 +43,7 @@ from shapegan.pipeline.exchange.sources import (
 )
 from shapegan.pipeline.inputs.split_files import read_split_file
 from shapegan.pipeline.meshes.triangle_mesh import Frame
+from shapegan.pipeline.schema import POINT_SETS
 
 SAMPLES_FOLDER = "SdfSamples"
 NORMALIZATION_FOLDER = "NormalizationParameters"
@@ -66,7 +67,7 @@ class DeepSdfExport:
         Raises:
             ExchangeError: the dataset has no points, or the name is not that of a folder.
         """
-        if not self.dataset.point_sets:
+        if not self.sets:
             raise ExchangeError(f"{self.dataset.path} has no point sets, which DeepSDF needs")
         if not self.name.isprintable() or "/" in self.name or self.name in ("", ".", ".."):
             raise ExchangeError(f"--name {self.name!r}: takes the name of a folder")
@@ -74,7 +75,7 @@ class DeepSdfExport:
     @property
     def sets(self) -> tuple[str, ...]:
         """Point sets that are written: DeepSDF's own mix where it is stored."""
-        stored = self.dataset.point_sets
+        stored = tuple(name for name in POINT_SETS if name in self.dataset.point_sets)
         return ("cloud",) if "cloud" in stored else stored
 
     def data(self) -> Iterator[ExportFile]:
@@ -102,8 +103,8 @@ class DeepSdfExport:
         if self.sets == ("cloud",):
             return []
         return [
-            f"the points are those of {' and '.join(self.sets)}; `preprocess --cloud` also stores"
-            " DeepSDF's own mix"
+            f"the points are those of {' and '.join(self.sets)}; `preprocess --mix deepsdf` also"
+            " stores DeepSDF's own mix"
         ]
 
     def _path(self, folder: str, name: ExportName) -> str:

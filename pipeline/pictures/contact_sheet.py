@@ -106,7 +106,7 @@ def draw_contact_sheet(
     settings = settings or ContactSheetSettings()
     resolutions = [*dataset.resolutions[-2:-1], dataset.finest]
     heads = ["mesh", *(f"{r}^3 voxels" for r in resolutions), "slice of the field"]
-    sheet = _ContactSheet(title, heads, len(indices), settings.panel)
+    sheet = ContactSheet(title, heads, len(indices), settings.panel)
     for place, index in enumerate(indices):
         pictures = _pictures(dataset, index, resolutions, mesh_root, settings)
         sheet.add(place, dataset.accepted[index], pictures)
@@ -156,10 +156,18 @@ def _slice(voxels: NDArray[np.float32], camera: Camera, size: int) -> Picture:
 # --- the sheet ---------------------------------------------------------------------------------
 
 
-class _ContactSheet:
+class ContactSheet:
     """Layout of pictures, captions and headings on one image."""
 
     def __init__(self, title: str, heads: Sequence[str], shapes: int, panel: int) -> None:
+        """Draw the title, and the headings above each column.
+
+        Args:
+            title: the line at the top.
+            heads: a heading for each picture of a shape.
+            shapes: number of shapes.
+            panel: height and width of each picture in pixels.
+        """
         self._panel = panel
         self._columns = 2 if shapes > _ONE_COLUMN else 1
         self._block = len(heads) * (panel + _GAP) - _GAP

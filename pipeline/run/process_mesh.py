@@ -6,10 +6,12 @@ from dataclasses import replace
 import numpy as np
 
 from shapegan.pipeline.config import PreprocessConfig
+from shapegan.pipeline.dataset.shards import point_counts
 from shapegan.pipeline.meshes.load import load
 from shapegan.pipeline.meshes.triangle_mesh import BadMeshError
 from shapegan.pipeline.schema import MAX_COARSE_RESOLUTION, Job, MeshReport, Outcome, Shape
 from shapegan.pipeline.sdf.mesh_field import MeshField, make_field
+from shapegan.pipeline.sdf.mixes import cube_sets, oriented_sets
 from shapegan.pipeline.sdf.sampling import random_generator, sample_points
 from shapegan.pipeline.sdf.scan import points_rejection, voxels_rejection
 
@@ -42,8 +44,11 @@ def process(job: Job, config: PreprocessConfig, device: str = "cpu") -> Outcome:
     shape = None
     reason = "" if config.method == "scan" else made.quality.rejection_reason()
     if not reason:
-        shape = _evaluate(made, job, config)
-        reason = _scan_rejection(shape) if config.method == "scan" else ""
+        try:
+            shape = _evaluate(made, job, config)
+            reason = _scan_rejection(shape) if config.method == "scan" else ""
+        except BadMeshError as error:
+            reason = str(error)
     report = replace(
         report,
         status="rejected" if reason else "ok",
@@ -55,16 +60,21 @@ def process(job: Job, config: PreprocessConfig, device: str = "cpu") -> Outcome:
 
 def _evaluate(made: MeshField, job: Job, config: PreprocessConfig) -> Shape:
     """Evaluate a field at all voxels and points of the config."""
-    frame = made.frame
+    frame, counts = made.frame, point_counts(config)
     coarse = None if config.thin_parts == "true" else made.coarse_fields()
-    voxels = {r: made.voxels(r, coarse).astype(np.float16) for r in config.resolutions}
-    points = {}
-    if config.points:
-        field = made.ball_field
-        if coarse is not None and config.thin_parts == "points":
-            field = coarse.of(MAX_COARSE_RESOLUTION)
-        rng = random_generator(config.seed, job.id)
-        points = sample_points(field, frame, config.points, config.cloud, rng)
+    voxels = {
+        r: made.voxels(r, coarse, config.truncation).astype(np.float16) for r in config.resolutions
+    }
+    field = made.ball_field
+    if coarse is not None and config.thin_parts == "points":
+        field = coarse.of(MAX_COARSE_RESOLUTION)
+    rng = random_generator(config.seed, job.id)
+    points = sample_points(field, frame, config.points, counts.get("cloud", 0), rng)
+    points |= cube_sets(made.field, counts, config.seed, job.id)
+    oriented = {}
+    if config.on_surface_points or config.salient_points:
+        angle = config.sharp_angle
+        oriented = oriented_sets(made.oriented, counts, angle, config.seed, job.id)
     return Shape(
         job.id,
         job.category,
@@ -73,6 +83,7 @@ def _evaluate(made: MeshField, job: Job, config: PreprocessConfig) -> Shape:
         frame.center,
         frame.scale_cube,
         frame.scale_sphere,
+        oriented,
     )
 
 

@@ -22,6 +22,7 @@ from shapegan.pipeline.queries.nearest import TriangleQueries
 from shapegan.pipeline.schema import grid_points, voxel_spacing
 from shapegan.pipeline.sdf.caps import Caps
 from shapegan.pipeline.sdf.sampling import points_on_faces
+from shapegan.pipeline.sdf.sharp_edges import NO_EDGES, SharpEdges
 
 RESOLUTION = 128
 """Resolution of the flooded grid."""
@@ -126,6 +127,21 @@ class FloodedDistance:
         points, normal, _ = points_on_faces(self._vertices, faces, count, rng)
         _, surface = self.signed_distances(points + np.float32(self.thickness) * normal)
         return surface
+
+    def surface_samples(
+        self, count: int, rng: np.random.Generator
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Points (count, 3) on both sides of the thickened faces, by area, and their unit normals.
+
+        Sides that face the inside, or lie within other thickened faces, are included.
+        """
+        faces = np.concatenate([self._faces, self._faces[:, ::-1]])
+        points, normal, _ = points_on_faces(self._vertices, faces, count, rng)
+        return points + np.float32(self.thickness) * normal, normal
+
+    def sharp_edges(self, angle: float) -> SharpEdges:  # noqa: ARG002
+        """None: growing rounds all edges off."""
+        return NO_EDGES
 
 
 def flood(near: NDArray[np.bool_]) -> NDArray[np.bool_]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from shapegan.pipeline.config import CAVITIES, METHODS
+from shapegan.pipeline.config import CAVITIES, METHODS, TRUNCATED_FROM
 from shapegan.pipeline.meshes.clean import clean
 from shapegan.pipeline.meshes.triangle_mesh import Frame, TriangleMesh, frame_of
 from shapegan.pipeline.schema import MAX_COARSE_RESOLUTION, voxel_spacing
@@ -17,6 +17,8 @@ from shapegan.pipeline.sdf.sampling import SignedDistanceField
 from shapegan.pipeline.sdf.scan import CUBE_RADIUS, ScannedSurface
 from shapegan.pipeline.sdf.shell_queries import QueriedPoints, ShellQueries
 from shapegan.pipeline.sdf.signed_distance import SignedDistance
+from shapegan.pipeline.sdf.surface_sets import OrientedField
+from shapegan.pipeline.sdf.truncated_voxels import truncated_voxels
 from shapegan.pipeline.shell.build import Shell, build_shell
 from shapegan.pipeline.shell.wall_thickness import local_thickness, thicken_thin_parts
 
@@ -37,7 +39,7 @@ class MeshField:
     """The signed distance field of a mesh, with what was measured of it."""
 
     frame: Frame
-    field: SignedDistanceField
+    field: OrientedField | ScannedSurface
     """For voxels."""
     ball_field: SignedDistanceField
     """For points of the unit ball of the sphere frame. Differs from `field` for `scan` alone, which
@@ -50,7 +52,20 @@ class MeshField:
     visible: NDArray[np.float32]
     """(M, 3), points spread evenly over the visible surface of the mesh, cube frame."""
 
-    def voxels(self, resolution: int, coarse: CoarseFields | None = None) -> NDArray[np.float32]:
+    @property
+    def oriented(self) -> OrientedField:
+        """`field` as one with a surface of faces.
+
+        Raises:
+            ValueError: the method is `scan`, whose surface has no faces.
+        """
+        if isinstance(self.field, ScannedSurface):
+            raise ValueError("the method scan has no faces to take points and normals from")
+        return self.field
+
+    def voxels(
+        self, resolution: int, coarse: CoarseFields | None = None, truncation: float = 0.0
+    ) -> NDArray[np.float32]:
         """Signed distances on a grid; 64^3 voxels of `field` are a copy of `grid`.
 
         Jumps of the sign that a grid finds between the voxels of `grid` are limited
@@ -60,6 +75,8 @@ class MeshField:
             resolution: R.
             coarse: From `coarse_fields`, whose fields a grid of up to 32^3 takes; None: all grids
                 are of `field`.
+            truncation: clip distances of grids of `TRUNCATED_FROM` and finer to this, cube frame.
+                Voxels farther away are not evaluated. 0 clips none.
 
         Returns:
             (R, R, R), cube frame.
@@ -68,7 +85,10 @@ class MeshField:
             return limit_jumps(coarse.of(resolution).voxels(resolution))
         if resolution == len(self.grid):
             return self.grid.copy()
-        voxels = self.field.voxels(resolution)
+        if truncation and resolution >= TRUNCATED_FROM:
+            voxels = truncated_voxels(self.field, resolution, truncation)
+        else:
+            voxels = self.field.voxels(resolution)
         return voxels if self.method == "scan" else limit_jumps(voxels)
 
     def coarse_fields(self) -> CoarseFields | None:

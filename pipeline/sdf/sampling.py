@@ -42,9 +42,9 @@ class SignedDistanceField(Protocol):
         ...
 
 
-def random_generator(seed: int, mesh_id: str) -> np.random.Generator:
-    """Random generator of one mesh; depends on nothing but the seed and the mesh's id."""
-    return np.random.default_rng([seed, zlib.crc32(mesh_id.encode())])
+def random_generator(seed: int, mesh_id: str, *purpose: str) -> np.random.Generator:
+    """Random generator of one mesh; depends on nothing but the seed and the texts."""
+    return np.random.default_rng([seed, *(zlib.crc32(x.encode()) for x in (mesh_id, *purpose))])
 
 
 def points_in_ball(count: int, rng: np.random.Generator) -> NDArray[np.float32]:
@@ -80,27 +80,29 @@ def points_on_faces(
 
 
 def sample_points(
-    field: SignedDistanceField, frame: Frame, count: int, cloud: bool, rng: np.random.Generator
+    field: SignedDistanceField, frame: Frame, count: int, cloud: int, rng: np.random.Generator
 ) -> dict[str, Points]:
-    """The point sets of one shape, as a shard holds them.
+    """The point sets of one shape in the sphere frame, as a shard holds them.
 
     Args:
         field: the field of the shape, cube frame.
         frame: the frames of the shape.
-        count: P, number of points in each set.
-        cloud: add DeepSDF's mix.
+        count: number of points of `uniform` and `surface`.
+        cloud: number of points of `cloud`, DeepSDF's mix.
         rng: from `random_generator`.
 
     Returns:
         Points by the name of their set (`shapegan.pipeline.schema.POINT_SETS`).
     """
     sphere_field = SphereField(field, frame.scale_sphere / frame.scale_cube)
-    uniform, nearest = _evaluate_rounded(sphere_field, points_in_ball(count, rng))
-    noise = rng.standard_normal((count, 3), dtype=np.float32)
-    surface, _ = _evaluate_rounded(sphere_field, nearest + np.float32(SIGMA) * noise)
-    sets = {"uniform": uniform, "surface": surface}
+    sets = {}
+    if count:
+        sets["uniform"], nearest = evaluate_rounded(sphere_field, points_in_ball(count, rng))
+        noise = rng.standard_normal((count, 3), dtype=np.float32)
+        near = nearest + np.float32(SIGMA) * noise
+        sets["surface"], _ = evaluate_rounded(sphere_field, near)
     if cloud:
-        sets["cloud"], _ = _evaluate_rounded(sphere_field, deepsdf_mix(sphere_field, count, rng))
+        sets["cloud"], _ = evaluate_rounded(sphere_field, deepsdf_mix(sphere_field, cloud, rng))
     return sets
 
 
@@ -146,10 +148,16 @@ def deepsdf_mix(field: SphereField, count: int, rng: np.random.Generator) -> NDA
     return points[rng.permutation(count)]
 
 
-def _evaluate_rounded(
-    field: SphereField, points: NDArray[np.float32]
+def evaluate_rounded(
+    field: SphereField | SignedDistanceField, points: NDArray[np.float32], bound: float = 1.0
 ) -> tuple[Points, NDArray[np.float32]]:
-    """Round points (N, 3), evaluate the field there; also their nearest surface points (N, 3)."""
-    position = encode_positions(points)
-    sdf, nearest = field.signed_distances(decode_positions(position))
+    """Round points (N, 3), evaluate the field there; also their nearest surface points (N, 3).
+
+    Args:
+        field: the field, in the frame of the points.
+        points: (N, 3).
+        bound: largest coordinate that the set stores.
+    """
+    position = encode_positions(points, bound)
+    sdf, nearest = field.signed_distances(decode_positions(position, bound))
     return Points(position, sdf.astype(np.float16)), nearest

@@ -27,6 +27,7 @@ from shapegan.pipeline.queries.nearest_weighted import WeightedQueries
 from shapegan.pipeline.schema import grid_points
 from shapegan.pipeline.sdf import signed_distance_kernels as kernels
 from shapegan.pipeline.sdf.sampling import points_on_faces
+from shapegan.pipeline.sdf.sharp_edges import SharpEdges, find_sharp_edges
 from shapegan.pipeline.sdf.shell_queries import QueriedPoints, ShellQueries
 from shapegan.pipeline.shell.wall_thickness import ThinParts
 
@@ -175,13 +176,24 @@ class SignedDistance:
 
     def surface_points(self, count: int, rng: np.random.Generator) -> NDArray[np.float32]:
         """Points (count, 3) on the exterior faces and on both sides of the sheets, by area."""
+        return self.surface_samples(count, rng)[0]
+
+    def surface_samples(
+        self, count: int, rng: np.random.Generator
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Points of `surface_points` (count, 3), and outward unit normals of their faces."""
         shell = self.queries.shell
         exterior = shell.pieces[shell.exterior]
         faces = np.concatenate([exterior, shell.sheets, shell.sheets[:, ::-1]])
         points, normal, face = points_on_faces(shell.vertices, faces, count, rng)
         on_sheet = face >= shell.exterior.sum()
         offset = np.where(on_sheet, self.sheet_thickness, 0.0).astype(np.float32)
-        return points + offset[:, None] * normal
+        return points + offset[:, None] * normal, normal
+
+    def sharp_edges(self, angle: float) -> SharpEdges:
+        """Edges of the exterior faces at which the surface turns by more than `angle` degrees."""
+        shell = self.queries.shell
+        return find_sharp_edges(shell.vertices, shell.pieces[shell.exterior], angle)
 
 
 @dataclass(frozen=True)

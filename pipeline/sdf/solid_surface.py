@@ -51,7 +51,7 @@ def solid_surface(
         sheet_thickness: half the thickness of sheets, cube frame, which thin parts get as well; see
             `with_thickness`. None keeps those of the field.
     """
-    field = made.field
+    field: SignedDistanceField = made.field
     if sheet_thickness is not None:
         field = with_thickness(field, sheet_thickness, resolution)
     reach = 1.0 + ROD_FACTOR * thickness_of(field)

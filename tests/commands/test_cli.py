@@ -94,8 +94,9 @@ def test_defaults_are_those_of_the_dataclasses(
 
 def test_every_flag_arrives(meshes: Path, asked: dict[str, Any]) -> None:
     flags = (
-        "--resolutions 16,8 --points 7 --cloud --method scan --sheet-thickness 0.1 --shard-size 5"
-        " --cavities fill --thin-parts points --seed 9 --limit 3 --workers 4 --scheduler tcp://there:1"
+        "--resolutions 16,8 --points 7 --mix occnet --mix deepsdf --mix-points 9 --method scan"
+        " --sheet-thickness 0.1 --shard-size 5 --cavities fill --thin-parts points --seed 9"
+        " --limit 3 --workers 4 --scheduler tcp://there:1"
         " --cluster slurm --device cuda --mesh-timeout 12 --mesh-memory 1.5"
     )
     result = preprocess(meshes, "--out", "x", *flags.split())
@@ -103,7 +104,8 @@ def test_every_flag_arrives(meshes: Path, asked: dict[str, Any]) -> None:
     assert asked["config"] == PreprocessConfig(
         resolutions=(8, 16),
         points=7,
-        cloud=True,
+        mixes=("deepsdf", "occnet"),
+        mix_points=9,
         method="scan",
         sheet_thickness=0.1,
         cavities="fill",
@@ -456,7 +458,10 @@ def test_inspect_verifies_the_shards(balls: Path, tmp_path: Path) -> None:
         (["--picture", "x.png", "--count", "0"], "0 is not in the range"),
         (["--picture", "x.png", "--panel", "9999"], "9999 is not in the range"),
         (["--picture", "x.png", "--mesh-root", "/no/such"], "does not exist"),
-        (["--worst", "3", "--azimuth", "3"], "--worst, --azimuth: only together with --picture"),
+        (
+            ["--worst", "3", "--azimuth", "3"],
+            "--worst, --azimuth: only together with --picture or --points",
+        ),
     ],
 )
 def test_bad_arguments_of_inspect_are_one_line(

@@ -5,20 +5,32 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shapegan.pipeline.config import CAVITIES, METHODS, THIN_PARTS, ConfigError, PreprocessConfig
+from shapegan.pipeline.config import (
+    CAVITIES,
+    METHODS,
+    MIXES,
+    THIN_PARTS,
+    ConfigError,
+    PreprocessConfig,
+)
 
 configs = st.builds(
     PreprocessConfig,
     resolutions=st.lists(st.integers(2, 1024), min_size=1, max_size=5).map(tuple),
     points=st.integers(1, 2**24),
-    cloud=st.booleans(),
-    method=st.sampled_from(METHODS),
+    mixes=st.sets(st.sampled_from([*MIXES]), min_size=1).map(tuple),
+    mix_points=st.integers(0, 2**24),
+    on_surface_points=st.integers(0, 2**24),
+    salient_points=st.just(0),
+    sharp_angle=st.floats(1, 179),
+    truncation=st.just(0.0) | st.floats(0.02, 2),
+    method=st.just("winding"),
     sheet_thickness=st.floats(0, 0.2),
     cavities=st.sampled_from(CAVITIES),
     thin_parts=st.sampled_from(THIN_PARTS),
     shard_size=st.integers(1, 4096),
     seed=st.integers(0, 2**63 - 1),
-)
+) | st.builds(PreprocessConfig, method=st.sampled_from(METHODS))
 
 
 def test_the_default_is_the_paper_set():
@@ -26,7 +38,7 @@ def test_the_default_is_the_paper_set():
     assert config.resolutions == (8, 16, 32, 64)
     assert config.points == 64**3
     assert config.method == "winding"
-    assert not config.cloud
+    assert config.mixes == ()
 
 
 @given(config=configs)
@@ -44,6 +56,14 @@ def test_json_brings_a_config_back(config):
         ("resolutions", (8, 1025)),
         ("points", -1),
         ("points", 2**24 + 1),
+        ("mixes", ("nerf",)),
+        ("mix_points", 5),
+        ("mix_points", -1),
+        ("on_surface_points", -1),
+        ("on_surface_points", 2**24 + 1),
+        ("salient_points", 2**24 + 1),
+        ("sharp_angle", 0.5),
+        ("sharp_angle", float("nan")),
         ("method", "magic"),
         ("sheet_thickness", -0.001),
         ("sheet_thickness", 0.21),
@@ -65,10 +85,45 @@ def test_unusable_settings_are_rejected_in_one_line(setting, value):
     assert "\n" not in line
 
 
-def test_a_cloud_needs_points():
-    with pytest.raises(ConfigError, match=r"^cloud: got True, takes points above 0$"):
-        PreprocessConfig(points=0, cloud=True)
-    assert PreprocessConfig(points=0).points == 0
+@pytest.mark.parametrize("truncation", [0.01, -0.1, 2.5, float("nan")])
+def test_a_truncation_below_a_voxel_is_rejected(truncation):
+    with pytest.raises(ConfigError, match=r"^truncation: got .*, takes 0, or 0.02 to 2$"):
+        PreprocessConfig(resolutions=(128,), truncation=truncation)
+
+
+def test_coarse_grids_are_never_truncated():
+    assert PreprocessConfig(resolutions=(127,), truncation=0.3).truncation == 0
+    assert PreprocessConfig(resolutions=(8, 128)).truncation == 0.1
+
+
+@pytest.mark.parametrize("name", ["on_surface_points", "salient_points"])
+def test_scans_have_no_normals(name):
+    with pytest.raises(ConfigError, match=r"^method: got scan, takes winding, for points with"):
+        PreprocessConfig(method="scan", **{name: 5})
+
+
+def test_mixes_are_kept_once_in_one_order():
+    assert PreprocessConfig(mixes=("vecset", "deepsdf", "vecset")).mixes == ("deepsdf", "vecset")
+
+
+def test_old_settings_are_stored_as_before():
+    stored = PreprocessConfig(points=9).to_dict()
+    assert stored["cloud"] is False
+    assert "mixes" not in stored
+    assert PreprocessConfig(points=9).format_version == 2
+    for new in ({"mixes": ("occnet",)}, {"salient_points": 5}, {"resolutions": (128,)}):
+        config = PreprocessConfig(**new)
+        assert config.format_version == 3
+        assert "cloud" not in config.to_dict()
+
+
+def test_settings_of_format_2_are_read():
+    """`cloud` was DeepSDF's mix with as many points as the other sets; no voxels were truncated."""
+    old = PreprocessConfig.from_dict({"cloud": True, "points": 77, "resolutions": [128]})
+    assert old == PreprocessConfig(
+        resolutions=(128,), points=77, mixes=("deepsdf",), mix_points=77, truncation=0
+    )
+    assert PreprocessConfig.from_dict({"cloud": False}) == PreprocessConfig()
 
 
 def test_limits_themselves_are_accepted():
@@ -117,7 +172,12 @@ def test_the_difference_covers_every_setting(field):
     other = {
         "resolutions": (8,),
         "points": 1,
-        "cloud": True,
+        "mixes": ("occnet",),
+        "mix_points": 5,
+        "on_surface_points": 5,
+        "salient_points": 5,
+        "sharp_angle": 30.0,
+        "truncation": 0.2,
         "method": "scan",
         "sheet_thickness": 0.1,
         "cavities": "fill",
@@ -125,7 +185,9 @@ def test_the_difference_covers_every_setting(field):
         "shard_size": 1,
         "seed": 1,
     }
-    (line,) = PreprocessConfig().difference(PreprocessConfig(**{field.name: other[field.name]}))
+    needs = {"mix_points": {"mixes": ("vecset",)}, "truncation": {"resolutions": (128,)}}
+    first = PreprocessConfig(**needs.get(field.name, {}))
+    (line,) = first.difference(dataclasses.replace(first, **{field.name: other[field.name]}))
     assert line.startswith(f"{field.name}: ")
 
 

@@ -1,5 +1,3 @@
-import dataclasses
-import inspect
 import json
 import subprocess
 import sys
@@ -13,19 +11,10 @@ from hypothesis import strategies as st
 from support import shapes
 
 import shapegan.pipeline
-from shapegan.pipeline import (
-    BadMeshError,
-    MeshSDF,
-    mesh_to_sdf,
-    mesh_to_voxels,
-    sample_sdf_near_surface,
-)
+from shapegan.pipeline import BadMeshError, MeshSDF
 from shapegan.pipeline.config import ConfigError
 from shapegan.pipeline.mesh_sdf import ON_SURFACE, SHEET_THICKNESS
 from shapegan.pipeline.schema import grid_points
-from shapegan.pipeline.sdf import scan
-from shapegan.pipeline.sdf.mesh_field import make_field
-from shapegan.pipeline.sdf.quality import Quality
 
 SIZE, CENTER = np.array([4.0, 2.0, 1.0]), np.array([10.0, -3.0, 5.0])
 SPHERE = np.sqrt(21) / 2
@@ -58,15 +47,6 @@ def box():
 @pytest.fixture(scope="module")
 def sheet():
     return MeshSDF(given_as(shapes.plane((2.0, 1.0))))
-
-
-@pytest.fixture(scope="module")
-def opengl():
-    """Skips where there is no OpenGL, and says why."""
-    try:
-        scan.check_opengl()
-    except scan.NoOpenGLError as error:
-        pytest.skip(str(error))
 
 
 # --- frames --------------------------------------------------------------------------------------
@@ -397,15 +377,9 @@ BAD = {
 @pytest.mark.parametrize(("vertices", "faces", "words"), BAD.values(), ids=BAD)
 def test_bad_meshes_are_named(vertices, faces, words):
     mesh = SimpleNamespace(vertices=vertices, faces=faces)
-    for ask in (
-        MeshSDF,
-        lambda mesh: mesh_to_sdf(mesh, np.zeros((1, 3))),
-        mesh_to_voxels,
-        sample_sdf_near_surface,
-    ):
-        with pytest.raises(BadMeshError, match=words) as caught:
-            ask(mesh)
-        assert "\n" not in str(caught.value)
+    with pytest.raises(BadMeshError, match=words) as caught:
+        MeshSDF(mesh)
+    assert "\n" not in str(caught.value)
 
 
 def test_an_empty_scene_is_a_bad_mesh():
@@ -442,143 +416,6 @@ def test_no_points_give_no_distances(box):
     assert (points.shape, sdf.shape) == ((0, 3), (0,))
 
 
-# --- in the place of mesh-to-sdf -----------------------------------------------------------------
-
-QUERY = np.zeros((2, 3))
-STAND_INS = {
-    "mesh_to_sdf": lambda **more: mesh_to_sdf(BOX, QUERY, **more),
-    "mesh_to_voxels": lambda **more: mesh_to_voxels(BOX, 4, **more),
-    "sample_sdf_near_surface": lambda **more: sample_sdf_near_surface(BOX, 10, **more),
-}
-
-
-@pytest.mark.gl
-@pytest.mark.parametrize("name", STAND_INS)
-def test_every_argument_of_the_original_is_taken(opengl, name):
-    import mesh_to_sdf as original
-
-    theirs = inspect.signature(getattr(original, name)).parameters
-    ours = inspect.signature(getattr(shapegan.pipeline, name)).parameters
-    named = [key for key, value in ours.items() if value.kind is not value.VAR_KEYWORD]
-    assert list(theirs)[:2] == named[:2]
-    assert set(named) <= set(theirs)
-    for key in named[1:]:
-        assert ours[key].default == theirs[key].default
-    others = sorted(set(theirs) - set(named))
-    with pytest.warns(UserWarning, match=f"{', '.join(others)}: nothing is scanned here"):
-        STAND_INS[name](**{key: theirs[key].default for key in others})
-
-
-@pytest.mark.parametrize("name", STAND_INS)
-def test_scan_arguments_give_one_warning_where_they_are_named(name):
-    with pytest.warns(UserWarning, match="scan_count, sign_method: nothing is scanned") as caught:
-        STAND_INS[name](sign_method="depth", scan_count=20)
-    assert [warning.filename for warning in caught] == [__file__]
-
-
-@pytest.mark.parametrize("name", STAND_INS)
-def test_unknown_arguments_are_type_errors(name):
-    with pytest.raises(TypeError, match="unexpected argument: padding, scans"):
-        STAND_INS[name](scans=3, padding=True, scan_count=3)
-
-
-def test_distances_in_mesh_units():
-    points = points_in_mesh(500)
-    sdf = mesh_to_sdf(BOX, points)
-    np.testing.assert_allclose(sdf, truth(points), atol=3e-6)
-    assert (sdf.dtype, sdf.shape) == (np.float32, (500,))
-
-
-@pytest.mark.parametrize("resolution", [5, 64])
-def test_voxels_of_a_mesh(box, resolution):
-    voxels = mesh_to_voxels(BOX, resolution)
-    assert voxels.dtype == np.float32
-    np.testing.assert_allclose(voxels, box.voxels(resolution), atol=1e-6)
-
-
-def test_padding_adds_a_layer_that_is_outside(box):
-    plain, padded = mesh_to_voxels(BOX, 9), mesh_to_voxels(BOX, 9, pad=True)
-    assert padded.shape == (11, 11, 11)
-    np.testing.assert_allclose(padded[1:-1, 1:-1, 1:-1], plain, atol=1e-6)
-    layer = np.ones((11, 11, 11), bool)
-    layer[1:-1, 1:-1, 1:-1] = False
-    assert (padded[layer] > 0).all()
-    # One step beyond the corner of the cube:
-    corner = box.signed_distances([[-1.25, -1.25, -1.25]], "cube")[0]
-    assert padded[0, 0, 0] == pytest.approx(corner, abs=1e-6)
-
-
-@pytest.mark.parametrize("pad", [False, True])
-def test_voxels_with_gradients(box, pad):
-    voxels, gradients = mesh_to_voxels(BOX, 6, pad=pad, return_gradients=True)
-    side = 8 if pad else 6
-    assert (voxels.shape, gradients.shape) == ((side,) * 3, (side, side, side, 3))
-    np.testing.assert_array_equal(voxels, mesh_to_voxels(BOX, 6, pad=pad))
-    inner = gradients[1:-1, 1:-1, 1:-1] if pad else gradients
-    _, expected = box.signed_distances_and_gradients(grid_points(6), "cube")
-    np.testing.assert_allclose(inner.reshape(-1, 3), expected, atol=1e-5)
-
-
-def test_results_are_checked_on_request(monkeypatch):
-    def poor(*arguments, **more):
-        return dataclasses.replace(
-            make_field(*arguments, **more), quality=Quality(0.1, 0.7, 0.7, 0.0)
-        )
-
-    mesh_to_voxels(BOX, 4, check_result=True)
-    monkeypatch.setattr("shapegan.pipeline.mesh_sdf.make_field", poor)
-    mesh_to_voxels(BOX, 4)
-    with pytest.raises(BadMeshError, match="lost surface: only 70"):
-        mesh_to_voxels(BOX, 4, check_result=True)
-
-
-def test_samples_of_a_mesh(box):
-    points, sdf = sample_sdf_near_surface(BOX, 500)
-    expected, _ = box.near_surface(500)
-    np.testing.assert_array_equal(points, expected)
-    np.testing.assert_allclose(sdf, box.signed_distances(points, "sphere"), atol=3e-7)
-    *same, gradients = sample_sdf_near_surface(BOX, 500, return_gradients=True)
-    np.testing.assert_array_equal(same[0], points)
-    np.testing.assert_allclose(same[1], sdf, atol=1e-6)
-    assert gradients.shape == (500, 3)
-    np.testing.assert_array_equal(
-        gradients, box.signed_distances_and_gradients(points, "sphere")[1]
-    )
-
-
-def test_small_meshes_are_refused_on_request():
-    filled = SIZE.prod() / (4 / 3 * np.pi * SPHERE**3)
-    sample_sdf_near_surface(BOX, 10, min_size=0.95 * filled)
-    with pytest.raises(BadMeshError, match=r"too small: it fills 15\.\d\d% of its ball") as caught:
-        sample_sdf_near_surface(BOX, 10, min_size=1.05 * filled)
-    assert f"takes {1.05 * filled:.2%}" in str(caught.value)
-
-
-@pytest.mark.gl
-def test_agrees_with_the_original_on_a_closed_mesh(opengl):
-    import mesh_to_sdf as original
-
-    mesh = trimesh.Trimesh(*shapes.moved(shapes.turned(shapes.l_shape(), 0.4), (0.2, 0.1, -0.3)))
-    scans = {"scan_count": 14, "scan_resolution": 150, "sign_method": "depth"}
-    points = np.random.default_rng(0).uniform(-1.5, 1.5, (3000, 3))
-    theirs = original.mesh_to_sdf(mesh, points, **scans)
-    ours = mesh_to_sdf(mesh, points)
-    clear = np.abs(ours) > 0.03
-    np.testing.assert_allclose(ours[clear], theirs[clear], atol=0.02)
-    assert (ours[clear] < 0).any()
-
-    theirs, ours = original.mesh_to_voxels(mesh, 16, **scans), mesh_to_voxels(mesh, 16)
-    clear = np.abs(ours) > 0.03
-    np.testing.assert_allclose(ours[clear], theirs[clear], atol=0.02)
-
-    points, sdf = original.sample_sdf_near_surface(mesh, 3000, **scans)
-    ours = MeshSDF(mesh).signed_distances(points, "sphere")
-    clear = np.abs(ours) > 0.03
-    np.testing.assert_allclose(ours[clear], sdf[clear], atol=0.02)
-    near = [(np.abs(d) < 0.01).mean() for d in (sdf, sample_sdf_near_surface(mesh, 3000)[1])]
-    assert near[0] == pytest.approx(near[1], abs=0.05)
-
-
 # --- imports and memory --------------------------------------------------------------------------
 
 
@@ -592,8 +429,8 @@ def test_every_exported_name_is_there():
     assert names == sorted(names)
     for name in names:
         assert getattr(shapegan.pipeline, name).__name__ == name
-    with pytest.raises(AttributeError, match="has no attribute 'mesh_to_sdfs'"):
-        shapegan.pipeline.mesh_to_sdfs  # noqa: B018
+    with pytest.raises(AttributeError, match="has no attribute 'mesh_to_sdf'"):
+        shapegan.pipeline.mesh_to_sdf  # noqa: B018
 
 
 def test_importing_the_package_loads_nothing_heavy():
@@ -608,34 +445,6 @@ def test_the_mesh_api_does_without_trimesh_and_opengl():
         "print({'trimesh', 'pyrender', 'OpenGL', 'dask', 'torch'} & set(sys.modules))"
     )
     assert in_a_fresh_interpreter(code) == "set()"
-
-
-@pytest.mark.slow
-def test_many_calls_take_no_more_memory():
-    code = """
-import ctypes, gc, numpy as np, psutil, types
-from shapegan.pipeline import mesh_to_sdf, mesh_to_voxels, sample_sdf_near_surface
-trim = ctypes.CDLL(None).malloc_trim  # what is free, but kept for later, is no leak
-corners = np.array(np.meshgrid([0, 1], [0, 1], [0, 1])).reshape(3, -1).T
-faces = [[a, b, c] for a in range(8) for b in range(a) for c in range(b)]
-mesh = types.SimpleNamespace(vertices=corners, faces=faces)
-used = []
-for call in range(150):
-    mesh_to_sdf(mesh, np.zeros((10, 3)))
-    if call % 10 == 0:
-        mesh_to_voxels(mesh, 8, return_gradients=True)
-        sample_sdf_near_surface(mesh, 100)
-    gc.collect()
-    trim(0)
-    used.append(psutil.Process().memory_info().rss / 1e6)
-print(min(used[110:]) - min(used[30:70]))  # the least: between calls, garbage comes and goes
-"""
-    assert float(in_a_fresh_interpreter(code)) < 4
-
-
-def test_a_grid_has_two_voxels_or_more():
-    with pytest.raises(ValueError, match="voxel_resolution: got 1, takes 2 or more"):
-        mesh_to_voxels(trimesh.creation.box(), 1)
 
 
 @pytest.mark.parametrize("thickness", [-1.0, float("nan"), float("inf"), 5.0])
@@ -669,3 +478,23 @@ def test_a_grid_needs_two_voxels_a_side(resolution):
 def test_a_negative_count_is_refused():
     with pytest.raises(ValueError, match="count: got -1"):
         MeshSDF(BOX).near_surface(-1)
+
+
+# --- points on the surface -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("frame", FRAMES)
+def test_points_on_the_surface_have_outward_normals(box, frame):
+    points, normals = box.surface_points(2000, frame, seed=3)
+    assert (points.dtype, normals.dtype) == (np.float64, np.float32)
+    np.testing.assert_allclose(box.signed_distances(points, frame), 0, atol=2e-5)
+    np.testing.assert_allclose(np.linalg.norm(normals, axis=1), 1, atol=1e-6)
+    ahead = box.signed_distances(points + 0.01 * normals, frame)
+    np.testing.assert_allclose(ahead, 0.01, atol=2e-5)
+    np.testing.assert_array_equal(points, box.surface_points(2000, frame, seed=3)[0])
+
+
+def test_surface_points_take_a_count_of_0_or_more(box):
+    assert box.surface_points(0)[0].shape == (0, 3)
+    with pytest.raises(ValueError, match="count: got -1"):
+        box.surface_points(-1)

@@ -10,7 +10,7 @@ from shapegan.pipeline import schema
 
 
 def test_files_and_arrays_have_the_documented_names():
-    assert schema.FORMAT_VERSION == 2
+    assert schema.FORMAT_VERSION == 3
     assert schema.shard_name(7) == "shards/00007.h5"
     assert schema.shard_name(123456) == "shards/123456.h5"
     assert schema.voxel_name(64) == "voxels/64"

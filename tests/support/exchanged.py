@@ -10,7 +10,7 @@ from shapegan.pipeline.dataset.output import open_output, publish
 from shapegan.pipeline.dataset.staging import finish_shard, write_staged
 from shapegan.pipeline.schema import Job, MeshReport, Outcome
 
-CONFIG = dataclasses.replace(SMALL, cloud=True)
+CONFIG = dataclasses.replace(SMALL, mixes=("deepsdf",), mix_points=SMALL.points)
 IDS = ("chairs/a", "chairs/old/b", "chairs/c.obj", "chairs/d", "planes/a", "planes/b", "sofa")
 REJECTED = "chairs/d"
 

@@ -13,18 +13,19 @@ import zlib
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from shapegan.pipeline import schema
 from shapegan.pipeline.config import PreprocessConfig, WatertightConfig
 from shapegan.pipeline.dataset.reader import Dataset
-from shapegan.pipeline.dataset.shards import point_sets
+from shapegan.pipeline.dataset.shards import oriented_sets, point_counts, point_sets
 from shapegan.pipeline.dataset.surfaces import (
     MESH_FOLDER,
     SurfaceOutcome,
     SurfaceReport,
     surface_path,
 )
-from shapegan.pipeline.schema import Job, MeshReport, Outcome, Points, Shape
+from shapegan.pipeline.schema import Job, MeshReport, OrientedPoints, Outcome, Points, Shape
 
 SMALL = PreprocessConfig(resolutions=(4, 8), points=100, shard_size=3)
 TARGET = "support.fakes:process"
@@ -40,18 +41,26 @@ def make_shape(name: str, config: PreprocessConfig, category: str = "chairs") ->
     """A shape of random numbers that depend on its name alone."""
     generator = np.random.default_rng(zlib.crc32(name.encode()))
 
-    def points() -> Points:
-        position = generator.integers(-32767, 32768, (config.points, 3), dtype=np.int16)
-        return Points(position, generator.normal(size=config.points).astype(np.float16))
+    def positions(count: int) -> NDArray[np.int16]:
+        return generator.integers(-32767, 32768, (count, 3), dtype=np.int16)
+
+    def points(count: int) -> Points:
+        return Points(positions(count), generator.normal(size=count).astype(np.float16))
+
+    counts = point_counts(config)
 
     return Shape(
         id=name,
         category=category,
         voxels={r: generator.normal(size=(r, r, r)).astype(np.float16) for r in config.resolutions},
-        points={name: points() for name in point_sets(config)},
+        points={name: points(counts[name]) for name in point_sets(config)},
         center=generator.normal(size=3),
         scale_cube=float(generator.uniform(0.1, 9)),
         scale_sphere=float(generator.uniform(0.1, 9)),
+        oriented={
+            name: OrientedPoints(positions(counts[name]), positions(counts[name]), counts[name] - 1)
+            for name in oriented_sets(config)
+        },
     )
 
 

@@ -261,9 +261,9 @@ def test_a_dataset_of_a_newer_format_is_refused(data: Path, tmp_path: Path) -> N
     copy = Path(shutil.copytree(data, tmp_path / "copy"))
     manifest = copy / "dataset.json"
     content = json.loads(manifest.read_text())
-    manifest.write_text(json.dumps(content | {"format_version": 3}))
+    manifest.write_text(json.dumps(content | {"format_version": 4}))
     said = refused(VOXEL, quick(copy, tmp_path / "run"))
-    assert "has format version 3, this shapegan reads 1 and 2" in said
+    assert "has format version 4, this shapegan reads 1, 2, 3" in said
 
 
 def test_a_device_that_is_not_there_is_refused(data: Path, tmp_path: Path) -> None:

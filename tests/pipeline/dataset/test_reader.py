@@ -167,7 +167,7 @@ def change_manifest(folder: Path, **changes: object) -> None:
 
 def test_another_format_version_is_refused(copied: Path) -> None:
     change_manifest(copied, format_version=7)
-    with pytest.raises(DatasetError, match="format version 7, this shapegan reads 1 and 2"):
+    with pytest.raises(DatasetError, match="format version 7, this shapegan reads 1, 2, 3"):
         Dataset(copied)
 
 

@@ -48,7 +48,10 @@ configs = st.builds(
     PreprocessConfig,
     resolutions=st.sets(st.sampled_from([2, 3, 8, 65]), min_size=1, max_size=2).map(tuple),
     points=st.sampled_from([1, 100, 4096, 5000, 8192]),
-    cloud=st.booleans(),
+    mixes=st.sampled_from([("deepsdf",), ("occnet", "vecset")]),
+    mix_points=st.sampled_from([1, 5000]),
+    on_surface_points=st.sampled_from([0, 1, 5000]),
+    salient_points=st.sampled_from([0, 7]),
 ) | st.builds(PreprocessConfig, resolutions=st.just((4,)), points=st.just(0))
 
 
@@ -75,7 +78,9 @@ def test_a_written_shard_reads_back(
 
 
 def test_layout_is_the_documented_one(tmp_path: Path) -> None:
-    config = PreprocessConfig(resolutions=(8, 128), points=5000, cloud=True)
+    config = PreprocessConfig(
+        resolutions=(8, 128), points=5000, mixes=("deepsdf",), mix_points=5000
+    )
     join(tmp_path / "a.h5", [make_shape(name, config) for name in "ab"], config)
     with h5py.File(tmp_path / "a.h5") as file:
         assert file.attrs["format_version"] == schema.FORMAT_VERSION

@@ -282,7 +282,14 @@ def test_a_killed_merge_resumes(chairs: Path, planes: Path, tmp_path: Path, flus
 
 
 def test_a_subset_of_a_larger_format_keeps_all_sets(tmp_path: Path) -> None:
-    config = PreprocessConfig(resolutions=(4,), points=5000, cloud=True, shard_size=3)
+    config = PreprocessConfig(
+        resolutions=(4,),
+        points=5000,
+        mixes=("deepsdf",),
+        mix_points=5000,
+        salient_points=7,
+        shard_size=3,
+    )
     path = category(tmp_path, "chairs", ["ok"] * 4, config)
     subset_dataset(path, tmp_path / "part", Selection(splits=["train"]))
     assert check_whole(tmp_path / "part", path).point_sets == ("uniform", "surface", "cloud")

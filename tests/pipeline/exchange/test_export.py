@@ -83,7 +83,7 @@ def test_deepsdf_reads_both_sides_of_each_split(path: Path, tmp_path: Path) -> N
 def test_deepsdf_gets_all_sets_where_its_own_mix_is_not_stored(solids: Path, tmp_path: Path):
     result = run(solids, "--to", "deepsdf", "--out", tmp_path)
     assert result.exit_code == 0, result.output
-    assert "`preprocess --cloud` also stores DeepSDF's own mix" in result.stderr
+    assert "`preprocess --mix deepsdf` also stores DeepSDF's own mix" in result.stderr
     reader = DeepSdfReader(tmp_path, tmp_path / "splits/train.json")
     assert sum(map(len, reader.sides(0))) == 2 * 8192
     assert reader.files[0].parts[-3:-1] == ("solids", "solids")

@@ -25,13 +25,16 @@ def job_of(path, name="box"):
     return Job(name, "03001627", path, f"03001627/{path.name}", "train")
 
 
+CLOUD = {"mixes": ("deepsdf",), "mix_points": 2000}
+
+
 def made(tmp_path, mesh, config=SMALL, name="box"):
     return process(job_of(shapes.write_obj(tmp_path / f"{name}.obj", *mesh), name), config)
 
 
 @pytest.fixture(scope="module")
 def outcome(tmp_path_factory):
-    return made(tmp_path_factory.mktemp("box"), BOX, dataclasses.replace(SMALL, cloud=True))
+    return made(tmp_path_factory.mktemp("box"), BOX, dataclasses.replace(SMALL, **CLOUD))
 
 
 def test_report_of_an_accepted_mesh(outcome):
@@ -105,7 +108,7 @@ def arrays_of(shape):
 
 
 def test_the_same_mesh_gives_the_same_bytes(tmp_path, outcome):
-    config = dataclasses.replace(SMALL, cloud=True)
+    config = dataclasses.replace(SMALL, **CLOUD)
     made(tmp_path, shapes.icosphere(), config, "between")
     again = made(tmp_path, BOX, config)
     assert arrays_of(again.shape) == arrays_of(outcome.shape)
@@ -115,7 +118,7 @@ def test_the_same_mesh_gives_the_same_bytes(tmp_path, outcome):
 
 
 def test_seed_and_id_move_the_points_and_nothing_else(tmp_path, outcome):
-    config = dataclasses.replace(SMALL, cloud=True)
+    config = dataclasses.replace(SMALL, **CLOUD)
     other_seed = made(tmp_path, BOX, dataclasses.replace(config, seed=1)).shape
     other_name = made(tmp_path, BOX, config, "other").shape
     for other in (other_seed, other_name):
@@ -266,7 +269,7 @@ def test_scanned_shapes_come_from_the_scans(tmp_path, scans):
         return ball_scanner(0.6 if radius == CUBE_RADIUS else 0.5)(vertices, faces, radius)
 
     scans(scanner)
-    outcome = made(tmp_path, BOX, dataclasses.replace(SCAN, cloud=True))
+    outcome = made(tmp_path, BOX, dataclasses.replace(SCAN, **CLOUD))
     report, shape = outcome.report, outcome.shape
     assert (report.status, report.reason, report.method) == ("ok", "", "scan")
     assert (report.faces, report.split) == (48, "train")

@@ -37,7 +37,9 @@ FRAME = Frame(np.array([1.0, 2.0, 3.0]), scale_cube=2.0, scale_sphere=3.0)
 
 
 def sampled(count=4000, cloud=False, seed=0, mesh_id="a", frame=FRAME, field=None):
-    return sample_points(field or Ball(), frame, count, cloud, random_generator(seed, mesh_id))
+    return sample_points(
+        field or Ball(), frame, count, count * cloud, random_generator(seed, mesh_id)
+    )
 
 
 def test_points_in_the_ball_are_uniform():
