@@ -47,8 +47,6 @@ class Stage:
     """Epochs over which the critic's new block is faded in (recipe `voxel`)."""
     refine: bool = False
     """Show the critic points near the generated surface as well (recipe `point`)."""
-    prior: bool = False
-    """Train the prior rather than the decoder (recipe `latent`)."""
     weight: float | None = None
     """Weight of the stage when --steps or --time is divided; None: its `epochs`."""
     lattice: int = 0
@@ -60,6 +58,8 @@ class Stage:
     the grid of 64^3, as `size` or `lattice`; see `streaming.thin_parts`."""
     thin_offset_end: float | None = None
     """Offset at the end of the stage, reached linearly; None: `thin_offset`."""
+    prior: bool = False
+    """Train the prior rather than the decoder (recipe `latent`)."""
 
     def __post_init__(self) -> None:
         """Check all settings."""
