@@ -290,9 +290,9 @@ def test_unusable_settings_of_a_latent_prior_are_refused(
 
 
 def test_each_recipe_has_its_own_generator_and_only_one_has_an_autoencoder() -> None:
-    with pytest.raises(TrainConfigError, match="generator: got .* takes a LatentGeneratorConfig"):
+    with pytest.raises(TrainConfigError, match=r"generator: got .* takes a LatentGeneratorConfig"):
         dataclasses.replace(LATENT, generator=VOXEL.generator)
-    with pytest.raises(TrainConfigError, match="generator: got .* takes a GeneratorConfig"):
+    with pytest.raises(TrainConfigError, match=r"generator: got .* takes a GeneratorConfig"):
         dataclasses.replace(VOXEL, generator=LATENT.generator)
     with pytest.raises(TrainConfigError, match="autoencoder: got None"):
         dataclasses.replace(LATENT, autoencoder=None)
