@@ -153,7 +153,7 @@ def test_flags_named_in_the_text_exist():
     for command in all_commands(main):
         known |= {option for parameter in command.params for option in parameter.opts}
     former = {"--sheet", "--direct", "--map", "--upscale", "--samples", "--sample-every"}
-    former |= {"--spoilings"}
+    former |= {"--spoilings", "--cloud"}
     for page in PAGES:
         named = set(re.findall(r"`[^`\n]*?(--[a-z][a-z-]+)", page.read_text(encoding="utf-8")))
         allowed = known | former if page.name == "CHANGELOG.md" else known
