@@ -143,6 +143,7 @@ def _draw(path: Path, options: dict[str, Any], what: str) -> None:
     from shapegan.pipeline.pictures.camera import Camera
     from shapegan.pipeline.pictures.contact_sheet import ContactSheetSettings, write_contact_sheet
     from shapegan.pipeline.pictures.point_sheet import write_point_sheet
+    from shapegan.pipeline.wording import counted
 
     choice = Choice(**{field.name: options[field.name] for field in dataclasses.fields(Choice)})
     settings = ContactSheetSettings(options["panel"], Camera(azimuth=options["azimuth"]))
@@ -153,4 +154,4 @@ def _draw(path: Path, options: dict[str, Any], what: str) -> None:
         else:
             count = write_contact_sheet(file, dataset, choice, options["mesh_root"], settings)
     noun = "the points of " if what == "points" else ""
-    click.echo(f"\n{noun}{count:,} shapes, {choice}, are drawn in {file}")
+    click.echo(f"\n{noun}{counted(count, 'shape')}, {choice}, are drawn in {file}")

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 from PIL import Image
-from support.fakes import TARGET
+from support.fakes import TARGET, make_dataset
 from support.folders import make
 from support.gallery import make_gallery
 from support.one_line import check_one_line
@@ -379,6 +379,20 @@ def test_inspect_draws_a_picture(balls: Path, tmp_path: Path) -> None:
     assert f"2 shapes, lowest surface recall first, are drawn in {file}" in result.stdout
     with Image.open(file) as image:
         assert image.width == 4 * 134 - 6 + 56
+
+
+def test_inspect_draws_points(tmp_path: Path) -> None:
+    data = make_dataset(tmp_path, ["ok", "ok"], PreprocessConfig(resolutions=(4,), points=50))
+    file = tmp_path / "points.png"
+    result = inspect(data, "--points", file, "--count", 1, "--panel", 128)
+    assert result.exit_code == 0, result.output
+    assert f"the points of 1 shape, at random (seed 0), are drawn in {file}" in result.stdout
+    with Image.open(file) as image:
+        assert image.width == 2 * 134 - 6 + 56
+    check_one_line(inspect(data, "--points", "x.jpg"), "takes a name that ends in .png")
+    check_one_line(
+        inspect(data, "--points", file, "--mesh-root", tmp_path), "only together with --picture"
+    )
 
 
 @pytest.fixture

@@ -121,9 +121,15 @@ def test_settings_of_format_2_are_read():
     """`cloud` was DeepSDF's mix with as many points as the other sets; no voxels were truncated."""
     old = PreprocessConfig.from_dict({"cloud": True, "points": 77, "resolutions": [128]})
     assert old == PreprocessConfig(
-        resolutions=(128,), points=77, mixes=("deepsdf",), mix_points=77, truncation=0
+        resolutions=(128,),
+        points=77,
+        mixes=("deepsdf",),
+        mix_points=77,
+        truncation=0,
+        thin_parts="true",
     )
-    assert PreprocessConfig.from_dict({"cloud": False}) == PreprocessConfig()
+    plain = PreprocessConfig.from_dict({"cloud": False})
+    assert plain == PreprocessConfig(thin_parts="true")
 
 
 def test_limits_themselves_are_accepted():

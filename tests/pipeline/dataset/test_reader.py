@@ -306,3 +306,71 @@ def test_reports_that_do_not_fit_the_manifest_are_refused(copied: Path) -> None:
     path.unlink()
     with pytest.raises(DatasetError, match=r"cannot read .*meshes\.csv"):
         _ = Dataset(copied).ids
+
+
+# --- sets beyond the first three -----------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def many_sets(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    config = PreprocessConfig(
+        resolutions=(4,),
+        points=100,
+        mixes=("occnet", "vecset"),
+        mix_points=50,
+        on_surface_points=30,
+        salient_points=20,
+        shard_size=2,
+    )
+    return make_dataset(tmp_path_factory.mktemp("sets"), ["ok", "ok", "ok"], config)
+
+
+def test_a_dataset_names_its_sets_and_their_counts(many_sets: Path) -> None:
+    dataset = Dataset(many_sets)
+    assert dataset.manifest.format_version == 3
+    assert dataset.point_sets == ("uniform", "surface", "occnet", "vecset_volume", "vecset_near")
+    assert dataset.oriented_sets == ("on_surface", "salient")
+    assert dataset.point_counts == {
+        "uniform": 100,
+        "surface": 100,
+        "occnet": 50,
+        "vecset_volume": 50,
+        "vecset_near": 50,
+        "on_surface": 30,
+        "salient": 20,
+    }
+
+
+def test_sets_of_the_cube_frame_have_the_wider_bound(many_sets: Path) -> None:
+    dataset = Dataset(many_sets)
+    stored = dataset.shape(2).points["occnet"]
+    positions, sdf = dataset.points(2, "occnet", 10, 5)
+    expected = schema.decode_positions(stored.position[10:15], schema.WIDE_BOUND)
+    np.testing.assert_array_equal(positions, expected)
+    assert np.abs(dataset.points(2, "occnet")[0]).max() > 1
+    again, inside = dataset.occupancies(2, "occnet", 10, 5)
+    np.testing.assert_array_equal(again, positions)
+    np.testing.assert_array_equal(inside, sdf < 0)
+    with pytest.raises(IndexError, match="there are 50"):
+        dataset.points(2, "occnet", 0, 51)
+
+
+def test_points_with_normals_end_at_the_count_of_the_shape(many_sets: Path) -> None:
+    """The fakes have one point fewer than there are rows."""
+    dataset = Dataset(many_sets)
+    stored = dataset.shape(1).oriented["salient"]
+    positions, normals = dataset.oriented_points(1, "salient")
+    assert (stored.count, len(positions), len(normals)) == (19, 19, 19)
+    np.testing.assert_array_equal(normals, schema.decode_positions(stored.normal[:19]))
+    expected = schema.decode_positions(stored.position[:19], schema.WIDE_BOUND)
+    np.testing.assert_array_equal(positions, expected)
+    np.testing.assert_array_equal(dataset.oriented_points(1, "salient", 5, 3)[0], positions[5:8])
+    with pytest.raises(IndexError, match="there are 19"):
+        dataset.oriented_points(1, "salient", 0, 20)
+    for call in (dataset.points, dataset.occupancies):
+        with pytest.raises(ValueError, match="no point set salient"):
+            call(1, "salient")
+    with pytest.raises(
+        ValueError, match=r"no point set with normals uniform .* on_surface, salient"
+    ):
+        dataset.oriented_points(1, "uniform")
