@@ -10,7 +10,7 @@ from scipy.spatial import cKDTree
 from shapegan.pipeline.arrays import neighbours
 from shapegan.pipeline.schema import voxel_spacing
 
-MIN_RECALL = 0.8
+MIN_RECALL = 0.82
 """A shape that loses more than a fifth of its visible surface is rejected."""
 
 MAX_LEAK = 0.02
