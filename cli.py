@@ -20,6 +20,7 @@ from shapegan.commands.subset import subset
 from shapegan.commands.suggesting_group import SuggestingGroup
 from shapegan.commands.train import train
 from shapegan.commands.view import view
+from shapegan.commands.watertight import watertight
 
 
 @click.group(cls=SuggestingGroup, context_settings={"help_option_names": ["-h", "--help"]})
@@ -30,6 +31,7 @@ def main() -> None:
 
 for _command in (
     preprocess,
+    watertight,
     train,
     status,
     generate,

@@ -24,7 +24,7 @@ from shapegan.pipeline.files import write_text
 from shapegan.pipeline.inputs.discover import discover
 from shapegan.pipeline.run.plan import RunSettings
 from shapegan.pipeline.run.preprocess import preprocess
-from shapegan.pipeline.run.progress import PreprocessProgress
+from shapegan.pipeline.run.progress import RunProgress
 
 DEFAULT_WEIGHTS = Path(__file__).resolve().parents[2] / "shared" / "data" / "weights"
 SPLITS = ("train=0.5,test=0.5",)
@@ -100,7 +100,7 @@ def prepared(kind: str, work: Path, limit: int, workers: int) -> Dataset:
     chosen = np.linspace(0, len(jobs) - 1, min(limit, len(jobs))).round().astype(int)
     jobs = [jobs[number] for number in chosen]
     config = PreprocessConfig(resolutions=(64,), points=0)
-    with PreprocessProgress(len(jobs), Console(stderr=True)) as meter:
+    with RunProgress(len(jobs), Console(stderr=True)) as meter:
         preprocess(
             meshes.resolve(), jobs, config, out.resolve(), RunSettings(workers=workers), meter
         )

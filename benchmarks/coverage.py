@@ -19,7 +19,7 @@ from shapegan.pipeline.dataset.reader import Dataset
 from shapegan.pipeline.inputs.discover import discover
 from shapegan.pipeline.run.plan import RunSettings
 from shapegan.pipeline.run.preprocess import preprocess
-from shapegan.pipeline.run.progress import PreprocessProgress
+from shapegan.pipeline.run.progress import RunProgress
 from shapegan.pipeline.schema import MeshReport
 from shapegan.pipeline.sdf.quality import lipschitz_excess
 
@@ -45,7 +45,7 @@ def reports_of(folder: Path, out: Path, workers: int, every: int) -> list[MeshRe
 
     jobs = discover(folder).jobs[::every]
     config = PreprocessConfig(resolutions=(32, 64), points=0)
-    with PreprocessProgress(len(jobs), Console(stderr=True)) as meter:
+    with RunProgress(len(jobs), Console(stderr=True)) as meter:
         preprocess(folder, jobs, config, out, RunSettings(workers=workers), meter)
     return Dataset(out).reports
 

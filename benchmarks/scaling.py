@@ -20,11 +20,11 @@ import click
 from markdown_table import markdown
 
 from shapegan.pipeline.config import PreprocessConfig
-from shapegan.pipeline.dataset.output import JOBS_NAME
+from shapegan.pipeline.dataset.resumable import JOBS_NAME
 from shapegan.pipeline.dataset.staging import ShardRecord
 from shapegan.pipeline.inputs.discover import discover
+from shapegan.pipeline.run.dataset_tasks import TARGET
 from shapegan.pipeline.run.plan import RunSettings
-from shapegan.pipeline.run.tasks import TARGET
 from shapegan.pipeline.samples.kinds import KINDS
 from shapegan.pipeline.schema import REPORT_NAME, SHARD_FOLDER, Job, MeshReport, shard_name
 

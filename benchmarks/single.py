@@ -42,7 +42,8 @@ class Cost:
 
 def import_ours() -> None:
     """Import the modules of `ours`, as a worker does."""
-    from shapegan.pipeline.run.tasks import TARGET, warm_up
+    from shapegan.pipeline.run.dataset_tasks import TARGET
+    from shapegan.pipeline.run.tasks import warm_up
 
     warm_up(TARGET)
 

@@ -12,7 +12,7 @@ from shapegan.commands.options import (
     source_options,
     surface_options,
 )
-from shapegan.model.shapes.mesh_formats import MESH_FORMATS
+from shapegan.pipeline.config import MESH_FORMATS
 
 if TYPE_CHECKING:
     from shapegan.model.generation.meshes import MeshSettings, NamedLatent

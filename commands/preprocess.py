@@ -2,16 +2,20 @@
 
 import dataclasses
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from shapegan.commands.errors import interruptible, plain_errors
 from shapegan.commands.options import decorate, numbers, words
 from shapegan.commands.recognise import takes
-
-if TYPE_CHECKING:
-    from shapegan.pipeline.run.plan import RunSettings
+from shapegan.commands.run_options import (
+    check_machine,
+    input_options,
+    run_settings,
+    splits_option,
+    worker_options,
+)
 
 
 def config_options(function: Any) -> Any:
@@ -119,88 +123,6 @@ def config_options(function: Any) -> Any:
     )
 
 
-def input_options(function: Any) -> Any:
-    """Options that select the meshes."""
-    return decorate(
-        function,
-        [
-            click.option(
-                "--category",
-                "categories",
-                multiple=True,
-                callback=words,
-                help="Synset id, its name, or a folder's name; separate several with commas."
-                "  [default: all]",
-            ),
-            click.option(
-                "--prefer",
-                multiple=True,
-                callback=words,
-                metavar="FORMATS",
-                help="Of files that differ in their suffix alone, take the first of these formats,"
-                " such as obj,glb,stl.  [default: take all, and keep the suffix in their ids]",
-            ),
-            click.option(
-                "--limit",
-                type=click.IntRange(min=1),
-                help="Process only the first meshes by id, after --category and --splits.",
-            ),
-            click.option(
-                "--splits",
-                multiple=True,
-                help="Splits of the meshes, such as `train`, `val` and `test`: a .csv (such as"
-                " ShapeNet's all.csv), .json (such as DeepSDF's) or .txt file; repeat the option if"
-                " there is one file per split. Meshes in no file are left out. Or fractions, such"
-                " as 0.8,0.1,0.1 or train=0.9,test=0.1: a hash of the mesh's id decides.",
-            ),
-        ],
-    )
-
-
-def worker_options(function: Any) -> Any:
-    """Options of the workers; none of them changes the dataset."""
-    return decorate(
-        function,
-        [
-            click.option(
-                "--workers",
-                type=click.IntRange(min=0),
-                help="Processes, or jobs of a cluster; 0 runs everything in this process."
-                "  [default: as many as the cores and the memory allow]",
-            ),
-            click.option(
-                "--scheduler", help="Address of a running Dask scheduler, such as tcp://host:8786."
-            ),
-            click.option(
-                "--cluster",
-                type=click.Choice(["slurm"]),
-                help="Start the workers as jobs of a cluster, through dask-jobqueue.",
-            ),
-            click.option(
-                "--device",
-                type=click.Choice(["cpu", "cuda"]),
-                default="cpu",
-                show_default=True,
-                help="Device that computes the distances.",
-            ),
-            click.option(
-                "--mesh-timeout",
-                type=click.FloatRange(min=0, min_open=True),
-                default=300.0,
-                show_default=True,
-                help="Seconds after which a mesh fails.",
-            ),
-            click.option(
-                "--mesh-memory",
-                type=click.FloatRange(min=0, min_open=True),
-                default=8.0,
-                show_default=True,
-                help="Gigabytes of memory beyond which a mesh fails.",
-            ),
-        ],
-    )
-
-
 @click.command()
 @click.argument(
     "root",
@@ -212,6 +134,7 @@ def worker_options(function: Any) -> Any:
     "--out", required=True, type=click.Path(path_type=Path), help="Folder of the dataset."
 )
 @input_options
+@splits_option
 @config_options
 @worker_options
 @click.option("--dry-run", is_flag=True, help="Print what the run would do, and stop.")
@@ -229,12 +152,12 @@ def preprocess(root: Path, out: Path, dry_run: bool, **options: Any) -> None:
         from shapegan.pipeline.inputs.discover import discover
         from shapegan.pipeline.run.forecast import print_forecast
         from shapegan.pipeline.run.preprocess import preprocess as run
-        from shapegan.pipeline.run.progress import PreprocessProgress, print_summary
+        from shapegan.pipeline.run.progress import RunProgress, print_summary
 
         config = PreprocessConfig(
             **{field.name: options[field.name] for field in dataclasses.fields(PreprocessConfig)}
         )
-        _check_machine(config.method, options)
+        check_machine(options, config.method)
         names = ("categories", "limit", "splits", "prefer")
         found = discover(root, *(options[name] for name in names))
         jobs = found.jobs
@@ -244,46 +167,9 @@ def preprocess(root: Path, out: Path, dry_run: bool, **options: Any) -> None:
         if dry_run:
             print_forecast(out, jobs, config, console)
             return
-        with PreprocessProgress(len(jobs), console) as progress:
-            settings = _run_settings(options)
+        with RunProgress(len(jobs), console) as progress:
+            settings = run_settings(options)
             result = run(root.resolve(), jobs, config, out.resolve(), settings, progress)
         print_summary(out, *result, console)
         if found.unread:
             click.echo(found.unread, err=True)
-
-
-def _check_machine(method: str, options: dict[str, Any]) -> None:
-    """Refuse what this machine lacks: OpenGL to scan, a GPU, or the package that starts jobs.
-
-    On a cluster, the workers check their own machines.
-
-    Raises:
-        PlainError: this machine lacks OpenGL, the device or a package.
-    """
-    from shapegan.pipeline.extras import naming_extras, require
-    from shapegan.pipeline.sdf.scan import check_opengl
-    from shapegan.pipeline.warp_runtime import check_device
-
-    if options["cluster"] == "slurm":
-        with naming_extras("--cluster slurm"):
-            require("dask_jobqueue")
-    if options["scheduler"] or options["cluster"]:
-        return
-    check_device(options["device"])
-    if method == "scan":
-        check_opengl()
-
-
-def _run_settings(options: dict[str, Any]) -> "RunSettings":
-    from shapegan.pipeline.run.child_process import Limits
-    from shapegan.pipeline.run.dask_pool import default_workers
-    from shapegan.pipeline.run.plan import RunSettings
-
-    workers, note = options["workers"], ""
-    if workers is None:
-        workers, note = default_workers()
-    if note:
-        click.echo(note, err=True)
-    limits = Limits(options["mesh_timeout"], options["mesh_memory"] * 1e9)
-    same = {name: options[name] for name in ("scheduler", "cluster", "device")}
-    return RunSettings(workers=workers, limits=limits, **same)

@@ -22,6 +22,10 @@ _KINDS = {
     "datasets": ("a folder of datasets", "name one of them, such as {found}"),
     "run": ("the folder of a run", _GENERATE + ", and `shapegan status {path}` shows its progress"),
     "runs": ("a folder of runs", "name one of them, such as {found}"),
+    "watertight": (
+        "a folder of watertight meshes",
+        "`shapegan preprocess {path}/meshes --out DIR` makes a dataset of them",
+    ),
     "part": ("a part of {found}", "name that folder"),
     "meshes": (
         "a folder of meshes",
@@ -29,8 +33,8 @@ _KINDS = {
     ),
     "mesh": (
         "a mesh",
-        "`shapegan preprocess` takes the folder that holds meshes, and `shapegan reconstruct` a"
-        " single one",
+        "`shapegan preprocess` takes the folder that holds meshes, and `shapegan watertight` and"
+        " `shapegan reconstruct` a single one",
     ),
     "archive": ("an archive", "unpack it, and name what it holds"),
     "checkpoint": ("a checkpoint of shapegan", _GENERATE),
@@ -148,9 +152,11 @@ def _folder_kind(folder: Path) -> str:
 
 
 def _own_kind(folder: Path) -> str:
-    """`dataset` or `run`, by the files that shapegan writes into such folders."""
-    from shapegan.pipeline.schema import MANIFEST_NAME
+    """`dataset`, `run` or `watertight`, by the files that shapegan writes into such folders."""
+    from shapegan.pipeline.schema import MANIFEST_NAME, WATERTIGHT_NAME
 
+    if {"format_version", "fingerprint"} <= _keys(folder / WATERTIGHT_NAME):
+        return "watertight"
     if {"format_version", "shards"} <= _keys(folder / MANIFEST_NAME):
         return "dataset"
     return "run" if {"recipe", "stages"} <= _keys(folder / "config.json") else ""

@@ -1,4 +1,4 @@
-"""Draw the pictures of method.md and datasets/README.md again, from demo meshes: two minutes.
+"""Draw the pictures of guides and datasets/README.md again, from demo meshes: two minutes.
 
 python docs/make_images.py [NAME...]
 """
@@ -31,6 +31,7 @@ from shapegan.pipeline.dataset.reader import Dataset
 from shapegan.pipeline.dataset.selection import Choice
 from shapegan.pipeline.inputs.discover import discover
 from shapegan.pipeline.isosurface import extract_surface
+from shapegan.pipeline.mesh_sdf import MeshSDF
 from shapegan.pipeline.meshes.clean import clean
 from shapegan.pipeline.meshes.triangle_mesh import TriangleMesh, frame_of
 from shapegan.pipeline.pictures.camera import Camera
@@ -39,7 +40,7 @@ from shapegan.pipeline.pictures.shading import CLAY, Color
 from shapegan.pipeline.queries.winding import WindingField
 from shapegan.pipeline.run.plan import RunSettings
 from shapegan.pipeline.run.preprocess import preprocess
-from shapegan.pipeline.run.progress import PreprocessProgress
+from shapegan.pipeline.run.progress import RunProgress
 from shapegan.pipeline.samples.defects import delete_area, flip_faces, polygon_soup
 from shapegan.pipeline.samples.sample import make_sample, write_samples
 from shapegan.pipeline.schema import grid_points
@@ -92,7 +93,7 @@ def dataset() -> None:
         list(write_samples(("chairs", "tables", "sofas", "planes"), 4, 0, meshes))
         config = PreprocessConfig(points=0)
         jobs = [job for job in discover(meshes, (), None, ()).jobs if job.id in ids]
-        with PreprocessProgress(len(jobs), Console(stderr=True)) as meter:
+        with RunProgress(len(jobs), Console(stderr=True)) as meter:
             preprocess(meshes, jobs, config, out, RunSettings(workers=0), meter)
         write_contact_sheet(
             file, Dataset(out), Choice(ids=ids), None, ContactSheetSettings(panel=240)
@@ -255,6 +256,25 @@ def resolutions() -> None:
     save(IMAGES / "resolutions.png", [row])
 
 
+def watertight() -> None:
+    """A sofa as it comes and its watertight surface, both cut open, by both contourings."""
+    sample = make_sample("sofas", 0, 2)
+    original, camera = in_cube(sample.mesh), view(in_cube(sample.mesh), 235.0)
+    row = [("as it comes, cut open", _cut_open(original, camera))]
+    field = MeshSDF(original)
+    for name, contouring in (("marching cubes", "cubes"), ("dual contouring", "dual")):
+        made = field.surface(40, contouring=contouring, sheet_thickness=1.1 / 40)  # type: ignore[arg-type]
+        picture = draw([Group(made.vertices, made.faces, CLAY)], camera, RED)
+        row.append((f"{name}, 40 cells", picture))
+        if contouring == "cubes":
+            row.insert(1, ("watertight, cut open", _cut_open(field.surface(128), camera)))
+    save(IMAGES / "watertight.png", [row])
+
+
+def _cut_open(mesh: TriangleMesh, camera: Camera) -> Picture:
+    return draw([Group(mesh.vertices, mesh.faces, CLAY).cut(-0.2)], camera, RED)
+
+
 PICTURES: dict[str, Callable[[], None]] = {
     "dataset": dataset,
     "shell": shell,
@@ -264,6 +284,7 @@ PICTURES: dict[str, Callable[[], None]] = {
     "caps": caps,
     "flood": flood,
     "resolutions": resolutions,
+    "watertight": watertight,
 }
 
 

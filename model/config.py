@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from shapegan.model.networks.any_generator import AnyGeneratorConfig
+from shapegan.model.networks.autoencoder_config import AutoencoderConfig
 from shapegan.model.networks.generator import GeneratorConfig
 from shapegan.model.networks.latent_generator import LatentGeneratorConfig
 from shapegan.model.networks.point_critic import PointCriticConfig
@@ -47,8 +48,6 @@ class Stage:
     """Epochs over which the critic's new block is faded in (recipe `voxel`)."""
     refine: bool = False
     """Show the critic points near the generated surface as well (recipe `point`)."""
-    prior: bool = False
-    """Train the prior rather than the decoder (recipe `latent`)."""
     weight: float | None = None
     """Weight of the stage when --steps or --time is divided; None: its `epochs`."""
     lattice: int = 0
@@ -60,6 +59,8 @@ class Stage:
     the grid of 64^3, as `size` or `lattice`; see `streaming.thin_parts`."""
     thin_offset_end: float | None = None
     """Offset at the end of the stage, reached linearly; None: `thin_offset`."""
+    prior: bool = False
+    """Train the prior rather than the decoder (recipe `latent`)."""
 
     def __post_init__(self) -> None:
         """Check all settings."""
@@ -146,42 +147,6 @@ class Optimiser:
 
 
 @dataclass(frozen=True)
-class AutoencoderConfig:
-    """Training of recipe `latent`: the decoder's loss, and the steps of the prior."""
-
-    noise: float = 0.1
-    """Standard deviation of the noise on codes, whose own is 1: the codes around that of a training
-    shape are decoded to its shape."""
-    near_points: int = 2560
-    """Points per shape and step that are near the surface."""
-    far_points: int = 512
-    """Points per shape and step from the whole cube."""
-    sign_weight: float = 0.5
-    """Weight of the error of signs, which keeps thin parts whole; see `sign_width`."""
-    sign_width: float = 0.01
-    """Distance d, cube frame, that makes signs certain: the probability of the inside is
-    1 / (1 + exp(sdf / d))."""
-    inside_weight: float = 2.0
-    """Weight of signs inside, relative to those outside: above 1, a thin part whose place is
-    uncertain becomes thick rather than torn."""
-    prior_copies: int = 4
-    """Noises and times for each code in a step of the prior."""
-    prior_repeats: int = 8
-    """Steps of the prior for each batch of codes."""
-
-    def __post_init__(self) -> None:
-        """Check all settings."""
-        _check(self.noise >= 0, "noise", self.noise, "0 or more")
-        points = self.near_points, self.far_points
-        _check(min(points) >= 0 and max(points) > 0, "points", points, "0 or more, and some")
-        _check(self.sign_weight >= 0, "sign_weight", self.sign_weight, "0 or more")
-        _check(self.inside_weight > 0, "inside_weight", self.inside_weight, "more than 0")
-        _check(self.sign_width > 0, "sign_width", self.sign_width, "more than 0")
-        _check(self.prior_copies >= 1, "prior_copies", self.prior_copies, "1 or more")
-        _check(self.prior_repeats >= 1, "prior_repeats", self.prior_repeats, "1 or more")
-
-
-@dataclass(frozen=True)
 class TrainConfig:
     """All settings that decide what is trained; devices, workers and precision are not among them.
 
@@ -194,8 +159,6 @@ class TrainConfig:
     generator: AnyGeneratorConfig = field(default_factory=GeneratorConfig)
     critic: VoxelCriticConfig | PointCriticConfig | None = None
     """None in the recipes `autodecoder` and `latent`."""
-    autoencoder: AutoencoderConfig | None = None
-    """None in all recipes but `latent`."""
     objective: Objective = field(default_factory=Objective)
     optimiser: Optimiser = field(default_factory=Optimiser)
     clip: float = 0.1
@@ -217,6 +180,8 @@ class TrainConfig:
     """Split whose shapes are used; all shapes if the dataset has no splits."""
     seed: int = 0
     """Seed of weights, latents and the order of shapes."""
+    autoencoder: AutoencoderConfig | None = None
+    """None in all recipes but `latent`."""
 
     def __post_init__(self) -> None:
         """Check all settings.

@@ -38,6 +38,25 @@ THIN_PARTS = ("keep", "true", "points")
 """Treatments of parts that are too thin for a coarse grid."""
 
 
+CONTOURINGS = ("cubes", "dual")
+"""Ways to extract a surface: marching cubes, and dual contouring, which keeps sharp edges."""
+
+MESH_FORMATS = ("obj", "ply", "stl", "glb")
+"""File formats that meshes are written in."""
+
+
+def least_half_thickness(resolution: int) -> float:
+    """Half the thickness of the thinnest sheet that a grid cannot miss, cube frame.
+
+    It is a little more than half a cell, so that a sheet half-way between two layers of points
+    contains both.
+
+    Args:
+        resolution: cells along the longest side, which is 2.
+    """
+    return 1.1 / resolution
+
+
 class ConfigError(PlainError, ValueError):
     """An unusable setting; the message is one line that says what to do."""
 
@@ -72,8 +91,8 @@ class PreprocessConfig:
     method: str = "winding"
     """One of `METHODS`."""
     sheet_thickness: float = 0.016
-    """Half the thickness given to bare sheets, cube frame; 0 leaves bare sheets out. The default
-    is half a voxel of 64^3: the thinnest wall that no 64^3 grid can miss."""
+    """Half the thickness given to bare sheets, cube frame. With 0 their distance is unsigned. The
+    default is half a voxel of 64^3: the thinnest wall that no 64^3 grid can miss."""
     cavities: str = "keep"
     """One of `CAVITIES`, for closed cavities, which no light reaches. In a watertight mesh with
     consistent windings a cavity is certain, and `keep` keeps it. In all others it is filled, since
@@ -194,3 +213,60 @@ class ImportConfig(PreprocessConfig):
         self._check(known, "sets", f"some of {', '.join(POINT_SETS)}")
         self._check(bool(self.sets) == bool(self.points), "points", "0 without sets, or more")
         self._check(bool(self.sets or self.resolutions), "sets", "at least one, without voxels")
+
+
+@dataclass(frozen=True)
+class WatertightConfig:
+    """Settings that decide the bytes of watertight meshes."""
+
+    resolution: int = 256
+    """Cells of the grid along the longest side of a mesh."""
+    format: str = "obj"
+    """One of `MESH_FORMATS`."""
+    contouring: str = "cubes"
+    """One of `CONTOURINGS`."""
+    sheet_thickness: float | None = None
+    """Half the thickness given to bare sheets, cube frame; thin parts get as much, or up to the
+    diagonal of a cell. With 0, sheets are left out. None is `least_half_thickness`."""
+    cavities: str = "keep"
+    """One of `CAVITIES`, see `PreprocessConfig.cavities`."""
+
+    def __post_init__(self) -> None:
+        """Check all settings.
+
+        Raises:
+            ConfigError: one line that names the setting and the values it takes.
+        """
+        self._check(8 <= self.resolution <= 2048, "resolution", "8 to 2048")
+        self._check(self.format in MESH_FORMATS, "format", " or ".join(MESH_FORMATS))
+        self._check(self.contouring in CONTOURINGS, "contouring", " or ".join(CONTOURINGS))
+        self._check(0 <= self.half_thickness <= 0.2, "sheet_thickness", "0 to 0.2")
+        self._check(self.cavities in CAVITIES, "cavities", " or ".join(CAVITIES))
+
+    def _check(self, holds: bool, name: str, takes: str) -> None:
+        if not holds:
+            raise ConfigError(f"{name}: got {getattr(self, name)}, takes {takes}")
+
+    @property
+    def half_thickness(self) -> float:
+        """Half the thickness of sheets, cube frame."""
+        if self.sheet_thickness is None:
+            return least_half_thickness(self.resolution)
+        return self.sheet_thickness
+
+    def to_dict(self) -> dict[str, Any]:
+        """The settings as JSON has them."""
+        return to_plain(self)
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> "WatertightConfig":
+        """Build the settings from what `to_dict` gives.
+
+        Raises:
+            ConfigError: a setting is unknown, has the wrong type or cannot be used.
+        """
+        return from_plain(cls, values, ConfigError)
+
+    def difference(self, other: "WatertightConfig") -> list[str]:
+        """List the settings in which `other` differs, one line each: `name: mine -> theirs`."""
+        return differences(self, other)

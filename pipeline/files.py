@@ -78,8 +78,8 @@ def read_text(path: Path) -> str:
 
 
 def sweep(folder: Path) -> None:
-    """Remove temporary files that a killed run left in a folder."""
-    for leftover in folder.glob(f".*{_TEMPORARY}"):
+    """Remove temporary files that a killed run left below a folder."""
+    for leftover in folder.rglob(f".*{_TEMPORARY}"):
         leftover.unlink(missing_ok=True)
 
 

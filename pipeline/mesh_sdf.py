@@ -5,11 +5,12 @@ from typing import Any, Literal, TypeAlias, overload
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from shapegan.pipeline.config import PreprocessConfig
+from shapegan.pipeline.config import PreprocessConfig, WatertightConfig
 from shapegan.pipeline.meshes.from_object import triangles_of
-from shapegan.pipeline.meshes.triangle_mesh import BadMeshError
+from shapegan.pipeline.meshes.triangle_mesh import BadMeshError, TriangleMesh
 from shapegan.pipeline.sdf.mesh_field import make_field
 from shapegan.pipeline.sdf.sampling import SphereField, deepsdf_mix
+from shapegan.pipeline.sdf.solid_surface import solid_surface
 from shapegan.pipeline.sdf.surface_sets import surface_samples
 
 FrameName: TypeAlias = Literal["mesh", "cube", "sphere"]
@@ -17,6 +18,9 @@ FrameName: TypeAlias = Literal["mesh", "cube", "sphere"]
 
 CavitiesOption: TypeAlias = Literal["keep", "fill"]
 """A value of `shapegan.pipeline.config.CAVITIES`."""
+
+ContouringOption: TypeAlias = Literal["cubes", "dual"]
+"""A value of `shapegan.pipeline.config.CONTOURINGS`."""
 
 SHEET_THICKNESS = PreprocessConfig().sheet_thickness
 
@@ -32,7 +36,7 @@ class MeshSDF:
     """The signed distance field of a mesh; negative inside.
 
     The mesh may be wound at random, torn, full of hidden faces, and open. Faces that enclose
-    nothing get a thickness.
+    nothing, called sheets, get a thickness; with a thickness of 0 their distance is unsigned.
 
     Attributes:
         frame: the cube frame and the sphere frame in the mesh's coordinates.
@@ -56,7 +60,9 @@ class MeshSDF:
             mesh: a `trimesh.Trimesh` or `trimesh.Scene`, or any other object with `vertices`
                 (V, 3) and `faces` (F, 3).
             sheet_thickness: half the thickness that sheets and thin parts get, in the cube frame,
-                in which the mesh's longest side is 2; 0 leaves sheets out.
+                in which the mesh's longest side is 2. With 0, sheets have no inside, and their
+                distance is unsigned: the field is the minimum of the solid's signed distance and
+                the distance to the nearest sheet. Without any solid it is never negative.
             cavities: `keep` keeps closed cavities of watertight meshes with consistent windings,
                 and fills those of other meshes; `fill` fills all.
             device: `cpu` or `cuda`.
@@ -118,7 +124,8 @@ class MeshSDF:
         """Signed distances (N,) at points (N, 3), and their gradients (N, 3) of length 1.
 
         The gradient points away from the nearest surface point, or towards it from inside. On the
-        surface itself it is computed by central differences.
+        surface itself it is computed by central differences. On a sheet without thickness the field
+        has no gradient, and the differences may be 0.
 
         Raises:
             ValueError: as for `signed_distances`.
@@ -170,6 +177,34 @@ class MeshSDF:
         if resolution < 2:
             raise ValueError(f"resolution: got {resolution}, takes 2 or more")
         return self._made.voxels(resolution)
+
+    def surface(
+        self,
+        resolution: int = 256,
+        *,
+        contouring: ContouringOption = "cubes",
+        sheet_thickness: float | None = None,
+    ) -> TriangleMesh:
+        """The surface of the solid as a closed, oriented 2-manifold, in the mesh's coordinates.
+
+        It has no hidden faces and no doubled walls. Only cells near the surface are evaluated.
+
+        Args:
+            resolution: cells along the mesh's longest side.
+            contouring: `cubes` is marching cubes (Lorensen and Cline 1987); `dual` is dual
+                contouring (Ju et al. 2002), which keeps sharp edges.
+            sheet_thickness: half the thickness that sheets and thin parts get in place of the
+                field's own, cube frame. `shapegan watertight` takes 1.1 / resolution, a little more
+                than half a cell: the thinnest sheet that the grid cannot miss.
+
+        Returns:
+            The mesh; no two of its vertices lie in one place. It has no faces if nothing is inside.
+
+        Raises:
+            ConfigError: `WatertightConfig` does not accept an argument.
+        """
+        WatertightConfig(resolution, contouring=contouring, sheet_thickness=sheet_thickness)
+        return solid_surface(self._made, resolution, contouring, sheet_thickness).mesh
 
     @overload
     def near_surface(

@@ -12,6 +12,7 @@ A dataset is a folder: `dataset.json` (manifest), `meshes.csv` (one row per inpu
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -68,6 +69,7 @@ POINT_LAYOUTS = {
 """Every point set by its name, in the order in which a shard holds them."""
 
 MANIFEST_NAME = "dataset.json"
+WATERTIGHT_NAME = "watertight.json"
 REPORT_NAME = "meshes.csv"
 SHARD_FOLDER = "shards"
 
@@ -194,6 +196,22 @@ class Job:
     """Path below the input folder, with forward slashes."""
     split: str = ""
     """`train`, `val`, `test` or another name; empty without splits."""
+
+
+class Report(Protocol):
+    """A row about one input mesh: what all kinds of output have in common."""
+
+    @property
+    def id(self) -> str:
+        """Id of the mesh."""
+
+    @property
+    def status(self) -> str:
+        """One of `STATUSES`."""
+
+    @property
+    def reason(self) -> str:
+        """One line; empty if `ok`."""
 
 
 @dataclass(frozen=True)

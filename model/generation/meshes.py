@@ -1,6 +1,5 @@
 """Latents -> mesh files, and an image grid of the shapes."""
 
-import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ from shapegan.model.shapes.mesh import Mesh
 from shapegan.model.shapes.sphere_tracing import sphere_trace
 from shapegan.model.shapes.surface import Surface, extract
 from shapegan.pipeline.files import replacing, writing
+from shapegan.pipeline.meshes.write import encode_mesh
 
 GRID_NAME = "shapes.png"
 """File name of the image grid."""
@@ -47,7 +47,7 @@ class MeshSettings:
     level: float = 0.0
     """Value of the field at the surface, frame units."""
     format: str = "obj"
-    """One of `shapegan.model.shapes.mesh_formats.MESH_FORMATS`."""
+    """One of `shapegan.pipeline.config.MESH_FORMATS`."""
     largest_only: bool = False
     """Keep only the connected component with the largest area."""
     panel: int = 256
@@ -167,26 +167,6 @@ def write_mesh(path: Path | str, surface: Mesh) -> None:
     encoded = encode_mesh(surface, path.suffix[1:].lower())
     with replacing(path) as temporary:
         temporary.write_bytes(encoded)
-
-
-def encode_mesh(surface: Mesh, mesh_format: str) -> bytes:
-    """Content of a mesh file.
-
-    An OBJ file states coordinates to a billionth of the mesh's size, wherever the mesh lies.
-
-    Args:
-        surface: Not empty.
-        mesh_format: One of `shapegan.model.shapes.mesh_formats.MESH_FORMATS`.
-    """
-    options: Any = {"digits": _digits(surface)} if mesh_format == "obj" else {}
-    exported = as_trimesh(surface).export(file_type=mesh_format, **options)
-    return exported.encode() if isinstance(exported, str) else bytes(exported)
-
-
-def _digits(surface: Mesh) -> int:
-    """Digits after the decimal point that round a mesh's vertices by 1e-9 of its size or less."""
-    size = float(np.ptp(surface.vertices, axis=0).max())
-    return max(8, 9 - math.floor(math.log10(size))) if size > 0 else 8
 
 
 def as_trimesh(surface: Mesh) -> trimesh.Trimesh:

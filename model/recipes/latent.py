@@ -11,8 +11,9 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
-from shapegan.model.config import AutoencoderConfig, TrainConfig, TrainConfigError
+from shapegan.model.config import TrainConfig, TrainConfigError
 from shapegan.model.distributed import Ranks
+from shapegan.model.networks.autoencoder_config import AutoencoderConfig
 from shapegan.model.networks.flow_prior import FlowPrior
 from shapegan.model.networks.grid_decoder import GridDecoder
 from shapegan.model.networks.grid_encoder import GridEncoder, half_sizes

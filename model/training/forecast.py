@@ -98,12 +98,13 @@ def _generator_bytes(generator: nn.Module, config: TrainConfig, stage: Stage, ch
         for rows in (_ROWS, 2 * _ROWS)
     )
     row = (more - few) / _ROWS
+    shape = max(0.0, few - row * _ROWS)  # apart from points, such as a decoder's grid
     per_shape = stage.size**3 if config.recipe == "voxel" else stage.size
     if config.autoencoder is not None:
         per_shape = config.autoencoder.near_points + config.autoencoder.far_points
     rows = per_shape * stage.batch
     # Twice: activations kept for the backward pass, and those of the layer being computed.
-    return int(2 * row * min(rows, chunk) + 64 * rows)
+    return int(2 * row * min(rows, chunk) + 64 * rows + 2 * shape * stage.batch)
 
 
 def _critic_bytes(critic: nn.Module, config: TrainConfig, stage: Stage) -> int:

@@ -4,14 +4,15 @@ import threading
 import time
 from typing import Any
 
-from shapegan.model.generation.meshes import encode_mesh, seed_name
+from shapegan.model.generation.meshes import seed_name
 from shapegan.model.shapes.image_grid import GENERATED_COLOR
-from shapegan.model.shapes.mesh_formats import MESH_FORMATS
 from shapegan.model.shapes.surface import Surface
 from shapegan.model.viewer.generated_shapes import Controls, GeneratedShapes
 from shapegan.model.viewer.live_page import LivePage
 from shapegan.model.viewer.page import Page, set_control
 from shapegan.model.viewer.training_shapes import TrainingShape, TrainingShapes
+from shapegan.pipeline.config import MESH_FORMATS
+from shapegan.pipeline.meshes.write import encode_mesh
 from shapegan.pipeline.pictures.shading import CLAY
 
 RESOLUTIONS = (16, 32, 48, 64, 96, 128, 192, 256)

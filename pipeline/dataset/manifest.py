@@ -44,7 +44,7 @@ class Manifest:
     meshes: int
     """Number of meshes found there."""
     fingerprint: str
-    """SHA-256 of the list of meshes, see `shapegan.pipeline.dataset.output.fingerprint`."""
+    """SHA-256 of the list of meshes, see `shapegan.pipeline.dataset.resumable.fingerprint`."""
     complete: bool = False
     """True if every shard is written."""
     counts: dict[str, int] = field(default_factory=dict)

@@ -1,15 +1,12 @@
-"""The output folder of a preprocessing run: opened, checked against an earlier run, published.
+"""The output folder of a preprocessing run: opened, and published.
 
-`dataset.json` exists from the start of the first run, so a second run knows what it resumes. The
-shards appear in it when a run ends or is interrupted.
+The shards appear in `dataset.json` when a run ends or is interrupted.
 """
 
 import contextlib
-import csv
 import dataclasses
-import hashlib
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from shapegan.pipeline import schema
@@ -22,16 +19,12 @@ from shapegan.pipeline.dataset.reports import (
     with_splits,
     write_reports,
 )
+from shapegan.pipeline.dataset.resumable import Layout, fingerprint, open_resumable
 from shapegan.pipeline.dataset.staging import STAGING_FOLDER, read_record
-from shapegan.pipeline.dataset.tables import read_table, table_text, write_table
-from shapegan.pipeline.files import OutputError, sweep, write_text
-from shapegan.pipeline.folder_lock import folder_lock
+from shapegan.pipeline.files import write_text
 from shapegan.pipeline.schema import Job
 
-JOBS_NAME = "jobs.csv"
-"""The list of meshes that the dataset was started with."""
 _PREPROCESS_CHOICES = "INPUT, --category, --limit and --splits"
-_JOB_COLUMNS = ("id", "category", "path", "split")
 
 
 @contextlib.contextmanager
@@ -72,24 +65,11 @@ def open_dataset_folder(
         OutputError: see `open_output`.
         DatasetError: see `open_output`.
     """
-    _make_folder(out)
-    held = f"another run is writing to {out}: wait for it, or choose another --out"
-    with folder_lock(out, held):
-        try:
-            manifest = read_manifest(out)
-        except FileNotFoundError:
-            _start(out, wanted, jobs)
-            manifest = wanted
-        _check_same(out, manifest, wanted, jobs, choices)
-        folders = (out, out / schema.SHARD_FOLDER, out / STAGING_FOLDER)
-        for folder in folders:
-            _make_folder(folder)
-            sweep(folder)
-        try:
-            yield manifest
-        finally:
-            for folder in folders:
-                sweep(folder)
+    layout = Layout(
+        schema.MANIFEST_NAME, read_manifest, (schema.SHARD_FOLDER, STAGING_FOLDER), choices
+    )
+    with open_resumable(out, jobs, wanted, layout) as manifest:
+        yield manifest
 
 
 def publish(out: Path, manifest: Manifest) -> tuple[Manifest, list[Rejections]]:
@@ -116,67 +96,3 @@ def publish(out: Path, manifest: Manifest) -> tuple[Manifest, list[Rejections]]:
     )
     write_text(out / schema.MANIFEST_NAME, manifest.to_json())
     return manifest, find_rejections(reports)
-
-
-def fingerprint(jobs: Sequence[Job]) -> str:
-    """SHA-256 of the list of meshes: their ids, paths and splits, not the files' contents."""
-    text = table_text(_JOB_COLUMNS, _job_lines(jobs))
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
-def _job_lines(jobs: Iterable[Job]) -> Iterator[tuple[str, str, str, str]]:
-    return ((job.id, job.category, job.relative, job.split) for job in jobs)
-
-
-def _make_folder(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(f"cannot make the folder {folder}: {error.strerror}") from error
-
-
-def _start(out: Path, manifest: Manifest, jobs: Sequence[Job]) -> None:
-    """Write the list of meshes and a manifest without shards."""
-    strangers = [*out.glob(f"{schema.SHARD_FOLDER}/*"), *out.glob(f"{STAGING_FOLDER}/*")]
-    if strangers:
-        raise OutputError(
-            f"{out} has no {schema.MANIFEST_NAME}, but {strangers[0].relative_to(out)}:"
-            " move that away, or choose another --out"
-        )
-    write_table(out / JOBS_NAME, _JOB_COLUMNS, _job_lines(jobs))
-    write_text(out / schema.MANIFEST_NAME, manifest.to_json())
-
-
-def _check_same(
-    out: Path, found: Manifest, wanted: Manifest, jobs: Sequence[Job], choices: str
-) -> None:
-    """Refuse to resume with another configuration, code version or list of meshes."""
-    differences = found.config.difference(wanted.config)
-    if found.format_version != wanted.format_version:
-        differences.append(f"format version: {found.format_version} -> {wanted.format_version}")
-    if found.code_version != wanted.code_version:
-        differences.append(f"shapegan's version: {found.code_version} -> {wanted.code_version}")
-    if differences:
-        raise OutputError(
-            f"{out} was started with other settings:\n  "
-            + "\n  ".join(differences)
-            + "\nGive the first ones to resume it, or choose another --out"
-        )
-    if found.fingerprint != wanted.fingerprint:
-        raise OutputError(
-            f"{out} was started with other meshes ({_changes(out, jobs)}), which would not"
-            f" fall into the same shards: check {choices}, or choose another --out"
-        )
-
-
-def _changes(out: Path, jobs: Sequence[Job]) -> str:
-    """Differences between the first run's list of meshes and this one's, in words."""
-    try:
-        lines = read_table(out / JOBS_NAME)
-        before = {(line["id"], line["path"], line["split"]) for line in lines}
-    except (OSError, KeyError, csv.Error):
-        return f"{JOBS_NAME} is missing"
-    now = {(job.id, job.relative, job.split) for job in jobs}
-    if before == now:
-        return "in another order"
-    return f"{len(now - before)} new or moved, {len(before - now)} gone"

@@ -18,8 +18,9 @@ from shapegan.pipeline import schema
 from shapegan.pipeline.config import PreprocessConfig
 from shapegan.pipeline.dataset.manifest import DatasetError, Manifest, ShardEntry, require_complete
 from shapegan.pipeline.dataset.open_shards import check_size
-from shapegan.pipeline.dataset.output import fingerprint, open_dataset_folder, publish
+from shapegan.pipeline.dataset.output import open_dataset_folder, publish
 from shapegan.pipeline.dataset.reports import read_reports, with_splits
+from shapegan.pipeline.dataset.resumable import fingerprint
 from shapegan.pipeline.dataset.shards import join_rows
 from shapegan.pipeline.dataset.staging import (
     STAGING_FOLDER,

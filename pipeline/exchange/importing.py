@@ -18,8 +18,9 @@ from shapegan.pipeline import schema
 from shapegan.pipeline.arrays import largest
 from shapegan.pipeline.config import ImportConfig
 from shapegan.pipeline.dataset.manifest import Manifest
-from shapegan.pipeline.dataset.output import fingerprint, open_dataset_folder, publish
+from shapegan.pipeline.dataset.output import open_dataset_folder, publish
 from shapegan.pipeline.dataset.reports import Rejections
+from shapegan.pipeline.dataset.resumable import fingerprint
 from shapegan.pipeline.dataset.staging import (
     STAGING_FOLDER,
     finish_shard,

@@ -10,16 +10,18 @@ from shapegan.pipeline.inputs.folders import (
     DiscoverError,
     MeshFile,
     MeshTree,
+    as_text,
     escape_unprintable,
     scan_tree,
+    without_suffix,
 )
 from shapegan.pipeline.inputs.same_ids import read_preference, separate_ids
 from shapegan.pipeline.inputs.splits import read_splits
 from shapegan.pipeline.inputs.unread_files import ARCHIVES, list_unread
-from shapegan.pipeline.meshes.load import SUFFIXES
+from shapegan.pipeline.meshes.load import FILE_SUFFIXES, SUFFIXES
 from shapegan.pipeline.schema import Job
 
-__all__ = ["DiscoverError", "Discovery", "discover"]
+__all__ = ["DiscoverError", "Discovery", "discover", "discover_file"]
 
 _MAX_NAMED = 12
 """Limit of the categories that a message names."""
@@ -77,6 +79,18 @@ def discover(
     jobs = [_job(folder, mesh, split) for mesh, split in selected[:limit]]
     notes = [escape_unprintable(note) for note in notes]
     return Discovery(jobs, notes, escape_unprintable(_unread_note(tree)))
+
+
+def discover_file(path: Path) -> Discovery:
+    """The job of a single mesh file; its id is the file's name without suffix.
+
+    Raises:
+        DiscoverError: the file is not of a format that is read.
+    """
+    if not path.name.lower().endswith(FILE_SUFFIXES):
+        raise DiscoverError(f"{path} is not a mesh: its suffix is none of {' '.join(SUFFIXES)}")
+    name = as_text(without_suffix(path.name))
+    return Discovery([Job(name, "", path.resolve(), path.name)], [])
 
 
 def _job(folder: Path, mesh: MeshFile, split: str) -> Job:

@@ -33,14 +33,12 @@ from distributed.system import MEMORY_LIMIT
 from distributed.utils import silence_logging_cmgr
 
 from shapegan import __version__
-from shapegan.pipeline.dataset.staging import ShardRecord
 from shapegan.pipeline.extras import naming_extras
 from shapegan.pipeline.run.isolation import ChildProcesses
 from shapegan.pipeline.run.plan import ProgressReporter, RunSettings
 from shapegan.pipeline.run.pool import RunError
-from shapegan.pipeline.run.tasks import JoinTask, Task, store_failure
+from shapegan.pipeline.run.tasks import MeshTask, Task
 from shapegan.pipeline.run.worker_events import WorkerEvents
-from shapegan.pipeline.schema import MeshReport
 from shapegan.pipeline.warp_runtime import has_device
 
 _CONNECT_SECONDS = 20
@@ -106,8 +104,8 @@ class DaskPool:
         self._futures = as_completed(loop=client.loop)
 
     def submit(self, task: Task) -> None:
-        """Queue a task; joins run before meshes."""
-        priority = 1 if isinstance(task, JoinTask) else 0
+        """Queue a task; meshes run after all others."""
+        priority = 0 if isinstance(task, MeshTask) else 1
         key = f"{_KEY_PREFIX}{uuid.uuid4().hex}"
         future = self._client.submit(_run_on_worker, task, self._plugin, key=key, priority=priority)
         self._tasks[future.key] = task
@@ -123,18 +121,17 @@ class DaskPool:
         try:
             return future.result()
         except KilledWorker as error:
-            if isinstance(task, JoinTask):
-                raise RunError(f"Dask workers died over shard {task.index}: {error}") from error
-            return store_failure(task, "the Dask workers that tried it died")
+            if not isinstance(task, MeshTask):
+                raise RunError(f"Dask workers died over {task.name}: {error}") from error
+            return task.store_failure("the Dask workers that tried it died")
         except CancelledError as error:
             raise RunError("lost the Dask scheduler; the same command resumes") from error
 
 
-def _run_on_worker(task: Task, plugin: str) -> MeshReport | ShardRecord:
+def _run_on_worker(task: Task, plugin: str) -> Any:
     """Run a task in a thread of a Dask worker."""
     children: Any = get_worker().plugins[plugin]
-    result: MeshReport | ShardRecord = children.run(task)
-    return result
+    return children.run(task)
 
 
 class ChildProcessPlugin(WorkerPlugin):
@@ -172,7 +169,7 @@ class ChildProcessPlugin(WorkerPlugin):
         """Kill the child processes."""
         self._children.stop()
 
-    def run(self, task: Task) -> MeshReport | ShardRecord:
+    def run(self, task: Task) -> Any:
         """Run a task in the child process of the calling thread.
 
         Raises:

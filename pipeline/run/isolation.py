@@ -2,30 +2,23 @@
 
 import threading
 from functools import partial
+from typing import Any
 
-from shapegan.pipeline.dataset.staging import ShardRecord
 from shapegan.pipeline.run.child_process import (
     ChildLostError,
     ChildProcess,
     ChildStoppedError,
     Limits,
 )
-from shapegan.pipeline.run.tasks import (
-    MeshTask,
-    Task,
-    join,
-    process_and_store,
-    store_failure,
-    warm_up,
-)
-from shapegan.pipeline.schema import MeshReport
+from shapegan.pipeline.run.tasks import MeshTask, Task, run_task, warm_up
+from shapegan.pipeline.schema import Report
 
 
 class ChildProcesses:
     """Child processes of a worker, one for each thread that runs tasks.
 
     Args:
-        target: Function that processes meshes, see `shapegan.pipeline.run.tasks.TARGET`.
+        target: Function that processes meshes, see `shapegan.pipeline.run.tasks.MeshTask`.
         limits: Limits of one mesh.
     """
 
@@ -34,7 +27,7 @@ class ChildProcesses:
         self._children: dict[int, ChildProcess] = {}
         self._stopped = False
 
-    def run(self, task: Task) -> MeshReport | ShardRecord:
+    def run(self, task: Task) -> Any:
         """Run a task in the child process of the calling thread.
 
         Raises:
@@ -49,8 +42,7 @@ class ChildProcesses:
         )
         if isinstance(task, MeshTask):
             return run_isolated(child, task, self._limits)
-        record: ShardRecord = child.call(join, task)
-        return record
+        return child.call(run_task, task)
 
     def stop(self) -> None:
         """Kill all child processes, for good."""
@@ -59,7 +51,7 @@ class ChildProcesses:
             child.stop()
 
 
-def run_isolated(child: ChildProcess, task: MeshTask, limits: Limits) -> MeshReport:
+def run_isolated(child: ChildProcess, task: MeshTask, limits: Limits) -> Report:
     """Process a mesh in a child process; if the child is lost, retry once, then store a failure.
 
     Raises:
@@ -70,9 +62,9 @@ def run_isolated(child: ChildProcess, task: MeshTask, limits: Limits) -> MeshRep
     reasons = []
     for _ in range(2):
         try:
-            report: MeshReport = child.call(process_and_store, task, limits=limits)
+            report: Report = child.call(run_task, task, limits=limits)
             return report
         except ChildLostError as lost:
             reasons.append(str(lost))
     first, second = reasons
-    return store_failure(task, f"{first}, twice" if first == second else f"{first}, then {second}")
+    return task.store_failure(f"{first}, twice" if first == second else f"{first}, then {second}")

@@ -2,10 +2,9 @@
 
 from collections import deque
 from collections.abc import Iterator
+from typing import Any
 
-from shapegan.pipeline.dataset.staging import ShardRecord
-from shapegan.pipeline.run.tasks import JoinTask, Task, join, process_and_store, store_failure
-from shapegan.pipeline.schema import MeshReport
+from shapegan.pipeline.run.tasks import MeshTask, Task
 
 
 class LocalPool:
@@ -20,17 +19,17 @@ class LocalPool:
         """Queue a task."""
         self._tasks.append(task)
 
-    def results(self) -> Iterator[tuple[Task, MeshReport | ShardRecord]]:
+    def results(self) -> Iterator[tuple[Task, Any]]:
         """Yield tasks with their results, in the order of submission."""
         while self._tasks:
             task = self._tasks.popleft()
             yield task, _run(task)
 
 
-def _run(task: Task) -> MeshReport | ShardRecord:
-    if isinstance(task, JoinTask):
-        return join(task)
+def _run(task: Task) -> Any:
+    if not isinstance(task, MeshTask):
+        return task.run()
     try:
-        return process_and_store(task)
+        return task.run()
     except MemoryError:
-        return store_failure(task, "ran out of memory")
+        return task.store_failure("ran out of memory")

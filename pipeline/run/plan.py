@@ -1,20 +1,17 @@
-"""The plan of a run: its settings, its tasks in order, and which shards are unfinished."""
+"""What a run needs: its settings, its plan, and who hears of its progress."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
-from shapegan.pipeline.dataset.manifest import Manifest
-from shapegan.pipeline.dataset.staging import read_record, read_staged_report, remove_staged
 from shapegan.pipeline.run.child_process import Limits
-from shapegan.pipeline.run.tasks import TARGET, JoinTask, MeshTask, Task
-from shapegan.pipeline.schema import Job, MeshReport
+from shapegan.pipeline.run.tasks import Task
+from shapegan.pipeline.schema import Report
 
 
 @dataclass(frozen=True)
 class RunSettings:
-    """Settings of a run; none of them changes the bytes of the shards."""
+    """Settings of a run; none of them changes the bytes of its output."""
 
     workers: int = 1
     """Processes on this machine, or jobs of a cluster; 0 runs everything in this process."""
@@ -26,69 +23,29 @@ class RunSettings:
     """`cpu` or `cuda`, on the machine that processes the mesh."""
     limits: Limits = field(default_factory=Limits)
     """Limits of one mesh."""
-    target: str = TARGET
-    """Function that processes a mesh, see `shapegan.pipeline.run.tasks.TARGET`."""
+    target: str = ""
+    """Function that processes a mesh, see `shapegan.pipeline.run.tasks.MeshTask`; that of the kind
+    of run if empty."""
 
 
 class ProgressReporter(Protocol):
     """Receives the progress of a run."""
 
-    def resume(self, reports: Sequence[MeshReport]) -> None:
+    def resume(self, reports: Sequence[Report]) -> None:
         """Count meshes that an earlier run has done."""
 
-    def advance(self, report: MeshReport) -> None:
+    def advance(self, report: Report) -> None:
         """Count a mesh that this run has done."""
 
     def note(self, text: str) -> None:
         """Show a line to the user."""
 
 
-@dataclass
-class Plan:
-    """The tasks of a run, in order, and the shards that are unfinished."""
-
-    out: Path
-    jobs: Sequence[Job]
-    manifest: Manifest
-    settings: RunSettings
-    progress: ProgressReporter
-    missing: dict[int, int] = field(default_factory=dict)
-    """Shard -> number of its meshes that are not done yet, of the shards that were begun."""
+class Plan(Protocol):
+    """The tasks of a run."""
 
     def tasks(self) -> Iterator[Task]:
-        """Meshes to process, and shards whose meshes an earlier run has all done."""
-        for index in range(self.manifest.shard_count):
-            numbers = self.manifest.shard_jobs(index)
-            if record := read_record(self.out, index, numbers):
-                remove_staged(self.out, numbers)
-                self.progress.resume(record.reports)
-                continue
-            staged = {number: read_staged_report(self.out, number) for number in numbers}
-            self.progress.resume([report for report in staged.values() if report])
-            todo = [number for number, report in staged.items() if report is None]
-            self.missing[index] = len(todo)
-            if not todo:
-                yield self._join_task(index)
-            for number in todo:
-                yield self._mesh_task(number)
+        """Tasks that are not done yet, in order; iterated while the run goes on."""
 
-    def finish(self, task: MeshTask, report: MeshReport) -> JoinTask | None:
-        """Note that a mesh is done; return the task that joins its shard if it was the last one."""
-        self.progress.advance(report)
-        index = task.number // self.manifest.config.shard_size
-        self.missing[index] -= 1
-        return None if self.missing[index] else self._join_task(index)
-
-    def _join_task(self, index: int) -> JoinTask:
-        del self.missing[index]
-        return JoinTask(index, self.manifest.shard_jobs(index), self.manifest.config, self.out)
-
-    def _mesh_task(self, number: int) -> MeshTask:
-        return MeshTask(
-            number,
-            self.jobs[number],
-            self.manifest.config,
-            self.out,
-            self.settings.device,
-            self.settings.target,
-        )
+    def finish(self, task: Task, result: Any) -> Task | None:
+        """Note that a task is done; return the task that follows from it, if any."""

@@ -23,7 +23,7 @@ class Pool(Protocol):
     def results(self) -> Iterator[tuple[Task, Any]]:
         """Yield tasks with their results, in any order, until no task is left.
 
-        A `MeshTask` results in a `MeshReport`, a `JoinTask` in a `ShardRecord`.
+        The result is what the task's `run` returns; that of a `MeshTask` is a report.
 
         Raises:
             RunError: the workers are lost.

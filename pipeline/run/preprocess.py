@@ -1,13 +1,8 @@
-"""The driver of a run: jobs become a dataset.
-
-It submits meshes in the order of their shards, a window ahead of the results, and joins a shard
-when its last mesh is done. Only reports travel between processes: the process that computes a
-shape writes it to disk.
-"""
+"""Jobs become a dataset: meshes in the order of their shards, and each shard once it is done."""
 
 import contextlib
-import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from shapegan.pipeline.config import PreprocessConfig
@@ -16,11 +11,10 @@ from shapegan.pipeline.dataset.output import open_output, publish
 from shapegan.pipeline.dataset.reports import Rejections
 from shapegan.pipeline.dataset.staging import STAGING_FOLDER
 from shapegan.pipeline.files import OutputError
-from shapegan.pipeline.run.dask_pool import open_dask_pool
-from shapegan.pipeline.run.local_pool import LocalPool
-from shapegan.pipeline.run.plan import Plan, ProgressReporter, RunSettings
-from shapegan.pipeline.run.pool import Pool
-from shapegan.pipeline.run.tasks import MeshTask
+from shapegan.pipeline.run.dataset_plan import DatasetPlan
+from shapegan.pipeline.run.dataset_tasks import TARGET
+from shapegan.pipeline.run.driver import run_plan
+from shapegan.pipeline.run.plan import ProgressReporter, RunSettings
 from shapegan.pipeline.schema import Job
 
 
@@ -53,9 +47,11 @@ def preprocess(
         DatasetError: `out` holds something else.
         RunError: the workers cannot be started or reached.
     """
+    settings = replace(settings, target=settings.target or TARGET)
     with open_output(out, root, jobs, config) as manifest:
         try:
-            _run(Plan(out, jobs, manifest, settings, progress), settings)
+            plan = DatasetPlan(out, jobs, manifest, settings, progress)
+            run_plan(plan, settings, out, progress)
         except BaseException:
             with contextlib.suppress(OutputError):  # the first error is the one to report
                 publish(out, manifest)
@@ -63,27 +59,3 @@ def preprocess(
         with contextlib.suppress(OSError):  # a late worker of a cluster may be writing there
             (out / STAGING_FOLDER).rmdir()
         return publish(out, manifest)
-
-
-def _run(plan: Plan, settings: RunSettings) -> None:
-    tasks = plan.tasks()
-    first = next(tasks, None)
-    if first is None:
-        return  # the dataset is complete: no pool is needed
-    with _open_pool(settings, plan) as pool:
-        for task in itertools.islice(itertools.chain([first], tasks), pool.window):
-            pool.submit(task)
-        for task, result in pool.results():
-            if isinstance(task, MeshTask) and (join := plan.finish(task, result)):
-                pool.submit(join)
-            elif (following := next(tasks, None)) is not None:
-                pool.submit(following)
-
-
-@contextlib.contextmanager
-def _open_pool(settings: RunSettings, plan: Plan) -> Iterator[Pool]:
-    if settings.workers == 0 and settings.scheduler is None:
-        yield LocalPool()
-        return
-    with open_dask_pool(settings, plan.out, plan.progress) as pool:
-        yield pool

@@ -1,4 +1,4 @@
-"""Progress of a preprocessing run on a console, and its summary at the end."""
+"""Progress of a run on a console, and its summary at the end."""
 
 import time
 from collections import Counter
@@ -14,14 +14,15 @@ from rich.table import Table
 from shapegan.pipeline import schema
 from shapegan.pipeline.dataset.manifest import Manifest
 from shapegan.pipeline.dataset.reports import Rejections
+from shapegan.pipeline.dataset.surfaces import MESH_FOLDER, SurfaceReport
 from shapegan.pipeline.progress_display import ProgressDisplay, print_line
-from shapegan.pipeline.schema import MeshReport
+from shapegan.pipeline.schema import Report
 from shapegan.pipeline.wording import counted, duration, readable_size
 
 _REASONS = 20
 
 
-class PreprocessProgress:
+class RunProgress:
     """Progress of a run: meshes done, speed, time left, and meshes by status.
 
     Args:
@@ -54,12 +55,12 @@ class PreprocessProgress:
         self._display.__exit__(kind, error, trace)
         self._display.finish(self.text())
 
-    def resume(self, reports: Sequence[MeshReport]) -> None:
+    def resume(self, reports: Sequence[Report]) -> None:
         """Count meshes that an earlier run has done."""
         self._counts.update(report.status for report in reports)
         self._update()
 
-    def advance(self, report: MeshReport) -> None:
+    def advance(self, report: Report) -> None:
         """Count a mesh that this run has done."""
         self._counts[report.status] += 1
         self._done_here += 1
@@ -91,10 +92,7 @@ def print_summary(
     out: Path, manifest: Manifest, rejections: Sequence[Rejections], console: Console
 ) -> None:
     """Print what a run has made, and why meshes are missing."""
-    if rejections:
-        console.print(_rejection_table(rejections[:_REASONS]))
-        if len(rejections) > _REASONS:
-            console.print(f"... and {len(rejections) - _REASONS} more reasons")
+    print_rejections(rejections, console)
     size = sum(shard.bytes for shard in manifest.shards)
     accepted, files = manifest.counts.get("ok", 0), sum(1 for s in manifest.shards if s.file)
     print_line(
@@ -102,6 +100,32 @@ def print_summary(
         f"{accepted:,} of {manifest.meshes:,} meshes are in {counted(files, 'shard')},"
         f" {readable_size(size)}, below {out}. A row for each mesh: {out / schema.REPORT_NAME}",
     )
+
+
+def print_surface_summary(
+    out: Path,
+    reports: Sequence[SurfaceReport],
+    rejections: Sequence[Rejections],
+    console: Console,
+) -> None:
+    """Print how many surfaces a run has made, and why others are missing."""
+    print_rejections(rejections, console)
+    accepted = sum(report.status == "ok" for report in reports)
+    size = sum(report.bytes or 0 for report in reports)
+    print_line(
+        console,
+        f"{accepted:,} of {len(reports):,} meshes have a watertight surface,"
+        f" {readable_size(size)}, in {out / MESH_FOLDER}. A row for each mesh:"
+        f" {out / schema.REPORT_NAME}",
+    )
+
+
+def print_rejections(rejections: Sequence[Rejections], console: Console) -> None:
+    """Print why meshes are missing, if any are."""
+    if rejections:
+        console.print(_rejection_table(rejections[:_REASONS]))
+        if len(rejections) > _REASONS:
+            console.print(f"... and {len(rejections) - _REASONS} more reasons")
 
 
 def _rejection_table(rejections: Sequence[Rejections]) -> Table:

@@ -1,83 +1,88 @@
-"""The tasks of a run: process one mesh, or join the meshes of one shard."""
+"""The tasks of a run: what one process does without a break."""
 
 import gc
 import importlib
 import traceback
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Protocol
 
-from shapegan.pipeline.config import PreprocessConfig
-from shapegan.pipeline.dataset.staging import ShardRecord, finish_shard, write_staged
-from shapegan.pipeline.schema import Job, MeshReport, Outcome
+from shapegan.pipeline.schema import Job, Report
 
-TARGET = "shapegan.pipeline.run.process_mesh:process"
-"""Function that processes a mesh, `module:name`: (job, config, device) -> Outcome."""
+
+class Task(Protocol):
+    """A unit of work of a run."""
+
+    @property
+    def name(self) -> str:
+        """The task in words, such as `shard 3`."""
+
+    def run(self) -> Any:
+        """Do the work and store its result; return a short account of it."""
 
 
 @dataclass(frozen=True)
-class MeshTask:
-    """Process one mesh and store its outcome in the staging folder."""
+class MeshTask(ABC):
+    """Process one mesh, which may crash, hang or exhaust memory, and store its outcome."""
 
     number: int
-    """Position of the job in the list of meshes; it decides the shard and the row."""
+    """Position of the job in the list of meshes."""
     job: Job
-    config: PreprocessConfig
+    config: Any
+    """Settings of the outcome."""
     out: Path
     """The output folder."""
     device: str
     """`cpu` or `cuda`."""
     target: str
-    """Function that processes the mesh, see `TARGET`."""
+    """Function that processes the mesh, `module:name`: (job, config, device) -> outcome."""
+
+    @property
+    def name(self) -> str:
+        """The mesh's id."""
+        return self.job.id
+
+    def run(self) -> Report:
+        """Process the mesh and store its outcome; an exception becomes a `failed` report.
+
+        Raises:
+            OutputError: the outcome cannot be written.
+            MemoryError: the mesh ran out of memory.
+        """
+        try:
+            outcome = import_target(self.target)(self.job, self.config, self.device)
+        except MemoryError:
+            raise
+        except Exception as error:  # whatever a mesh triggers is its own failure
+            outcome = self.failed(_describe(error))
+        return self.store(outcome)
+
+    def store_failure(self, reason: str) -> Report:
+        """Store a `failed` report for a mesh that could not be processed.
+
+        Raises:
+            OutputError: the report cannot be written.
+        """
+        return self.store(self.failed(reason))
+
+    @abstractmethod
+    def failed(self, reason: str) -> Any:
+        """The outcome of a mesh that could not be processed."""
+
+    @abstractmethod
+    def store(self, outcome: Any) -> Report:
+        """Store an outcome and return its report.
+
+        Raises:
+            OutputError: the outcome cannot be written.
+        """
 
 
-@dataclass(frozen=True)
-class JoinTask:
-    """Join a shard whose meshes are all done."""
-
-    index: int
-    """Index of the shard."""
-    jobs: range
-    """Numbers of its jobs."""
-    config: PreprocessConfig
-    out: Path
-    """The output folder."""
-
-
-Task = MeshTask | JoinTask
-
-
-def process_and_store(task: MeshTask) -> MeshReport:
-    """Process a mesh and store its outcome; an exception becomes a `failed` report.
-
-    Raises:
-        OutputError: the outcome cannot be written.
-        MemoryError: the mesh ran out of memory.
-    """
-    try:
-        outcome = _import_target(task.target)(task.job, task.config, task.device)
-    except MemoryError:
-        raise
-    except Exception as error:  # whatever a mesh triggers is its own failure
-        outcome = Outcome(_failed_report(task.job, _describe(error)))
-    write_staged(task.out, task.number, outcome, task.config)
-    return outcome.report
-
-
-def join(task: JoinTask) -> ShardRecord:
-    """Join a shard, see `shapegan.pipeline.dataset.staging.finish_shard`."""
-    return finish_shard(task.out, task.index, task.jobs, task.config)
-
-
-def store_failure(task: MeshTask, reason: str) -> MeshReport:
-    """Store a `failed` report for a mesh that could not be processed.
-
-    Raises:
-        OutputError: the report cannot be written.
-    """
-    report = _failed_report(task.job, reason)
-    write_staged(task.out, task.number, Outcome(report), task.config)
-    return report
+def run_task(task: Task) -> Any:
+    """Run a task; child processes are sent this function."""
+    return task.run()
 
 
 def warm_up(target: str) -> None:
@@ -89,14 +94,17 @@ def warm_up(target: str) -> None:
     """
     gc.disable()
     try:
-        _import_target(target)
+        import_target(target)
     finally:
         gc.freeze()
         gc.enable()
 
 
-def _failed_report(job: Job, reason: str) -> MeshReport:
-    return MeshReport(job.id, job.category, job.relative, "failed", reason, split=job.split)
+def import_target(target: str) -> Callable[[Job, Any, str], Any]:
+    """Import the function of a target, `module:name`."""
+    module, _, name = target.partition(":")
+    function: Callable[[Job, Any, str], Any] = getattr(importlib.import_module(module), name)
+    return function
 
 
 def _describe(error: Exception) -> str:
@@ -104,11 +112,3 @@ def _describe(error: Exception) -> str:
     frames = traceback.extract_tb(error.__traceback__)
     place = f"{Path(frames[-1].filename).name}:{frames[-1].lineno}"
     return f"{type(error).__name__}: {' '.join(str(error).split())} ({place})"
-
-
-def _import_target(target: str) -> Callable[[Job, PreprocessConfig, str], Outcome]:
-    module, _, name = target.partition(":")
-    function: Callable[[Job, PreprocessConfig, str], Outcome] = getattr(
-        importlib.import_module(module), name
-    )
-    return function

@@ -70,6 +70,12 @@ class FloodedDistance:
         capped._caps = TriangleQueries(caps.vertices, caps.faces, self.device)
         return capped
 
+    def with_thickness(self, thickness: float) -> "FloodedDistance":
+        """The same field, whose faces grow by another distance to either side, cube frame."""
+        changed = copy(self)
+        changed.thickness = thickness
+        return changed
+
     def _nearest(
         self, surface: TriangleQueries, points: NDArray[np.float32], limit: Any = None
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:

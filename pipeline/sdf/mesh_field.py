@@ -49,6 +49,8 @@ class MeshField:
     quality: Quality
     grid: NDArray[np.float32]
     """(64, 64, 64), the voxels of `field` that `quality` was measured on, cube frame."""
+    visible: NDArray[np.float32]
+    """(M, 3), points spread evenly over the visible surface of the mesh, cube frame."""
 
     @property
     def oriented(self) -> OrientedField:
@@ -150,7 +152,7 @@ def _by_flood(
         flooded = flooded.with_caps(squares)
         grid = limit_jumps(flooded.voxels(QUALITY_RESOLUTION))
         quality = replace(quality, lipschitz=lipschitz_excess(grid))
-    return MeshField(frame, flooded, flooded, "flood", quality, grid)
+    return MeshField(frame, flooded, flooded, "flood", quality, grid, shell.visible)
 
 
 def _check(name: str, value: str, takes: tuple[str, ...]) -> None:
@@ -188,7 +190,7 @@ def _by_winding(shell: Shell, frame: Frame, sheet_thickness: float) -> MeshField
         field = SignedDistance(queries, sheet_thickness, field.thin_parts)
         grid = limit_jumps(_grid(field, queries.add_caps(uncapped)))
         quality = replace(quality, lipschitz=lipschitz_excess(grid))
-    return MeshField(frame, field, field, _method(field), quality, grid)
+    return MeshField(frame, field, field, _method(field), quality, grid, shell.visible)
 
 
 def _thickened(
@@ -245,4 +247,5 @@ def _scanned(mesh: TriangleMesh) -> MeshField:
     ball_field = ScannedSurface(cube, mesh.faces, frame.scale_sphere / frame.scale_cube)
     visible = field.surface_points(8192, np.random.default_rng(0))
     grid = field.voxels(QUALITY_RESOLUTION)
-    return MeshField(frame, field, ball_field, "scan", measure(grid, visible), grid)
+    quality = measure(grid, visible)
+    return MeshField(frame, field, ball_field, "scan", quality, grid, visible)

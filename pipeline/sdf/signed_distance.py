@@ -2,7 +2,7 @@
 
 Let P be the points of the exterior faces and caps, S those of the sheets, and o(p) >= 0 the offset
 by which the surface grows at p: the sheet thickness on S, the offset of thin parts on the exterior,
-0 on caps. With
+0 on caps. The thickness of sheets may be 0: their distance is then unsigned. With
 
     outer(x) = min over p in P and S of |x - p| - o(p)
     inner(x) = - min over p in P of |x - p| + o(p)
@@ -44,7 +44,8 @@ class SignedDistance:
 
     queries: ShellQueries
     sheet_thickness: float
-    """Half the thickness that sheets get, cube frame; 0 leaves them out."""
+    """Half the thickness that sheets get, cube frame. With 0 they have no inside: the field is the
+    minimum of the solid's signed distance and the unsigned distance to the sheets."""
     thin_parts: ThinParts | None = None
     """Parts of the solid that grow, too."""
     _growing: "_Growing | None" = field(init=False, repr=False)
@@ -99,7 +100,7 @@ class SignedDistance:
         self._launch(kernels.sign, queried, [queried.nearest, queried.winding, sdf, closest])
         if self._growing is not None:
             self._deepen(self._growing, queried, sdf, closest)
-        if self.sheet_thickness > 0 and len(self.queries.shell.sheets):
+        if len(self.queries.shell.sheets):
             self._thicken_sheets(queried, sdf, closest)
         if self._growing is not None:
             self._grow(self._growing, queried, within, sdf, closest)
@@ -182,9 +183,8 @@ class SignedDistance:
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Points of `surface_points` (count, 3), and outward unit normals of their faces."""
         shell = self.queries.shell
-        faces = shell.pieces[shell.exterior]
-        if self.sheet_thickness > 0:
-            faces = np.concatenate([faces, shell.sheets, shell.sheets[:, ::-1]])
+        exterior = shell.pieces[shell.exterior]
+        faces = np.concatenate([exterior, shell.sheets, shell.sheets[:, ::-1]])
         points, normal, face = points_on_faces(shell.vertices, faces, count, rng)
         on_sheet = face >= shell.exterior.sum()
         offset = np.where(on_sheet, self.sheet_thickness, 0.0).astype(np.float32)

@@ -12,7 +12,6 @@ from shapegan.cli import main
 from shapegan.model.generation.meshes import (
     MeshSettings,
     as_trimesh,
-    encode_mesh,
     largest_component,
     latents_by_seed,
     write_mesh,
@@ -20,6 +19,7 @@ from shapegan.model.generation.meshes import (
 )
 from shapegan.model.generation.source import open_source
 from shapegan.model.shapes.surface import Surface, extract
+from shapegan.pipeline.meshes.write import encode_mesh
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support.training import AUTODECODER, CONFIGS, POINT, VOXEL
+from support.training import AUTODECODER, CONFIGS, LATENT, POINT, VOXEL
 
 from shapegan.model.config import (
     CLIP_MODES,
@@ -265,3 +265,36 @@ def test_unusable_single_values_are_refused_in_a_line(name: str, value: str, say
         VOXEL.replaced({name: value})
     assert says in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"autoencoder.noise": "-1"}, "noise: got -1"),
+        ({"autoencoder.near_points": "0"}, "near_points: got 0, takes 1 or more"),
+        ({"autoencoder.far_points": "-1"}, "far_points: got -1, takes 0 or more"),
+        ({"autoencoder.inside_weight": "0"}, "inside_weight: got 0"),
+        ({"stages.0.prior": "true"}, "prior: got"),
+        ({"stages.1.prior": "false"}, "prior: got"),
+        ({"optimiser.halvings": "1"}, "halvings: got 1, takes 0 in recipe latent"),
+        ({"stages.0.size": "12"}, "stages: got"),
+        ({"generator.code": "0"}, "at least 1"),
+        ({"generator.width": "3"}, "unknown setting"),
+    ],
+)
+def test_unusable_settings_of_a_latent_prior_are_refused(
+    changes: dict[str, str], message: str
+) -> None:
+    with pytest.raises(TrainConfigError, match=message):
+        LATENT.replaced(changes)
+
+
+def test_each_recipe_has_its_own_generator_and_only_one_has_an_autoencoder() -> None:
+    with pytest.raises(TrainConfigError, match=r"generator: got .* takes a LatentGeneratorConfig"):
+        dataclasses.replace(LATENT, generator=VOXEL.generator)
+    with pytest.raises(TrainConfigError, match=r"generator: got .* takes a GeneratorConfig"):
+        dataclasses.replace(VOXEL, generator=LATENT.generator)
+    with pytest.raises(TrainConfigError, match="autoencoder: got None"):
+        dataclasses.replace(LATENT, autoencoder=None)
+    with pytest.raises(TrainConfigError, match="prior: got True, takes false in recipe voxel"):
+        VOXEL.replaced({"stages.1.prior": "true"})

@@ -290,10 +290,25 @@ def test_method_and_quality_are_available(box, sheet):
 def test_sheets_have_the_given_thickness():
     made = MeshSDF(given_as(shapes.plane((2.0, 1.0))), sheet_thickness=0.1)
     assert made.signed_distances([[0, 0, 0]])[0] == pytest.approx(-0.1)
-    left_out = MeshSDF(given_as(shapes.plane((2.0, 1.0))), sheet_thickness=0)
-    assert left_out.method == "winding"
-    assert (left_out.voxels(8) > 0).all()
-    assert left_out.quality.rejection_reason().startswith("nothing inside")
+
+
+def test_a_sheet_without_thickness_has_its_unsigned_distance():
+    sheet = MeshSDF(given_as(shapes.plane((2.0, 1.0))), sheet_thickness=0)
+    assert sheet.method == "winding"
+    assert (sheet.voxels(8) > 0).all()
+    np.testing.assert_allclose(
+        sheet.signed_distances([[0, 0, 0.5], [0, 0, -0.25], [2, 0, 0]]), [0.5, 0.25, 1], atol=1e-6
+    )
+    _, gradients = sheet.signed_distances_and_gradients([[0.2, 0.1, -0.5]])
+    np.testing.assert_allclose(gradients, [[0, 0, -1]], atol=1e-6)
+    assert sheet.quality.rejection_reason().startswith("nothing inside")
+
+
+def test_a_sheet_without_thickness_beside_a_box():
+    sheet = shapes.moved(shapes.plane((1.0, 1.0)), (0, 0, 2.0))
+    both = MeshSDF(given_as(shapes.join(shapes.box((1, 1, 1)), sheet)), sheet_thickness=0)
+    distances = both.signed_distances([[0, 0, 1.9], [0, 0, 1.0], [0, 0, 0.25], [0, 0, 2.5]])
+    np.testing.assert_allclose(distances, [0.1, 0.5, -0.25, 0.5], atol=1e-5)
 
 
 # --- what meshes may be --------------------------------------------------------------------------

@@ -12,7 +12,8 @@ import click
 import pytest
 
 from shapegan.cli import main
-from shapegan.model.config import AutoencoderConfig, Objective, Optimiser, Stage, TrainConfig
+from shapegan.model.config import Objective, Optimiser, Stage, TrainConfig
+from shapegan.model.networks.autoencoder_config import AutoencoderConfig
 from shapegan.model.networks.generator import GeneratorConfig
 from shapegan.model.networks.latent_generator import LatentGeneratorConfig
 from shapegan.model.networks.point_critic import PointCriticConfig

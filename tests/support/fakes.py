@@ -4,6 +4,7 @@ A "mesh" is a text file whose first word is what its process does.
 """
 
 import ctypes
+import dataclasses
 import os
 import signal
 import subprocess
@@ -15,9 +16,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shapegan.pipeline import schema
-from shapegan.pipeline.config import PreprocessConfig
+from shapegan.pipeline.config import PreprocessConfig, WatertightConfig
 from shapegan.pipeline.dataset.reader import Dataset
 from shapegan.pipeline.dataset.shards import oriented_sets, point_counts, point_sets
+from shapegan.pipeline.dataset.surfaces import (
+    MESH_FOLDER,
+    SurfaceOutcome,
+    SurfaceReport,
+    surface_path,
+)
 from shapegan.pipeline.schema import Job, MeshReport, OrientedPoints, Outcome, Points, Shape
 
 SMALL = PreprocessConfig(resolutions=(4, 8), points=100, shard_size=3)
@@ -66,6 +73,31 @@ def process(job: Job, config: PreprocessConfig, device: str = "cpu") -> Outcome:
     if what != "ok":
         _BEHAVIOURS[what](*rest)
     return Outcome(report, make_shape(job.id, config, job.category))
+
+
+SURFACE_TARGET = "support.fakes:process_surface"
+
+
+def process_surface(job: Job, config: WatertightConfig, device: str = "cpu") -> SurfaceOutcome:
+    """Do what the mesh's file says; the surface is 20 kB of random bytes that its id decides."""
+    what, *rest = job.path.read_text().split()
+    report = SurfaceReport(job.id, job.category, job.relative, "rejected", "looks bad")
+    if what == "reject":
+        return SurfaceOutcome(report)
+    if what != "ok":
+        _BEHAVIOURS[what](*rest)
+    content = np.random.default_rng(zlib.crc32(job.id.encode())).bytes(20_000)
+    file = surface_path(job, config)
+    report = dataclasses.replace(report, status="ok", reason="", file=file, bytes=len(content))
+    return SurfaceOutcome(report, content)
+
+
+def surface_digests(out: Path) -> dict[str, str]:
+    """Name -> SHA-256 of the surfaces in a folder of `shapegan watertight`."""
+    from shapegan.pipeline.files import sha256
+
+    paths = sorted((out / MESH_FOLDER).rglob("*.*"))
+    return {str(path.relative_to(out / MESH_FOLDER)): sha256(path) for path in paths}
 
 
 def _sleep(seconds: str) -> None:

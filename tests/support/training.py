@@ -19,7 +19,8 @@ import torch
 from numpy.typing import NDArray
 
 from shapegan.model import presets
-from shapegan.model.config import AutoencoderConfig, Objective, Optimiser, Stage, TrainConfig
+from shapegan.model.config import Objective, Optimiser, Stage, TrainConfig
+from shapegan.model.networks.autoencoder_config import AutoencoderConfig
 from shapegan.model.networks.generator import GeneratorConfig
 from shapegan.model.networks.latent_generator import LatentGeneratorConfig
 from shapegan.model.networks.point_critic import PointCriticConfig
@@ -37,7 +38,7 @@ from shapegan.pipeline.schema import Job, MeshReport, Outcome, Points, Shape
 SHAPES = 8
 """In split `train`; a quarter as many are in `val`."""
 POINTS = 8192
-STORED = PreprocessConfig(resolutions=(8, 16), points=POINTS, shard_size=4)
+STORED = PreprocessConfig(resolutions=(8, 16), points=POINTS, thin_parts="true", shard_size=4)
 TIMES = ("seconds", "shapes_per_second", "waiting")
 """Columns of metrics.csv that differ from run to run."""
 

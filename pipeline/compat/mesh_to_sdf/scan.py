@@ -133,7 +133,10 @@ class ScanScene:
         colors = np.full((resolution**2, 3), 255, np.uint8)
         if len(hit):
             place = start[hit] + found[hit, None] * direction[hit]
-            nearest = self.surface.nearest(wp.array(place.astype(np.float32), dtype=wp.vec3))
+            points: Any = wp.array(
+                place.astype(np.float32), dtype=wp.vec3, device=self.surface.device
+            )
+            nearest = self.surface.nearest(points)
             normal = self.normals[nearest.face.numpy()]
             colors[hit] = np.rint((normal + 1) / 2 * 255).astype(np.uint8)
         return colors.reshape(resolution, resolution, 3), depths.reshape(resolution, resolution)

@@ -8,13 +8,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.balls import Balls
 
-from shapegan.model.generation.meshes import encode_mesh
-from shapegan.model.shapes.mesh_formats import MESH_FORMATS
 from shapegan.model.viewer.generated_shapes import (
     Controls,
     GeneratedShapes,
     principal_directions,
 )
+from shapegan.pipeline.config import MESH_FORMATS
+from shapegan.pipeline.meshes.write import encode_mesh
 
 
 def test_the_ends_of_a_blend_are_the_shapes_of_the_seeds():

@@ -19,8 +19,9 @@ from shapegan.pipeline.run.child_process import (
     ChildStoppedError,
     Limits,
 )
+from shapegan.pipeline.run.dataset_tasks import ShapeTask
 from shapegan.pipeline.run.isolation import run_isolated
-from shapegan.pipeline.run.tasks import MeshTask, warm_up
+from shapegan.pipeline.run.tasks import warm_up
 from shapegan.pipeline.schema import MeshReport
 
 
@@ -39,7 +40,7 @@ def child() -> Iterator[ChildProcess]:
 def do(child: ChildProcess, folder: Path, behaviour: str, limits: Limits) -> MeshReport:
     (folder / "staging").mkdir(exist_ok=True)
     job = make_jobs(folder, [behaviour])[0]
-    return run_isolated(child, MeshTask(0, job, SMALL, folder, "cpu", TARGET), limits)
+    return run_isolated(child, ShapeTask(0, job, SMALL, folder, "cpu", TARGET), limits)
 
 
 def gone(pid: int) -> bool:

@@ -22,10 +22,10 @@ from shapegan.pipeline.extras import MissingPackageError
 from shapegan.pipeline.files import OutputError
 from shapegan.pipeline.run import dask_pool
 from shapegan.pipeline.run.child_process import Limits
+from shapegan.pipeline.run.dataset_tasks import JoinTask
 from shapegan.pipeline.run.plan import RunSettings
 from shapegan.pipeline.run.pool import RunError
 from shapegan.pipeline.run.preprocess import preprocess
-from shapegan.pipeline.run.tasks import JoinTask
 from shapegan.pipeline.schema import Job, MeshReport
 
 MIXED = ["ok", "ok", "reject", "ok", "segfault", "ok", "raise", "ok", "hang", "ok", "ok"]

@@ -9,7 +9,7 @@ from shapegan.pipeline.config import PreprocessConfig
 from shapegan.pipeline.dataset.manifest import Manifest, ShardEntry
 from shapegan.pipeline.dataset.reports import Rejections
 from shapegan.pipeline.run.forecast import print_forecast, shape_bytes
-from shapegan.pipeline.run.progress import PreprocessProgress, print_summary
+from shapegan.pipeline.run.progress import RunProgress, print_summary
 from shapegan.pipeline.schema import MeshReport
 from shapegan.pipeline.wording import duration
 
@@ -26,7 +26,7 @@ def plain() -> tuple[Console, io.StringIO]:
 def test_prints_a_line_every_half_minute_without_a_terminal() -> None:
     console, text = plain()
     now = [0.0]
-    with PreprocessProgress(10, console, lambda: now[0]) as progress:
+    with RunProgress(10, console, lambda: now[0]) as progress:
         progress.resume([report("ok")] * 4)
         now[0] = 10
         progress.advance(report("ok"))
@@ -44,7 +44,7 @@ def test_prints_a_line_every_half_minute_without_a_terminal() -> None:
 def test_shows_a_bar_in_a_terminal() -> None:
     text = io.StringIO()
     console = Console(file=text, force_terminal=True, width=100)
-    with PreprocessProgress(2, console) as progress:
+    with RunProgress(2, console) as progress:
         progress.advance(report("ok"))
         progress.advance(report("rejected"))
     assert "2 of 2 meshes" in text.getvalue()

@@ -110,8 +110,8 @@ def test_truncated_voxels_are_clipped_ones(made, resolution, limit):
 
 
 def test_only_fine_voxels_are_truncated(made):
-    assert np.abs(made.voxels(32, 0.1)).max() > 0.5
-    fine = made.voxels(128, 0.1)
+    assert np.abs(made.voxels(32, truncation=0.1)).max() > 0.5
+    fine = made.voxels(128, truncation=0.1)
     assert fine.shape == (128, 128, 128)
     assert np.abs(fine).max() == np.float32(0.1)
     np.testing.assert_allclose(

@@ -174,8 +174,31 @@ def test_thickness_is_an_option():
     for thickness in (0.1, 0.004):
         field = field_of(shapes.plane(), thickness)
         np.testing.assert_allclose(ask(field, f32([[0, 0, 0.3]])).sdf, 0.3 - thickness, atol=1e-6)
-    none = field_of(shapes.plane(), 0.0)
-    assert (ask(none, shapes.points_around(50)).sdf > 1).all()
+
+
+def test_the_distance_of_a_sheet_without_thickness_is_unsigned():
+    points = shapes.points_around(500)
+    answer = ask(field_of(shapes.plane(), 0.0), points)
+    np.testing.assert_allclose(answer.sdf, shapes.plane_distance(points), atol=1e-6)
+    np.testing.assert_allclose(answer.closest[:, 2], 0, atol=1e-6)
+    gap = np.linalg.norm(points - answer.closest, axis=1)
+    np.testing.assert_allclose(gap, answer.sdf, atol=1e-6)
+
+
+def test_a_sheet_without_thickness_bounds_the_distances_outside_a_solid():
+    sheet, solid = shapes.plane(), shapes.box((0.5, 0.5, 0.5), (0, 0, -0.7))
+    field = field_of(shapes.join(sheet, solid), 0.0)
+    points = shapes.points_around(1500)
+    expected = np.minimum(
+        shapes.plane_distance(points),
+        shapes.box_distance(points + np.array([0, 0, 0.7]), (0.5, 0.5, 0.5)),
+    )
+    sdf = ask(field, points).sdf
+    np.testing.assert_allclose(sdf, expected, atol=1e-6)
+    assert (sdf < 0).any()
+    on_it = field.surface_points(2000, np.random.default_rng(0))
+    np.testing.assert_allclose(ask(field, on_it).sdf, 0, atol=1e-5)
+    assert (np.abs(on_it[:, 2]) < 1e-6).mean() > 0.4
 
 
 def test_sheets_and_solids_are_one_field():
