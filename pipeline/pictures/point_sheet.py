@@ -111,6 +111,6 @@ def _picture(dataset: Dataset, index: int, name: str, settings: ContactSheetSett
 
 def _shaded(normals: NDArray[np.float32], camera: Camera) -> NDArray[np.uint8]:
     facing = np.abs(normals @ camera.axes[2])
-    light = _DARKEST + (1 - _DARKEST) * facing.clip(0, 1)
-    colors: NDArray[np.uint8] = (light[:, None] * _CLAY).astype(np.uint8)
-    return colors
+    shade = _DARKEST + (1 - _DARKEST) * facing
+    shaded: NDArray[np.uint8] = (shade[:, None] * _CLAY).clip(0, 255).astype(np.uint8)
+    return shaded

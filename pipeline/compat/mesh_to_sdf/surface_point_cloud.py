@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.spatial import cKDTree
 
 from shapegan.pipeline.compat.mesh_to_sdf.exceptions import BadMeshException, naming_bad_meshes
 from shapegan.pipeline.compat.mesh_to_sdf.scan import (
@@ -20,13 +19,13 @@ from shapegan.pipeline.compat.mesh_to_sdf.scan import (
     get_camera_transform_looking_at_origin,
 )
 from shapegan.pipeline.compat.mesh_to_sdf.utils import get_raster_points, random_generator
+from shapegan.pipeline.extras import naming_extras, require
 from shapegan.pipeline.mesh_sdf import MeshSDF
 from shapegan.pipeline.sdf.sampling import FINE_SIGMA, NEAR_SHARE, SIGMA, points_in_ball
 from shapegan.pipeline.sdf.scan import voxels_rejection
 
 __all__ = [
     "BadMeshException",
-    "KDTree",
     "SurfacePointCloud",
     "create_from_scans",
     "get_equidistant_camera_angles",
@@ -39,30 +38,6 @@ bring the nearest one closer."""
 
 SCAN_COVERAGE = 4
 """Pixels of scans for each point on the surface: most shapes fill about a quarter of a scan."""
-
-
-class KDTree:
-    """A k-d tree whose `query` has the arguments and results of scikit-learn's `KDTree`."""
-
-    def __init__(self, data: NDArray[np.float64]) -> None:
-        """Build the tree of points (N, 3)."""
-        self.data = data
-        self._tree = cKDTree(data, balanced_tree=False)
-
-    def query(
-        self,
-        X: ArrayLike,  # noqa: N803 - scikit-learn's name
-        k: int = 1,
-        return_distance: bool = True,
-    ) -> Any:
-        """Distances (M, k) of points (M, 3) to the nearest ones of the tree, and their indices.
-
-        Returns:
-            Distances float64 and indices int64, nearest first; the indices alone if
-            `return_distance` is False.
-        """
-        distances, indices = self._tree.query(np.asarray(X), k=[*range(1, k + 1)])
-        return (distances, indices) if return_distance else indices
 
 
 class SurfacePointCloud:
@@ -138,8 +113,18 @@ class SurfacePointCloud:
         return self._make_scans() if self._make_scans else None
 
     @cached_property
-    def kd_tree(self) -> KDTree:
-        """The k-d tree of `points`."""
+    def kd_tree(self) -> Any:
+        """scikit-learn's `KDTree` of `points`.
+
+        scipy's takes milliseconds for a query far from the surface: its nodes are not tight boxes.
+
+        Raises:
+            MissingPackageError: scikit-learn is not installed.
+        """
+        with naming_extras("SurfacePointCloud.kd_tree"):
+            require("sklearn")
+        from sklearn.neighbors import KDTree
+
         return KDTree(self.points)
 
     def get_random_surface_points(

@@ -202,6 +202,14 @@ def test_a_thin_plate_keeps_its_own_distances():
     assert thick[0] < 0.495
 
 
+def test_a_bare_sheet_has_its_unsigned_distance():
+    sheet = SimpleNamespace(vertices=shapes.plane()[0], faces=shapes.plane()[1])
+    sdf = mesh_to_sdf.mesh_to_sdf(sheet, [[0, 0, 0.5], [0, 0, -0.25]])
+    np.testing.assert_allclose(sdf, [0.5, 0.25], atol=1e-6)
+    cloud = mesh_to_sdf.get_surface_point_cloud(sheet, "sample", sample_point_count=40)
+    np.testing.assert_allclose(cloud.points[:, 2], 0, atol=1e-6)
+
+
 def test_arguments_may_be_positional(mesh):
     points = np.zeros((1, 3))
     by_name = mesh_to_sdf.mesh_to_sdf(mesh, points)

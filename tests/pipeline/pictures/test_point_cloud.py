@@ -43,8 +43,8 @@ def test_a_point_is_where_the_camera_sees_it():
 def test_nearer_points_cover_farther_ones_in_any_order():
     near, far = [0, 0, 0.5], [0, 0, -0.5]
     colors = np.concatenate([RED, GREEN])
-    one = draw([near, far], colors)
-    np.testing.assert_array_equal(one, draw([far, near], colors[::-1]))
+    one = draw([near, far], colors, radius=4)
+    np.testing.assert_array_equal(one, draw([far, near], colors[::-1], radius=4))
     middle = one[30:34, 30:34].reshape(-1, 3)
     assert (middle[:, 0] > middle[:, 1]).all()
 
