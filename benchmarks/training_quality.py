@@ -16,7 +16,7 @@ from markdown_table import markdown
 
 from shapegan.model.config import TrainConfig
 from shapegan.model.config_file import load_config
-from shapegan.model.generation.real_shapes import read_real_shapes, split_indices
+from shapegan.model.generation.real_shapes import choose_real_shapes, read_real_shapes
 from shapegan.model.metrics.point_clouds import Cloud, chamfer_matrix
 from shapegan.model.metrics.scores import (
     MeshValidity,
@@ -172,7 +172,7 @@ def real_shapes(data: Path) -> RealShapes:
     """The shapes of both splits."""
     dataset = Dataset(data)
     test, training = (
-        sample_clouds(read_real_shapes(dataset, split_indices(dataset, split)).surfaces, 1)
+        sample_clouds(read_real_shapes(dataset, choose_real_shapes(dataset, split)[1]).surfaces, 1)
         for split in ("test", "train")
     )
     return RealShapes(Reference(test), training)

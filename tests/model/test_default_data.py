@@ -5,12 +5,13 @@ import pytest
 
 from shapegan.model.config import RECIPES, TrainConfigError
 from shapegan.model.default_data import resolve_data
-from shapegan.model.presets import PRESETS, Overrides, preset, resolve_config
+from shapegan.model.presets import Overrides, preset, presets_of, resolve_config
 from shapegan.pipeline.dataset.manifest import DatasetError
 
+EVERY_PRESET = [(recipe, name) for recipe in RECIPES for name in presets_of(recipe)]
 
-@pytest.mark.parametrize("recipe", RECIPES)
-@pytest.mark.parametrize("name", PRESETS)
+
+@pytest.mark.parametrize(("recipe", "name"), EVERY_PRESET)
 def test_without_overrides_it_is_the_preset(recipe: str, name: str) -> None:
     assert resolve_config(recipe, name, Overrides()) == preset(recipe, name)
 
@@ -37,8 +38,9 @@ def test_a_size_is_taken_with_all_its_stages() -> None:
     assert [stage.refine for stage in chosen] == [False, False, True]
 
 
-@pytest.mark.parametrize("recipe", RECIPES)
-@pytest.mark.parametrize("name", PRESETS)
+@pytest.mark.parametrize(
+    ("recipe", "name"), [(recipe, name) for recipe, name in EVERY_PRESET if recipe != "latent"]
+)
 def test_other_sizes_are_trained_as_the_last_that_does_not_refine(recipe: str, name: str) -> None:
     """A shape is refined once there is one."""
     its = preset(recipe, name).stages
@@ -46,6 +48,12 @@ def test_other_sizes_are_trained_as_the_last_that_does_not_refine(recipe: str, n
     (chosen,) = resolve_config(recipe, name, Overrides((size,))).stages
     last = [stage for stage in its if not stage.refine][-1]
     assert chosen == dataclasses.replace(last, size=size)
+
+
+def test_all_stages_of_a_latent_prior_have_one_size() -> None:
+    its = preset("latent", "fast").stages
+    chosen = resolve_config("latent", "fast", Overrides((32,))).stages
+    assert chosen == tuple(dataclasses.replace(stage, size=32) for stage in its)
 
 
 @pytest.mark.parametrize(

@@ -126,7 +126,7 @@ def test_datasets_of_one_import_are_merged_inspected_and_read(exports, tmp_path)
     Dataset(folder).verify()
     result = CliRunner().invoke(main, ["inspect", str(folder)])
     assert result.exit_code == 0, result.output
-    assert "imported from deepsdf; voxels none; point sets cloud of 100 points" in result.output
+    assert "imported from deepsdf; voxels none; points: cloud 100;" in result.output
     picture = ("--picture", str(tmp_path / "a.png"))
     check_one_line(CliRunner().invoke(main, ["inspect", str(folder), *picture]), "has no voxels")
     assert Dataset(folder).shape(0).voxels == {}
