@@ -10,6 +10,7 @@ from shapegan.commands.errors import interruptible, plain_errors
 from shapegan.commands.options import decorate, numbers, words
 from shapegan.commands.recognise import takes
 from shapegan.commands.run_options import (
+    cavities_option,
     check_machine,
     input_options,
     run_settings,
@@ -20,7 +21,7 @@ from shapegan.commands.run_options import (
 
 def config_options(function: Any) -> Any:
     """Options that decide the contents of the dataset."""
-    from shapegan.pipeline.config import CAVITIES, METHODS, THIN_PARTS, PreprocessConfig
+    from shapegan.pipeline.config import METHODS, THIN_PARTS, PreprocessConfig
 
     default = PreprocessConfig()
     resolutions = ",".join(str(resolution) for resolution in default.resolutions)
@@ -94,14 +95,7 @@ def config_options(function: Any) -> Any:
                 show_default=True,
                 help="Half the thickness given to open surfaces; the longest side of a mesh is 2.",
             ),
-            click.option(
-                "--cavities",
-                type=click.Choice(CAVITIES),
-                default=default.cavities,
-                show_default=True,
-                help="Closed cavities: `keep` keeps those of watertight meshes with consistent"
-                " windings and fills all others; `fill` fills all.",
-            ),
+            cavities_option(default.cavities),
             click.option(
                 "--thin-parts",
                 type=click.Choice(THIN_PARTS),

@@ -20,6 +20,20 @@ splits_option = click.option(
 )
 
 
+def cavities_option(default: str) -> Any:
+    """Option for closed cavities."""
+    from shapegan.pipeline.config import CAVITIES
+
+    return click.option(
+        "--cavities",
+        type=click.Choice(CAVITIES),
+        default=default,
+        show_default=True,
+        help="Closed cavities: `keep` keeps those of watertight meshes with consistent windings"
+        " and fills all others; `fill` fills all.",
+    )
+
+
 def input_options(function: Any) -> Any:
     """Options that select the meshes of a folder."""
     return decorate(

@@ -10,6 +10,7 @@ from shapegan.commands.errors import interruptible, plain_errors
 from shapegan.commands.options import decorate, refuse_typed
 from shapegan.commands.recognise import takes
 from shapegan.commands.run_options import (
+    cavities_option,
     check_machine,
     input_options,
     run_settings,
@@ -19,7 +20,7 @@ from shapegan.commands.run_options import (
 
 def surface_options(function: Any) -> Any:
     """Options that decide the surfaces."""
-    from shapegan.pipeline.config import CAVITIES, CONTOURINGS, MESH_FORMATS, WatertightConfig
+    from shapegan.pipeline.config import CONTOURINGS, MESH_FORMATS, WatertightConfig
 
     default = WatertightConfig()
     return decorate(
@@ -51,14 +52,7 @@ def surface_options(function: Any) -> Any:
                 help="Half the thickness given to open surfaces; the longest side of a mesh is 2."
                 " 0 leaves them out.  [default: a little more than half a cell, 1.1 / resolution]",
             ),
-            click.option(
-                "--cavities",
-                type=click.Choice(CAVITIES),
-                default=default.cavities,
-                show_default=True,
-                help="Closed cavities: `keep` keeps those of watertight meshes with consistent"
-                " windings and fills all others; `fill` fills all.",
-            ),
+            cavities_option(default.cavities),
         ],
     )
 

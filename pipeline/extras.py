@@ -13,7 +13,7 @@ from shapegan.pipeline.errors import PlainError
 OPTIONAL = {
     "torch": ("torch", "train"),
     "tensorboard": ("tensorboard", "train"),
-    "sklearn": ("scikit-learn", "train"),
+    "sklearn": ("scikit-learn", "train", "scan"),
     "imageio_ffmpeg": ("imageio-ffmpeg", "train"),
     "yaml": ("PyYAML", "train"),
     "viser": ("viser", "view"),
@@ -24,7 +24,8 @@ OPTIONAL = {
     "DracoPy": ("DracoPy", "gltf"),
     "meshopt": ("meshopt", "gltf"),
 }
-"""Name to import -> name to install, and the extra that has it (pyproject.toml)."""
+"""Name to import -> name to install, and the extras that have it (pyproject.toml). Messages name
+the first extra."""
 
 
 class MissingPackageError(PlainError, ModuleNotFoundError):

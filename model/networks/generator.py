@@ -139,7 +139,7 @@ class Generator(nn.Module):
         Raises:
             ValueError: a tensor has the wrong shape.
         """
-        self._check(points, latents, chunk)
+        check_inputs(points, latents, self.config.latent, chunk)
         # 1. The part of the latents, once per shape
         first, again = self._latent_parts(latents)
         # 2. The points, folded at a plane of symmetry, chunk by chunk
@@ -176,19 +176,6 @@ class Generator(nn.Module):
         angles = points[..., None] * (math.pi * torch.exp2(octaves.to(points.dtype)))
         waves = torch.cat([angles.sin(), angles.cos()], dim=-1)
         return torch.cat([points, waves.flatten(-2)], dim=-1)
-
-    def _check(self, points: Tensor, latents: Tensor, chunk: int | None) -> None:
-        if latents.dim() != 2 or latents.shape[1] != self.config.latent:
-            raise ValueError(
-                f"expected latents (B, {self.config.latent}), got {tuple(latents.shape)}"
-            )
-        own = points.dim() == 3 and len(points) == len(latents)
-        if points.shape[-1] != 3 or not (points.dim() == 2 or own):
-            raise ValueError(
-                f"expected points (N, 3) or ({len(latents)}, N, 3), got {tuple(points.shape)}"
-            )
-        if chunk is not None and chunk < 1:
-            raise ValueError(f"expected a chunk of at least 1 row, got {chunk}")
 
     def _latent_parts(self, latents: Tensor) -> tuple[Tensor, Tensor]:
         """Latents' part of the first layer and of the middle one, with biases: (B, 1, W) each."""
@@ -243,6 +230,29 @@ class Generator(nn.Module):
         done = checkpoint(self._in_blocks, *inputs, use_reentrant=False, preserve_rng_state=False)
         assert isinstance(done, Tensor)
         return done
+
+
+def check_inputs(points: Tensor, latents: Tensor, size: int, chunk: int | None) -> None:
+    """Check the inputs of a generator.
+
+    Args:
+        points: (N, 3) shared by all shapes, or (B, N, 3).
+        latents: (B, Z).
+        size: Z.
+        chunk: Rows to evaluate at once; None: all.
+
+    Raises:
+        ValueError: a tensor has the wrong shape, or the chunk is empty.
+    """
+    if latents.dim() != 2 or latents.shape[1] != size:
+        raise ValueError(f"expected latents (B, {size}), got {tuple(latents.shape)}")
+    own = points.dim() == 3 and len(points) == len(latents)
+    if points.shape[-1] != 3 or not (points.dim() == 2 or own):
+        raise ValueError(
+            f"expected points (N, 3) or ({len(latents)}, N, 3), got {tuple(points.shape)}"
+        )
+    if chunk is not None and chunk < 1:
+        raise ValueError(f"expected a chunk of at least 1 row, got {chunk}")
 
 
 def _split(points: Tensor, shapes: int, rows: int | None) -> Sequence[Tensor]:

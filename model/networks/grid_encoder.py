@@ -51,7 +51,7 @@ class GridEncoder(nn.Module):
         return (self.measurements(voxels) - self.mean) @ self.components.T
 
     def measurements(self, voxels: Tensor) -> Tensor:
-        """What codes are linear in: (B, M) of voxels (B, R, R, R)."""
+        """Numbers (B, M) of voxels (B, R, R, R) in which codes are linear."""
         boxes = half_sizes(voxels)
         # 1. Places of the lattice in the frame, in torch's order: its last axis comes first
         unit = (torch.arange(_ROWS, device=voxels.device) + 0.5) / _ROWS

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from shapegan.model.networks.flow_prior import FlowPrior
-from shapegan.model.networks.generator import Frame, Symmetry
+from shapegan.model.networks.generator import Frame, Symmetry, check_inputs
 from shapegan.model.networks.grid_decoder import GridDecoder
 
 _TEMPERATURE = 0.1
@@ -40,7 +40,7 @@ class LatentGeneratorConfig:
     prior_steps: int = 16
     """Steps from noise to a code."""
     symmetry: Symmetry = "none"
-    """As in the generator of the other recipes."""
+    """Symmetry of the shapes, see `GeneratorConfig.symmetry`."""
     categories: tuple[str, ...] | None = None
     """Categories that can be chosen, by their names in the dataset. None: those of the training
     shapes, if there are several, when a run starts; a generator does not take it."""
@@ -107,7 +107,7 @@ class LatentGenerator(nn.Module):
         Raises:
             ValueError: a tensor has the wrong shape.
         """
-        self._check(points, latents, chunk)
+        check_inputs(points, latents, self.config.latent, chunk)
         distances: Tensor = self.decoder(points, self.codes(latents), chunk)
         return distances
 
@@ -157,16 +157,3 @@ class LatentGenerator(nn.Module):
             jacobian = torch.func.jacrev(entered)(mean)
         assert isinstance(jacobian, Tensor)
         return jacobian
-
-    def _check(self, points: Tensor, latents: Tensor, chunk: int | None) -> None:
-        if latents.dim() != 2 or latents.shape[1] != self.config.latent:
-            raise ValueError(
-                f"expected latents (B, {self.config.latent}), got {tuple(latents.shape)}"
-            )
-        own = points.dim() == 3 and len(points) == len(latents)
-        if points.shape[-1] != 3 or not (points.dim() == 2 or own):
-            raise ValueError(
-                f"expected points (N, 3) or ({len(latents)}, N, 3), got {tuple(points.shape)}"
-            )
-        if chunk is not None and chunk < 1:
-            raise ValueError(f"expected a chunk of at least 1 row, got {chunk}")

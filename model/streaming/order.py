@@ -134,3 +134,9 @@ def window_starts(source: np.random.Generator, count: int, rows: int, stored: in
     place += source.integers(needed * POINT_CHUNK - windows * rows + 1, size=count)
     starts: Int64Array = np.minimum(first * POINT_CHUNK + place, stored - rows)
     return starts
+
+
+def evenly_spaced(count: int, limit: int) -> list[int]:
+    """At most `limit` of the numbers below `count`, evenly spaced."""
+    wanted = min(count, limit)
+    return [place * count // wanted for place in range(wanted)]

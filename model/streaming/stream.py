@@ -30,7 +30,7 @@ from shapegan.model.streaming.batches import (
     VoxelBatch,
 )
 from shapegan.model.streaming.memory import placement, stored_bytes
-from shapegan.model.streaming.order import BatchOrder
+from shapegan.model.streaming.order import BatchOrder, evenly_spaced
 from shapegan.model.streaming.sources import (
     INDICES,
     THIN_PREFIX,
@@ -63,8 +63,7 @@ class Stream:
         world: Number of processes that share each batch.
         workers: Loader processes that read ahead; none are started if shapes are in memory.
         pin: `ram` or `device` keeps the whole split there, from the first batch until `release`;
-            `none` reads each batch from the shards; `auto` chooses by the
-            free memory.
+            `none` reads each batch from the shards; `auto` chooses by the free memory.
         device: Device of the batches.
 
     Raises:
@@ -130,9 +129,7 @@ class Stream:
         Raises:
             StreamError: a shard is missing or damaged.
         """
-        wanted = min(self.shape_count, limit)
-        for place in range(wanted):
-            number = place * self.shape_count // wanted
+        for number in evenly_spaced(self.shape_count, limit):
             try:
                 grid = self._disk.read_field(voxel_name(resolution), number)
             except DatasetError as error:

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from shapegan.model.config import TrainConfig
+from shapegan.model.streaming.order import evenly_spaced
 from shapegan.pipeline.dataset.reader import Dataset
 
 MAX_DIFFERENCE = 2e-3
@@ -40,13 +41,7 @@ def symmetric_share(dataset: Dataset, split: str) -> float:
         DatasetError: a shard is missing or damaged, or the dataset has no voxels.
     """
     numbers = dataset.splits.get(split) or range(len(dataset))
-    chosen = [numbers[place] for place in _spread(len(numbers))]
+    chosen = [numbers[place] for place in evenly_spaced(len(numbers), _MAX_SHAPES)]
     grids = (dataset.voxels(number, dataset.finest) for number in chosen)
     differences = [np.abs(grid - grid[::-1]).mean(dtype=np.float64) for grid in grids]
     return float(np.mean([difference < MAX_DIFFERENCE for difference in differences]))
-
-
-def _spread(count: int) -> list[int]:
-    """At most `_MAX_SHAPES` places out of `count`, evenly spaced."""
-    wanted = min(count, _MAX_SHAPES)
-    return [place * count // wanted for place in range(wanted)]

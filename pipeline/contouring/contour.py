@@ -1,4 +1,4 @@
-"""From a distance field to the triangle mesh of its zero set."""
+"""Triangle meshes of the zero sets of distance fields."""
 
 import numpy as np
 from numpy.typing import NDArray

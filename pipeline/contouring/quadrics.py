@@ -16,7 +16,7 @@ squares, are left as they are."""
 
 @dataclass(frozen=True)
 class Quadrics:
-    """For each of L sets of planes, the sum of squared distances from them."""
+    """Sums of squared distances from the planes of each of L sets."""
 
     mean: NDArray[np.float64]
     """(L, 3), the mean of the points through which the planes were put; all else is relative to

@@ -6,6 +6,7 @@ processed. When all meshes of a shard are finished, they are joined, and a recor
 the shard.
 """
 
+import contextlib
 import dataclasses
 import itertools
 import json
@@ -16,7 +17,7 @@ from pathlib import Path
 from shapegan.pipeline import schema
 from shapegan.pipeline.config import PreprocessConfig
 from shapegan.pipeline.dataset.shards import join_shards, write_shard
-from shapegan.pipeline.files import sha256, write_text
+from shapegan.pipeline.files import sha256, sweep, write_text
 from shapegan.pipeline.schema import MeshReport, Outcome
 
 STAGING_FOLDER = "staging"
@@ -35,6 +36,16 @@ class ShardRecord:
     sha256: str
     reports: tuple[MeshReport, ...]
     """One for each of its jobs, in job order."""
+
+
+def remove_staging(out: Path) -> None:
+    """Remove the staging folder of a run that is done, with what killed processes left there.
+
+    It stays if anything else is in it.
+    """
+    sweep(out / STAGING_FOLDER)
+    with contextlib.suppress(OSError):  # a late worker of a cluster may be writing there
+        (out / STAGING_FOLDER).rmdir()
 
 
 def staged_shape_path(out: Path, job: int) -> Path:

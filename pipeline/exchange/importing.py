@@ -42,7 +42,7 @@ from shapegan.pipeline.schema import Job, MeshReport, Outcome, Points, Shape
 from shapegan.pipeline.sdf.sampling import random_generator
 
 _QUANTILE = 0.1
-"""By default a set has as many points as all but this share of the shapes have."""
+"""Share of shapes that may have fewer points than a set has by default."""
 _DAMAGE = (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile, zlib.error)
 """Errors that numpy raises for files that are damaged or hold something else."""
 

@@ -1,4 +1,4 @@
-"""What an import finds in a folder, and the protocol of the formats that find it."""
+"""Shapes that an import finds in a folder, and the protocol of the formats that find them."""
 
 import contextlib
 import zipfile

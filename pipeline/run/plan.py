@@ -1,4 +1,4 @@
-"""What a run needs: its settings, its plan, and who hears of its progress."""
+"""Settings of a run, its plan, and the receiver of its progress."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field

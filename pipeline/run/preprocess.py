@@ -9,7 +9,7 @@ from shapegan.pipeline.config import PreprocessConfig
 from shapegan.pipeline.dataset.manifest import Manifest
 from shapegan.pipeline.dataset.output import open_output, publish
 from shapegan.pipeline.dataset.reports import Rejections
-from shapegan.pipeline.dataset.staging import STAGING_FOLDER
+from shapegan.pipeline.dataset.staging import remove_staging
 from shapegan.pipeline.files import OutputError
 from shapegan.pipeline.run.dataset_plan import DatasetPlan
 from shapegan.pipeline.run.dataset_tasks import TARGET
@@ -56,6 +56,5 @@ def preprocess(
             with contextlib.suppress(OutputError):  # the first error is the one to report
                 publish(out, manifest)
             raise
-        with contextlib.suppress(OSError):  # a late worker of a cluster may be writing there
-            (out / STAGING_FOLDER).rmdir()
+        remove_staging(out)
         return publish(out, manifest)

@@ -8,7 +8,7 @@ from typing import Any
 
 from shapegan.pipeline.config import WatertightConfig
 from shapegan.pipeline.dataset.reports import Rejections
-from shapegan.pipeline.dataset.staging import STAGING_FOLDER
+from shapegan.pipeline.dataset.staging import remove_staging
 from shapegan.pipeline.dataset.surfaces import (
     SurfaceManifest,
     SurfaceOutcome,
@@ -105,6 +105,5 @@ def make_surfaces(
                 publish_surfaces(out, jobs, manifest)
             raise
         result = publish_surfaces(out, jobs, manifest)
-        with contextlib.suppress(OSError):  # a late worker of a cluster may be writing there
-            (out / STAGING_FOLDER).rmdir()
+        remove_staging(out)
         return result

@@ -23,7 +23,7 @@ class SolidSurface:
     """The surface of a solid, and its agreement with the mesh."""
 
     mesh: TriangleMesh
-    """In the coordinates of the original mesh; no faces if nothing is inside."""
+    """The surface in the coordinates of the original mesh; no faces if nothing is inside."""
     recall: float
     """Share of the original's visible surface that lies within a cell of it or, if that is larger,
     within half a cell of the thickened surface."""

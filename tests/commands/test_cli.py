@@ -68,7 +68,7 @@ def test_makes_a_dataset_and_lists_what_was_rejected(meshes: Path, tmp_path: Pat
 
 @pytest.fixture
 def asked(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
-    """What the command hands to the pipeline."""
+    """Arguments that the command passes to the pipeline."""
     found: dict[str, Any] = {}
 
     def run(root: Path, jobs: Any, config: Any, out: Path, settings: Any, progress: Any) -> Any:

@@ -11,6 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 from support.fakes import TARGET, digests, python_path
+from support.processes import alive, wait_until
 
 from shapegan.pipeline.dataset.reader import Dataset
 
@@ -72,17 +73,6 @@ def running(tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
     for process in started:
         process.kill()
         process.communicate()
-
-
-def wait_until(holds: Callable[[], bool], seconds: float = 30) -> None:
-    deadline = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.02)
-
-
-def alive(processes: list[psutil.Process]) -> list[psutil.Process]:
-    return [p for p in processes if p.is_running() and p.status() != psutil.STATUS_ZOMBIE]
 
 
 def check_resumes(folder: Path, undisturbed: dict[str, str]) -> None:

@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from support import shapes
 from support.fakes import SURFACE_TARGET, python_path, surface_digests
 from support.manifolds import check_manifold
 from support.one_line import check_one_line
+from support.processes import alive, wait_until
 
 from shapegan.cli import main
 from shapegan.pipeline.config import MESH_FORMATS, WatertightConfig
@@ -98,7 +98,7 @@ def test_the_result_can_be_preprocessed(tree: Path, tmp_path: Path) -> None:
 
 @pytest.fixture
 def asked(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
-    """What the command hands to the pipeline."""
+    """Arguments that the command passes to the pipeline."""
     found: dict[str, Any] = {}
 
     def run(root: Path, jobs: Any, config: Any, out: Path, settings: Any, progress: Any) -> Any:
@@ -198,24 +198,13 @@ def running(tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
             command(meshes, tmp_path / "out"), stderr=subprocess.PIPE, text=True
         )
         started.append(process)
-        wait_until(lambda: bool(list((tmp_path / "out/staging").glob("*.json"))))
+        wait_until(lambda: bool(list((tmp_path / "out/staging").glob("*.json"))), 60)
         return process
 
     yield start
     for process in started:
         process.kill()
         process.communicate()
-
-
-def wait_until(holds: Callable[[], bool], seconds: float = 60) -> None:
-    deadline = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.02)
-
-
-def alive(processes: list[psutil.Process]) -> list[psutil.Process]:
-    return [p for p in processes if p.is_running() and p.status() != psutil.STATUS_ZOMBIE]
 
 
 def check_resumes(folder: Path, undisturbed: dict[str, str]) -> None:

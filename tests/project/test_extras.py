@@ -62,16 +62,20 @@ def third_party_imports(*folders: str) -> dict[str, set[str]]:
 
 @pytest.mark.parametrize("name", OPTIONAL)
 def test_the_extra_that_a_message_names_has_the_package(name):
-    package, extra = OPTIONAL[name]
-    assert extra in PARTS
-    assert normalised(package) in names(EXTRAS[extra])
+    package, *extras = OPTIONAL[name]
+    assert extras
+    for extra in extras:
+        assert extra in PARTS
+        assert normalised(package) in names(EXTRAS[extra])
     assert normalised(package) not in BASE
     assert normalised(package) in map(normalised, packages_distributions()[name])
 
 
 def test_every_package_of_an_extra_has_a_message():
     declared = {(name, extra) for extra in PARTS for name in names(EXTRAS[extra])}
-    assert declared == {(normalised(package), extra) for package, extra in OPTIONAL.values()}
+    assert declared == {
+        (normalised(package), extra) for package, *extras in OPTIONAL.values() for extra in extras
+    }
 
 
 def test_all_is_every_part():
@@ -82,10 +86,8 @@ def test_all_is_every_part():
 def test_the_data_side_imports_what_the_base_declares():
     declared, distributions = set(), packages_distributions()
     for name, files in third_party_imports("commands", "pipeline").items():
-        if name == "sklearn":  # of the extra `train`; one method of the drop-in needs it, too
-            assert files == {"pipeline/compat/mesh_to_sdf/surface_point_cloud.py"}
-        elif name in OPTIONAL:
-            assert OPTIONAL[name][1] in ("scan", "cluster", "gltf"), (name, files)
+        if name in OPTIONAL:
+            assert {"scan", "cluster", "gltf"} & {*OPTIONAL[name][1:]}, (name, files)
         else:
             found = names(distributions[name]) & BASE
             assert found, (name, files)
@@ -97,7 +99,7 @@ def test_the_model_imports_what_base_and_extras_declare():
     distributions = packages_distributions()
     for name, files in third_party_imports("model").items():
         if name in OPTIONAL:
-            assert OPTIONAL[name][1] in ("train", "view"), (name, files)
+            assert {"train", "view"} & {*OPTIONAL[name][1:]}, (name, files)
         else:
             assert names(distributions[name]) & BASE, (name, files)
 

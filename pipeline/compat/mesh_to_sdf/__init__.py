@@ -12,10 +12,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from shapegan.pipeline.compat.mesh_to_sdf import surface_point_cloud
+from shapegan.pipeline.compat.mesh_to_sdf.cloud import check_sign_method
 from shapegan.pipeline.compat.mesh_to_sdf.exceptions import BadMeshException, naming_bad_meshes
 from shapegan.pipeline.compat.mesh_to_sdf.surface_point_cloud import (
     SurfacePointCloud,
-    check_sign_method,
 )
 from shapegan.pipeline.compat.mesh_to_sdf.utils import (
     check_voxels,

@@ -207,7 +207,7 @@ class Scan:
         return viewport
 
     def is_visible(self, points: ArrayLike) -> NDArray[np.bool_]:
-        """For points (N, 3): they are in the picture and before what it shows."""
+        """Flags (N,) of points (N, 3) in the picture and before the surface that it shows."""
         viewport = self.convert_world_space_to_viewport(points)
         column, row = np.floor(viewport[:, :2]).astype(np.int64).T
         inside = (np.minimum(column, row) >= 0) & (np.maximum(column, row) < self.resolution)

@@ -322,6 +322,7 @@ def test_wide_openings_get_a_cap(bottomless):
     moved = (after < 0) != (before < 0)
     assert moved.mean() < 1e-3
     assert np.abs(after[moved]).max(initial=0) < 0.5 * spacing
+    assert np.abs(before[moved]).max(initial=0) < 0.56 * spacing  # beside the flip without a cap
     assert (np.abs(after) <= np.abs(before) + 1e-6).all()
     middle = ask(field, f32([[0, 0, 0], [0, 0, -0.5], [0, 0, -0.95]])).sdf
     np.testing.assert_array_equal(np.sign(middle), [-1, -1, 1])

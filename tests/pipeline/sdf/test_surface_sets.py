@@ -69,7 +69,7 @@ def test_points_are_uniform_by_area(field_of):
 
 
 def test_faces_within_a_solid_have_no_points(field_of):
-    """Of overlapping boxes only the union's surface has points, by its area."""
+    """Overlapping boxes: only the surface of their union has points, by its area."""
     points, _ = surface_samples(field_of("one within another"), 3000, np.random.default_rng(2))
     sdf, _ = field_of("one within another").signed_distances(points)
     assert np.abs(sdf).max() < ON_SURFACE
