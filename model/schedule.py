@@ -18,15 +18,19 @@ class Position:
     total: int = 0
     """Steps done in the run."""
     stage_seconds: float = 0.0
-    """Time spent on the stage."""
+    """Time spent on the stage's steps."""
     seconds: float = 0.0
-    """Time spent on the run."""
+    """Wall time of the run, from the start of its process; of all its processes, if resumed."""
 
     def advance(self, seconds: float) -> None:
         """Count a step that took this time."""
         self.step += 1
         self.total += 1
         self.stage_seconds += seconds
+        self.seconds += seconds
+
+    def pass_time(self, seconds: float) -> None:
+        """Count time between steps, such as that of a preview."""
         self.seconds += seconds
 
     def next_stage(self) -> None:
@@ -67,7 +71,13 @@ class Budget:
     steps: int | None = None
     """Steps of the run, divided among its stages."""
     seconds: float | None = None
-    """Time of the run, divided among its stages."""
+    """Wall time of the run, from the start of its process to its exit. What start, previews and
+    checkpoints leave of it is divided among the stages."""
+
+
+def tolerance(seconds: float) -> float:
+    """Time by which a run may miss its wall time, in seconds."""
+    return max(10.0, 0.05 * seconds)
 
 
 class Schedule:
@@ -85,6 +95,8 @@ class Schedule:
         weights = [stage.epochs if stage.weight is None else stage.weight for stage in stages]
         self._shares = [weight / sum(weights) for weight in weights]
         self._stages, self._seconds = stages, budget.seconds
+        self.reserve = 0.0
+        """Seconds of the budget that are kept for what follows the last step."""
         self._steps = [
             max(1, round(stage.epochs * steps))
             for stage, steps in zip(stages, steps_per_epoch, strict=True)
@@ -99,8 +111,7 @@ class Schedule:
     def progress(self, position: Position) -> float:
         """Progress of the stage: 0 at its start, 1 at its end."""
         if self._seconds is not None:
-            share = self._seconds * self._shares[position.stage]
-            return min(1.0, position.stage_seconds / share)
+            return min(1.0, position.stage_seconds / self._length(position))
         return min(1.0, position.step / self._steps[position.stage])
 
     def done(self, position: Position) -> bool:
@@ -113,7 +124,19 @@ class Schedule:
             return False
         last = position.copy()
         last.reopen()
+        if self._seconds is not None:
+            return self._seconds - position.seconds > tolerance(self._seconds)
         return not self.done(last)
+
+    def _length(self, position: Position) -> float:
+        """Seconds for the steps of the stage: its share of the time left at its start.
+
+        Time that was spent on anything but the stage's steps shortens all stages from this one on.
+        """
+        assert self._seconds is not None
+        spent = position.seconds - position.stage_seconds
+        share = self._shares[position.stage] / sum(self._shares[position.stage :])
+        return max(1e-9, (self._seconds - self.reserve - spent) * share)
 
     def step_progress(self, position: Position) -> StepProgress:
         """Progress at the next step."""

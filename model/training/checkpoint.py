@@ -115,6 +115,20 @@ def load_checkpoint(path: Path, device: torch.device | str = "cpu") -> Checkpoin
         raise CheckpointError(f"{path} is by another version of shapegan: {error}") from error
 
 
+def read_position(path: Path) -> Position:
+    """Read the position of a checkpoint, without its weights.
+
+    Raises:
+        CheckpointError: the file is not a checkpoint.
+    """
+    try:
+        # Mapped: of a large file, little is read.
+        content = torch.load(path, map_location="cpu", mmap=True, weights_only=True)
+        return Position(**content["position"])
+    except Exception as error:  # damaged files raise errors of many kinds
+        raise CheckpointError(f"{path} is not a checkpoint of shapegan, or damaged") from error
+
+
 def latest_checkpoint(folder: Path | str) -> Path | None:
     """Path of the checkpoint after the most steps; None if there is none.
 

@@ -75,6 +75,11 @@ class MetricsLogger:
             total + one for total, one in zip(self._times, (seconds, waited, shapes), strict=True)
         ]
 
+    @property
+    def has_unwritten_steps(self) -> bool:
+        """True if there were steps since the last row."""
+        return bool(self._counts)
+
     def row(self, position: Position, fade: float, overall: float = 0.0) -> dict[str, float]:
         """Write a row of means since the last one, and return it; this waits for the device."""
         seconds, waited, shapes = self._times

@@ -17,6 +17,17 @@ _MESHES = 2
 """Meshes per preview in TensorBoard."""
 
 
+def choose_latents(latents: Tensor, count: int) -> Tensor:
+    """Choose `count` of some latents (S, Z), evenly, so that learned and drawn ones stay mixed."""
+    places = np.linspace(0, len(latents) - 1, count).round().astype(int)
+    return latents[places.tolist()]
+
+
+def draw_probe(generator: AnyGenerator, latent: Tensor, resolution: int) -> None:
+    """Draw the shape of a latent (Z,), to measure the time that it takes."""
+    draw_shapes([extract(generator, latent, resolution=resolution)], columns=1, panel=_PANEL)
+
+
 def draw_previews(
     generator: AnyGenerator,
     latents: Tensor,

@@ -12,9 +12,16 @@ from shapegan.model.schedule import Position
 from shapegan.model.training.checkpoint import Checkpoint, latest_checkpoint, save_checkpoint
 from shapegan.model.training.errors import TrainingError
 from shapegan.model.training.logger import MetricsLogger
-from shapegan.model.training.previews import draw_previews
+from shapegan.model.training.preview_budget import PREVIEW_SHARE, PreviewBudget
+from shapegan.model.training.previews import choose_latents, draw_previews, draw_probe
 from shapegan.model.training.run_folder import RunFolder
 from shapegan.model.training.settings import TrainSettings
+
+
+_EXIT_SECONDS = 1.0
+"""Time between the last checkpoint and the exit of the process."""
+_PROBE_SIZE = 16
+"""Grid on which the time of a shape in previews is measured."""
 
 
 class RunWriter:
@@ -43,12 +50,30 @@ class RunWriter:
         state = checkpoint.logger if checkpoint else None
         self._logger = MetricsLogger(folder.metrics, folder.path, position, state)
         self._last_save = self._last_preview = time.monotonic()
+        self._save_seconds = 0.0
+        seconds = settings.budget.seconds
+        self._timed = seconds is not None
+        planned = None if seconds is None else max(0.0, seconds - position.seconds)
+        self._previews = PreviewBudget(planned, lambda: time.monotonic())
+
+    @property
+    def reserve(self) -> float:
+        """Seconds that the files after the last step, and the exit, are expected to take."""
+        seconds = _EXIT_SECONDS + 1.5 * self._save_seconds
+        if self._timed and self._settings.preview_shapes and self._previews.measured:
+            seconds += max(0.0, self._previews.allowance(last=True))
+        return seconds
 
     def add_step(
         self, values: dict[str, Tensor], seconds: float, waited: float, shapes: int
     ) -> None:
         """Add a step to the next row of metrics; see `MetricsLogger.add`."""
         self._logger.add(values, seconds, waited, shapes)
+
+    @property
+    def has_unwritten_steps(self) -> bool:
+        """True if there were steps since the last row of metrics."""
+        return self._logger.has_unwritten_steps
 
     def write_row(self, position: Position, fade: float, overall: float) -> dict[str, float]:
         """Write a row of metrics, the means since the last one.
@@ -69,6 +94,9 @@ class RunWriter:
 
     def save_and_preview_if_due(self, recipe: Recipe, position: Position) -> None:
         """Write a checkpoint and a preview if their time has come."""
+        if self._timed and not self._previews.measured:
+            # Early, because drawing for the first time may take long: the run then ends in time.
+            self._measure_previews(recipe)
         now = time.monotonic()
         if now - self._last_save >= self._settings.save_seconds:
             self.save(recipe, position)
@@ -95,20 +123,48 @@ class RunWriter:
             self._shape_count,
             str(self._settings.data.resolve()),
         )
+        start = time.monotonic()
         save_checkpoint(self._folder.checkpoints, checkpoint, keep)
         self._last_save = time.monotonic()
+        self._save_seconds = self._last_save - start
 
     def preview(self, recipe: Recipe, position: Position) -> None:
-        """Draw a preview, if previews are wanted."""
+        """Draw a preview, if previews are wanted, and as large as their share of time allows."""
         if self._settings.preview_shapes:
-            latents = recipe.preview(self._settings.preview_shapes)
-            size = self._config.stages[position.stage].grid
-            on_voxels = self._config.recipe in VOXEL_RECIPES
-            resolution = max(32, min(64, 2 * size)) if on_voxels else 64
+            self._measure_previews(recipe)
+            self._draw_preview(recipe, position)
+        self._last_preview = time.monotonic()
+
+    def _draw_preview(self, recipe: Recipe, position: Position) -> None:
+        if not self._previews.measured:
+            return
+        # 1. The size that fits the time
+        wanted = self._settings.preview_shapes
+        size = self._config.stages[position.stage].grid
+        on_voxels = self._config.recipe in VOXEL_RECIPES
+        resolution = max(32, min(64, 2 * size)) if on_voxels else 64
+        seconds = self._previews.allowance(last=position.stage + 1 == len(self._config.stages))
+        chosen = self._previews.choose(wanted, resolution, seconds)
+        if chosen is None:
+            return
+        # 2. The preview
+        count, resolution = chosen
+        latents = choose_latents(recipe.preview(wanted), count)
+        with self._previews.spending(resolution, count):
             draw_previews(
                 recipe.result, latents, resolution, self._folder.previews, position, self._logger
             )
-        self._last_preview = time.monotonic()
+
+    def _measure_previews(self, recipe: Recipe) -> None:
+        """Measure the time of a shape; a timed run that has no second for previews draws none."""
+        budget, wanted = self._previews, self._settings.preview_shapes
+        if budget.measured or not wanted or (self._timed and budget.allowance(last=True) < 1.0):
+            return
+        latent = recipe.preview(wanted)[0]
+        with budget.spending():  # loads the kernels
+            draw_probe(recipe.result, latent, _PROBE_SIZE)
+        with budget.spending(_PROBE_SIZE):
+            draw_probe(recipe.result, latent, _PROBE_SIZE)
 
     def close(self) -> None:
         """Write what is still buffered."""

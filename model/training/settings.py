@@ -32,6 +32,9 @@ class TrainSettings:
     budget: Budget = field(default_factory=Budget)
     clock: Callable[[], float] = time.perf_counter
     """Clock of the budget, in seconds; `time.process_time` makes it CPU seconds."""
+    began: float | None = field(default=None, compare=False)
+    """Reading of the clock at the start of the process, from which the wall time of the run counts;
+    None: when the training is called."""
     save_seconds: float = 300.0
     """Time between checkpoints."""
     preview_seconds: float = 180.0

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from shapegan.model.config import TrainConfig
-from shapegan.model.training.checkpoint import latest_checkpoint
+from shapegan.model.schedule import Position
+from shapegan.model.training.checkpoint import latest_checkpoint, read_position
 from shapegan.model.training.run_folder import CONFIG_NAME, METRICS_NAME, RunFolderError
 from shapegan.pipeline.dataset.status import age
 from shapegan.pipeline.files import read_text
@@ -28,8 +29,8 @@ class RunStatus:
     complete: bool
     recipe: str
     stage: int | None
-    """Number of the stage, from 1. It and the next values are those of the last row of metrics.csv,
-    None before the first row."""
+    """Number of the stage, from 1. It and the two numbers of steps are those of the last row of
+    metrics.csv or of the last checkpoint, whichever is later; None before both."""
     stages: int
     step: int | None
     """Steps done in the stage."""
@@ -65,16 +66,16 @@ def run_status(path: Path) -> RunStatus:
     end = path / "checkpoints" / f"stage-{len(config.stages)}.pt"
     # A finished run may have been made longer.
     complete = not running and latest is not None and end.exists() and end.samefile(latest)
-    stage = last.get("stage")
+    position = _later_position(last, latest)
     return RunStatus(
         path=str(path),
         running=running,
         complete=complete,
         recipe=config.recipe,
-        stage=None if stage is None else int(stage) + 1,
+        stage=min(position.stage + 1, len(config.stages)) if position else None,
         stages=len(config.stages),
-        step=_as_int(last.get("step")),
-        total_steps=_as_int(last.get("total")),
+        step=position.step if position else None,
+        total_steps=position.total if position else None,
         progress=1.0 if complete else last.get("overall"),
         seconds=last.get("seconds"),
         seconds_left=_time_left(rows) if running and not complete else None,
@@ -125,8 +126,15 @@ def _time_left(rows: list[dict[str, float]]) -> float | None:
     return (1 - rows[-1]["overall"]) / speed if speed and speed > 0 else None
 
 
-def _as_int(value: float | None) -> int | None:
-    return None if value is None else int(value)
+def _later_position(row: dict[str, float], checkpoint: Path | None) -> Position | None:
+    """Position of the last row of metrics.csv, or that of the last checkpoint if it is not earlier."""
+    if checkpoint is not None:
+        saved = read_position(checkpoint)
+        if saved.total >= row.get("total", 0):
+            return saved
+    if "total" not in row:
+        return None
+    return Position(int(row["stage"]), int(row["step"]), int(row["total"]))
 
 
 def _file_age(path: Path) -> float | None:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from typing import Any
 
-from shapegan.model.config import TrainConfig
+from shapegan.model.config import VOXEL_RECIPES, TrainConfig
 from shapegan.model.distributed import Ranks, join
 from shapegan.model.recipes.build import build_recipe, stream_config
 from shapegan.model.recipes.execution import Execution
@@ -18,6 +18,7 @@ from shapegan.model.training.errors import TrainingError, memory_errors
 from shapegan.model.training.interruption import Interruption
 from shapegan.model.training.logger import STEPS_PER_ROW
 from shapegan.model.training.reporter import NullReporter, Reporter
+from shapegan.model.training.run_clock import RunClock
 from shapegan.model.training.run_folder import RunFolder
 from shapegan.model.training.run_writer import RunWriter
 from shapegan.model.training.settings import TrainSettings
@@ -41,12 +42,14 @@ def train(config: TrainConfig, settings: TrainSettings, reporter: Reporter) -> P
         CheckpointError, DatasetError, DeviceError, OutputError, RunFolderError, StreamError: with
             one line each.
     """
+    began = settings.clock() if settings.began is None else settings.began
     config = resolve_by_data(config, settings.data)
     with ExitStack() as stack:
         ranks = stack.enter_context(join(settings.device))
         folder, interruption = RunFolder(settings.run), Interruption()
         # Errors of the dataset come before the folder is made.
-        training = _Training(config, settings, ranks, folder, reporter, interruption)
+        clock = RunClock(settings, began, ranks)
+        training = _Training(config, settings, ranks, folder, reporter, interruption, clock)
         if ranks.is_main:
             stack.enter_context(folder.locked())
             folder.open(config)
@@ -68,9 +71,10 @@ class _Training:
         folder: RunFolder,
         reporter: Reporter,
         interruption: Interruption,
+        clock: RunClock,
     ) -> None:
         self._config, self._settings, self._ranks = config, settings, ranks
-        self._folder, self._interruption = folder, interruption
+        self._folder, self._interruption, self._clock = folder, interruption, clock
         self._reporter = reporter if ranks.is_main else NullReporter()
         execution = Execution(ranks.device, settings.precision, settings.compiled, settings.chunk)
         execution.allow_rounding()
@@ -97,6 +101,7 @@ class _Training:
                     self._begin_stage(checkpoint)
                     checkpoint = None
                     if not self._train_stage():
+                        self._clock.count_pause(self._position)
                         self._save()
                         self._note("stopped, and the same command resumes")
                         return self._position
@@ -157,9 +162,13 @@ class _Training:
         """Train to the end of the stage; return False if the run is interrupted before."""
         position, schedule = self._position, self._schedule
         stream = self._streams[position.stage]
+        self._clock.count_pause(position)
+        if self._clock.is_over(position):
+            self._reporter.note("no time is left for the steps of this stage")
+            return True
         batches = stream.batches(position.step)
         try:
-            while not schedule.done(position):
+            while not (schedule.done(position) or self._clock.is_over(position)):
                 if any(self._ranks.any_rank(self._interruption.requested)):
                     return False
                 self._train_step(batches)
@@ -175,7 +184,7 @@ class _Training:
         """Train one step, and add it to the metrics."""
         position, schedule = self._position, self._schedule
         # 1. The batch, and the time spent waiting for it
-        began, start = self._settings.clock(), time.perf_counter()
+        began, start = self._clock.now(), time.perf_counter()
         batch = next(batches)
         waited = time.perf_counter() - start
         # 2. The step
@@ -183,26 +192,43 @@ class _Training:
         values = self._recipe.step(batch, progress)
         seconds = time.perf_counter() - start
         # 3. All processes use the main one's clock, or stages would end at different steps.
-        position.advance(self._ranks.broadcast(self._settings.clock() - began))
+        reserve = self._writer.reserve if self._writer else 0.0
+        self._clock.count_step(position, began, waited, reserve)
+        schedule.reserve = self._clock.reserve
         values = {name: self._ranks.mean(value) for name, value in values.items()}
         if self._writer:
             shapes = len(batch.indices) * self._ranks.world
             self._writer.add_step(values, seconds, waited, shapes)
             if position.total % STEPS_PER_ROW == 0:
-                overall = schedule.overall(position)
-                row = self._writer.write_row(position, progress.fade, overall)
-                self._reporter.row(row, overall)
+                self._write_row(progress.fade)
+
+    def _write_row(self, fade: float) -> None:
+        assert self._writer is not None
+        overall = self._schedule.overall(self._position)
+        self._reporter.row(self._writer.write_row(self._position, fade, overall), overall)
 
     def _end_stage(self) -> None:
         if self._writer:
-            self._writer.preview(self._recipe, self._position)
+            if self._writer.has_unwritten_steps:
+                self._write_row(self._schedule.fade(self._position))
+            if self._position.step:
+                self._writer.preview(self._recipe, self._position)
+        self._clock.count_pause(self._position)
         if self._position.stage + 1 < len(self._config.stages):
+            self._expect_next_steps()
             self._position.next_stage()
             # Saved as the start of the next stage, so that a resumed run builds its critic.
             self._recipe.begin(self._position.stage)
         else:
             self._position.finish()
         self._save(keep=True)
+
+    def _expect_next_steps(self) -> None:
+        """Expect longer steps in the next stage, by the number of its places."""
+        number, power = self._position.stage, 3 if self._config.recipe in VOXEL_RECIPES else 1
+        here, after = self._config.stages[number : number + 2]
+        places = (after.size / here.size) ** power * after.batch / here.batch
+        self._clock.expect_steps(max(1.0, places))
 
     def _save(self, keep: bool = False) -> None:
         if self._writer:

@@ -1,3 +1,4 @@
+import csv
 import fcntl
 import json
 import os
@@ -10,7 +11,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 from support.fakes import SMALL, make_dataset, make_jobs, process
-from support.training import VOXEL, make_solids, quick, run
+from support.training import VOXEL, each_step, interrupt, make_solids, quick, run
 
 from shapegan.cli import main
 from shapegan.model.training import trainer
@@ -104,13 +105,13 @@ def test_a_training(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     found = as_json(folder)
     assert (found["kind"], found["recipe"]) == ("training", "voxel")
     assert (found["running"], found["complete"], found["progress"]) == (False, True, 1.0)
-    assert (found["stage"], found["stages"], found["step"], found["total_steps"]) == (2, 2, 8, 18)
+    assert (found["stage"], found["stages"], found["step"], found["total_steps"]) == (2, 2, 10, 20)
     assert found["checkpoint"] == str(folder / "checkpoints/step-00000020.pt")
     assert "generator_loss" in found["losses"]
     assert found["seconds_left"] is None
     lines = status(folder).stdout.splitlines()
     assert lines[0] == f"training {folder}, recipe voxel: complete"
-    assert lines[1].startswith("steps: 18 (100.0% of the run), stage 2 of 2, its step 8; last row ")
+    assert lines[1].startswith("steps: 20 (100.0% of the run), stage 2 of 2, its step 10; last row ")
 
 
 def test_a_training_that_goes_on(
@@ -119,7 +120,8 @@ def test_a_training_that_goes_on(
     monkeypatch.setattr(trainer, "STEPS_PER_ROW", 3)
     folder = tmp_path / "run"
     run(VOXEL, quick(data, folder))
-    (folder / "checkpoints/stage-2.pt").unlink()
+    for name in ("stage-2", "step-00000010", "step-00000020"):
+        (folder / f"checkpoints/{name}.pt").unlink()
     metrics = folder / "metrics.csv"
     head, *rows = metrics.read_text().splitlines()
     metrics.write_text("\n".join([head, *rows[:3], "12,1,2"]))  # half a row
@@ -131,6 +133,26 @@ def test_a_training_that_goes_on(
     assert found.seconds is not None
     assert found.steps_per_second is not None
     assert found.seconds_left == pytest.approx(11 / found.steps_per_second, rel=1e-3)
+
+
+def test_a_training_that_was_stopped_between_rows_has_the_steps_of_its_checkpoint(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(trainer, "STEPS_PER_ROW", 7)
+    each_step(monkeypatch, lambda step: interrupt() if step == 13 else None)
+    run(VOXEL, quick(data, tmp_path))
+    found = run_status(tmp_path)
+    assert (found.stage, found.step, found.total_steps) == (2, 3, 13)
+
+
+def test_a_training_of_few_steps_has_a_row_for_each_stage(data: Path, tmp_path: Path) -> None:
+    run(VOXEL, quick(data, tmp_path, 3))
+    with (tmp_path / "metrics.csv").open() as file:
+        steps = [(row["stage"], row["step"], row["total"]) for row in csv.DictReader(file)]
+    found = run_status(tmp_path)
+    assert steps == [("0", "2", "2"), ("1", "1", "3")]
+    assert (found.complete, found.stage, found.step, found.total_steps) == (True, 2, 1, 3)
+    assert set(found.losses) >= {"critic_loss", "penalty"}
 
 
 def test_a_training_before_its_first_row(tmp_path: Path) -> None:

@@ -286,7 +286,7 @@ def test_a_run_from_start_to_end_with_pictures(data: Path, tmp_path: Path) -> No
     assert names == [".lock", "checkpoints", "config.json", "metrics.csv", "previews"]
     pictures = sorted(path.name for path in (folder / "previews").iterdir())
     assert pictures == ["step-00000010.png", "step-00000020.png"]
-    assert [row["total"] for row in rows(folder)] == ["20"]
+    assert [row["total"] for row in rows(folder)] == ["10", "20"]
     again = train("--config", folder / "config.json", *options)
     assert again.exit_code == 0
     assert again.stderr.splitlines() == [f"done: 20 steps, in {folder}"]
@@ -358,6 +358,17 @@ def test_a_killed_run_goes_on_from_its_last_checkpoint(
     go_on(data, folder)
     assert_same_run(folder, alone["voxel"])
     assert not list(folder.rglob("*.tmp"))
+
+
+@pytest.mark.slow
+def test_time_is_that_of_the_process_from_its_start_to_its_exit(data: Path, tmp_path: Path) -> None:
+    """Imports, previews and checkpoints included."""
+    began = time.monotonic()
+    process = start(data, tmp_path / "run", "--time", "30s", "--preview-shapes", "16")
+    said = finish(process)
+    assert abs(time.monotonic() - began - 30) <= 10
+    assert "done: " in said.splitlines()[-1]
+    assert len(list((tmp_path / "run/previews").iterdir())) >= 1
 
 
 @pytest.mark.slow

@@ -1,5 +1,4 @@
 import dataclasses
-import itertools
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +52,8 @@ def test_a_run_stopped_again_and_again_is_the_one_left_alone(
         starts += 1
     assert starts == STEPS // every - (STEPS % every == 0)
     assert_same_run(settings.run, expected)
-    assert [row["total"] for row in rows(settings.run)] == [str(n) for n in range(3, 21, 3)]
+    totals = [int(row["total"]) for row in rows(settings.run)]
+    assert totals == [3, 6, 9, 10, 12, 15, 18, 20]  # the last step of each stage has a row
 
 
 @pytest.mark.parametrize("steps", [2, 7, 30])
@@ -75,7 +75,7 @@ def test_a_run_that_is_done_stays_as_it_is(data: Path, alone: UndisturbedRuns) -
     assert position.stage == 2
     assert (reporter.stages, reporter.rows) == ([], [])
     assert before == {p: p.stat().st_mtime_ns for p in (folder / "checkpoints").iterdir()}
-    assert len(rows(folder)) == 6
+    assert len(rows(folder)) == 8
 
 
 @each_recipe
@@ -112,17 +112,86 @@ def test_a_run_made_longer_can_be_stopped(
 def test_a_budget_of_time_is_kept_over_restarts(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    ticks = itertools.count(step=2)
+    """The starts count as well: of 40 seconds, each takes two, and the second one ends early."""
+    now = [100.0]
     settings = dataclasses.replace(
-        quick(data, tmp_path / "run"),
-        budget=Budget(seconds=40),
-        clock=lambda: float(next(ticks)),
+        quick(data, tmp_path / "run"), budget=Budget(seconds=40), clock=lambda: now[0]
     )
-    each_step(monkeypatch, lambda step: interrupt() if step == 4 else None)
+
+    def step(count: int) -> None:
+        now[0] += 2
+        if count == 4:
+            interrupt()
+
+    each_step(monkeypatch, step)
+    settings = dataclasses.replace(settings, began=98.0)
     position = train(AUTODECODER, settings, RecordingReporter())
-    assert (position.stage, position.total, position.seconds) == (0, 4, 8.0)
+    assert (position.stage, position.total, position.seconds) == (0, 4, 10.0)
+    settings = dataclasses.replace(settings, began=now[0] - 2)
     position = train(AUTODECODER, settings, RecordingReporter())
-    assert (position.stage, position.total, position.seconds) == (2, 20, 40.0)
+    assert position.stage == 2
+    assert position.total in (17, 18)  # one second is kept for the exit
+    assert 36 <= position.seconds <= 40
+    lengths = [int(row["step"]) for row in rows(tmp_path / "run") if row["stage"] == "0"]
+    assert max(lengths) in (8, 9)  # half of the 36 seconds that both starts leave
+
+
+def test_time_is_wall_time_and_the_stages_share_what_is_left_of_it(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A slow start, slow checkpoints and slow previews; nothing else takes time."""
+    now = [1000.0]
+    monkeypatch.setattr(run_writer.time, "monotonic", lambda: now[0])
+    save = run_writer.save_checkpoint
+
+    def slow_save(*its: Any) -> Path:
+        now[0] += 4
+        return save(*its)
+
+    def slow_probe(*_: Any) -> None:
+        now[0] += 3
+
+    drawn: list[int] = []
+
+    def slow_preview(_: Any, latents: Any, *__: Any) -> Path:
+        now[0] += 3 * len(latents)
+        drawn.append(len(latents))
+        return Path()
+
+    monkeypatch.setattr(run_writer, "save_checkpoint", slow_save)
+    monkeypatch.setattr(run_writer, "draw_probe", slow_probe)
+    monkeypatch.setattr(run_writer, "draw_previews", slow_preview)
+    each_step(monkeypatch, lambda _: now.__setitem__(0, now[0] + 1))
+    settings = dataclasses.replace(
+        quick(data, tmp_path / "run", save_seconds=30.0, preview_seconds=20.0),
+        preview_shapes=16,
+        budget=Budget(seconds=200),
+        clock=lambda: now[0],
+        began=980.0,
+    )
+    position = train(AUTODECODER, settings, RecordingReporter())
+    assert 190 <= now[0] - 980 <= 210
+    assert position.stage == 2
+    assert 3 * sum(drawn) + 6 <= 0.05 * 200
+    first = max(int(row["step"]) for row in rows(tmp_path / "run") if row["stage"] == "0")
+    assert first == pytest.approx(position.step, rel=0.25)
+
+
+def test_time_that_is_over_at_the_start_of_a_stage_leaves_it_without_steps(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = [0.0]
+    each_step(monkeypatch, lambda _: now.__setitem__(0, now[0] + 50))
+    settings = dataclasses.replace(
+        quick(data, tmp_path / "run"), budget=Budget(seconds=60), clock=lambda: now[0]
+    )
+    reporter = RecordingReporter()
+    position = train(AUTODECODER, settings, reporter)
+    assert (position.stage, position.total) == (2, 1)
+    assert any("no time is left" in note for note in reporter.notes)
+    assert run_status(tmp_path / "run").complete
+    # The same command again finds nothing to do.
+    assert train(AUTODECODER, settings, RecordingReporter()).total == 1
 
 
 def test_checkpoints_and_pictures_are_made_by_the_clock(
