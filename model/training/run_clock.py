@@ -23,7 +23,9 @@ class RunClock:
         self._budget = settings.budget.seconds
         self._counted_to = began
         self._step_seconds = 0.0
-        self.reserve = 0.0
+        # A machine that is slow to start is slow to exit.
+        self._exit_seconds = max(1.0, 0.1 * (settings.clock() - began))
+        self.reserve = self._exit_seconds
         """Seconds kept for what follows the last step: a preview, a checkpoint and the exit."""
 
     def now(self) -> float:
@@ -41,11 +43,11 @@ class RunClock:
             position: Position to advance.
             start: Reading of the clock at the start of the step.
             waited: Seconds of the step in which it waited for data.
-            reserve: New value of `reserve`, in the main process.
+            reserve: Seconds that the files after the last step take, in the main process.
         """
         end = self._read()
         before, step, waited, self.reserve = self._share(
-            start - self._counted_to, end - start, waited, reserve
+            start - self._counted_to, end - start, waited, reserve + self._exit_seconds
         )
         self._counted_to = end
         position.pass_time(before)

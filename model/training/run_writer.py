@@ -18,8 +18,6 @@ from shapegan.model.training.run_folder import RunFolder
 from shapegan.model.training.settings import TrainSettings
 
 
-_EXIT_SECONDS = 1.0
-"""Time between the last checkpoint and the exit of the process."""
 _PROBE_SIZE = 16
 """Grid on which the time of a shape in previews is measured."""
 
@@ -58,8 +56,8 @@ class RunWriter:
 
     @property
     def reserve(self) -> float:
-        """Seconds that the files after the last step, and the exit, are expected to take."""
-        seconds = _EXIT_SECONDS + 1.5 * self._save_seconds
+        """Seconds that the files after the last step are expected to take."""
+        seconds = 1.5 * self._save_seconds
         if self._timed and self._settings.preview_shapes and self._previews.measured:
             seconds += max(0.0, self._previews.allowance(last=True))
         return seconds

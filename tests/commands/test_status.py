@@ -111,7 +111,9 @@ def test_a_training(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     assert found["seconds_left"] is None
     lines = status(folder).stdout.splitlines()
     assert lines[0] == f"training {folder}, recipe voxel: complete"
-    assert lines[1].startswith("steps: 20 (100.0% of the run), stage 2 of 2, its step 10; last row ")
+    assert lines[1].startswith(
+        "steps: 20 (100.0% of the run), stage 2 of 2, its step 10; last row "
+    )
 
 
 def test_a_training_that_goes_on(
