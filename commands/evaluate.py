@@ -5,9 +5,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from shapegan.commands.completion import complete_datasets
 from shapegan.commands.errors import interruptible, plain_errors
 from shapegan.commands.options import dataset as dataset_option
-from shapegan.commands.options import device_option, level_option, source_argument
+from shapegan.commands.options import device_option, level_option, refuse_typed, source_argument
 
 if TYPE_CHECKING:
     from shapegan.model.generation.evaluation import Evaluation
@@ -36,6 +37,7 @@ def _levels(_context: click.Context, _option: click.Parameter, value: str) -> tu
     required=True,
     type=click.Path(path_type=Path),
     callback=dataset_option,
+    shell_complete=complete_datasets,
     help="Dataset made by `preprocess`.",
 )
 @click.option(
@@ -86,9 +88,16 @@ def _levels(_context: click.Context, _option: click.Parameter, value: str) -> tu
     type=click.Path(file_okay=False, path_type=Path),
     help="Folder for 20 shaded views of each generated and real shape, for the shading-image FID.",
 )
+@click.option(
+    "--reconstructions",
+    is_flag=True,
+    help="Score an autodecoder's learned shapes instead: the chamfer distance of each from the"
+    " training shape, of --count of them or of all.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
 @device_option
-def evaluate(source: Path, data: Path, **options: Any) -> None:
+@click.pass_context
+def evaluate(context: click.Context, /, source: Path, data: Path, **options: Any) -> None:
     """Compare the shapes of the generator SOURCE with real ones.
 
     SOURCE is the folder of a run, a checkpoint, or a file of the authors' published weights. Prints
@@ -96,6 +105,11 @@ def evaluate(source: Path, data: Path, **options: Any) -> None:
     chamfer and by earth mover's distance, Jensen-Shannon divergence (JSD), and the share of
     watertight shapes; for comparison also the scores of training shapes.
     """
+    if options["reconstructions"]:
+        names = ("split", "seed", "levels", "emd_points", "renders")
+        refuse_typed(context, "has no effect with --reconstructions", *names)
+        _score_reconstructions(source, data, options)
+        return
     with interruptible("no incomplete files are left"), plain_errors():
         from rich.console import Console
 
@@ -122,6 +136,35 @@ def evaluate(source: Path, data: Path, **options: Any) -> None:
                 status.update("drawing the views")
                 _write_views(found, options["renders"])
         text = report.as_json(found) if options["as_json"] else report.as_markdown(found)
+    click.echo(text, nl=False)
+
+
+def _score_reconstructions(source: Path, data: Path, options: dict[str, Any]) -> None:
+    with interruptible("no incomplete files are left"), plain_errors():
+        from rich.console import Console
+
+        from shapegan.model.distributed import pick_device
+        from shapegan.model.generation import learned
+        from shapegan.model.generation.source import open_source
+        from shapegan.pipeline.dataset.reader import Dataset
+        from shapegan.pipeline.files import write_text, writing
+
+        opened = open_source(source, pick_device(options["device"]))
+        with Console(stderr=True).status("") as status:
+            scores = learned.score_reconstructions(
+                opened,
+                Dataset(data),
+                options["count"],
+                options["resolution"],
+                options["level"],
+                status.update,
+            )
+        as_json = learned.reconstructions_as_json(scores)
+        if out := options["out"]:
+            with writing(out):
+                out.mkdir(parents=True, exist_ok=True)
+            write_text(out / learned.SCORES_NAME, as_json)
+        text = as_json if options["as_json"] else learned.reconstructions_as_text(scores)
     click.echo(text, nl=False)
 
 

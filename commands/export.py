@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from shapegan.commands.completion import complete_datasets
 from shapegan.commands.errors import interruptible, plain_errors
 from shapegan.commands.options import dataset
 from shapegan.commands.progress import progress_of
@@ -12,7 +13,11 @@ from shapegan.pipeline.exchange.kinds import EXPORTS
 
 @click.command()
 @click.argument(
-    "path", metavar="DATASET", type=click.Path(exists=True, path_type=Path), callback=dataset
+    "path",
+    metavar="DATASET",
+    type=click.Path(exists=True, path_type=Path),
+    callback=dataset,
+    shell_complete=complete_datasets,
 )
 @click.option("--to", required=True, type=click.Choice(EXPORTS), help="Format of the files.")
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder of the files.")

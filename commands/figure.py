@@ -1,5 +1,8 @@
 """`shapegan figure`: pictures of single shapes, and of learned latents."""
 
+import contextlib
+import functools
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -7,20 +10,31 @@ import click
 
 from shapegan.commands.errors import UserError, interruptible, plain_errors
 from shapegan.commands.options import (
-    dataset,
     decorate,
+    device_option,
+    finite,
     level_option,
+    refuse_typed,
     resolution_option,
+    run_data_option,
     source_argument,
     source_options,
+    surface_options,
+    words,
 )
 from shapegan.commands.suggesting_group import SuggestingGroup
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
     from torch import Tensor
 
     from shapegan.model.generation.source import Source
     from shapegan.pipeline.pictures.panel import Picture
+
+_MANY = 1000
+"""Latents for which t-SNE takes long enough to print its progress."""
+_STRIP_FRAMES = 4
 
 out_option = click.option(
     "--out", required=True, type=click.Path(path_type=Path), help="Folder for the picture."
@@ -99,12 +113,7 @@ def levels(source: Path, out: Path, **options: Any) -> None:
 @figure.command("map")
 @source_argument
 @out_option
-@click.option(
-    "--data",
-    type=click.Path(path_type=Path),
-    callback=dataset,
-    help="Dataset of the run.  [default: where it was during training]",
-)
+@run_data_option
 def latent_map(source: Path, out: Path, data: Path | None) -> None:
     """Draw a map of the latents that the autodecoder SOURCE has learned, by t-SNE.
 
@@ -112,17 +121,134 @@ def latent_map(source: Path, out: Path, data: Path | None) -> None:
     a training shape, coloured by its category.
     """
     with interruptible("nothing was written"), plain_errors():
-        from shapegan.model.generation.latent_map import MIN_LATENTS, draw_map, embed_latents
-        from shapegan.model.generation.source import learned_shapes, open_source
+        from shapegan.model.generation.latent_map import draw_map
+        from shapegan.model.generation.source import open_source
 
-        opened = open_source(source)
-        shapes = learned_shapes(opened, data)
-        if opened.learned is None or len(shapes) < MIN_LATENTS:
-            raise UserError(
-                f"a map takes {MIN_LATENTS} learned shapes or more, {opened.name} has {len(shapes)}"
-            )
-        picture = draw_map(embed_latents(opened.learned), [shape.category for shape in shapes])
+        _, categories, _, places = _embedded(open_source(source), data)
+        _write(out, "map.png", draw_map(places, categories))
+
+
+@figure.command("latent-tour")
+@source_argument
+@out_option
+@run_data_option
+@click.option(
+    "--through",
+    multiple=True,
+    callback=words,
+    metavar="ID,ID,...",
+    help="Learned shapes to pass through, by id or by the end of an id, in this order."
+    "  [default: one of each cluster of latents, on a short round trip]",
+)
+@click.option(
+    "--stops",
+    type=click.IntRange(2, 64),
+    default=8,
+    show_default=True,
+    help="Number of shapes to pass through, unless --through names them.",
+)
+@click.option(
+    "--seconds",
+    type=click.FloatRange(0.1, 3600),
+    callback=finite,
+    default=6.0,
+    show_default=True,
+    help="Length of the film.",
+)
+@click.option(
+    "--fps", type=click.IntRange(1, 120), default=24, show_default=True, help="Frames per second."
+)
+@click.option(
+    "--panel",
+    type=click.IntRange(64, 1024),
+    default=384,
+    show_default=True,
+    help="Height of the film in pixels, an even number; it is twice as wide.",
+)
+@surface_options
+@device_option
+@click.pass_context
+def latent_tour(context: click.Context, /, source: Path, out: Path, **options: Any) -> None:
+    """Make a film of a round trip through the latents that the autodecoder SOURCE has learned.
+
+    Left are the shapes along a smooth closed path, in the colour of the category that it passes;
+    right is the map of all latents with the path and a point that moves on it. Writes
+    latent-tour.mp4, strip.png and map.png to the folder --out.
+    """
+    if options["panel"] % 2:
+        raise click.UsageError(f"--panel {options['panel']}: mp4 needs an even number")
+    if options["through"]:
+        refuse_typed(context, "has no effect with --through", "stops")
+    with interruptible("no incomplete files are left"), plain_errors():
+        from shapegan.model.distributed import pick_device
+        from shapegan.model.generation.films import film_strip, write_film
+        from shapegan.model.generation.source import open_source
+        from shapegan.pipeline.files import writing
+
+        opened = open_source(source, pick_device(options["device"]))
+        film, picture = _draw_tour(opened, options)
+        with writing(out):
+            out.mkdir(parents=True, exist_ok=True)
+        write_film(out / "latent-tour.mp4", film, options["fps"])
+        _write(out, "strip.png", film_strip(film, _STRIP_FRAMES))
         _write(out, "map.png", picture)
+    click.echo(f"latent-tour.mp4 in {out}", err=True)
+
+
+def _draw_tour(source: "Source", options: dict[str, Any]) -> "tuple[list[Picture], Picture]":
+    """Draw the frames of the film, and the map with the path."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from shapegan.model.generation import latent_tour as tours
+    from shapegan.model.generation.learned import learned_by_id
+
+    # 1. The map and the stops on it
+    learned, categories, ids, places = _embedded(source, options["data"])
+    if options["through"]:
+        through = learned_by_id(source, options["through"], options["data"])
+        stops = [ids.index(shape.id) for shape in through]
+        if len(set(stops)) < 2:
+            raise UserError("a tour takes 2 shapes or more: give --through ID,ID")
+    else:
+        stops = tours.choose_stops(learned, options["stops"])
+    # 2. The path, and its frames
+    frames = max(2, round(options["seconds"] * options["fps"]))
+    tour = tours.plan_tour(learned, places, stops, frames)
+    click.echo(f"through {', '.join(ids[row] for row in stops)}", err=True)
+    picture = tours.draw_tour_map(places, categories, tour)
+    level = source.level if options["level"] is None else options["level"]
+    colours = tours.tour_colours(tour, learned, categories)
+    settings = (options["resolution"], level, options["panel"])
+    console = Console(stderr=True)
+    with Progress(console=console, disable=not console.is_terminal) as progress:
+        task = progress.add_task("surfaces, then frames", total=2 * frames)
+        advance = functools.partial(progress.advance, task)
+        return tours.draw_tour(source, tour, picture, colours, *settings, advance), picture
+
+
+def _embedded(
+    source: "Source", data: Path | None
+) -> "tuple[Tensor, list[str], list[str], NDArray[np.float64]]":
+    """Learned latents, categories and ids of all shapes, and their places on the map.
+
+    The progress of t-SNE is printed if there are many.
+
+    Raises:
+        UserError: if there are too few.
+    """
+    from shapegan.model.generation.latent_map import MIN_LATENTS, embed_latents
+    from shapegan.model.generation.source import learned_shapes
+
+    shapes = learned_shapes(source, data)
+    if source.learned is None or len(shapes) < MIN_LATENTS:
+        raise UserError(
+            f"a map takes {MIN_LATENTS} learned shapes or more, {source.name} has {len(shapes)}"
+        )
+    with contextlib.redirect_stdout(sys.stderr):
+        places = embed_latents(source.learned, verbose=len(shapes) >= _MANY)
+    categories, ids = [one.category for one in shapes], [one.id for one in shapes]
+    return source.learned.to(source.device), categories, ids, places
 
 
 def _open(source: Path, options: dict[str, Any]) -> "tuple[Source, Tensor]":

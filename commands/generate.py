@@ -8,9 +8,11 @@ import click
 from shapegan.commands.errors import UserError, interruptible, plain_errors
 from shapegan.commands.options import (
     refuse_typed,
+    run_data_option,
     source_argument,
     source_options,
     surface_options,
+    words,
 )
 from shapegan.pipeline.config import MESH_FORMATS
 
@@ -44,6 +46,24 @@ if TYPE_CHECKING:
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     metavar="FILE.npy",
     help="Array (S, Z) of latents to use instead of seeds.",
+)
+@click.option(
+    "--shape",
+    "shapes",
+    multiple=True,
+    callback=words,
+    metavar="ID,...",
+    help="Learned shapes of an autodecoder's run instead of seeds, by id or by the end of an id;"
+    " `all` for all of them.",
+)
+@run_data_option
+@click.option(
+    "--save-latents",
+    is_flag=True,
+    help="Write latents.npy, an array (S, Z), and latents.csv, the name of each row, too.",
+)
+@click.option(
+    "--no-meshes", is_flag=True, help="With --save-latents: write no meshes and no picture."
 )
 @click.option(
     "--category",
@@ -84,6 +104,13 @@ def generate(context: click.Context, /, source: Path, out: Path, **options: Any)
         refuse_typed(
             context, "has no effect with --latents", "seed", "count", "truncation", "category"
         )
+    if options["shapes"]:
+        names = ("seed", "count", "truncation", "category", "latents")
+        refuse_typed(context, "has no effect with --shape", *names)
+    else:
+        refuse_typed(context, "has no effect without --shape", "data")
+    if options["no_meshes"] and not options["save_latents"]:
+        raise click.UsageError("--no-meshes takes --save-latents, or nothing is written")
     if options["sphere_tracing"]:
         why = "has no effect with --sphere-tracing"
         refuse_typed(context, why, "resolution", "format", "largest_only")
@@ -98,6 +125,10 @@ def generate(context: click.Context, /, source: Path, out: Path, **options: Any)
         settings = meshes.MeshSettings(
             options["resolution"], level, options["format"], options["largest_only"]
         )
+        if options["save_latents"]:
+            _save_latents(out, latents)
+        if options["no_meshes"]:
+            return
         if options["sphere_tracing"]:
             meshes.write_sphere_traced(opened, latents, out, settings)
             click.echo(f"{meshes.GRID_NAME} in {out}", err=True)
@@ -109,10 +140,21 @@ def _latents(source: "Source", options: dict[str, Any]) -> "list[NamedLatent]":
     from shapegan.model.generation.meshes import latents_by_row, latents_by_seed
     from shapegan.model.generation.source import load_latents
 
+    if options["shapes"]:
+        from shapegan.model.generation.learned import learned_by_id
+
+        return [one.named for one in learned_by_id(source, options["shapes"], options["data"])]
     if options["latents"]:
         return latents_by_row(load_latents(options["latents"], source))
     seeds = range(options["seed"], options["seed"] + options["count"])
     return latents_by_seed(source, seeds, options["truncation"], options["category"])
+
+
+def _save_latents(out: Path, latents: "list[NamedLatent]") -> None:
+    from shapegan.model.generation.learned import LATENTS_NAME, TABLE_NAME, write_latents
+
+    write_latents(out, latents)
+    click.echo(f"{LATENTS_NAME} and {TABLE_NAME} of {len(latents)} shapes in {out}", err=True)
 
 
 def _write_meshes(

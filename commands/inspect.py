@@ -7,6 +7,7 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
+from shapegan.commands.completion import complete_datasets
 from shapegan.commands.errors import plain_errors
 from shapegan.commands.options import MOST_DRAWN, dataset, decorate, png
 
@@ -80,7 +81,11 @@ def picture_options(function: Any) -> Any:
 
 @click.command()
 @click.argument(
-    "path", metavar="DIR", type=click.Path(exists=True, path_type=Path), callback=dataset
+    "path",
+    metavar="DIR",
+    type=click.Path(exists=True, path_type=Path),
+    callback=dataset,
+    shell_complete=complete_datasets,
 )
 @click.option(
     "--verify", is_flag=True, help="Compare every shard with its SHA-256 in the manifest."

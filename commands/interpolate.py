@@ -11,9 +11,11 @@ from shapegan.commands.options import (
     finite,
     numbers,
     refuse_typed,
+    run_data_option,
     source_argument,
     source_options,
     surface_options,
+    words,
 )
 
 if TYPE_CHECKING:
@@ -41,6 +43,15 @@ def film_options(function: Any) -> Any:
                 metavar="FILE.npy",
                 help="Array (S, Z) of latents to use instead of seeds.",
             ),
+            click.option(
+                "--through",
+                multiple=True,
+                callback=words,
+                metavar="ID,ID,...",
+                help="Learned shapes of an autodecoder's run to pass through instead of seeds, by"
+                " id or by the end of an id.",
+            ),
+            run_data_option,
             click.option(
                 "--path",
                 "kind",
@@ -102,24 +113,38 @@ def interpolate(context: click.Context, /, source: Path, out: Path, **options: A
         raise click.UsageError(f"--panel {options['panel']}: mp4 needs an even number")
     if options["latents"]:
         refuse_typed(context, "has no effect with --latents", "seeds", "truncation")
+    if options["through"]:
+        refuse_typed(context, "has no effect with --through", "seeds", "truncation", "latents")
+    else:
+        refuse_typed(context, "has no effect without --through", "data")
     with interruptible("no incomplete files are left"), plain_errors():
         from shapegan.model.distributed import pick_device
         from shapegan.model.generation.films import film_strip, write_film
-        from shapegan.model.generation.source import load_latents, open_source
+        from shapegan.model.generation.source import open_source
         from shapegan.model.shapes.image_grid import write_png
         from shapegan.pipeline.files import writing
 
         opened = open_source(source, pick_device(options["device"]))
-        if options["latents"]:
-            latents = load_latents(options["latents"], opened)
-        else:
-            latents = opened.latents(options["seeds"], options["truncation"])
-        film = _draw_film(opened, latents, options)
+        film = _draw_film(opened, _latents(opened, options), options)
         with writing(out):
             out.mkdir(parents=True, exist_ok=True)
         write_film(out / "film.mp4", film, options["fps"])
         write_png(out / "film.png", film_strip(film))
     click.echo(f"film.mp4 and film.png in {out}", err=True)
+
+
+def _latents(source: "Source", options: dict[str, Any]) -> "Tensor":
+    import torch
+
+    from shapegan.model.generation.learned import learned_by_id
+    from shapegan.model.generation.source import load_latents
+
+    if options["through"]:
+        shapes = learned_by_id(source, options["through"], options["data"])
+        return torch.stack([shape.latent for shape in shapes])
+    if options["latents"]:
+        return load_latents(options["latents"], source)
+    return source.latents(options["seeds"], options["truncation"])
 
 
 def _draw_film(source: "Source", latents: "Tensor", options: dict[str, Any]) -> "list[Picture]":
@@ -130,7 +155,10 @@ def _draw_film(source: "Source", latents: "Tensor", options: dict[str, Any]) -> 
     from shapegan.model.generation.paths import path_through
 
     if len(latents) < 2:
-        raise UserError("a film takes 2 shapes or more: give --seeds 0,1 or --latents of 2 rows")
+        raise UserError(
+            "a film takes 2 shapes or more: give --seeds 0,1, --through ID,ID or --latents of"
+            " 2 rows"
+        )
     steps = max(2, round(options["seconds"] * options["fps"]))
     path = path_through(latents, steps, options["kind"], closed=not options["is_open"])
     level = source.level if options["level"] is None else options["level"]

@@ -8,6 +8,7 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
+from shapegan.commands.completion import complete_datasets, complete_runs
 from shapegan.commands.recognise import SOURCES, takes
 
 MOST_DRAWN = 200
@@ -93,7 +94,11 @@ def decorate(function: Any, options: list[Callable[[Any], Any]]) -> Any:
 source = takes("the folder of a run, a checkpoint, or published weights", *SOURCES)
 dataset = takes("a dataset that `preprocess` made", "dataset")
 source_argument = click.argument(
-    "source", metavar="SOURCE", type=click.Path(path_type=Path), callback=source
+    "source",
+    metavar="SOURCE",
+    type=click.Path(path_type=Path),
+    callback=source,
+    shell_complete=complete_runs,
 )
 
 
@@ -139,6 +144,13 @@ level_option = click.option(
     callback=finite,
     help="Value of the field at the surface, frame units; above 0 is thicker."
     "  [default: 0, and 0.04 for published weights]",
+)
+run_data_option = click.option(
+    "--data",
+    type=click.Path(path_type=Path),
+    callback=dataset,
+    shell_complete=complete_datasets,
+    help="Dataset of the run.  [default: where it was during training]",
 )
 copy_option = click.option(
     "--copy", is_flag=True, help="Copy shards even where they could be hard links."

@@ -136,7 +136,7 @@ def recognise(path: Path) -> Recognised | None:
         if kind:
             return Recognised(kind, path)
         for folder in path.resolve().parents[:2]:
-            if _own_kind(folder):
+            if own_kind(folder):
                 return Recognised("part", folder)
         return _collection(path) if path.is_dir() else None
     except OSError:
@@ -144,14 +144,14 @@ def recognise(path: Path) -> Recognised | None:
 
 
 def _folder_kind(folder: Path) -> str:
-    if kind := _own_kind(folder):
+    if kind := own_kind(folder):
         return kind
     if (folder / "specs.json").is_file() and (folder / "ModelParameters").is_dir():
         return "deepsdf"
     return "meshes" if _holds_mesh(folder) else ""
 
 
-def _own_kind(folder: Path) -> str:
+def own_kind(folder: Path) -> str:
     """`dataset`, `run` or `watertight`, by the files that shapegan writes into such folders."""
     from shapegan.pipeline.schema import MANIFEST_NAME, WATERTIGHT_NAME
 
@@ -176,7 +176,7 @@ def _holds_mesh(folder: Path) -> bool:
 
     for path, folders, files in itertools.islice(os.walk(folder), _MAX_FOLDERS):
         # A dataset or a run further down is not a mesh, and may hold thousands of files.
-        if path != str(folder) and _own_kind(Path(path)):
+        if path != str(folder) and own_kind(Path(path)):
             folders.clear()
             continue
         if any(name.lower().endswith(FILE_SUFFIXES) for name in files):
@@ -188,7 +188,7 @@ def _collection(folder: Path) -> Recognised | None:
     """A folder with datasets or runs right in it."""
     children = sorted(one for one in folder.iterdir() if one.is_dir())
     for child in children[:_MAX_FOLDERS]:
-        if kind := _own_kind(child):
+        if kind := own_kind(child):
             return Recognised(f"{kind}s", child)
     return None
 

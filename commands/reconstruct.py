@@ -5,6 +5,7 @@ from typing import Any
 
 import click
 
+from shapegan.commands.completion import complete_runs
 from shapegan.commands.errors import interruptible, plain_errors
 from shapegan.commands.options import device_option, surface_options
 from shapegan.commands.options import source as source_callback
@@ -24,6 +25,7 @@ from shapegan.commands.recognise import takes
     required=True,
     type=click.Path(path_type=Path),
     callback=source_callback,
+    shell_complete=complete_runs,
     help="Run or checkpoint of `train --recipe autodecoder`.",
 )
 @click.option(

@@ -4,13 +4,18 @@ from pathlib import Path
 
 import click
 
+from shapegan.commands.completion import complete_datasets
 from shapegan.commands.errors import plain_errors
 from shapegan.commands.options import dataset
 
 
 @click.command()
 @click.argument(
-    "path", metavar="DATASET", type=click.Path(exists=True, path_type=Path), callback=dataset
+    "path",
+    metavar="DATASET",
+    type=click.Path(exists=True, path_type=Path),
+    callback=dataset,
+    shell_complete=complete_datasets,
 )
 @click.argument("splits", metavar="[SPLITS]...", nargs=-1)
 @click.option("--by", type=click.Choice(["category"]), help="Make a split of each category.")

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from shapegan.commands.completion import complete_runs_and_datasets
 from shapegan.commands.errors import plain_errors
 from shapegan.commands.recognise import takes
 from shapegan.pipeline.extras import naming_extras
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
 
 _REASONS = 10
 """Reasons that are listed."""
+_SCORES = ("one_nna", "coverage", "mmd", "single_component", "empty")
+"""Scores of generated shapes that are listed."""
 
 
 @click.command()
@@ -23,6 +26,7 @@ _REASONS = 10
     metavar="RUN_OR_DATASET",
     type=click.Path(exists=True, path_type=Path),
     callback=takes("the folder of a dataset or a run", "dataset", "run"),
+    shell_complete=complete_runs_and_datasets,
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object, for programs.")
 def status(path: Path, as_json: bool) -> None:
@@ -100,6 +104,10 @@ def _print_run(found: "RunStatus") -> None:
         )
     if found.losses:
         click.echo("losses: " + ", ".join(f"{k} {v:.4g}" for k, v in found.losses.items()))
+    if found.quality:
+        shown = {name: found.quality.get(name) for name in _SCORES}
+        scores = [f"{name} {value:.3g}" for name, value in shown.items() if value is not None]
+        click.echo(f"quality after {found.quality['total']:,.0f} steps: {', '.join(scores)}")
     saved = found.checkpoint or "none yet"
     click.echo(f"checkpoint: {saved}{_ago(', written', found.checkpoint_age)}")
 

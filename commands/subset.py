@@ -5,6 +5,7 @@ from typing import Any
 
 import click
 
+from shapegan.commands.completion import complete_datasets
 from shapegan.commands.errors import UserError, interruptible, plain_errors
 from shapegan.commands.options import copy_option, dataset, words
 from shapegan.commands.progress import progress_of
@@ -12,7 +13,11 @@ from shapegan.commands.progress import progress_of
 
 @click.command()
 @click.argument(
-    "path", metavar="DATASET", type=click.Path(exists=True, path_type=Path), callback=dataset
+    "path",
+    metavar="DATASET",
+    type=click.Path(exists=True, path_type=Path),
+    callback=dataset,
+    shell_complete=complete_datasets,
 )
 @click.option(
     "--out", required=True, type=click.Path(path_type=Path), help="Folder of the new dataset."

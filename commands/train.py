@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
+from shapegan.commands.completion import complete_datasets
 from shapegan.commands.errors import plain_errors
 from shapegan.commands.options import (
     MOST_DRAWN,
@@ -154,15 +155,29 @@ def training_options(function: Any) -> Any:
                 show_default=True,
                 callback=seconds,
                 metavar="TIME",
-                help="Time between previews. They take at most 5 % of a run's time, and are smaller or"
-                " fewer where they would take more.",
+                help="Time between previews. They take at most 5 % of a run's time, and are smaller"
+                " or fewer where they would take more.",
             ),
             click.option(
                 "--preview-shapes",
                 type=click.IntRange(0, MOST_DRAWN),
                 default=16,
                 show_default=True,
-                help="Shapes in a preview; 0: no previews.",
+                help="Shapes in a preview; 0: no previews, and no scores.",
+            ),
+            click.option(
+                "--quality-every",
+                default="10m",
+                show_default=True,
+                callback=seconds,
+                metavar="TIME",
+                help="Time between scores of generated shapes against the validation split, if the"
+                " previews' time allows.",
+            ),
+            click.option(
+                "--log",
+                type=click.Choice(["wandb"]),
+                help="Log to Weights & Biases, too; WANDB_MODE=offline keeps it on this machine.",
             ),
         ],
     )
@@ -173,6 +188,7 @@ def training_options(function: Any) -> Any:
     "--data",
     type=click.Path(path_type=Path),
     callback=dataset,
+    shell_complete=complete_datasets,
     help="Dataset that `preprocess` made.  [default: datasets, or the only one in it]",
 )
 @click.option(
@@ -277,6 +293,8 @@ def _settings_of(
         budget=Budget(options["steps"], options["seconds"]),
         save_seconds=options["save_every"],
         preview_seconds=options["preview_every"],
+        quality_seconds=options["quality_every"],
+        log=options["log"] or "",
         began=_process_start(),
         **{name: options[name] for name in names},
     )

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from shapegan.commands.completion import complete_datasets, complete_runs_and_datasets
 from shapegan.commands.errors import UserError, interruptible, plain_errors
 from shapegan.commands.options import dataset, device_option
 from shapegan.commands.recognise import SOURCES, takes
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     metavar="SOURCE_OR_DATASET",
     type=click.Path(path_type=Path),
     callback=takes("a run, a checkpoint, published weights or a dataset", *SOURCES, "dataset"),
+    shell_complete=complete_runs_and_datasets,
 )
 @click.option(
     "--host",
@@ -43,6 +45,7 @@ if TYPE_CHECKING:
     "--data",
     type=click.Path(path_type=Path),
     callback=dataset,
+    shell_complete=complete_datasets,
     metavar="DIR",
     help="The generator's dataset, to show the nearest training shape beside each shape.",
 )

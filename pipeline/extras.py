@@ -17,6 +17,7 @@ OPTIONAL = {
     "imageio_ffmpeg": ("imageio-ffmpeg", "train"),
     "yaml": ("PyYAML", "train"),
     "viser": ("viser", "view"),
+    "wandb": ("wandb", "wandb"),
     "mesh_to_sdf": ("mesh-to-sdf", "scan"),
     "pyrender": ("pyrender", "scan"),
     "OpenGL": ("PyOpenGL", "scan"),

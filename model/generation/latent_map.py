@@ -16,7 +16,11 @@ from shapegan.pipeline.taxonomy import describe
 MIN_LATENTS = 4
 """t-SNE needs a few neighbours for each latent."""
 
-_SIZE, _MARGIN, _DOT, _TEXT = 800, 40, 4, 16
+MAP_SIZE = 800
+"""Height and width of a map without its legend, pixels."""
+_SIZE, _MARGIN, _TEXT = MAP_SIZE, 40, 16
+_DOT, _MIN_DOT, _FULL_DOTS = 4.0, 1.2, 500
+"""Radius of dots, the smallest one, and the number of dots from which on they shrink."""
 _MAX_LISTED = 24
 """Categories in the legend: those with the most shapes."""
 _SCALE = 2
@@ -26,12 +30,13 @@ _GREY, _DARK = (150, 150, 150), (40, 44, 52)
 Colour = tuple[int, int, int]
 
 
-def embed_latents(latents: Tensor, seed: int = 0) -> NDArray[np.float64]:
+def embed_latents(latents: Tensor, seed: int = 0, *, verbose: bool = False) -> NDArray[np.float64]:
     """Embed latents in the plane by t-SNE, initialised with their principal components.
 
     Args:
         latents: (S, Z), at least `MIN_LATENTS`.
         seed: Of t-SNE.
+        verbose: Print the progress of t-SNE to standard output, a line every 50 iterations.
 
     Returns:
         (S, 2), scaled to [0, 1] along each axis.
@@ -43,7 +48,7 @@ def embed_latents(latents: Tensor, seed: int = 0) -> NDArray[np.float64]:
         raise ValueError(f"expected {MIN_LATENTS} latents or more, got {len(latents)}")
     # 30 is the usual perplexity; it has to be well below the number of latents.
     perplexity = min(30.0, (len(latents) - 1) / 3)
-    tsne = TSNE(perplexity=perplexity, init="pca", random_state=seed)
+    tsne = TSNE(perplexity=perplexity, init="pca", random_state=seed, verbose=2 * verbose)
     places = tsne.fit_transform(latents.detach().cpu().double().numpy())
     low, high = places.min(axis=0), places.max(axis=0)
     return np.asarray((places - low) / np.maximum(high - low, 1e-12), dtype=np.float64)
@@ -59,20 +64,41 @@ def draw_map(places: NDArray[np.floating], categories: Sequence[str]) -> Picture
     Returns:
         (H, W, 3) uint8.
     """
-    counts = Counter(categories)
-    listed = [name for name, _ in counts.most_common(_MAX_LISTED)]
-    colours = {name: _hue(number, len(listed)) for number, name in enumerate(listed)}
-    side = _SIZE * _SCALE
-    dots = Image.new("RGB", (side, side), "white")
-    pen = ImageDraw.Draw(dots)
-    room = side - 2 * _MARGIN * _SCALE
-    for (x, y), name in zip(places, categories, strict=True):
-        at = (_MARGIN * _SCALE + room * x, _MARGIN * _SCALE + room * (1 - y))
-        pen.circle(at, _DOT * _SCALE, colours.get(name, _GREY))
     picture = Image.new("RGB", (_SIZE + 260, _SIZE), "white")
-    picture.paste(dots.resize((_SIZE, _SIZE), Image.Resampling.BOX), (0, 0))
-    _write_legend(ImageDraw.Draw(picture), colours, counts)
+    picture.paste(Image.fromarray(draw_dots(places, categories)), (0, 0))
+    counts, colours = Counter(categories), colours_of(categories)
+    listed = {name: colours[name] for name, _ in counts.most_common(_MAX_LISTED)}
+    _write_legend(ImageDraw.Draw(picture), listed, counts)
     return np.asarray(picture)
+
+
+def draw_dots(places: NDArray[np.floating], categories: Sequence[str]) -> Picture:
+    """Draw an embedding as dots alone: (MAP_SIZE, MAP_SIZE, 3); many dots are smaller."""
+    colours, side = colours_of(categories), _SIZE * _SCALE
+    dots = Image.new("RGB", (side, side), "white")
+    pen, radius = ImageDraw.Draw(dots), dot_radius(len(places))
+    for place, name in zip(places, categories, strict=True):
+        pen.circle(place_of(place, side), radius * _SCALE, colours[name])
+    return np.asarray(dots.resize((_SIZE, _SIZE), Image.Resampling.BOX))
+
+
+def dot_radius(count: int) -> float:
+    """Radius of each of so many dots, pixels; above some hundreds their area shrinks."""
+    return max(_MIN_DOT, _DOT * min(1.0, (_FULL_DOTS / max(1, count)) ** 0.5))
+
+
+def place_of(place: NDArray[np.floating], side: int) -> tuple[float, float]:
+    """Pixel of a place (2,) in [0, 1] on a square map of some height and width."""
+    margin = _MARGIN * side / _SIZE
+    room = side - 2 * margin
+    return margin + room * float(place[0]), margin + room * (1 - float(place[1]))
+
+
+def colours_of(categories: Sequence[str]) -> dict[str, Colour]:
+    """Colour of each category; those of the fewest shapes share one."""
+    listed = [name for name, _ in Counter(categories).most_common(_MAX_LISTED)]
+    hues = {name: _hue(number, len(listed)) for number, name in enumerate(listed)}
+    return dict.fromkeys(categories, _GREY) | hues
 
 
 def _write_legend(

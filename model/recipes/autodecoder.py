@@ -97,11 +97,24 @@ class Autodecoder(GeneratorRecipe[Generator]):
 
         Half belong to training shapes, half are drawn from the normal distribution of the latents.
         """
+        known = self.latents.weight.detach()[: self.learned_in_preview(count)]
+        return torch.cat([known, self.draw(count - len(known))])
+
+    def learned_in_preview(self, count: int) -> int:
+        """Half of the previews, if there are so many training shapes."""
+        return min(len(self.latents.weight), count // 2)
+
+    def draw(self, count: int) -> Tensor:
+        """Latents drawn from the normal distribution of the learned ones: (count, Z)."""
         weights = self.latents.weight.detach()
-        known = weights[: min(len(weights), count // 2)]
         random = StepRandom(self._config.seed, device=self._execution.device)
-        normal = random.normal(PICTURES, count - len(known), weights.shape[1])
-        return torch.cat([known, weights.mean(dim=0) + weights.std(dim=0) * normal])
+        normal = random.normal(PICTURES, count, weights.shape[1])
+        return weights.mean(dim=0) + weights.std(dim=0) * normal
+
+    def measurements(self) -> dict[str, float]:
+        """See `GeneratorRecipe.measurements`; and the mean norm of the learned latents."""
+        norm = self.latents.weight.detach().norm(dim=1).mean()
+        return super().measurements() | {"latent_norm": float(norm)}
 
     def close(self) -> None:
         """Release what is shared with other processes."""

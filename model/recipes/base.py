@@ -48,6 +48,33 @@ class GeneratorRecipe(ABC, Generic[Network]):
     def networks(self) -> dict[str, nn.Module]:
         """Name -> network, of all that are trained."""
 
+    @abstractmethod
+    def preview(self, count: int) -> Tensor:
+        """Latents of the shapes in the previews, always those of the same shapes: (count, Z)."""
+
+    def learned_in_preview(self, count: int) -> int:
+        """Number of the previews' latents that are learned; these come first, then drawn ones."""
+        del count
+        return 0
+
+    def draw(self, count: int) -> Tensor:
+        """Latents of random shapes, always the same: (count, Z)."""
+        return self.preview(count)
+
+    def measurements(self) -> dict[str, float]:
+        """Learning rates and norms of the gradients of the last step; this waits for the device.
+
+        Named `critic` are those of the critic, of the learned latents or of the prior.
+        """
+        found: dict[str, float] = {}
+        for name, optimiser in zip(("generator", "critic"), self._optimisers, strict=True):
+            groups = optimiser.param_groups
+            weights = [one for group in groups for one in group["params"]]
+            if gradients := [one.grad for one in weights if one.grad is not None]:
+                found[f"{name}_rate"] = float(groups[0]["lr"])
+                found[f"{name}_gradient"] = float(nn.utils.get_total_norm(gradients))
+        return found
+
     @property
     def result(self) -> Network:
         """The trained generator: its running average, if there is one."""

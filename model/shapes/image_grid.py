@@ -6,12 +6,12 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageDraw
 
 from shapegan.model.shapes.mesh import Mesh
 from shapegan.pipeline.files import replacing
 from shapegan.pipeline.pictures.camera import Camera
-from shapegan.pipeline.pictures.panel import Picture, draw_note
+from shapegan.pipeline.pictures.panel import GREY, Picture, draw_note, font, printable
 from shapegan.pipeline.pictures.render import render
 from shapegan.pipeline.pictures.shading import Color
 
@@ -20,6 +20,8 @@ GENERATED_COLOR: Color = (0.47, 0.63, 0.82)
 
 _GAP = 4
 """Pixels between two pictures."""
+_TEXT = 12
+"""Height of captions, pixels."""
 
 
 def draw_shapes(
@@ -30,6 +32,7 @@ def draw_shapes(
     *,
     color: Color = GENERATED_COLOR,
     device: str = "cpu",
+    captions: Sequence[str] = (),
 ) -> Picture:
     """Draw shapes row by row; an empty shape becomes a panel with a note.
 
@@ -40,6 +43,7 @@ def draw_shapes(
         camera: One for all pictures, so sizes compare; None for that of `camera_of`.
         color: Of the shapes, RGB in [0, 1].
         device: Warp device, such as `cuda:0`.
+        captions: Text at the bottom of each picture; none if empty.
 
     Returns:
         (H, W, 3) uint8.
@@ -61,7 +65,16 @@ def draw_shapes(
     pictures = [draw(meshes[0])]
     with ThreadPoolExecutor(_threads(device)) as pool:
         pictures += pool.map(draw, meshes[1:])
+    if captions:
+        pictures = [_captioned(*pair) for pair in zip(pictures, captions, strict=True)]
     return arrange(pictures, columns)
+
+
+def _captioned(picture: Picture, caption: str) -> Picture:
+    image = Image.fromarray(picture)
+    at = (image.width / 2, image.height - 4)
+    ImageDraw.Draw(image).text(at, printable(caption), GREY, font(_TEXT), anchor="mb")
+    return np.asarray(image)
 
 
 def _threads(device: str) -> int:

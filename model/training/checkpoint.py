@@ -19,6 +19,8 @@ from shapegan.pipeline.errors import PlainError
 from shapegan.pipeline.files import replacing, sweep, writing
 
 CHECKPOINT_FORMAT = 1
+BEST_NAME = "best.pt"
+"""The checkpoint with the best 1-NNA against the validation split."""
 _KEPT = 3
 
 
@@ -48,13 +50,16 @@ def checkpoint_path(folder: Path, total: int) -> Path:
     return folder / f"step-{total:08d}.pt"
 
 
-def save_checkpoint(folder: Path, checkpoint: Checkpoint, keep: bool = False) -> Path:
+def save_checkpoint(
+    folder: Path, checkpoint: Checkpoint, keep: bool = False, best: bool = False
+) -> Path:
     """Write a checkpoint, and delete all but the last three.
 
     Args:
         folder: The run's folder `checkpoints`.
         checkpoint: Checkpoint to write.
         keep: Keep it for good as well, as `stage-N.pt`; used at the end of a stage.
+        best: Keep it as `best.pt` until a better one comes.
 
     Raises:
         OutputError: the file cannot be written, such as on a full disk.
@@ -80,8 +85,9 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint, keep: bool = False) ->
     with replacing(path) as temporary:
         # Not getbuffer(): if writing fails, the traceback keeps the view, and Python 3.13 warns.
         temporary.write_bytes(encoded.getvalue())
-    if keep:
-        with replacing(folder / f"stage-{checkpoint.position.stage}.pt") as temporary:
+    names = [f"stage-{checkpoint.position.stage}.pt"] * keep + [BEST_NAME] * best
+    for name in names:
+        with replacing(folder / name) as temporary:
             temporary.hardlink_to(path)
     with writing(folder):
         for old in sorted(folder.glob("step-*.pt"))[:-_KEPT]:

@@ -1,17 +1,22 @@
 """Measurements of a run: metrics.csv and TensorBoard events, a row every few steps."""
 
-import csv
-import io
 import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.utils.tensorboard import SummaryWriter
+from torch.utils.tensorboard.summary import hparams
 
+from shapegan.model.config import TrainConfig
+from shapegan.model.config_file import config_text
 from shapegan.model.schedule import Position
-from shapegan.pipeline.files import read_text, write_text, writing
+from shapegan.model.training.quality import COLUMNS as QUALITY_COLUMNS
+from shapegan.model.training.row_file import append_row, drop_rows_after
+from shapegan.model.training.wandb_run import WandbRun
+from shapegan.pipeline.files import writing
 
 STEPS_PER_ROW = 20
 """Steps that a row of metrics.csv covers."""
@@ -29,6 +34,11 @@ COLUMNS = (
     "generator_loss",
     "loss",
     "overall",
+    "generator_rate",
+    "critic_rate",
+    "generator_gradient",
+    "critic_gradient",
+    "latent_norm",
 )
 """Meaning of the less obvious columns.
 
@@ -38,7 +48,19 @@ COLUMNS = (
 - `penalty`: without its weight.
 - `loss`: that of recipe `autodecoder`, or of the stage's part of recipe `latent`.
 - `overall`: progress of the run, 0 to 1.
+- `generator_rate`, `critic_rate`: learning rates of the last step, the second one of the critic, of
+  the learned latents or of the prior. `generator_gradient`, `critic_gradient`: norms of the
+  gradients, likewise.
+- `latent_norm`: mean norm of the learned latents of recipe `autodecoder`.
 """
+_GROUPS = {
+    "loss": ("distance", "penalty", "critic_loss", "generator_loss", "loss"),
+    "speed": ("seconds", "shapes_per_second", "waiting"),
+    "schedule": ("stage", "fade", "overall", "generator_rate", "critic_rate"),
+    "norm": ("generator_gradient", "critic_gradient", "latent_norm"),
+}
+"""Group of tags -> columns."""
+_TAGS = {name: f"{group}/{name}" for group, names in _GROUPS.items() for name in names}
 
 
 class MetricsLogger:
@@ -49,18 +71,28 @@ class MetricsLogger:
         events: Folder of the TensorBoard events.
         position: Position from which the run resumes: later rows, of a killed run, are deleted.
         state: Measurements since the last row, from `state`.
+        config: Config of the run, which the events hold as text and as hyper-parameters.
+        wandb: Run of Weights & Biases that receives the same.
     """
 
     def __init__(
-        self, path: Path, events: Path, position: Position, state: dict[str, Any] | None = None
+        self,
+        path: Path,
+        events: Path,
+        position: Position,
+        state: dict[str, Any] | None = None,
+        config: TrainConfig | None = None,
+        wandb: WandbRun | None = None,
     ) -> None:
-        self._path = path
+        self._path, self._wandb = path, wandb
         self._sums: dict[str, Tensor] = dict(state["sums"]) if state else {}
         self._counts: dict[str, int] = dict(state["counts"]) if state else {}
         self._times = list(state["times"]) if state else [0.0, 0.0, 0.0]
-        self._drop_rows_after(position.total)
+        drop_rows_after(path, COLUMNS, position.total)
         with writing(events):
             self._events = SummaryWriter(str(events), purge_step=position.total + 1)
+            if config is not None:
+                self._add_config(config)
             # The first event deletes later steps. Flushed at once, because the run may be killed
             # before the writer's thread does so.
             self._events.flush()
@@ -80,8 +112,21 @@ class MetricsLogger:
         """True if there were steps since the last row."""
         return bool(self._counts)
 
-    def row(self, position: Position, fade: float, overall: float = 0.0) -> dict[str, float]:
-        """Write a row of means since the last one, and return it; this waits for the device."""
+    def row(
+        self,
+        position: Position,
+        fade: float,
+        overall: float = 0.0,
+        present: Mapping[str, float] | None = None,
+    ) -> dict[str, float]:
+        """Write a row of means since the last one, and return it; this waits for the device.
+
+        Args:
+            position: Position of the run.
+            fade: Share of the critic's newest block.
+            overall: Progress of the run.
+            present: Measurements of the last step alone.
+        """
         seconds, waited, shapes = self._times
         means = {name: float(total) / self._counts[name] for name, total in self._sums.items()}
         row: dict[str, float] = {
@@ -94,18 +139,35 @@ class MetricsLogger:
             "fade": fade,
             **means,
             "overall": round(overall, 6),
+            **(present or {}),
         }
         self._sums, self._counts, self._times = {}, {}, [0.0, 0.0, 0.0]
         with writing(self._path):
-            self._write(row)
-            for name, value in row.items():
-                if name not in ("total", "step") and math.isfinite(value):
-                    self._events.add_scalar(name, value, position.total)
+            append_row(self._path, COLUMNS, row)
+            self.scalars({_TAGS[name]: row[name] for name in row if name in _TAGS}, position)
         return row
+
+    def scalars(self, values: Mapping[str, float], position: Position) -> None:
+        """Add finite numbers, by tag, to the TensorBoard events and to Weights & Biases."""
+        finite = {tag: value for tag, value in values.items() if math.isfinite(value)}
+        for tag, value in finite.items():
+            self._events.add_scalar(tag, value, position.total)
+        if self._wandb:
+            self._wandb.scalars(finite, position.total)
+
+    def quality(self, path: Path, row: Mapping[str, float], position: Position) -> None:
+        """Write a row of quality.csv, and log its scores."""
+        with writing(path):
+            append_row(path, QUALITY_COLUMNS, row)
+            places = ("total", "stage", "step", "seconds")
+            scores = {f"quality/{name}": row[name] for name in row if name not in places}
+            self.scalars(scores, position)
 
     def picture(self, name: str, picture: Any, position: Position) -> None:
         """Add a picture (H, W, 3) uint8 to the TensorBoard events."""
         self._events.add_image(name, picture, position.total, dataformats="HWC")
+        if self._wandb:
+            self._wandb.picture(name, picture, position.total)
 
     def mesh(self, name: str, vertices: Any, faces: Any, position: Position) -> None:
         """Add a mesh, (V, 3) and (F, 3), to the TensorBoard events."""
@@ -125,22 +187,25 @@ class MetricsLogger:
         """Write what is still buffered."""
         with writing(self._path):
             self._events.close()
+            if self._wandb:
+                self._wandb.close()
 
-    def _write(self, row: dict[str, float]) -> None:
-        text = io.StringIO()
-        writer = csv.DictWriter(text, COLUMNS, restval="", lineterminator="\n")
-        if not self._path.exists():
-            writer.writeheader()
-        writer.writerow(row)
-        with self._path.open("a", encoding="utf-8") as file:
-            file.write(text.getvalue())
+    def _add_config(self, config: TrainConfig) -> None:
+        """Add the config as text, and as hyper-parameters to compare runs by."""
+        block = "".join(f"    {line}\n" for line in config_text(config).splitlines())
+        self._events.add_text("config", block)
+        metrics = dict.fromkeys(("quality/one_nna", "quality/coverage", "quality/mmd"))
+        # Not add_hparams: it makes a second run, in a folder of its own.
+        for summary in hparams(_flat(config.to_dict()), metrics):
+            self._events._get_file_writer().add_summary(summary)
 
-    def _drop_rows_after(self, total: int) -> None:
-        if not self._path.exists():
-            return
-        header = ",".join(COLUMNS)
-        # A killed run may leave part of a line, whose first number may be cut as well.
-        lines = read_text(self._path).splitlines()
-        whole = [line for line in lines[1:] if line.count(",") == header.count(",")]
-        kept = [row for row in whole if int(row.split(",")[0]) <= total]
-        write_text(self._path, "\n".join([header, *kept]) + "\n")
+
+def _flat(settings: Mapping[str, Any], before: str = "") -> dict[str, Any]:
+    """Dotted name -> number or text of nested settings."""
+    found: dict[str, Any] = {}
+    for name, value in settings.items():
+        if isinstance(value, dict):
+            found |= _flat(value, f"{before}{name}.")
+        else:
+            found[before + name] = value if isinstance(value, bool | int | float) else str(value)
+    return found

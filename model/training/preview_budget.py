@@ -19,10 +19,13 @@ class PreviewBudget:
     Args:
         planned: Wall time that this process has for the run; None without --time.
         clock: In seconds.
+        part: Part of the share of previews that this account has.
     """
 
-    def __init__(self, planned: float | None, clock: Callable[[], float]) -> None:
-        self._planned, self._clock = planned, clock
+    def __init__(
+        self, planned: float | None, clock: Callable[[], float], part: float = 1.0
+    ) -> None:
+        self._planned, self._clock, self._part = planned, clock, part
         self._began, self._spent = clock(), 0.0
         self._costs: dict[int, float] = {}
 
@@ -44,8 +47,10 @@ class PreviewBudget:
         """
         elapsed = self._clock() - self._began
         if self._planned is None:
-            return max(_FREE_SECONDS, PREVIEW_SHARE * elapsed) - self._spent
-        return PREVIEW_SHARE * (self._planned if last else elapsed) - self._spent
+            whole = max(_FREE_SECONDS, PREVIEW_SHARE * elapsed)
+        else:
+            whole = PREVIEW_SHARE * (self._planned if last else elapsed)
+        return self._part * whole - self._spent
 
     @contextmanager
     def spending(self, resolution: int | None = None, shapes: int = 1) -> Iterator[None]:
@@ -71,14 +76,22 @@ class PreviewBudget:
             Number and resolution; None if not even one shape fits the time.
         """
         sizes = [resolution, *(size for size in _SIZES if size < resolution)]
-        fitting = {size: int(min(count, seconds // max(self._cost(size), 1e-9))) for size in sizes}
+        fitting = {size: int(min(count, seconds // max(self.cost(size), 1e-9))) for size in sizes}
         for size, number in fitting.items():
             if number >= min(count, _FEW):
                 return number, size
         coarsest = sizes[-1]
         return (fitting[coarsest], coarsest) if fitting[coarsest] >= 1 else None
 
-    def _cost(self, resolution: int) -> float:
+    def expected(self, count: int, resolution: int) -> float:
+        """Seconds that a last preview of so many shapes is expected to take."""
+        return max(0.0, min(self.allowance(last=True), count * self.cost(resolution)))
+
+    def expect(self, resolution: int, seconds: float) -> None:
+        """Expect a shape on a grid to take this long, until it is measured."""
+        self._costs.setdefault(resolution, seconds)
+
+    def cost(self, resolution: int) -> float:
         """Seconds of a shape on a grid: as measured, or from the next finer or coarser one."""
         if resolution in self._costs:
             return self._costs[resolution]

@@ -1,5 +1,6 @@
 """Previews: pictures of the shapes of the same latents, as training goes on."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -17,10 +18,10 @@ _MESHES = 2
 """Meshes per preview in TensorBoard."""
 
 
-def choose_latents(latents: Tensor, count: int) -> Tensor:
-    """Choose `count` of some latents (S, Z), evenly, so that learned and drawn ones stay mixed."""
-    places = np.linspace(0, len(latents) - 1, count).round().astype(int)
-    return latents[places.tolist()]
+def choose_places(wanted: int, count: int) -> list[int]:
+    """Choose `count` of so many latents, evenly, so that learned and drawn ones stay mixed."""
+    places: list[int] = np.linspace(0, wanted - 1, count).round().astype(int).tolist()
+    return places
 
 
 def draw_probe(generator: AnyGenerator, latent: Tensor, resolution: int) -> None:
@@ -33,13 +34,17 @@ def draw_previews(
     latents: Tensor,
     resolution: int,
     folder: Path,
+    captions: Sequence[str],
     position: Position,
     logger: MetricsLogger,
 ) -> Path:
-    """Draw the shapes of latents (S, Z) to an image grid in a folder, and for TensorBoard."""
+    """Draw the shapes of latents (S, Z) to an image grid in a folder, and for TensorBoard.
+
+    Captions, if there are any, name which shapes are learned and which are drawn at random.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     surfaces = [extract(generator, latent, resolution=resolution) for latent in latents]
-    picture = draw_shapes(surfaces, columns=_COLUMNS, panel=_PANEL)
+    picture = draw_shapes(surfaces, columns=_COLUMNS, panel=_PANEL, captions=captions)
     path = folder / f"step-{position.total:08d}.png"
     write_png(path, picture)
     logger.picture("previews", np.asarray(picture), position)

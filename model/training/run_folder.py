@@ -17,6 +17,7 @@ from shapegan.pipeline.folder_lock import folder_lock
 
 CONFIG_NAME = "config.json"
 METRICS_NAME = "metrics.csv"
+QUALITY_NAME = "quality.csv"
 _MAX_DIFFERENCES = 8
 """Differences of configs that a message lists."""
 
@@ -37,6 +38,7 @@ class RunFolder:
         self.checkpoints = path / "checkpoints"
         self.previews = path / "previews"
         self.metrics = path / METRICS_NAME
+        self.quality = path / QUALITY_NAME
 
     def open(self, config: TrainConfig) -> Checkpoint | None:
         """Claim the folder for a config, and load the last checkpoint, if there is one.

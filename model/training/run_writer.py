@@ -12,12 +12,24 @@ from shapegan.model.schedule import Position
 from shapegan.model.training.checkpoint import Checkpoint, latest_checkpoint, save_checkpoint
 from shapegan.model.training.errors import TrainingError
 from shapegan.model.training.logger import MetricsLogger
-from shapegan.model.training.preview_budget import PREVIEW_SHARE, PreviewBudget
-from shapegan.model.training.previews import choose_latents, draw_previews, draw_probe
+from shapegan.model.training.preview_budget import PreviewBudget
+from shapegan.model.training.previews import choose_places, draw_previews, draw_probe
+from shapegan.model.training.quality import COLUMNS as QUALITY_COLUMNS
+from shapegan.model.training.quality import (
+    RESOLUTION,
+    QualityWatch,
+    best_error,
+    quality_row,
+)
+from shapegan.model.training.row_file import drop_rows_after
 from shapegan.model.training.run_folder import RunFolder
 from shapegan.model.training.settings import TrainSettings
+from shapegan.model.training.wandb_run import WandbRun
 
-
+_QUALITY_PART = 0.5
+"""Part of the previews' time that is spent on scores, if there is a validation split."""
+_MOST_VOXELS = 64
+"""Finest grid of previews."""
 _PROBE_SIZE = 16
 """Grid on which the time of a shape in previews is measured."""
 
@@ -46,20 +58,26 @@ class RunWriter:
         self._config, self._settings, self._folder = config, settings, folder
         self._shape_count = shape_count
         state = checkpoint.logger if checkpoint else None
-        self._logger = MetricsLogger(folder.metrics, folder.path, position, state)
+        wandb = WandbRun(folder.path, config.to_dict()) if settings.log == "wandb" else None
+        self._logger = MetricsLogger(folder.metrics, folder.path, position, state, config, wandb)
         self._last_save = self._last_preview = time.monotonic()
         self._save_seconds = 0.0
         seconds = settings.budget.seconds
         self._timed = seconds is not None
         planned = None if seconds is None else max(0.0, seconds - position.seconds)
-        self._previews = PreviewBudget(planned, lambda: time.monotonic())
+        self._open_quality(position)
+        part = _QUALITY_PART if self._watch else 0.0
+        self._previews = PreviewBudget(planned, lambda: time.monotonic(), 1.0 - part)
+        self._scores = PreviewBudget(planned, lambda: time.monotonic(), part)
 
     @property
     def reserve(self) -> float:
         """Seconds that the files after the last step are expected to take."""
         seconds = 1.5 * self._save_seconds
         if self._timed and self._settings.preview_shapes and self._previews.measured:
-            seconds += max(0.0, self._previews.allowance(last=True))
+            seconds += self._previews.expected(self._settings.preview_shapes, _MOST_VOXELS)
+            if self._watch and self._scores.measured:
+                seconds += self._scores.expected(self._watch.shapes, RESOLUTION)
         return seconds
 
     def add_step(
@@ -73,13 +91,15 @@ class RunWriter:
         """True if there were steps since the last row of metrics."""
         return self._logger.has_unwritten_steps
 
-    def write_row(self, position: Position, fade: float, overall: float) -> dict[str, float]:
+    def write_row(
+        self, recipe: Recipe, position: Position, fade: float, overall: float
+    ) -> dict[str, float]:
         """Write a row of metrics, the means since the last one.
 
         Raises:
             TrainingError: a mean is NaN or infinite.
         """
-        row = self._logger.row(position, fade, overall)
+        row = self._logger.row(position, fade, overall, recipe.measurements())
         bad = [name for name, value in row.items() if not math.isfinite(value)]
         if bad:
             latest = latest_checkpoint(self._folder.checkpoints)
@@ -100,6 +120,37 @@ class RunWriter:
             self.save(recipe, position)
         if now - self._last_preview >= self._settings.preview_seconds:
             self.preview(recipe, position)
+        if now - self._last_scores >= self._settings.quality_seconds:
+            self.score(recipe, position)
+            if self._is_best:
+                self.save(recipe, position)
+
+    def score(self, recipe: Recipe, position: Position) -> None:
+        """Score generated shapes if there is time; the next checkpoint is kept if they are best."""
+        if self._watch is None or not self._previews.measured:
+            return
+        # 1. The time that it takes: extraction and comparison
+        shapes = self._watch.shapes
+        self._scores.expect(RESOLUTION, 3 * self._previews.cost(RESOLUTION))
+        last = position.stage + 1 == len(self._config.stages)
+        if self._scores.allowance(last=last) < shapes * self._scores.cost(RESOLUTION):
+            return
+        # 2. The scores
+        with self._scores.spending(RESOLUTION, shapes):
+            quality = self._watch.measure(recipe.result, recipe.draw(shapes))
+        self._last_scores = time.monotonic()
+        self._logger.quality(self._folder.quality, quality_row(position, quality), position)
+        if self._best is None or quality.error <= self._best:
+            self._best, self._is_best = quality.error, True
+
+    def _open_quality(self, position: Position) -> None:
+        self._last_scores, self._is_best = time.monotonic(), False
+        self._watch: QualityWatch | None = None
+        drop_rows_after(self._folder.quality, QUALITY_COLUMNS, position.total)
+        self._best = best_error(self._folder.quality)
+        if self._settings.preview_shapes:
+            watch = QualityWatch(self._settings.data)
+            self._watch = watch if watch.shapes else None
 
     def save(self, recipe: Recipe, position: Position, keep: bool = False) -> None:
         """Write a checkpoint; with `keep` it is never deleted.
@@ -122,7 +173,8 @@ class RunWriter:
             str(self._settings.data.resolve()),
         )
         start = time.monotonic()
-        save_checkpoint(self._folder.checkpoints, checkpoint, keep)
+        save_checkpoint(self._folder.checkpoints, checkpoint, keep, self._is_best)
+        self._is_best = False
         self._last_save = time.monotonic()
         self._save_seconds = self._last_save - start
 
@@ -140,18 +192,19 @@ class RunWriter:
         wanted = self._settings.preview_shapes
         size = self._config.stages[position.stage].grid
         on_voxels = self._config.recipe in VOXEL_RECIPES
-        resolution = max(32, min(64, 2 * size)) if on_voxels else 64
+        resolution = max(32, min(_MOST_VOXELS, 2 * size)) if on_voxels else _MOST_VOXELS
         seconds = self._previews.allowance(last=position.stage + 1 == len(self._config.stages))
         chosen = self._previews.choose(wanted, resolution, seconds)
         if chosen is None:
             return
         # 2. The preview
         count, resolution = chosen
-        latents = choose_latents(recipe.preview(wanted), count)
+        places, learned = choose_places(wanted, count), recipe.learned_in_preview(wanted)
+        latents = recipe.preview(wanted)[places]
+        captions = ["learned" if place < learned else "drawn" for place in places if learned]
+        folder, logger = self._folder.previews, self._logger
         with self._previews.spending(resolution, count):
-            draw_previews(
-                recipe.result, latents, resolution, self._folder.previews, position, self._logger
-            )
+            draw_previews(recipe.result, latents, resolution, folder, captions, position, logger)
 
     def _measure_previews(self, recipe: Recipe) -> None:
         """Measure the time of a shape; a timed run that has no second for previews draws none."""

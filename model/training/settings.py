@@ -40,4 +40,8 @@ class TrainSettings:
     preview_seconds: float = 180.0
     """Time between previews."""
     preview_shapes: int = 16
-    """Shapes in a preview; 0: no previews."""
+    """Shapes in a preview; 0: no previews, and no scores."""
+    quality_seconds: float = 600.0
+    """Time between scores against the validation split."""
+    log: str = ""
+    """`wandb` logs to Weights & Biases as well."""

@@ -1,7 +1,5 @@
 """Status of a training, from the files of its run."""
 
-import csv
-import io
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +7,13 @@ from pathlib import Path
 from shapegan.model.config import TrainConfig
 from shapegan.model.schedule import Position
 from shapegan.model.training.checkpoint import latest_checkpoint, read_position
-from shapegan.model.training.run_folder import CONFIG_NAME, METRICS_NAME, RunFolderError
+from shapegan.model.training.row_file import read_rows
+from shapegan.model.training.run_folder import (
+    CONFIG_NAME,
+    METRICS_NAME,
+    QUALITY_NAME,
+    RunFolderError,
+)
 from shapegan.pipeline.dataset.status import age
 from shapegan.pipeline.files import read_text
 from shapegan.pipeline.folder_lock import is_locked
@@ -45,6 +49,8 @@ class RunStatus:
     steps_per_second: float | None
     shapes_per_second: float | None
     losses: dict[str, float]
+    quality: dict[str, float]
+    """Last row of quality.csv: scores against the validation split; empty if there is none."""
     last_change: float | None
     """Seconds since the last row was written."""
     checkpoint: str | None
@@ -82,6 +88,7 @@ def run_status(path: Path) -> RunStatus:
         steps_per_second=_slope(rows, "total"),
         shapes_per_second=last.get("shapes_per_second"),
         losses={name: last[name] for name in LOSSES if name in last},
+        quality=next(iter(_read_rows(path / QUALITY_NAME)[-1:]), {}),
         last_change=_file_age(path / METRICS_NAME),
         checkpoint=str(latest) if latest else None,
         checkpoint_age=_file_age(latest) if latest else None,
@@ -98,15 +105,8 @@ def _read_config(path: Path) -> TrainConfig:
 
 
 def _read_rows(path: Path) -> list[dict[str, float]]:
-    """Read the last whole rows; a row that is being written does not count."""
     try:
-        text = read_text(path)
-    except FileNotFoundError:
-        return []
-    header, *lines = text[: text.rfind("\n") + 1].splitlines() or [""]
-    table = csv.DictReader(io.StringIO("\n".join([header, *lines[-_ROWS:]])))
-    try:
-        return [{name: float(value) for name, value in row.items() if value} for row in table]
+        return read_rows(path, _ROWS)
     except (TypeError, ValueError) as error:
         raise RunFolderError(
             f"{path} is damaged; the same `shapegan train` command repairs it"
@@ -127,7 +127,7 @@ def _time_left(rows: list[dict[str, float]]) -> float | None:
 
 
 def _later_position(row: dict[str, float], checkpoint: Path | None) -> Position | None:
-    """Position of the last row of metrics.csv, or that of the last checkpoint if it is not earlier."""
+    """Position of the last row of metrics.csv, or of the last checkpoint if that is not earlier."""
     if checkpoint is not None:
         saved = read_position(checkpoint)
         if saved.total >= row.get("total", 0):

@@ -205,7 +205,8 @@ class _Training:
     def _write_row(self, fade: float) -> None:
         assert self._writer is not None
         overall = self._schedule.overall(self._position)
-        self._reporter.row(self._writer.write_row(self._position, fade, overall), overall)
+        row = self._writer.write_row(self._recipe, self._position, fade, overall)
+        self._reporter.row(row, overall)
 
     def _end_stage(self) -> None:
         if self._writer:
@@ -213,6 +214,8 @@ class _Training:
                 self._write_row(self._schedule.fade(self._position))
             if self._position.step:
                 self._writer.preview(self._recipe, self._position)
+                if self._position.stage + 1 == len(self._config.stages):
+                    self._writer.score(self._recipe, self._position)
         self._clock.count_pause(self._position)
         if self._position.stage + 1 < len(self._config.stages):
             self._expect_next_steps()

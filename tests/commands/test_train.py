@@ -283,7 +283,14 @@ def test_a_run_from_start_to_end_with_pictures(data: Path, tmp_path: Path) -> No
     assert "stage 1 of 2 (8^3): 10 steps, 4 shapes each" in result.stderr
     assert f"done: 20 steps, in {folder}" in result.stderr
     names = sorted(path.name for path in folder.iterdir() if not path.name.startswith("events"))
-    assert names == [".lock", "checkpoints", "config.json", "metrics.csv", "previews"]
+    assert names == [
+        ".lock",
+        "checkpoints",
+        "config.json",
+        "metrics.csv",
+        "previews",
+        "quality.csv",
+    ]
     pictures = sorted(path.name for path in (folder / "previews").iterdir())
     assert pictures == ["step-00000010.png", "step-00000020.png"]
     assert [row["total"] for row in rows(folder)] == ["10", "20"]

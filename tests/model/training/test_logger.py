@@ -1,4 +1,6 @@
 import csv
+import sys
+import types
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -6,10 +8,12 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from support.training import VOXEL
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from shapegan.model.schedule import Position
 from shapegan.model.training.logger import COLUMNS, MetricsLogger
+from shapegan.model.training.wandb_run import WandbRun
 from shapegan.pipeline.files import OutputError
 
 
@@ -42,7 +46,8 @@ def test_a_row_holds_the_means_since_the_last_one(opened: Any, tmp_path: Path) -
     logger = opened()
     step(logger, 1.0)
     step(logger, 2.0, generator_loss=5.0)
-    row = logger.row(Position(1, 2, 12, 4.0, 9.0), fade=0.25, overall=0.6)
+    present = {"generator_rate": 0.001, "generator_gradient": 2.5}
+    row = logger.row(Position(1, 2, 12, 4.0, 9.0), fade=0.25, overall=0.6, present=present)
     assert row["loss"] == 1.5
     assert row["generator_loss"] == 5.0
     step(logger, 7.0)
@@ -63,6 +68,11 @@ def test_a_row_holds_the_means_since_the_last_one(opened: Any, tmp_path: Path) -
         "generator_loss": "5.0",
         "loss": "1.5",
         "overall": "0.6",
+        "generator_rate": "0.001",
+        "critic_rate": "",
+        "generator_gradient": "2.5",
+        "critic_gradient": "",
+        "latent_norm": "",
     }
     assert (second["loss"], second["generator_loss"]) == ("7.0", "")
 
@@ -120,9 +130,14 @@ def test_tensorboard_gets_scalars_pictures_and_meshes(opened: Any, tmp_path: Pat
     logger.close()
     events = EventAccumulator(str(tmp_path))
     events.Reload()
-    (loss,) = events.Scalars("loss")
+    (loss,) = events.Scalars("loss/loss")
+    assert {tag.partition("/")[0] for tag in events.Tags()["scalars"]} == {
+        "loss",
+        "speed",
+        "schedule",
+    }
     assert (loss.step, loss.value) == (20, 3.0)
-    assert "penalty" not in events.Tags()["scalars"]
+    assert "loss/penalty" not in events.Tags()["scalars"]
     (picture,) = events.Images("samples")
     assert (picture.step, picture.width, picture.height) == (20, 6, 4)
     assert {"mesh_VERTEX", "mesh_FACE"} <= set(events.Tags()["tensors"])
@@ -140,7 +155,64 @@ def test_tensorboard_drops_events_that_a_resumed_run_repeats(opened: Any, tmp_pa
     again.close()
     events = EventAccumulator(str(tmp_path))
     events.Reload()
-    assert [(one.step, one.value) for one in events.Scalars("loss")] == [(20, 1.0), (40, 2.0)]
+    assert [(one.step, one.value) for one in events.Scalars("loss/loss")] == [(20, 1.0), (40, 2.0)]
+
+
+def test_the_config_is_text_and_hyper_parameters(tmp_path: Path) -> None:
+    logger = MetricsLogger(tmp_path / "metrics.csv", tmp_path, Position(), config=VOXEL)
+    logger.close()
+    events = EventAccumulator(str(tmp_path))
+    events.Reload()
+    text = events.Tensors("config/text_summary")[0].tensor_proto.string_val[0].decode()
+    assert "    recipe: voxel\n" in text
+    assert "    critic_steps: " in text
+    assert "_hparams_/experiment" in events.PluginTagToContent("hparams")
+    assert not [path for path in tmp_path.iterdir() if path.is_dir()]
+
+
+def test_weights_and_biases_receive_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A stand-in for the package: what it is called with."""
+    calls: list[Any] = []
+
+    class Run:
+        def log(self, values: dict[str, Any], step: int) -> None:
+            calls.append((step, values))
+
+        def finish(self) -> None:
+            calls.append("finished")
+
+    def init(**settings: Any) -> Run:
+        calls.append(settings)
+        return Run()
+
+    package = types.SimpleNamespace(init=init, Image=lambda picture: picture.shape)
+    monkeypatch.setitem(sys.modules, "wandb", package)
+    for _ in range(2):
+        wandb = WandbRun(tmp_path, VOXEL.to_dict())
+        logger = MetricsLogger(tmp_path / "metrics.csv", tmp_path, Position(), wandb=wandb)
+        step(logger, 3.0)
+        logger.row(Position(total=20), 1.0)
+        logger.picture("previews", np.zeros((4, 6, 3), np.uint8), Position(total=20))
+        logger.close()
+    settings, (total, values), picture, end = calls[:4]
+    assert (settings["project"], settings["name"]) == ("shapegan", tmp_path.name)
+    assert (settings["dir"], settings["resume"]) == (str(tmp_path), "allow")
+    assert settings["config"]["recipe"] == "voxel"
+    assert (total, values["loss/loss"]) == (20, 3.0)
+    assert picture == (20, {"previews": (4, 6, 3)})
+    assert end == "finished"
+    assert calls[4]["id"] == settings["id"]  # a resumed run continues
+
+
+def test_weights_and_biases_work_offline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("wandb", reason="needs the package wandb")
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    wandb = WandbRun(tmp_path, VOXEL.to_dict())
+    wandb.scalars({"loss/loss": 1.0}, 20)
+    wandb.close()
+    assert list((tmp_path / "wandb").glob("offline-run-*/*.wandb"))
 
 
 def test_a_full_disk_is_a_line(opened: Any, tmp_path: Path) -> None:

@@ -1,0 +1,210 @@
+"""Learned latents of an autodecoder: by the ids of its training shapes, as files, and scored."""
+
+import csv
+import difflib
+import io
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from shapegan.model.generation.meshes import NamedLatent
+from shapegan.model.generation.reconstruction import chamfer_distance
+from shapegan.model.generation.source import Source, SourceError, learned_shapes
+from shapegan.model.shapes.surface import Surface, extract
+from shapegan.pipeline.dataset.reader import Dataset
+from shapegan.pipeline.files import replacing, write_text, writing
+
+ALL = "all"
+"""Word that stands for all learned shapes."""
+LATENTS_NAME, TABLE_NAME = "latents.npy", "latents.csv"
+SCORES_NAME = "reconstructions.json"
+_SUGGESTIONS = 3
+
+
+@dataclass(frozen=True)
+class LearnedShape:
+    """A training shape and its learned latent."""
+
+    id: str
+    category: str
+    latent: Tensor
+    """(Z,)."""
+
+    @property
+    def named(self) -> NamedLatent:
+        """The latent, named after the shape; an id may hold slashes, a file name may not."""
+        return NamedLatent(self.id.replace("/", "-"), self.latent)
+
+
+def all_learned(source: Source, data: Path | None = None) -> list[LearnedShape]:
+    """All training shapes of an autodecoder with their latents, in the order of its split.
+
+    Raises:
+        SourceError, DatasetError: see `learned_shapes`.
+    """
+    reports = learned_shapes(source, data)
+    assert source.learned is not None
+    pairs = zip(reports, source.learned, strict=True)
+    return [
+        LearnedShape(report.id, report.category, latent.to(source.device))
+        for report, latent in pairs
+    ]
+
+
+def learned_by_id(
+    source: Source, words: Sequence[str], data: Path | None = None
+) -> list[LearnedShape]:
+    """Learned shapes of some ids, in the order of the ids.
+
+    Args:
+        source: Of an autodecoder.
+        words: Ids, or ends of ids that no other shape has; `all` alone for all shapes.
+        data: Dataset of the run; None for the place where it was during training.
+
+    Raises:
+        SourceError: if there is no such shape, or several.
+    """
+    known = all_learned(source, data)
+    if list(words) == [ALL]:
+        return known
+    return [_find(known, word, source) for word in words]
+
+
+def _find(known: Sequence[LearnedShape], word: str, source: Source) -> LearnedShape:
+    exact = [shape for shape in known if shape.id == word]
+    found = exact or [shape for shape in known if shape.id.endswith(word) and word]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        listed = ", ".join(shape.id for shape in found[:_SUGGESTIONS])
+        raise SourceError(f"{len(found)} learned shapes end in {word!r}, such as {listed}")
+    ids = [shape.id for shape in known]
+    close = difflib.get_close_matches(word, ids, _SUGGESTIONS, 0.5) or ids[:_SUGGESTIONS]
+    raise SourceError(f"{source.name} has learned no shape {word!r}, but {', '.join(close)}")
+
+
+def write_latents(out: Path, latents: Sequence[NamedLatent]) -> None:
+    """Write latents.npy, (S, Z) float32, and latents.csv with the name of each row.
+
+    Raises:
+        OutputError: if a file cannot be written.
+    """
+    with writing(out):
+        out.mkdir(parents=True, exist_ok=True)
+    encoded = io.BytesIO()
+    np.save(encoded, torch.stack([named.latent for named in latents]).cpu().numpy())
+    with replacing(out / LATENTS_NAME) as temporary:
+        temporary.write_bytes(encoded.getvalue())
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(("row", "name"))
+    writer.writerows((row, named.name) for row, named in enumerate(latents))
+    write_text(out / TABLE_NAME, text.getvalue())
+
+
+@dataclass(frozen=True)
+class ReconstructionScore:
+    """Distance of a training shape from the surface of its learned latent."""
+
+    id: str
+    chamfer: float | None
+    """Squared units of the generator's frame; None if the generated shape is empty."""
+
+
+@dataclass(frozen=True)
+class ReconstructionScores:
+    """Scores of an autodecoder's training shapes."""
+
+    source: str
+    data: str
+    resolution: int
+    level: float
+    shapes: list[ReconstructionScore]
+
+    @property
+    def sorted(self) -> list[ReconstructionScore]:
+        """The shapes that are not empty, from the best to the worst."""
+        filled = [shape for shape in self.shapes if shape.chamfer is not None]
+        return sorted(filled, key=lambda shape: shape.chamfer or 0.0)
+
+    def summary(self) -> dict[str, float | int | None]:
+        """Number of shapes, number of empty ones, and mean and median chamfer distance."""
+        distances = [shape.chamfer for shape in self.sorted if shape.chamfer is not None]
+        return {
+            "shapes": len(self.shapes),
+            "empty": len(self.shapes) - len(distances),
+            "chamfer_mean": float(np.mean(distances)) if distances else None,
+            "chamfer_median": float(np.median(distances)) if distances else None,
+        }
+
+
+def score_reconstructions(
+    source: Source,
+    dataset: Dataset,
+    count: int | None = None,
+    resolution: int | None = None,
+    level: float | None = None,
+    progress: Callable[[str], None] = lambda _: None,
+) -> ReconstructionScores:
+    """Compare the surfaces of learned latents with the training shapes (Park et al. 2019, 6.1).
+
+    Args:
+        source: Of an autodecoder.
+        dataset: Of its training.
+        count: Shapes to compare, evenly spaced; None for all.
+        resolution: Grid of the generated surfaces; None: the dataset's finest voxels.
+        level: Level of the generated surfaces; None: that of the source.
+        progress: Called before each shape with a line of text.
+
+    Raises:
+        SourceError, DatasetError: see `learned_shapes`.
+    """
+    known = all_learned(source, dataset.path)
+    places = np.linspace(0, len(known) - 1, min(count or len(known), len(known)))
+    chosen = [known[place] for place in dict.fromkeys(places.round().astype(int).tolist())]
+    resolution = resolution or dataset.finest
+    level = source.level if level is None else level
+    rows = {shape: index for index, shape in enumerate(dataset.ids)}
+    scores = []
+    for number, shape in enumerate(chosen):
+        progress(f"comparing shape {number + 1} of {len(chosen)}")
+        generated = extract(source.generator, shape.latent, resolution, level)
+        real = _real_surface(dataset, rows[shape.id], source.generator.config.frame)
+        scores.append(ReconstructionScore(shape.id, chamfer_distance(generated, real)))
+    return ReconstructionScores(source.name, str(dataset.path), resolution, level, scores)
+
+
+def reconstructions_as_json(scores: ReconstructionScores) -> str:
+    """The scores as JSON; those of empty shapes are null."""
+    return json.dumps(asdict(scores) | {"summary": scores.summary()}, indent=2) + "\n"
+
+
+def reconstructions_as_text(scores: ReconstructionScores) -> str:
+    """The scores in three lines: mean and median, the best shape and the worst ones."""
+    summary, ranked = scores.summary(), scores.sorted
+    text = (
+        f"{summary['shapes']} learned shapes of {scores.source}, {summary['empty']} of them empty\n"
+    )
+    if not ranked:
+        return text
+    mean, median = summary["chamfer_mean"], summary["chamfer_median"]
+    worst = ", ".join(f"{s.id} ({1000 * (s.chamfer or 0):.3f})" for s in ranked[:-4:-1])
+    return (
+        f"{text}chamfer distance x 1000: mean {1000 * (mean or 0):.3f}, median"
+        f" {1000 * (median or 0):.3f}\nworst: {worst}\n"
+    )
+
+
+def _real_surface(dataset: Dataset, index: int, frame: str) -> Surface:
+    """Surface of a shape's finest voxels, in a frame: `cube` or `sphere`."""
+    surface = Surface.of_voxels(dataset.voxels(index, dataset.finest))
+    if frame == "cube":
+        return surface
+    scales = dataset.frame(index)
+    factor = np.float32(scales.scale_cube / scales.scale_sphere)
+    return Surface(surface.vertices * factor, surface.faces)
