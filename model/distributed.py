@@ -46,14 +46,6 @@ class Ranks:
         distributed.all_reduce(joined, distributed.ReduceOp.MAX)
         return [bool(flag) for flag in joined]
 
-    def broadcast(self, value: float) -> float:
-        """The main process's value, in all processes."""
-        if self.world == 1:
-            return value
-        shared = torch.tensor([value], dtype=torch.float64)
-        distributed.broadcast(shared, 0)
-        return float(shared)
-
     def broadcast_tensor(self, values: Tensor) -> None:
         """Overwrite a tensor by the main process's, in all processes."""
         if self.world > 1:

@@ -50,16 +50,13 @@ def checkpoint_path(folder: Path, total: int) -> Path:
     return folder / f"step-{total:08d}.pt"
 
 
-def save_checkpoint(
-    folder: Path, checkpoint: Checkpoint, keep: bool = False, best: bool = False
-) -> Path:
+def save_checkpoint(folder: Path, checkpoint: Checkpoint, keep: bool = False) -> Path:
     """Write a checkpoint, and delete all but the last three.
 
     Args:
         folder: The run's folder `checkpoints`.
         checkpoint: Checkpoint to write.
         keep: Keep it for good as well, as `stage-N.pt`; used at the end of a stage.
-        best: Keep it as `best.pt` until a better one comes.
 
     Raises:
         OutputError: the file cannot be written, such as on a full disk.
@@ -85,14 +82,23 @@ def save_checkpoint(
     with replacing(path) as temporary:
         # Not getbuffer(): if writing fails, the traceback keeps the view, and Python 3.13 warns.
         temporary.write_bytes(encoded.getvalue())
-    names = [f"stage-{checkpoint.position.stage}.pt"] * keep + [BEST_NAME] * best
-    for name in names:
-        with replacing(folder / name) as temporary:
+    if keep:
+        with replacing(folder / f"stage-{checkpoint.position.stage}.pt") as temporary:
             temporary.hardlink_to(path)
     with writing(folder):
         for old in sorted(folder.glob("step-*.pt"))[:-_KEPT]:
             old.unlink()
     return path
+
+
+def keep_as_best(path: Path) -> None:
+    """Keep a checkpoint as `best.pt` beside it, until a better one comes.
+
+    Raises:
+        OutputError: the link cannot be made.
+    """
+    with replacing(path.with_name(BEST_NAME)) as temporary:
+        temporary.hardlink_to(path)
 
 
 def load_checkpoint(path: Path, device: torch.device | str = "cpu") -> Checkpoint:

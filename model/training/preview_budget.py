@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 PREVIEW_SHARE = 0.05
 """Largest share of a run's wall time that is spent on previews."""
-_FREE_SECONDS = 2.0
+_FREE_SECONDS = 10.0
 """Time for the previews of a run of a given number of steps, however short it is."""
 _SIZES = (128, 64, 32, 16)
 """Grids of previews; the last one is used to measure the time of a shape."""

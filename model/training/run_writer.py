@@ -9,7 +9,12 @@ from torch import Tensor, nn
 from shapegan.model.config import VOXEL_RECIPES, TrainConfig
 from shapegan.model.recipes.build import Recipe
 from shapegan.model.schedule import Position
-from shapegan.model.training.checkpoint import Checkpoint, latest_checkpoint, save_checkpoint
+from shapegan.model.training.checkpoint import (
+    Checkpoint,
+    keep_as_best,
+    latest_checkpoint,
+    save_checkpoint,
+)
 from shapegan.model.training.errors import TrainingError
 from shapegan.model.training.logger import MetricsLogger
 from shapegan.model.training.preview_budget import PreviewBudget
@@ -173,8 +178,10 @@ class RunWriter:
             str(self._settings.data.resolve()),
         )
         start = time.monotonic()
-        save_checkpoint(self._folder.checkpoints, checkpoint, keep, self._is_best)
-        self._is_best = False
+        path = save_checkpoint(self._folder.checkpoints, checkpoint, keep)
+        if self._is_best:
+            keep_as_best(path)
+            self._is_best = False
         self._last_save = time.monotonic()
         self._save_seconds = self._last_save - start
 

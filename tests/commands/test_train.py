@@ -31,7 +31,7 @@ from shapegan.model.config_file import load_config
 from shapegan.model.distributed import DeviceError
 from shapegan.model.presets import preset
 from shapegan.model.schedule import Budget, Position
-from shapegan.model.training import trainer
+from shapegan.model.training import preview_budget, trainer
 from shapegan.model.training.checkpoint import CheckpointError
 from shapegan.model.training.run_folder import RunFolderError
 from shapegan.model.training.trainer import TrainingError, TrainSettings
@@ -275,7 +275,10 @@ def test_a_dry_run_prints_a_config_and_a_forecast_and_trains_nothing(
 
 
 @pytest.mark.usefixtures("small")
-def test_a_run_from_start_to_end_with_pictures(data: Path, tmp_path: Path) -> None:
+def test_a_run_from_start_to_end_with_pictures(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(preview_budget, "_FREE_SECONDS", 1e6)  # for a busy machine
     folder = tmp_path / "run"
     options = ("--data", data, "--run", folder, "--device", "cpu", "--preview-shapes", 2)
     result = train(*options)

@@ -114,7 +114,8 @@ def test_a_single_process_starts_no_group() -> None:
         assert ranks.is_main
         assert ranks.wrap_ddp(module) is module
         assert ranks.any_rank(True, False) == [True, False]
-        assert ranks.broadcast(0.1) == 0.1
+        ranks.broadcast_tensor(values := torch.tensor([0.1]))
+        assert torch.equal(values, torch.tensor([0.1]))
         assert torch.equal(ranks.mean(torch.ones(2)), torch.ones(2))
     assert not torch.distributed.is_initialized()
 

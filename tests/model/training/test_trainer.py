@@ -22,7 +22,7 @@ from support.training import (
 )
 
 from shapegan.model.schedule import Budget
-from shapegan.model.training import run_writer
+from shapegan.model.training import preview_budget, run_writer
 from shapegan.model.training.checkpoint import checkpoint_path, load_checkpoint, load_generator
 from shapegan.model.training.status import run_status
 from shapegan.model.training.trainer import train
@@ -235,6 +235,7 @@ def test_pictures_are_of_the_average_and_of_the_same_latents(
         return Path()
 
     monkeypatch.setattr(run_writer, "draw_previews", draw)
+    monkeypatch.setattr(preview_budget, "_FREE_SECONDS", 1e6)  # for a busy machine
     train(
         VOXEL,
         dataclasses.replace(quick(data, tmp_path / "run"), preview_shapes=3),
