@@ -100,20 +100,7 @@ def generate(context: click.Context, /, source: Path, out: Path, **options: Any)
     are closed, with outward faces, in the frame in which the generator was trained; shapes.png in
     the same folder shows the first 64. Empty shapes are reported, and have no file.
     """
-    if options["latents"]:
-        refuse_typed(
-            context, "has no effect with --latents", "seed", "count", "truncation", "category"
-        )
-    if options["shapes"]:
-        names = ("seed", "count", "truncation", "category", "latents")
-        refuse_typed(context, "has no effect with --shape", *names)
-    else:
-        refuse_typed(context, "has no effect without --shape", "data")
-    if options["no_meshes"] and not options["save_latents"]:
-        raise click.UsageError("--no-meshes takes --save-latents, or nothing is written")
-    if options["sphere_tracing"]:
-        why = "has no effect with --sphere-tracing"
-        refuse_typed(context, why, "resolution", "format", "largest_only")
+    _check_options(context, options)
     with interruptible("all files written so far are complete"), plain_errors():
         from shapegan.model.distributed import pick_device
         from shapegan.model.generation import meshes
@@ -127,13 +114,29 @@ def generate(context: click.Context, /, source: Path, out: Path, **options: Any)
         )
         if options["save_latents"]:
             _save_latents(out, latents)
-        if options["no_meshes"]:
-            return
         if options["sphere_tracing"]:
             meshes.write_sphere_traced(opened, latents, out, settings)
             click.echo(f"{meshes.GRID_NAME} in {out}", err=True)
-        else:
+        elif not options["no_meshes"]:
             click.echo(_write_meshes(opened, latents, out, settings), err=True)
+
+
+def _check_options(context: click.Context, options: dict[str, Any]) -> None:
+    """Refuse options that would have no effect."""
+    if options["latents"]:
+        refuse_typed(
+            context, "has no effect with --latents", "seed", "count", "truncation", "category"
+        )
+    if options["shapes"]:
+        names = ("seed", "count", "truncation", "category", "latents")
+        refuse_typed(context, "has no effect with --shape", *names)
+    else:
+        refuse_typed(context, "has no effect without --shape", "data")
+    if options["no_meshes"] and not options["save_latents"]:
+        raise click.UsageError("--no-meshes takes --save-latents, or nothing is written")
+    if options["sphere_tracing"]:
+        why = "has no effect with --sphere-tracing"
+        refuse_typed(context, why, "resolution", "format", "largest_only", "no_meshes")
 
 
 def _latents(source: "Source", options: dict[str, Any]) -> "list[NamedLatent]":

@@ -67,7 +67,7 @@ class GeneratorRecipe(ABC, Generic[Network]):
         Named `critic` are those of the critic, of the learned latents or of the prior.
         """
         found: dict[str, float] = {}
-        for name, optimiser in zip(("generator", "critic"), self._optimisers, strict=True):
+        for name, optimiser in zip(("generator", "critic"), self._optimisers, strict=False):
             groups = optimiser.param_groups
             weights = [one for group in groups for one in group["params"]]
             if gradients := [one.grad for one in weights if one.grad is not None]:

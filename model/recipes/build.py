@@ -35,6 +35,15 @@ class Recipe(Protocol):
     def preview(self, count: int, /) -> Tensor:
         """Latents of the shapes in the previews, always the same: (count, Z)."""
 
+    def learned_in_preview(self, count: int, /) -> int:
+        """Number of the previews' latents that are learned; these come first."""
+
+    def draw(self, count: int, /) -> Tensor:
+        """Latents of random shapes, always the same: (count, Z)."""
+
+    def measurements(self) -> dict[str, float]:
+        """Learning rates and norms of the last step, by columns of metrics.csv."""
+
     def state(self) -> dict[str, Any]:
         """State of all that training changes, for a checkpoint."""
 

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -54,13 +55,7 @@ def draw_shapes(
     if not meshes or columns < 1:
         raise ValueError(f"expected at least 1 shape and 1 column, got {len(meshes)} and {columns}")
     camera = camera or camera_of(meshes)
-
-    def draw(mesh: Mesh) -> Picture:
-        if len(mesh.faces) == 0:
-            return draw_note("empty", panel)
-        vertices, faces = mesh.vertices, mesh.faces
-        return render(vertices, faces, size=panel, camera=camera, color=color, device=device)
-
+    draw = partial(_draw, panel=panel, camera=camera, color=color, device=device)
     # The first picture loads the kernels, and threads must not load them concurrently.
     pictures = [draw(meshes[0])]
     with ThreadPoolExecutor(_threads(device)) as pool:
@@ -68,6 +63,12 @@ def draw_shapes(
     if captions:
         pictures = [_captioned(*pair) for pair in zip(pictures, captions, strict=True)]
     return arrange(pictures, columns)
+
+
+def _draw(mesh: Mesh, panel: int, camera: Camera, color: Color, device: str) -> Picture:
+    if len(mesh.faces) == 0:
+        return draw_note("empty", panel)
+    return render(mesh.vertices, mesh.faces, size=panel, camera=camera, color=color, device=device)
 
 
 def _captioned(picture: Picture, caption: str) -> Picture:
