@@ -201,6 +201,7 @@ def _draw_tour(source: "Source", options: dict[str, Any]) -> "tuple[list[Picture
     from rich.progress import Progress
 
     from shapegan.model.generation import latent_tour as tours
+    from shapegan.model.generation.latent_map import add_legend
     from shapegan.model.generation.learned import learned_by_id
 
     # 1. The map and the stops on it
@@ -224,7 +225,8 @@ def _draw_tour(source: "Source", options: dict[str, Any]) -> "tuple[list[Picture
     with Progress(console=console, disable=not console.is_terminal) as progress:
         task = progress.add_task("surfaces, then frames", total=2 * frames)
         advance = functools.partial(progress.advance, task)
-        return tours.draw_tour(source, tour, picture, colours, *settings, advance), picture
+        film = tours.draw_tour(source, tour, picture, colours, *settings, advance)
+    return film, add_legend(picture, categories)
 
 
 def _embedded(

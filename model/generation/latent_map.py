@@ -64,8 +64,13 @@ def draw_map(places: NDArray[np.floating], categories: Sequence[str]) -> Picture
     Returns:
         (H, W, 3) uint8.
     """
+    return add_legend(draw_dots(places, categories), categories)
+
+
+def add_legend(square: Picture, categories: Sequence[str]) -> Picture:
+    """Add the categories' colours and numbers of shapes to a map of `draw_dots`, on the right."""
     picture = Image.new("RGB", (_SIZE + 260, _SIZE), "white")
-    picture.paste(Image.fromarray(draw_dots(places, categories)), (0, 0))
+    picture.paste(Image.fromarray(square), (0, 0))
     counts, colours = Counter(categories), colours_of(categories)
     listed = {name: colours[name] for name, _ in counts.most_common(_MAX_LISTED)}
     _write_legend(ImageDraw.Draw(picture), listed, counts)

@@ -22,6 +22,8 @@ from shapegan.model.shapes.surface import extract
 from shapegan.pipeline.pictures.panel import Picture
 
 _INK = (30, 32, 38)
+_OUTLINE_STEPS = 40
+"""Points of the drawn path from stop to stop."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,8 @@ class Tour:
     """(F, Z), one for each frame."""
     places: NDArray[np.float64]
     """(F, 2), on the map, in [0, 1]."""
+    outline: NDArray[np.float64]
+    """(L, 2), the same path in small steps."""
 
 
 def choose_stops(latents: Tensor, count: int, seed: int = 0) -> list[int]:
@@ -96,8 +100,12 @@ def plan_tour(
     """
     rows = list(stops)
     latents = path_through(learned[rows], frames, "spline", closed=True)
-    on_map = path_through(torch.from_numpy(places[rows]), frames, "spline", closed=True)
-    return Tour(rows, latents, on_map.double().clamp(0, 1).numpy())
+    on_map = torch.from_numpy(places[rows])
+    moving, outline = (
+        path_through(on_map, steps, "spline", closed=True).double().clamp(0, 1).numpy()
+        for steps in (frames, _OUTLINE_STEPS * len(rows))
+    )
+    return Tour(rows, latents, moving, outline)
 
 
 def tour_colours(
@@ -155,8 +163,8 @@ def draw_tour_map(places: NDArray[np.floating], categories: Sequence[str], tour:
     """Draw the map of all latents with the path of a tour and its stops: a square picture."""
     image = Image.fromarray(draw_dots(places, categories))
     pen = ImageDraw.Draw(image)
-    points = [place_of(place, MAP_SIZE) for place in (*tour.places, tour.places[0])]
-    pen.line(points, fill=_INK, width=3, joint="curve")
+    points = [place_of(place, MAP_SIZE) for place in (*tour.outline, tour.outline[0])]
+    pen.line(points, fill=_INK, width=4, joint="curve")
     for row in tour.stops:
         pen.circle(place_of(places[row], MAP_SIZE), 7, "white", _INK, 2)
     return np.asarray(image)
