@@ -127,14 +127,14 @@ class ReconstructionScores:
     shapes: list[ReconstructionScore]
 
     @property
-    def sorted(self) -> list[ReconstructionScore]:
+    def ranked(self) -> list[ReconstructionScore]:
         """The shapes that are not empty, from the best to the worst."""
         filled = [shape for shape in self.shapes if shape.chamfer is not None]
         return sorted(filled, key=lambda shape: shape.chamfer or 0.0)
 
     def summary(self) -> dict[str, float | int | None]:
         """Number of shapes, number of empty ones, and mean and median chamfer distance."""
-        distances = [shape.chamfer for shape in self.sorted if shape.chamfer is not None]
+        distances = [shape.chamfer for shape in self.ranked if shape.chamfer is not None]
         return {
             "shapes": len(self.shapes),
             "empty": len(self.shapes) - len(distances),
@@ -186,7 +186,7 @@ def reconstructions_as_json(scores: ReconstructionScores) -> str:
 
 def reconstructions_as_text(scores: ReconstructionScores) -> str:
     """The scores in three lines: mean and median, the best shape and the worst ones."""
-    summary, ranked = scores.summary(), scores.sorted
+    summary, ranked = scores.summary(), scores.ranked
     text = (
         f"{summary['shapes']} learned shapes of {scores.source}, {summary['empty']} of them empty\n"
     )

@@ -196,8 +196,8 @@ class MetricsLogger:
         self._events.add_text("config", block)
         metrics = dict.fromkeys(("quality/one_nna", "quality/coverage", "quality/mmd"))
         # Not add_hparams: it makes a second run, in a folder of its own.
-        for summary in hparams(_flat(config.to_dict()), metrics):
-            self._events._get_file_writer().add_summary(summary)
+        for summary in hparams(_flat(config.to_dict()), metrics):  # type: ignore[no-untyped-call]
+            self._events._get_file_writer().add_summary(summary)  # type: ignore[no-untyped-call]
 
 
 def _flat(settings: Mapping[str, Any], before: str = "") -> dict[str, Any]:

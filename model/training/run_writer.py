@@ -72,8 +72,8 @@ class RunWriter:
         planned = None if seconds is None else max(0.0, seconds - position.seconds)
         self._open_quality(position)
         part = _QUALITY_PART if self._watch else 0.0
-        self._previews = PreviewBudget(planned, lambda: time.monotonic(), 1.0 - part)
-        self._scores = PreviewBudget(planned, lambda: time.monotonic(), part)
+        self._previews = PreviewBudget(planned, time.monotonic, 1.0 - part)
+        self._scores = PreviewBudget(planned, time.monotonic, part)
 
     @property
     def reserve(self) -> float:
