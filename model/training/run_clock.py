@@ -32,10 +32,6 @@ class RunClock:
         """Read the clock, in seconds."""
         return self._read()
 
-    def elapsed(self, position: Position) -> float:
-        """Wall time of the run up to now, in the main process."""
-        return position.seconds + self._read() - self._counted_to
-
     def count_step(self, position: Position, start: float, waited: float, reserve: float) -> None:
         """Count a step, and the time before it since the last one.
 
@@ -58,7 +54,7 @@ class RunClock:
     def count_pause(self, position: Position) -> None:
         """Count the time since the last step, such as that of a preview, to the run alone."""
         now = self._read()
-        (pause,) = self._share(now - self._counted_to)
+        pause, self.reserve = self._share(now - self._counted_to, self.reserve)
         self._counted_to = now
         position.pass_time(pause)
 
