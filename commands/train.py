@@ -226,7 +226,11 @@ def train(
         from shapegan.model.training.forecast import forecast_training
         from shapegan.model.training.progress import TrainingProgress, print_forecast
         from shapegan.model.training.trainer import train as run_training
+        from shapegan.pipeline.extras import naming_extras, require
 
+        if options["log"]:  # before the data are read
+            with naming_extras(f"--log {options['log']}"):
+                require(options["log"])
         if options["steps"] and options["seconds"]:
             raise click.UsageError("--steps and --time exclude each other")
         config = _config_of(context, options)
@@ -267,22 +271,12 @@ def _config_of(context: click.Context, options: dict[str, Any]) -> "TrainConfig"
     return override(load_config(options["config_file"], typed["recipe"], typed["preset"]), changes)
 
 
-def _process_start() -> float:
-    """Reading of `time.perf_counter` at the start of this process, before all imports."""
-    import time
-
-    import psutil
-
-    age = time.time() - psutil.Process().create_time()
-    return time.perf_counter() - age
-
-
 def _settings_of(
     config: "TrainConfig", data: Path | None, run: Path | None, options: dict[str, Any]
 ) -> "TrainSettings":
     from shapegan.model.default_data import resolve_data
     from shapegan.model.schedule import Budget
-    from shapegan.model.training.settings import TrainSettings
+    from shapegan.model.training.settings import TrainSettings, process_start
 
     file = options["config_file"]
     name = f"{config.recipe}-{options['preset'] if file is None else file.stem}"
@@ -295,6 +289,6 @@ def _settings_of(
         preview_seconds=options["preview_every"],
         quality_seconds=options["quality_every"],
         log=options["log"] or "",
-        began=_process_start(),
+        began=process_start(),
         **{name: options[name] for name in names},
     )

@@ -11,6 +11,7 @@ SKIPS_ANYWHERE = (
     "../shared/data is not there",
     "root may write anywhere",
     "this user may read everything",
+    "needs the extra `wandb`",
 )
 """Reasons to skip a test that continuous integration accepts, too."""
 

@@ -5,6 +5,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import psutil
+
 from shapegan.model.recipes.execution import Execution
 from shapegan.model.schedule import Budget
 
@@ -45,3 +47,9 @@ class TrainSettings:
     """Time between scores against the validation split."""
     log: str = ""
     """`wandb` logs to Weights & Biases as well."""
+
+
+def process_start() -> float:
+    """Reading of `time.perf_counter` at the start of this process, before all imports."""
+    age = time.time() - psutil.Process().create_time()
+    return time.perf_counter() - age

@@ -207,7 +207,7 @@ def test_weights_and_biases_receive_the_same(
 
 
 def test_weights_and_biases_work_offline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    pytest.importorskip("wandb", reason="needs the package wandb")
+    pytest.importorskip("wandb", reason="needs the extra `wandb`")
     monkeypatch.setenv("WANDB_MODE", "offline")
     wandb = WandbRun(tmp_path, VOXEL.to_dict())
     wandb.scalars({"loss/loss": 1.0}, 20)
