@@ -77,10 +77,9 @@ def find_open_cavities(
     # so little light does not show which side sees more.
     certain = ~patches.dim & ~sheet
     by_light = doubtful & ~certain & ~agrees & (patches.front > 0)
-    for sides in (faces, faces[:, ::-1]):
-        chosen = test.lit(sides, by_light & ~wall)
+    for sides, chosen in ((faces, by_light), (faces[:, ::-1], by_light & (patches.back > 0))):
         turned = test.choose(chosen, sides, faces)
-        found = test.walls_by_light(turned, wall | certain, chosen)
+        found = test.walls_by_light(turned, wall | certain, chosen & ~wall)
         wall, faces = wall | found, test.choose(found, sides, faces)
 
     # 3. Walls by the windings of the mesh, with a wall in little light in view.
