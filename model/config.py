@@ -205,8 +205,10 @@ class TrainConfig:
             _check(set(sizes) <= set(RESOLUTIONS), "stages", sizes, known)
             _check(sizes == sorted(sizes), "stages", sizes, "ascending resolutions")
         if self.recipe != "voxel":
-            plain = not any(stage.lattice or stage.thin_parts for stage in self.stages)
-            _check(plain, "lattice and thin_offset", "more than 0", f"0 in recipe {self.recipe}")
+            plain = not any(stage.lattice for stage in self.stages)
+            _check(plain, "lattice", "more than 0", f"0 in recipe {self.recipe}")
+            plain = self.recipe == "latent" or not any(stage.thin_parts for stage in self.stages)
+            _check(plain, "thin_offset", "more than 0", f"0 in recipe {self.recipe}")
         else:
             assert isinstance(self.critic, VoxelCriticConfig)
             side = sizes[0] if self.generator.symmetry == "none" else sizes[0] // 2
@@ -234,8 +236,16 @@ class TrainConfig:
         if latent:
             ordered = priors == sorted(priors) and not priors[0] and priors[-1]
             _check(ordered, "prior", priors, "false, then true, at least once each")
+            self._check_thin_points()
             halvings = self.optimiser.halvings
             _check(halvings == 0, "halvings", halvings, "0 in recipe latent")
+
+    def _check_thin_points(self) -> None:
+        assert self.autoencoder is not None
+        count = self.autoencoder.thin_points
+        finest = {stage.grid for stage in self.stages if not stage.prior} == {RESOLUTIONS[-1]}
+        takes = f"0 unless all stages of the decoder have size {RESOLUTIONS[-1]}"
+        _check(count == 0 or finest, "autoencoder.thin_points", count, takes)
 
     @property
     def deepsdf(self) -> GeneratorConfig:

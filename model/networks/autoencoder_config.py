@@ -10,8 +10,16 @@ class AutoencoderConfig:
     noise: float = 0.1
     """Standard deviation of the noise on codes, whose own is 1: the codes around that of a training
     shape are decoded to its shape."""
+    prior_noise: float = 0.1
+    """Standard deviation of the noise on the codes that the prior learns. With less than `noise`,
+    the codes that it gives are ones that the decoder knows."""
+    stretch: float = 0.0
+    """Standard deviation of the logarithm of factors by which shapes are stretched along each axis,
+    which gives proportions that no training shape has."""
     near_points: int = 2560
     """Points per shape and step that are near the surface."""
+    thin_points: int = 0
+    """Points per shape and step that are near thin parts, which few of the others see."""
     far_points: int = 512
     """Points per shape and step from the whole cube."""
     sign_weight: float = 0.5
@@ -28,13 +36,14 @@ class AutoencoderConfig:
     """Steps of the prior for each batch of codes."""
 
     def __post_init__(self) -> None:
-        for name in ("noise", "sign_weight"):
+        for name in ("noise", "prior_noise", "stretch", "sign_weight"):
             self._check(getattr(self, name) >= 0, name, "0 or more")
         for name in ("inside_weight", "sign_width"):
             self._check(getattr(self, name) > 0, name, "more than 0")
         for name in ("near_points", "prior_copies", "prior_repeats"):
             self._check(getattr(self, name) >= 1, name, "1 or more")
-        self._check(self.far_points >= 0, "far_points", "0 or more")
+        for name in ("far_points", "thin_points"):
+            self._check(getattr(self, name) >= 0, name, "0 or more")
 
     def _check(self, holds: bool, name: str, takes: str) -> None:
         if not holds:

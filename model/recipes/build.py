@@ -49,7 +49,8 @@ def stream_config(config: TrainConfig, stage: Stage) -> StreamConfig:
     """Batches that a stage reads."""
     seed, split = config.seed, config.split
     if config.recipe in VOXEL_RECIPES:
-        thin = stage.thin_parts
+        chosen = config.autoencoder is not None and config.autoencoder.thin_points > 0
+        thin = stage.thin_parts or (chosen and not stage.prior)
         return StreamConfig("voxels", stage.grid, stage.batch, seed, split, thin_parts=thin)
     balanced, sets = False, ("uniform",) if not stage.refine else ("uniform", "surface")
     if config.recipe == "autodecoder":
