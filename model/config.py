@@ -236,16 +236,8 @@ class TrainConfig:
         if latent:
             ordered = priors == sorted(priors) and not priors[0] and priors[-1]
             _check(ordered, "prior", priors, "false, then true, at least once each")
-            self._check_thin_points()
             halvings = self.optimiser.halvings
             _check(halvings == 0, "halvings", halvings, "0 in recipe latent")
-
-    def _check_thin_points(self) -> None:
-        assert self.autoencoder is not None
-        count = self.autoencoder.thin_points
-        finest = {stage.grid for stage in self.stages if not stage.prior} == {RESOLUTIONS[-1]}
-        takes = f"0 unless all stages of the decoder have size {RESOLUTIONS[-1]}"
-        _check(count == 0 or finest, "autoencoder.thin_points", count, takes)
 
     @property
     def deepsdf(self) -> GeneratorConfig:

@@ -141,11 +141,11 @@ def _fast_latent() -> TrainConfig:
     return TrainConfig(
         recipe="latent",
         stages=(
-            Stage(64, 8, 110, weight=10),
-            Stage(64, 32, 150, prior=True, weight=1),
+            Stage(64, 8, 110, weight=10, thin_offset=0.05, thin_offset_end=0.025),
+            Stage(64, 32, 100, prior=True, weight=1.5),
         ),
-        generator=LatentGeneratorConfig(prior_width=192, symmetry="auto"),
-        autoencoder=AutoencoderConfig(),
+        generator=LatentGeneratorConfig(symmetry="auto"),
+        autoencoder=AutoencoderConfig(noise=0.25, stretch=0.07, inside_weight=4, prior_repeats=32),
         optimiser=Optimiser("adam", rate=2e-3, critic_rate=2e-3, betas=(0.9, 0.99)),
         ema_halflife=70,
     )
@@ -183,7 +183,10 @@ def _best_latent() -> TrainConfig:
     assert fast.autoencoder is not None
     return replace(
         fast,
-        stages=(Stage(64, 16, 1500, weight=10), Stage(64, 64, 3000, prior=True, weight=1)),
+        stages=(
+            Stage(64, 16, 1500, weight=10, thin_offset=0.05, thin_offset_end=0.0),
+            Stage(64, 64, 500, prior=True, weight=1.5),
+        ),
         generator=LatentGeneratorConfig(
             code=64, channels=32, hidden=512, prior_width=512, prior_depth=6, symmetry="auto"
         ),
@@ -242,7 +245,7 @@ def _demo_latent() -> TrainConfig:
         fast,
         stages=(Stage(32, 8, 40, weight=10), Stage(32, 8, 40, prior=True, weight=1)),
         generator=LatentGeneratorConfig(code=16, channels=8, prior_width=96, symmetry="auto"),
-        autoencoder=AutoencoderConfig(near_points=1024, far_points=256),
+        autoencoder=AutoencoderConfig(noise=0.25, stretch=0.07, near_points=1024, far_points=256),
     )
 
 

@@ -18,8 +18,6 @@ class AutoencoderConfig:
     which gives proportions that no training shape has."""
     near_points: int = 2560
     """Points per shape and step that are near the surface."""
-    thin_points: int = 0
-    """Points per shape and step that are near thin parts, which few of the others see."""
     far_points: int = 512
     """Points per shape and step from the whole cube."""
     sign_weight: float = 0.5
@@ -42,8 +40,7 @@ class AutoencoderConfig:
             self._check(getattr(self, name) > 0, name, "more than 0")
         for name in ("near_points", "prior_copies", "prior_repeats"):
             self._check(getattr(self, name) >= 1, name, "1 or more")
-        for name in ("far_points", "thin_points"):
-            self._check(getattr(self, name) >= 0, name, "0 or more")
+        self._check(self.far_points >= 0, "far_points", "0 or more")
 
     def _check(self, holds: bool, name: str, takes: str) -> None:
         if not holds:

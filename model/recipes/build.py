@@ -49,8 +49,7 @@ def stream_config(config: TrainConfig, stage: Stage) -> StreamConfig:
     """Batches that a stage reads."""
     seed, split = config.seed, config.split
     if config.recipe in VOXEL_RECIPES:
-        chosen = config.autoencoder is not None and config.autoencoder.thin_points > 0
-        thin = stage.thin_parts or (chosen and not stage.prior)
+        thin = stage.thin_parts
         return StreamConfig("voxels", stage.grid, stage.batch, seed, split, thin_parts=thin)
     balanced, sets = False, ("uniform",) if not stage.refine else ("uniform", "surface")
     if config.recipe == "autodecoder":

@@ -188,15 +188,13 @@ class Latent(GeneratorRecipe[LatentGenerator]):
     ) -> tuple[Tensor, Tensor]:
         """Voxels (B, n) of a step, as positions in the grid, and their distances (B, n)."""
         settings, voxels = self._settings, batch.voxels
-        count = settings.near_points + settings.thin_points + settings.far_points
         first = voxels.shape[1] // 2 if self._mirrored else 0
-        sdf, thin = voxels[:, first:].flatten(1), None
+        sdf = voxels[:, first:].flatten(1)
         if batch.thin is not None:
-            thin = batch.thin[:, first:].flatten(1)
             offset = self._config.stages[self._stage].thin_offset_at(progress)
-            sdf = thickened(sdf, thin, offset)
-        draws = random.uniform(CHOICE, len(sdf), count)
-        chosen = choose_places(sdf, thin, draws, settings.near_points, settings.thin_points)
+            sdf = thickened(sdf, batch.thin[:, first:].flatten(1), offset)
+        draws = random.uniform(CHOICE, len(sdf), settings.near_points + settings.far_points)
+        chosen = choose_places(sdf, draws, settings.near_points)
         return chosen + first * voxels.shape[1] ** 2, sdf.gather(1, chosen)
 
     def _prior_step(

@@ -10,38 +10,29 @@ from shapegan.pipeline.schema import voxel_spacing
 
 NEAR_DISTANCE = 0.07
 """Distance from the surface, cube frame, below which a voxel counts as near."""
-NEAR_THIN_DISTANCE = 0.07
-"""Distance from the nearest thin voxel, cube frame, below which a voxel counts as near to it."""
 _LEAST_SLOPE = 0.5
 """Slope of a field below which its direction is uncertain, as halfway between two surfaces."""
 
 
-def choose_places(
-    sdf: Tensor, thin: Tensor | None, draws: Tensor, near_count: int, thin_count: int
-) -> Tensor:
+def choose_places(sdf: Tensor, draws: Tensor, near_count: int) -> Tensor:
     """Choose voxels at random, most of them near the surface.
 
     Args:
         sdf: (B, M) signed distances.
-        thin: (B, M) distances to thin parts; None if `thin_count` is 0.
         draws: (B, n) uniform numbers in [0, 1), one for each voxel to choose.
         near_count: Of the n, the first that are nearer to the surface than `NEAR_DISTANCE`; those
             of a shape that has none there are chosen from all.
-        thin_count: Of the n, the next that are nearer to thin parts than `NEAR_THIN_DISTANCE`;
-            those of a shape without thin parts are chosen as the near ones are.
 
     Returns:
         (B, n) int64, positions in M.
     """
-    near = sdf.abs() < NEAR_DISTANCE
-    groups = [_choose_among(near, draws[:, :near_count])]
-    if thin_count:
-        assert thin is not None
-        beside = thin < NEAR_THIN_DISTANCE
-        beside = torch.where(beside.any(dim=1, keepdim=True), beside, near)
-        groups.append(_choose_among(beside, draws[:, near_count : near_count + thin_count]))
-    groups.append(_anywhere(draws[:, near_count + thin_count :], sdf.shape[1]))
-    return torch.cat(groups, dim=1)
+    ranks = (sdf.abs() < NEAR_DISTANCE).cumsum(dim=1, dtype=torch.int32)
+    total = ranks[:, -1:]
+    wanted = (draws[:, :near_count] * total).floor().to(torch.int32) + 1
+    near = torch.searchsorted(ranks, wanted.minimum(total))
+    anywhere = (draws * sdf.shape[1]).long().clamp(max=sdf.shape[1] - 1)
+    near = torch.where(total > 0, near, anywhere[:, :near_count])
+    return torch.cat([near, anywhere[:, near_count:]], dim=1)
 
 
 def stretch_factors(draws: Tensor, boxes: Tensor, spread: float) -> Tensor:
@@ -84,16 +75,3 @@ def stretched_distances(voxels: Tensor, rows: Tensor, sdf: Tensor, factors: Tens
     slope = gradient.norm(dim=2)
     ratio = (gradient / factors[:, None]).norm(dim=2) / slope.clamp(min=_LEAST_SLOPE)
     return torch.where(slope > _LEAST_SLOPE, sdf / ratio, sdf)
-
-
-def _choose_among(candidates: Tensor, draws: Tensor) -> Tensor:
-    """Positions (B, n) of candidates (B, M) bool; of any voxel in rows without a candidate."""
-    ranks = candidates.cumsum(dim=1, dtype=torch.int32)
-    total = ranks[:, -1:]
-    wanted = (draws * total).floor().to(torch.int32) + 1
-    found = torch.searchsorted(ranks, wanted.minimum(total))
-    return torch.where(total > 0, found, _anywhere(draws, candidates.shape[1]))
-
-
-def _anywhere(draws: Tensor, count: int) -> Tensor:
-    return (draws * count).long().clamp(max=count - 1)

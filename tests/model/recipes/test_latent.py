@@ -8,7 +8,7 @@ import torch
 from support.training import LATENT, SHAPES, STORED, last, make_solids, quick, run
 from torch import Tensor
 
-from shapegan.model.config import TrainConfig, TrainConfigError
+from shapegan.model.config import TrainConfig
 from shapegan.model.distributed import Ranks
 from shapegan.model.recipes.build import stream_config
 from shapegan.model.recipes.execution import Execution
@@ -108,17 +108,6 @@ def fine(**settings: float) -> TrainConfig:
     """`LATENT` on 64^3 voxels, with settings of the decoder's stage."""
     decoder, prior = (replace(stage, size=64) for stage in LATENT.stages)
     return replace(LATENT, stages=(replace(decoder, **settings), prior))
-
-
-def test_thin_points_need_the_distances_to_thin_parts(fine_data: Path) -> None:
-    config = fine().replaced({"autoencoder.thin_points": "8", "autoencoder.stretch": "0.1"})
-    assert [stream_config(config, stage).thin_parts for stage in config.stages] == [True, False]
-    recipe, batches = begun(fine_data, 0, config)
-    batch = next(batches)
-    assert batch.thin is not None
-    assert recipe.step(batch, StepProgress(0, 1.0, 0.0))["loss"].isfinite()
-    with pytest.raises(TrainConfigError, match="thin_points: got 8, takes 0 unless all stages"):
-        LATENT.replaced({"autoencoder.thin_points": "8"})
 
 
 def test_offsets_of_thin_parts_change_what_the_decoder_learns(fine_data: Path) -> None:

@@ -3,11 +3,9 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torch import Tensor
 
 from shapegan.model.recipes.training_points import (
     NEAR_DISTANCE,
-    NEAR_THIN_DISTANCE,
     choose_places,
     stretch_factors,
     stretched_distances,
@@ -18,13 +16,9 @@ SIZE = 32
 POINTS = torch.from_numpy(grid_points(SIZE))
 
 
-def chosen(sdf: Tensor, count: int, near: int) -> Tensor:
-    return choose_places(sdf, None, torch.rand(len(sdf), count), near, 0)
-
-
 def test_most_places_are_near_the_surface() -> None:
     sdf = torch.linspace(-0.5, 0.5, 1000).expand(2, -1)
-    places = chosen(sdf, 400, 300)
+    places = choose_places(sdf, torch.rand(2, 400), 300)
     assert places.shape == (2, 400)
     distances = sdf.gather(1, places).abs()
     assert (distances[:, :300] < NEAR_DISTANCE).all()
@@ -34,25 +28,15 @@ def test_most_places_are_near_the_surface() -> None:
 @pytest.mark.parametrize("draw", [0.0, 1 - 2**-24])
 def test_the_first_and_the_last_near_place_can_be_chosen(draw: float) -> None:
     sdf = torch.tensor([[1.0, 0.01, 1.0, -0.02, 1.0]])
-    place = choose_places(sdf, None, torch.full((1, 1), draw), 1, 0)
+    place = choose_places(sdf, torch.full((1, 1), draw), 1)
     assert int(place) == (1 if draw == 0 else 3)
 
 
 def test_without_a_near_place_all_are_chosen_from() -> None:
-    places = chosen(torch.ones(1, 100), 200, 150)
+    places = choose_places(torch.ones(1, 100), torch.rand(1, 200), 150)
     assert places.min() >= 0
     assert places.max() < 100
     assert len(places.unique()) > 50
-
-
-def test_places_near_thin_parts_come_after_those_near_the_surface() -> None:
-    sdf = torch.linspace(-0.5, 0.5, 1000).expand(2, -1)
-    thin = torch.stack([torch.linspace(0, 0.5, 1000), torch.full((1000,), 4.0)])
-    places = choose_places(sdf, thin, torch.rand(2, 300), 100, 150)
-    assert (thin[0, places[0, 100:250]] < NEAR_THIN_DISTANCE).all()
-    # The second shape has no thin part.
-    assert (sdf[1, places[1, :250]].abs() < NEAR_DISTANCE).all()
-    assert (thin[0, places[0, 250:]] >= NEAR_THIN_DISTANCE).any()
 
 
 @settings(deadline=None)
