@@ -69,8 +69,8 @@ def test_distances_of_stretched_ellipsoids_and_boxes(given_factors: list[float])
     plain = plain + (POINTS.abs() - half).amax(dim=1).clamp(max=0)
     got = stretched_distances(plain.view(1, SIZE, SIZE, SIZE), rows, plain[None], factors)[0]
     # Beside faces, far from edges, a stretched box is exact.
-    face = (plain.abs() < 0.2) & ((POINTS.abs() - half > -0.25).sum(dim=1) == 1)
-    assert face.sum() > 500
+    face = (plain.abs() < 0.1) & ((POINTS.abs() - half > -0.25).sum(dim=1) == 1)
+    assert face.sum() > 300
     torch.testing.assert_close(got[face], box[face], atol=1e-5, rtol=0)
     ball = POINTS.norm(dim=1) - 0.6
     got = stretched_distances(ball.view(1, SIZE, SIZE, SIZE), rows, ball[None], factors)[0]
