@@ -145,7 +145,7 @@ def _fast_latent() -> TrainConfig:
             Stage(64, 32, 100, prior=True, weight=1.5),
         ),
         generator=LatentGeneratorConfig(symmetry="auto"),
-        autoencoder=AutoencoderConfig(noise=0.25, stretch=0.07, inside_weight=4, prior_repeats=32),
+        autoencoder=AutoencoderConfig(),
         optimiser=Optimiser("adam", rate=2e-3, critic_rate=2e-3, betas=(0.9, 0.99)),
         ema_halflife=70,
     )
@@ -245,7 +245,7 @@ def _demo_latent() -> TrainConfig:
         fast,
         stages=(Stage(32, 8, 40, weight=10), Stage(32, 8, 40, prior=True, weight=1)),
         generator=LatentGeneratorConfig(code=16, channels=8, prior_width=96, symmetry="auto"),
-        autoencoder=AutoencoderConfig(noise=0.25, stretch=0.07, near_points=1024, far_points=256),
+        autoencoder=AutoencoderConfig(near_points=1024, far_points=256),
     )
 
 

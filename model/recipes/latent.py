@@ -233,7 +233,8 @@ class Latent(GeneratorRecipe[LatentGenerator]):
         """Codes (B, copies, Z) of stretched shapes, with noise, given factors (B, copies, 3)."""
         growth = boxes[:, None] * (factors - 1)
         codes = self.encoder(batch.voxels)[:, None] + self.encoder.change_by_boxes(growth)
-        return codes + noise * random.normal(NOISE, *codes.shape)
+        noisy: Tensor = codes + noise * random.normal(NOISE, *codes.shape)
+        return noisy
 
     def _one_hot(self, indices: Tensor) -> Tensor:
         """Weights of categories (B, K) of training shapes (B,)."""
