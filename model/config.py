@@ -205,8 +205,10 @@ class TrainConfig:
             _check(set(sizes) <= set(RESOLUTIONS), "stages", sizes, known)
             _check(sizes == sorted(sizes), "stages", sizes, "ascending resolutions")
         if self.recipe != "voxel":
-            plain = not any(stage.lattice or stage.thin_parts for stage in self.stages)
-            _check(plain, "lattice and thin_offset", "more than 0", f"0 in recipe {self.recipe}")
+            plain = not any(stage.lattice for stage in self.stages)
+            _check(plain, "lattice", "more than 0", f"0 in recipe {self.recipe}")
+            plain = self.recipe == "latent" or not any(stage.thin_parts for stage in self.stages)
+            _check(plain, "thin_offset", "more than 0", f"0 in recipe {self.recipe}")
         else:
             assert isinstance(self.critic, VoxelCriticConfig)
             side = sizes[0] if self.generator.symmetry == "none" else sizes[0] // 2
