@@ -98,6 +98,14 @@ class OccNetReader:
             }
 
 
+    def load_surface(self, index: int) -> dict[str, Array]:
+        """`PointCloudField`, for configurations with `pointcloud.npz` as input or for Chamfer-L1."""
+        category, model = self.models[index]
+        with np.load(self.folder / category / model / "pointcloud.npz") as arrays:
+            names = ("points", "normals", "loc", "scale")
+            return {name: arrays[name].astype(np.float32) for name in names}
+
+
 class OriginalVoxelReader:
     """`datasets.VoxelDataset.from_split` of marian42/shapegan.
 
