@@ -39,8 +39,8 @@ def status(path: Path, as_json: bool) -> None:
         import json
 
         from shapegan.pipeline.dataset.status import DatasetStatus, dataset_status
-        from shapegan.pipeline.errors import PlainError
         from shapegan.pipeline.dataset.surface_status import SurfaceStatus, surface_status
+        from shapegan.pipeline.errors import PlainError
         from shapegan.pipeline.schema import MANIFEST_NAME, WATERTIGHT_NAME
 
         found: DatasetStatus | SurfaceStatus | RunStatus

@@ -166,8 +166,7 @@ def read_done(out: Path, ids: Sequence[str]) -> dict[int, SurfaceReport]:
     path = out / schema.REPORT_NAME
     published = {row.id: row for row in read_rows(path, SurfaceReport)} if path.exists() else {}
     found = {
-        number: _read_staged(out, number) or published.get(one)
-        for number, one in enumerate(ids)
+        number: _read_staged(out, number) or published.get(one) for number, one in enumerate(ids)
     }
     return {number: report for number, report in found.items() if report and _is_whole(out, report)}
 

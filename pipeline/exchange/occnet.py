@@ -1,10 +1,11 @@
 """Occupancy Networks' files (Mescheder et al. 2019, autonomousvision/occupancy_networks).
 
 `CATEGORY/MODEL/points.npz` holds `points` (N, 3), `occupancies` (N,) packed into bits, `loc` (3,)
-and `scale`: x_mesh = scale * x + loc. `pointcloud.npz` beside it holds `points` and `normals` (M, 3)
-of the surface, with the same `loc` and `scale`. The longest side of the bounding box is 1 and its centre at
-0; points are uniform in a box of side 1.1 around it. `CATEGORY/SPLIT.lst` lists the models of a
-split, one per line, without a line break at the end, which would list a model without name.
+and `scale`: x_mesh = scale * x + loc. `pointcloud.npz` beside it holds `points` and `normals`
+(M, 3) of the surface, with the same `loc` and `scale`. The longest side of the bounding box is 1
+and its centre at 0; points are uniform in a box of side 1.1 around it. `CATEGORY/SPLIT.lst` lists
+the models of a split, one per line, without a line break at the end, which would list a model
+without name.
 """
 
 import zipfile

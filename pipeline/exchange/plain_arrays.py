@@ -1,10 +1,11 @@
 """Plain arrays for any program: one .npz per shape, one folder of .npy per shape, or WebDataset.
 
-A shape has `voxels_R` (R, R, R), cube frame; `SET_points` (P, 3) and `SET_sdf` (P,), in the frame of
-the set (`shapegan.pipeline.schema.POINT_LAYOUTS`); `on_surface_points` and `on_surface_normals`
-(P, 3), cube frame, and likewise `salient`, of which a shape may have fewer; all float32. In tar files of WebDataset a sample is a shape: `KEY.json` holds its id, category and
-split, and its frame, and `KEY.voxels_64.npy` and so on the arrays. The key is the shape's index,
-since WebDataset ends a key at the first dot.
+A shape has `voxels_R` (R, R, R), cube frame; `SET_points` (P, 3) and `SET_sdf` (P,), in the frame
+of the set (`shapegan.pipeline.schema.POINT_LAYOUTS`); `on_surface_points` and `on_surface_normals`
+(P, 3), cube frame, and likewise `salient`, of which a shape may have fewer; all float32. In tar
+files of WebDataset a sample is a shape: `KEY.json` holds its id, category and split, and its frame,
+and `KEY.voxels_64.npy` and so on the arrays. The key is the shape's index, since WebDataset ends a
+key at the first dot.
 """
 
 import io

@@ -18,7 +18,7 @@ _NUMBER_BYTES = 2
 """Bytes of every number in a shard: float16 or int16."""
 
 _CELLS_FACES = 4.5
-"""Faces of a typical surface, in squares of the resolution; thick solids and tangles have 2 to 7."""
+"""Faces of a typical surface, in squares of the resolution; most have 2 to 7."""
 
 _FACE_BYTES = {"obj": 41, "ply": 25, "stl": 50, "glb": 18}
 """Bytes of a face and its share of the vertices, by file format."""

@@ -97,9 +97,8 @@ class OccNetReader:
                 "scale": arrays["scale"].astype(np.float32),
             }
 
-
     def load_surface(self, index: int) -> dict[str, Array]:
-        """`PointCloudField`, for configurations with `pointcloud.npz` as input or for Chamfer-L1."""
+        """`PointCloudField`: for `pointcloud.npz` as input, and for distances of results."""
         category, model = self.models[index]
         with np.load(self.folder / category / model / "pointcloud.npz") as arrays:
             names = ("points", "normals", "loc", "scale")
