@@ -2,8 +2,9 @@
 
 Runs every method on every mesh, each in a process of its own that may fail or take too long, and
 prints a Markdown table: how many results are closed and manifold, distances to and from the visible
-surface, area that no light reaches, normals near sharp edges, CPU time and memory. Distances are in
-units of half the longest side. Methods whose package is missing are left out.
+surface, false inner skins, area that no light reaches, normals near sharp edges, CPU time and
+memory. Distances are in units of half the longest side. Methods whose package is missing are left
+out.
 
 `--record FILE` keeps all results, one line each; a second run with the same file does the rest.
 """
@@ -33,12 +34,13 @@ from shapegan.pipeline.meshes.triangle_mesh import TriangleMesh, frame_of
 
 PACKAGES = {
     "point-cloud-utils": "point_cloud_utils",
+    "point-cloud-utils, fine": "point_cloud_utils",
     "mesh2sdf": "mesh2sdf",
     "Open3D": "open3d",
     "pymeshfix": "pymeshfix",
 }
 INNER_SKIN = 0.01
-"""Share of the area without light from which a mesh has a false inner skin."""
+"""Share of the area that is false from which a mesh has a false inner skin."""
 
 
 def in_cube(path: Path) -> TriangleMesh:
@@ -119,7 +121,8 @@ def table(results: Sequence[dict[str, object]]) -> str:
                 f"{sum(one.manifold for one in made)}",
                 1e3 * float(np.mean([one.recall for one in made])),
                 1e3 * float(np.mean([one.precision for one in made])),
-                f"{sum(one.hidden > INNER_SKIN for one in made)}",
+                f"{sum(one.false_skin > INNER_SKIN for one in made)}",
+                100 * float(np.mean([one.hidden for one in made])),
                 float(np.mean([one.degrees for one in made])),
                 float(np.median([float(str(one["seconds"])) for one in done])),
                 float(np.median([float(str(one["megabytes"])) for one in done])),
@@ -127,7 +130,7 @@ def table(results: Sequence[dict[str, object]]) -> str:
             ]
         )
     header = ["method", "results", "closed", "manifold", "distance to it, 1e-3"]
-    header += ["distance from it, 1e-3", "inner skin", "normals at edges, degrees"]
+    header += ["distance from it, 1e-3", "inner skin", "dark, %", "normals at edges, degrees"]
     return markdown([*header, "CPU s", "MB", "faces"], rows)
 
 

@@ -15,6 +15,10 @@ SAMPLES = 10_000
 RAYS = 64
 OFFSET = 1e-4
 """Distance from the surface at which rays start."""
+ROUNDS = 200
+"""Steps of the walks that look for a way out of a cavity."""
+ROOM = 8.0
+"""A ray of this length leaves the mesh, cube frame."""
 SHARP = np.radians(30)
 """Dihedral angle from which an edge is sharp."""
 
@@ -31,6 +35,8 @@ class Original:
     """The faces with visible points."""
     sharp: NDArray[np.bool_]
     """(M,), within a cell of a sharp edge."""
+    scene: RayScene
+    """All faces."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +53,9 @@ class Measures:
     """Mean distance of the result from the visible surface."""
     hidden: float
     """Share of the result's area that no light reaches, from its front."""
+    false_skin: float
+    """Share of the result's area that no light reaches, and from whose front no way leads outside
+    between the faces of the original. The walls of a cavity of the original have such a way."""
     degrees: float
     """Mean angle between the normals near sharp edges."""
     faces: int
@@ -73,7 +82,8 @@ def original(vertices: NDArray[np.float64], faces: NDArray[np.int32], cell: floa
         squares = igl.point_mesh_squared_distance(points, mesh.vertices, segments)[0]
         sharp = squares < cell**2
     visible = mesh.faces[np.unique(face)]
-    return Original(points, normals, (np.array(mesh.vertices), visible), sharp)
+    scene = RayScene(vertices, faces)
+    return Original(points, normals, (np.array(mesh.vertices), visible), sharp, scene)
 
 
 def measure(vertices: NDArray[np.floating], faces: NDArray[np.integer], to: Original) -> Measures:
@@ -81,7 +91,9 @@ def measure(vertices: NDArray[np.floating], faces: NDArray[np.integer], to: Orig
     faces = np.ascontiguousarray(faces, np.int64)
     mesh = trimesh.Trimesh(vertices, faces, process=False)
     points, face = trimesh.sample.sample_surface(mesh, SAMPLES, seed=0)
-    front = _sky(mesh, points, mesh.face_normals[face])[:, 0]
+    normals = mesh.face_normals[face]
+    dark = _sky(mesh, points, normals)[:, 0] == 0
+    enclosed = ~leads_outside(to.scene, points[dark] + OFFSET * normals[dark])
     squares, nearest, _ = igl.point_mesh_squared_distance(to.points, mesh.vertices, faces)
     back, _, _ = igl.point_mesh_squared_distance(points, *to.mesh)
     cosine = np.abs(np.sum(mesh.face_normals[nearest] * to.normals, axis=1)).clip(0, 1)
@@ -91,10 +103,45 @@ def measure(vertices: NDArray[np.floating], faces: NDArray[np.integer], to: Orig
         manifold=bool(np.all(edge[0] if isinstance(edge, tuple) else edge) and np.all(vertex)),
         recall=float(np.sqrt(squares).mean()),
         precision=float(np.sqrt(back).mean()),
-        hidden=float((front == 0).mean()),
+        hidden=float(dark.mean()),
+        false_skin=float(enclosed.sum() / SAMPLES),
         degrees=float(np.degrees(np.arccos(cosine[to.sharp])).mean()) if to.sharp.any() else 0.0,
         faces=len(faces),
     )
+
+
+def leads_outside(scene: RayScene, points: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Find the points (N, 3) from which a way between the faces of a scene leads outside.
+
+    Each point starts a random walk, whose steps end somewhere on a ray to the next face (hit and
+    run sampling, Smith 1984). A walk is outside if a ray leaves the mesh, and also if it sees a
+    place at which a walk was that got outside.
+    """
+    random = np.random.default_rng(0)
+    place = points.astype(np.float32)
+    trail, outside = [place.copy()], np.zeros(len(place), bool)
+    for _ in range(ROUNDS):
+        rows = np.flatnonzero(~outside)
+        if not len(rows):
+            break
+        # 1. Take a step.
+        way = random.standard_normal((len(rows), 3)).astype(np.float32)
+        way /= np.linalg.norm(way, axis=1, keepdims=True)
+        free = scene.distances(place[rows], way, ROOM)
+        outside[rows] = free >= ROOM
+        part = random.uniform(0.05, 0.95, len(rows)).astype(np.float32)
+        place[rows] += np.where(free < ROOM, free * part, 0)[:, None] * way
+        trail.append(place.copy())
+        # 2. Look for a place of a walk that got outside.
+        rows, known = np.flatnonzero(~outside), np.flatnonzero(outside)
+        if len(rows) and len(known):
+            times = random.integers(len(trail), size=len(rows))
+            goal = np.stack(trail)[times, random.choice(known, len(rows))]
+            way = goal - place[rows]
+            length = np.linalg.norm(way, axis=1)
+            way /= np.maximum(length, np.float32(1e-12))[:, None]
+            outside[rows] = scene.distances(place[rows], way, ROOM) >= length
+    return outside
 
 
 def _sky(

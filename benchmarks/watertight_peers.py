@@ -18,8 +18,9 @@ Arrays = tuple[NDArray[np.floating], NDArray[np.integer]]
 MESH2SDF_SCALE = 0.8
 """mesh2sdf's setting in its own example: its grid needs a margin around the mesh."""
 MANIFOLD_LEAVES = 20_000
-"""Default of point-cloud-utils. Its mean edge is 1.6 cells of 256 then; with 100,000 leaves, 0.8
-cells, it takes 20x longer."""
+"""Default of point-cloud-utils; the mean edge is about 1.6 cells of 256 then."""
+MANIFOLD_MORE_LEAVES = 100_000
+"""Leaves for a mean edge of about a cell of 256; the octree halves the edges at a time."""
 
 
 def cubes(mesh: TriangleMesh, resolution: int) -> Arrays:
@@ -46,10 +47,19 @@ def _ours(mesh: TriangleMesh, resolution: int, contouring: str) -> Arrays:
 
 def manifold(mesh: TriangleMesh, resolution: int) -> Arrays:  # noqa: ARG001 - has none
     """point-cloud-utils' `make_mesh_watertight`, the method of Huang et al. 2018."""
+    return _manifold(mesh, MANIFOLD_LEAVES)
+
+
+def fine_manifold(mesh: TriangleMesh, resolution: int) -> Arrays:  # noqa: ARG001 - for 256
+    """The same with edges as long as those of a grid of 256."""
+    return _manifold(mesh, MANIFOLD_MORE_LEAVES)
+
+
+def _manifold(mesh: TriangleMesh, leaves: int) -> Arrays:
     import point_cloud_utils
 
     vertices, faces = point_cloud_utils.make_mesh_watertight(
-        mesh.vertices, mesh.faces, resolution=MANIFOLD_LEAVES
+        mesh.vertices, mesh.faces, resolution=leaves
     )
     return vertices, faces
 
@@ -91,6 +101,7 @@ METHODS: dict[str, Callable[[TriangleMesh, int], Arrays]] = {
     "shapegan, cubes": cubes,
     "shapegan, dual": dual,
     "point-cloud-utils": manifold,
+    "point-cloud-utils, fine": fine_manifold,
     "mesh2sdf": mesh2sdf,
     "Open3D": open3d,
     "pymeshfix": meshfix,

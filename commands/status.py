@@ -1,4 +1,4 @@
-"""`shapegan status`: progress of a preprocessing or a training."""
+"""`shapegan status`: progress of a preprocessing, of watertight meshes or of a training."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,24 +13,26 @@ from shapegan.pipeline.extras import naming_extras
 if TYPE_CHECKING:
     from shapegan.model.training.status import RunStatus
     from shapegan.pipeline.dataset.status import DatasetStatus
+    from shapegan.pipeline.dataset.surface_status import SurfaceStatus
 
 _REASONS = 10
 """Reasons that are listed."""
 _SCORES = ("one_nna", "coverage", "mmd", "single_component", "empty")
 """Scores of generated shapes that are listed."""
+_TAKES = ("dataset", "watertight", "run")
 
 
 @click.command()
 @click.argument(
     "path",
-    metavar="RUN_OR_DATASET",
+    metavar="FOLDER",
     type=click.Path(exists=True, path_type=Path),
-    callback=takes("the folder of a dataset or a run", "dataset", "run"),
+    callback=takes("the folder of a dataset, of watertight meshes or of a run", *_TAKES),
     shell_complete=complete_runs_and_datasets,
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object, for programs.")
 def status(path: Path, as_json: bool) -> None:
-    """Show the progress of a preprocessing or a training.
+    """Show the progress of a preprocessing, of watertight meshes or of a training.
 
     Prints how much is done, the speed, the time left, why meshes failed, and whether a process is
     running. It reads the folder's files only, so it works on any machine that mounts the folder and
@@ -41,11 +43,14 @@ def status(path: Path, as_json: bool) -> None:
         import json
 
         from shapegan.pipeline.dataset.status import DatasetStatus, dataset_status
+        from shapegan.pipeline.dataset.surface_status import SurfaceStatus, surface_status
         from shapegan.pipeline.errors import PlainError
-        from shapegan.pipeline.schema import MANIFEST_NAME
+        from shapegan.pipeline.schema import MANIFEST_NAME, WATERTIGHT_NAME
 
-        found: DatasetStatus | RunStatus
-        if (path / MANIFEST_NAME).exists():
+        found: DatasetStatus | SurfaceStatus | RunStatus
+        if (path / WATERTIGHT_NAME).exists():
+            found = surface_status(path)
+        elif (path / MANIFEST_NAME).exists():
             found = dataset_status(path)
         elif (path / "config.json").exists():
             with naming_extras("status of a run"):
@@ -54,30 +59,34 @@ def status(path: Path, as_json: bool) -> None:
             found = run_status(path)
         else:
             raise PlainError(
-                f"{path} holds neither a dataset ({MANIFEST_NAME}) nor a training (config.json):"
-                " give the folder of --out or --run"
+                f"{path} holds neither a dataset ({MANIFEST_NAME}), watertight meshes"
+                f" ({WATERTIGHT_NAME}) nor a training (config.json): give the folder of --out or"
+                " --run"
             )
         if as_json:
-            kind = "dataset" if isinstance(found, DatasetStatus) else "training"
+            kinds = {DatasetStatus: "dataset", SurfaceStatus: "watertight"}
+            kind = kinds.get(type(found), "training")
             click.echo(json.dumps({"kind": kind, **dataclasses.asdict(found)}, indent=1))
-        elif isinstance(found, DatasetStatus):
-            _print_dataset(found)
+        elif isinstance(found, DatasetStatus | SurfaceStatus):
+            _print_meshes(found)
         else:
             _print_run(found)
 
 
-def _print_dataset(found: "DatasetStatus") -> None:
+def _print_meshes(found: "DatasetStatus | SurfaceStatus") -> None:
+    """Print the progress of meshes that become a dataset or watertight."""
     from shapegan.pipeline import schema
+    from shapegan.pipeline.dataset.status import DatasetStatus
     from shapegan.pipeline.wording import counted, readable_size
 
     counts = ", ".join(f"{found.counts.get(one, 0):,} {one}" for one in schema.STATUSES)
     share = found.done / found.meshes if found.meshes else 1.0
-    click.echo(f"dataset {found.path}: {_state(found)}")
+    kind, files = "watertight meshes in", f"files: {found.counts.get('ok', 0):,}"
+    if isinstance(found, DatasetStatus):
+        kind, files = "dataset", f"shards: {found.shards:,} of {found.shard_count:,}"
+    click.echo(f"{kind} {found.path}: {_state(found)}")
     click.echo(f"meshes: {found.done:,} of {found.meshes:,} ({share:.1%}): {counts}")
-    click.echo(
-        f"shards: {found.shards:,} of {found.shard_count:,}, {readable_size(found.bytes)}"
-        f"{_ago(', last change', found.last_change)}"
-    )
+    click.echo(f"{files}, {readable_size(found.bytes)}{_ago(', last change', found.last_change)}")
     if found.meshes_per_second:
         click.echo(f"speed: {found.meshes_per_second:.3g} meshes/s{_left(found.seconds_left)}")
     for group in found.rejections[:_REASONS]:
@@ -112,7 +121,7 @@ def _print_run(found: "RunStatus") -> None:
     click.echo(f"checkpoint: {saved}{_ago(', written', found.checkpoint_age)}")
 
 
-def _state(found: "DatasetStatus | RunStatus") -> str:
+def _state(found: "DatasetStatus | SurfaceStatus | RunStatus") -> str:
     if found.running:
         return "running"
     if found.complete:

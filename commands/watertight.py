@@ -70,8 +70,11 @@ def surface_options(function: Any) -> Any:
 @surface_options
 @input_options
 @worker_options
+@click.option("--dry-run", is_flag=True, help="Print what the run would do, and stop.")
 @click.pass_context
-def watertight(context: click.Context, /, root: Path, out: Path, **options: Any) -> None:
+def watertight(
+    context: click.Context, /, root: Path, out: Path, dry_run: bool, **options: Any
+) -> None:
     """Make closed meshes of the solids that the meshes of INPUT enclose.
 
     INPUT is a mesh, or a folder of meshes as for `preprocess`. Each result is a closed, oriented
@@ -86,6 +89,7 @@ def watertight(context: click.Context, /, root: Path, out: Path, **options: Any)
 
         from shapegan.pipeline.config import WatertightConfig
         from shapegan.pipeline.inputs.discover import discover, discover_file
+        from shapegan.pipeline.run.forecast import print_surface_forecast
         from shapegan.pipeline.run.progress import RunProgress, print_surface_summary
         from shapegan.pipeline.run.surface_run import make_surfaces
 
@@ -102,6 +106,9 @@ def watertight(context: click.Context, /, root: Path, out: Path, **options: Any)
         for note in filter(None, [*found.notes, found.unread]):
             click.echo(note, err=True)
         console = Console(stderr=True)
+        if dry_run:
+            print_surface_forecast(out, found.jobs, config, console)
+            return
         with RunProgress(len(found.jobs), console) as progress:
             settings = run_settings(options)
             _, reports, rejections = make_surfaces(

@@ -8,7 +8,7 @@ from shapegan.model.distributed import Ranks
 from shapegan.model.networks.generator import Generator
 from shapegan.model.networks.point_critic import PointCritic, PointCriticConfig
 from shapegan.model.networks.voxel_critic import VoxelCritic, VoxelCriticConfig
-from shapegan.model.recipes.base import GeneratorRecipe, descend
+from shapegan.model.recipes.base import GeneratorRecipe, descend, step_measurements
 from shapegan.model.recipes.execution import Execution
 from shapegan.model.recipes.objectives import (
     Batch,
@@ -95,8 +95,7 @@ class Adversarial(GeneratorRecipe[Generator]):
         factor = decay(optimiser.halvings, progress.overall)
         values = self._critic_step(batch, progress, optimiser.critic_rate * factor)
         if (progress.step + 1) % self._config.objective.critic_steps == 0:
-            loss = self._generator_step(batch, progress, optimiser.rate * factor)
-            values["generator_loss"] = loss
+            values |= self._generator_step(batch, progress, optimiser.rate * factor)
         return values
 
     def preview(self, count: int) -> Tensor:
@@ -120,9 +119,12 @@ class Adversarial(GeneratorRecipe[Generator]):
         penalise = progress.step % self._config.objective.penalty_every == 0
         values = self._critic_objective(real, fake, draw_mix(random, count), penalise)
         descend(self._optimisers[1], values["critic_loss"], rate)
-        return {name: value.detach() for name, value in values.items()}
+        values = {name: value.detach() for name, value in values.items()}
+        return values | step_measurements("critic", self._optimisers[1])
 
-    def _generator_step(self, batch: Batch, progress: StepProgress, rate: float) -> Tensor:
+    def _generator_step(
+        self, batch: Batch, progress: StepProgress, rate: float
+    ) -> dict[str, Tensor]:
         random = self._random(progress.step, _GENERATOR_STEP)
         self.critic.requires_grad_(False)
         latents = draw_latents(random, len(batch.indices), self._config.generator.latent)
@@ -130,7 +132,8 @@ class Adversarial(GeneratorRecipe[Generator]):
         loss: Tensor = self._generator_objective(latents, data)
         descend(self._optimisers[0], loss, rate)
         self._average.update(self.generator)
-        return loss.detach()
+        measured = step_measurements("generator", self._optimisers[0])
+        return {"generator_loss": loss.detach()} | measured
 
     def _random(self, step: int, half: int) -> StepRandom:
         ranks = self._ranks

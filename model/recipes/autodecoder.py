@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from shapegan.model.config import TrainConfig
 from shapegan.model.distributed import Ranks
 from shapegan.model.networks.generator import Generator
-from shapegan.model.recipes.base import GeneratorRecipe, descend
+from shapegan.model.recipes.base import GeneratorRecipe, descend, step_measurements
 from shapegan.model.recipes.execution import Execution
 from shapegan.model.recipes.losses import autodecoder_loss
 from shapegan.model.recipes.optimisers import build_optimiser, decay, set_rate
@@ -90,7 +90,10 @@ class Autodecoder(GeneratorRecipe[Generator]):
         for optimiser in self._optimisers:
             optimiser.step()
         self._average.update(self.generator)
-        return {"loss": loss.detach()}
+        values = {"loss": loss.detach()}
+        for name, optimiser in zip(("generator", "critic"), self._optimisers, strict=True):
+            values |= step_measurements(name, optimiser)
+        return values
 
     def preview(self, count: int) -> Tensor:
         """Latents of the shapes in the previews: (count, Z).
@@ -112,9 +115,8 @@ class Autodecoder(GeneratorRecipe[Generator]):
         return weights.mean(dim=0) + weights.std(dim=0) * normal
 
     def measurements(self) -> dict[str, float]:
-        """See `GeneratorRecipe.measurements`; and the mean norm of the learned latents."""
-        norm = self.latents.weight.detach().norm(dim=1).mean()
-        return super().measurements() | {"latent_norm": float(norm)}
+        """The mean norm of the learned latents."""
+        return {"latent_norm": float(self.latents.weight.detach().norm(dim=1).mean())}
 
     def close(self) -> None:
         """Release what is shared with other processes."""

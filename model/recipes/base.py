@@ -4,6 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Any, Generic, TypeVar
 
+import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
@@ -62,18 +63,8 @@ class GeneratorRecipe(ABC, Generic[Network]):
         return self.preview(count)
 
     def measurements(self) -> dict[str, float]:
-        """Learning rates and norms of the gradients of the last step; this waits for the device.
-
-        Named `critic` are those of the critic, of the learned latents or of the prior.
-        """
-        found: dict[str, float] = {}
-        for name, optimiser in zip(("generator", "critic"), self._optimisers, strict=False):
-            groups = optimiser.param_groups
-            weights = [one for group in groups for one in group["params"]]
-            if gradients := [one.grad for one in weights if one.grad is not None]:
-                found[f"{name}_rate"] = float(groups[0]["lr"])
-                found[f"{name}_gradient"] = float(nn.utils.get_total_norm(gradients))
-        return found
+        """Measurements of the present state; this waits for the device."""
+        return {}
 
     @property
     def result(self) -> Network:
@@ -103,3 +94,19 @@ def descend(optimiser: Optimizer, loss: Tensor, rate: float) -> None:
     optimiser.zero_grad(set_to_none=True)
     loss.backward()  # type: ignore[no-untyped-call]
     optimiser.step()
+
+
+def step_measurements(name: str, optimiser: Optimizer) -> dict[str, Tensor]:
+    """Learning rate and norm of the gradients of an optimiser's last step, scalars.
+
+    Args:
+        name: `generator`, or `critic` for the critic, the learned latents or the prior.
+        optimiser: The optimiser that took the step.
+    """
+    groups = optimiser.param_groups
+    weights = [one for group in groups for one in group["params"]]
+    gradients = [one.grad for one in weights if one.grad is not None]
+    return {
+        f"{name}_rate": torch.tensor(float(groups[0]["lr"])),
+        f"{name}_gradient": nn.utils.get_total_norm(gradients),
+    }

@@ -18,7 +18,7 @@ from shapegan.model.networks.flow_prior import FlowPrior
 from shapegan.model.networks.grid_decoder import GridDecoder
 from shapegan.model.networks.grid_encoder import GridEncoder, half_sizes
 from shapegan.model.networks.latent_generator import LatentGenerator, LatentGeneratorConfig
-from shapegan.model.recipes.base import GeneratorRecipe, descend
+from shapegan.model.recipes.base import GeneratorRecipe, descend, step_measurements
 from shapegan.model.recipes.execution import Execution
 from shapegan.model.recipes.optimisers import build_optimiser
 from shapegan.model.recipes.step_random import (
@@ -181,7 +181,7 @@ class Latent(GeneratorRecipe[LatentGenerator]):
         loss: Tensor = self._objective(codes[:, 0], points, sdf, boxes * factors)
         rate = self._config.optimiser.rate * rate_factor(progress)
         descend(self._optimisers[0], loss, rate)
-        return {"loss": loss.detach()}
+        return {"loss": loss.detach()} | step_measurements("generator", self._optimisers[0])
 
     def _training_points(
         self, batch: VoxelBatch, random: StepRandom, progress: float
@@ -219,7 +219,7 @@ class Latent(GeneratorRecipe[LatentGenerator]):
             loss: Tensor = self._objective(*each, categories)
             descend(self._optimisers[1], loss, rate)
             total = total + loss.detach()
-        return {"loss": total / repeats}
+        return {"loss": total / repeats} | step_measurements("critic", self._optimisers[1])
 
     def _stretch(self, boxes: Tensor, random: StepRandom, copies: int) -> Tensor:
         """Factors (B, copies, 3) that stretch the shapes of boxes (B, 3)."""

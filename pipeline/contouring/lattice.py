@@ -55,9 +55,7 @@ class Lattice:
 
     def rows(self, keys: NDArray[np.int64]) -> NDArray[np.int32]:
         """Rows (M,) of points with given keys (M,); -1 where the point was not evaluated."""
-        at = np.searchsorted(self.keys, keys)
-        found = self.keys[np.minimum(at, len(self.keys) - 1)] == keys
-        return np.where(found, at, -1).astype(np.int32)
+        return find_keys(self.keys, keys)
 
     def next_rows(self, axis: int) -> NDArray[np.int32]:
         """Row (N,) of each point's next neighbour along an axis; -1 if it was not evaluated."""
@@ -80,13 +78,27 @@ def pack(places: NDArray[np.integer]) -> NDArray[np.int64]:
 
 def unpack(keys: NDArray[np.int64]) -> NDArray[np.int64]:
     """Lattice coordinates (N, 3) of keys (N,)."""
-    return np.stack([keys >> 2 * _BITS, keys >> _BITS & _MASK, keys & _MASK], axis=1) - _ORIGIN
+    return np.stack(_unpacked(keys), axis=1)
+
+
+def _unpacked(keys: NDArray[np.int64]) -> tuple[NDArray[np.int64], ...]:
+    """Lattice coordinates x, y and z (N,) of keys (N,)."""
+    return tuple((keys >> shift & _MASK) - _ORIGIN for shift in (2 * _BITS, _BITS, 0))
 
 
 def unique_keys(keys: NDArray[np.int64]) -> NDArray[np.int64]:
     """Keys (N,) in ascending order, each once; numpy's own function is 5x slower."""
     keys = np.sort(keys)
     return keys[np.append(True, keys[1:] != keys[:-1])] if len(keys) else keys
+
+
+def find_keys(keys: NDArray[np.int64], wanted: NDArray[np.int64]) -> NDArray[np.int32]:
+    """Rows (M,) of wanted keys (M,) in ascending ones (N,); -1 where one is not there."""
+    if not len(keys):
+        return np.full(len(wanted), -1, np.int32)
+    at = np.searchsorted(keys, wanted)
+    found = keys[np.minimum(at, len(keys) - 1)] == wanted
+    return np.where(found, at, -1).astype(np.int32)
 
 
 def key_step(offset: tuple[int, ...]) -> int:
@@ -121,30 +133,66 @@ def sample_near_surface(evaluate: Evaluate, resolution: int, reach: float) -> La
     # 2. Refine around the points that may have a surface near them.
     while stride > 1:
         stride //= 2
-        lattice = _refined(lattice, stride, evaluate)
+        keys = _near_keys(lattice, stride) if stride > 1 else _finest_keys(lattice)
+        lattice = _refined(lattice, keys, evaluate)
     return lattice
 
 
-def _refined(lattice: Lattice, stride: int, evaluate: Evaluate) -> Lattice:
-    """The points of a lattice with half the stride that may have the surface near them.
+def _near_keys(lattice: Lattice, stride: int) -> NDArray[np.int64]:
+    """Points (M,) with half the stride that may have the surface near them; ascending keys.
 
     Each point stands for the cube around it, half a stride to either side. It is kept if the cube
     may contain the corner of a crossed cell of the finest lattice, all of which are nearer to the
-    surface than a diagonal.
+    surface than a diagonal: no evaluated point next to it may be too far from the surface for that.
     """
-    half = stride / 2 if stride > 1 else 0.0
-    bound = _DIAGONAL * (half + 1) * lattice.spacing + _SLACK
+    bound = _DIAGONAL * (stride / 2 + 1) * lattice.spacing + _SLACK
     distance = np.abs(lattice.values)
-    pieces = [np.zeros(0, np.int64)]
+    near, far = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
     for start in range(0, len(distance), _PARENTS):
         piece = slice(start, start + _PARENTS)
-        near = []
+        of_piece: tuple[list[NDArray[np.int64]], list[NDArray[np.int64]]] = ([], [])
         for offset in np.ndindex(3, 3, 3):
             way = tuple(stride * (step - 1) for step in offset)
             length = float(np.linalg.norm(way)) * lattice.spacing
-            near.append(lattice.keys[piece][distance[piece] <= bound + length] + key_step(way))
-        pieces.append(unique_keys(np.concatenate(near)))
-    keys = unique_keys(np.concatenate(pieces))
+            is_near = distance[piece] <= bound + length
+            for keys, chosen in zip(of_piece, (is_near, ~is_near), strict=True):
+                keys.append(lattice.keys[piece][chosen] + key_step(way))
+        near.append(unique_keys(np.concatenate(of_piece[0])))
+        far.append(unique_keys(np.concatenate(of_piece[1])))
+    found = unique_keys(np.concatenate(near))
+    return found[find_keys(unique_keys(np.concatenate(far)), found) < 0]
+
+
+def _finest_keys(lattice: Lattice) -> NDArray[np.int64]:
+    """Points (M,) of the finest lattice that may be corners of crossed cells; ascending keys.
+
+    Args:
+        lattice: its points with even coordinates, but for those around which no such corner is. So
+            a point between others is a corner only if all of them were evaluated.
+    """
+    bound = _DIAGONAL * lattice.spacing + _SLACK
+    following = [np.append(lattice.rows(lattice.keys + 2 * step), -1) for step in _STEP]
+    # Item b: the neighbour two further along each axis whose bit is set in b; row -1 is missing.
+    rows = [np.arange(len(lattice.keys), dtype=np.int32)]
+    for axis in range(3):
+        rows += [following[axis][row] for row in rows]
+    distance = np.append(np.abs(lattice.values), np.float32(np.inf))
+    # Item b: the farthest of the neighbours of the point one further along each of these axes.
+    farthest = [distance[row] for row in rows]
+    for axis in range(3):
+        for b in range(8):
+            if b >> axis & 1:
+                farthest[b] = np.maximum(farthest[b], farthest[b - (1 << axis)])
+    pieces = []
+    for b, most in enumerate(farthest):
+        offset = (b & 1, b >> 1 & 1, b >> 2)
+        kept = most <= bound + sum(offset) ** 0.5 * lattice.spacing
+        pieces.append(lattice.keys[kept] + key_step(offset))
+    return np.sort(np.concatenate(pieces))
+
+
+def _refined(lattice: Lattice, keys: NDArray[np.int64], evaluate: Evaluate) -> Lattice:
+    """The points with given keys (M,), ascending; those that a lattice lacks are evaluated."""
     rows = lattice.rows(keys)
     values = np.empty(len(keys), np.float32)
     known = rows >= 0
@@ -163,8 +211,10 @@ def evaluate_keys(
     """
     values = np.empty(len(keys), np.float32)
     for start in range(0, len(keys), _CHUNK):
-        places = unpack(keys[start : start + _CHUNK])
-        points = ((places + 0.5) * spacing).astype(np.float32)
+        piece = keys[start : start + _CHUNK]
+        points = np.empty((len(piece), 3), np.float32)
+        for axis, place in enumerate(_unpacked(piece)):
+            points[:, axis] = (place + 0.5) * spacing
         values[start : start + _CHUNK] = evaluate(points)
     if not np.isfinite(values).all():
         raise ValueError("expected finite distances from the field, got NaN or infinity")

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar
 
+from shapegan.pipeline.dataset.manifest import DatasetError
 from shapegan.pipeline.dataset.tables import read_table, table_text, write_table
 from shapegan.pipeline.files import OutputError, sweep, write_text
 from shapegan.pipeline.folder_lock import folder_lock
@@ -95,6 +96,18 @@ def open_resumable(out: Path, jobs: Sequence[Job], wanted: M, layout: Layout[M])
             yield manifest
         finally:
             sweep(out)
+
+
+def read_ids(out: Path) -> list[str]:
+    """The ids of the meshes that a run was started with, in order.
+
+    Raises:
+        DatasetError: the list cannot be read.
+    """
+    try:
+        return [line["id"] for line in read_table(out / JOBS_NAME)]
+    except (OSError, KeyError, csv.Error) as error:
+        raise DatasetError(f"cannot read {out / JOBS_NAME}: {error!r}") from error
 
 
 def fingerprint(jobs: Sequence[Job]) -> str:

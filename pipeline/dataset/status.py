@@ -79,7 +79,7 @@ def dataset_status(path: Path) -> DatasetStatus:
     manifest = require_manifest(path)
     done = _read_done(path, manifest)
     running = is_locked(path)
-    speed = _speed(path, done.times) if running else None
+    speed = recent_speed(path, done.times) if running else None
     left = manifest.meshes - len(done.reports)
     return DatasetStatus(
         path=str(path),
@@ -116,8 +116,13 @@ def _read_done(path: Path, manifest: Manifest) -> _Done:
     return done
 
 
-def _speed(path: Path, times: Sequence[tuple[float, int]]) -> float | None:
-    """Meshes per second since the process took the lock, or over the last `_SPEED_SECONDS`."""
+def recent_speed(path: Path, times: Sequence[tuple[float, int]]) -> float | None:
+    """Meshes per second since the process took the lock, or over the last `_SPEED_SECONDS`.
+
+    Args:
+        path: The output folder.
+        times: When meshes were done, seconds since the epoch, and how many.
+    """
     now = time.time()
     since = max((path / LOCK_NAME).stat().st_mtime, now - _SPEED_SECONDS)
     done = sum(meshes for when, meshes in times if when > since)

@@ -151,10 +151,14 @@ def write_surface(out: Path, number: int, outcome: SurfaceOutcome) -> None:
     write_text(staged_report_path(out, number), json.dumps(dataclasses.asdict(report)))
 
 
-def read_done(out: Path, jobs: Sequence[Job]) -> dict[int, SurfaceReport]:
-    """Reports of the meshes that are done, by the numbers of their jobs.
+def read_done(out: Path, ids: Sequence[str]) -> dict[int, SurfaceReport]:
+    """Reports of the meshes that are done, by their numbers.
 
     A mesh is done if it has a report and, if that is `ok`, a file of the size that it states.
+
+    Args:
+        out: The output folder.
+        ids: The ids of all meshes, in order.
 
     Raises:
         DatasetError: `meshes.csv` cannot be read.
@@ -162,8 +166,7 @@ def read_done(out: Path, jobs: Sequence[Job]) -> dict[int, SurfaceReport]:
     path = out / schema.REPORT_NAME
     published = {row.id: row for row in read_rows(path, SurfaceReport)} if path.exists() else {}
     found = {
-        number: _read_staged(out, number) or published.get(job.id)
-        for number, job in enumerate(jobs)
+        number: _read_staged(out, number) or published.get(one) for number, one in enumerate(ids)
     }
     return {number: report for number, report in found.items() if report and _is_whole(out, report)}
 
@@ -180,7 +183,7 @@ def publish_surfaces(
     Raises:
         OutputError: a file cannot be written.
     """
-    done = read_done(out, jobs)
+    done = read_done(out, [job.id for job in jobs])
     reports = list(done.values())
     write_reports(out / schema.REPORT_NAME, reports, SurfaceReport)
     manifest = dataclasses.replace(

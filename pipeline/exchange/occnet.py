@@ -1,9 +1,11 @@
 """Occupancy Networks' files (Mescheder et al. 2019, autonomousvision/occupancy_networks).
 
 `CATEGORY/MODEL/points.npz` holds `points` (N, 3), `occupancies` (N,) packed into bits, `loc` (3,)
-and `scale`: x_mesh = scale * x + loc. The longest side of the bounding box is 1 and its centre at
-0; points are uniform in a box of side 1.1 around it. `CATEGORY/SPLIT.lst` lists the models of a
-split, one per line, without a line break at the end, which would list a model without name.
+and `scale`: x_mesh = scale * x + loc. `pointcloud.npz` beside it holds `points` and `normals`
+(M, 3) of the surface, with the same `loc` and `scale`. The longest side of the bounding box is 1
+and its centre at 0; points are uniform in a box of side 1.1 around it. `CATEGORY/SPLIT.lst` lists
+the models of a split, one per line, without a line break at the end, which would list a model
+without name.
 """
 
 import zipfile
@@ -45,11 +47,19 @@ MAX_POINTS = 100_000
 _SHARE = 0.4
 """Points per stored uniform point; of a shape as large as a cube, 0.49 lie in the box."""
 SURFACE_NAME = "pointcloud.npz"
+_STORED_SET, _SURFACE_SET = "occnet", "on_surface"
+"""Point sets of the cube frame that are written as they are."""
+_PER_CUBE_UNIT = 0.5
+"""Units of OccNet's frame per unit of the cube frame."""
 _BALL_SHARE, _RANGE_SHARE = 0.38, 0.75
 """Share of the box's volume, at least, that lies in the ball around the shape, and in the range of
 stored positions, which is the cube around that ball."""
 BOX_SIDE = 1.1
 """Side of the box that the points fill; the longest side of the shape is 1."""
+
+
+_Labelled = tuple[NDArray[np.float32], NDArray[np.bool_], NDArray[np.float32]]
+"""Points (N, 3), whether they lie inside (N,), and distances (N,)."""
 
 
 @dataclass(frozen=True)
@@ -62,16 +72,23 @@ class OccNetExport:
         """Check the point sets.
 
         Raises:
-            ExchangeError: the dataset has no uniform points.
+            ExchangeError: the dataset has none of the points.
         """
-        if "uniform" not in self.dataset.point_sets:
+        if not {_STORED_SET, "uniform"} & set(self.dataset.point_sets):
             raise ExchangeError(
-                f"{self.dataset.path} has no point set uniform, from which the points are taken"
+                f"{self.dataset.path} has no point set {_STORED_SET} or uniform, from which the"
+                " points are taken"
             )
 
+    @property
+    def _has_surface(self) -> bool:
+        return _SURFACE_SET in self.dataset.oriented_sets
+
     def data(self) -> Iterator[ExportFile]:
-        """A file for each shape."""
+        """The points of each shape, and those of its surface if the dataset has them."""
         for index, name in enumerate(export_names(self.dataset)):
+            if self._has_surface:
+                yield ExportFile(f"{name}/{SURFACE_NAME}", partial(self._write_surface, index))
             yield ExportFile(f"{name}/{POINTS_NAME}", partial(self._write_points, index), shapes=1)
 
     def lists(self) -> Iterator[ExportFile]:
@@ -88,14 +105,43 @@ class OccNetExport:
 
     def notes(self) -> list[str]:
         """Files of OccNet's dataset that are not written."""
-        return [
-            "points.npz is written; pointcloud.npz, images and voxels, which some configurations of"
-            " Occupancy Networks read as well, are not"
+        written, missing = f"{POINTS_NAME} and {SURFACE_NAME} are", "images and voxels"
+        if not self._has_surface:
+            written, missing = f"{POINTS_NAME} is", f"{SURFACE_NAME}, {missing}"
+        notes = [
+            f"{written} written; {missing}, which some configurations of Occupancy Networks read as"
+            " well, are not"
         ]
+        if not self._has_surface:
+            notes.append(f"preprocess with --on-surface 100000 to get {SURFACE_NAME}")
+        return notes
 
     def _write_points(self, index: int, file: IO[bytes]) -> None:
+        stored = _STORED_SET in self.dataset.point_sets
+        points, inside, sdf = (self._stored if stored else self._from_uniform)(index)
+        arrays = {"points": points, "occupancies": np.packbits(inside)}
+        as_npz(arrays | self._place(index) | {"sdf": sdf})(file)
+
+    def _write_surface(self, index: int, file: IO[bytes]) -> None:
+        points, normals = self.dataset.oriented_points(index, _SURFACE_SET)
+        arrays = {"points": points * np.float32(_PER_CUBE_UNIT), "normals": normals}
+        as_npz(arrays | self._place(index))(file)
+
+    def _place(self, index: int) -> dict[str, NDArray[Any]]:
+        """Place and size of a shape in its mesh's coordinates."""
         frame = self.dataset.frame(index)
-        unit = 2 * frame.scale_cube
+        return {"loc": frame.center, "scale": np.array(frame.scale_cube / _PER_CUBE_UNIT)}
+
+    def _stored(self, index: int) -> _Labelled:
+        """The points of the set that OccNet's mix has made, in OccNet's frame."""
+        points, inside = self.dataset.occupancies(index, _STORED_SET)
+        sdf = self.dataset.points(index, _STORED_SET)[1]
+        return points * np.float32(_PER_CUBE_UNIT), inside, sdf * np.float32(_PER_CUBE_UNIT)
+
+    def _from_uniform(self, index: int) -> _Labelled:
+        """Points made from those of the unit ball, in OccNet's frame."""
+        frame = self.dataset.frame(index)
+        unit = frame.scale_cube / _PER_CUBE_UNIT
         radius = frame.scale_sphere / unit
         positions, sdf = self.dataset.points(index, "uniform")
         rng = random_generator(self.dataset.config.seed, self.dataset.accepted[index].id)
@@ -103,14 +149,7 @@ class OccNetExport:
         points, distances = points_in_box(
             positions * np.float32(radius), sdf * np.float32(radius), radius, count, rng
         )
-        arrays: dict[str, NDArray[Any]] = {
-            "points": points,
-            "occupancies": np.packbits(distances < 0),
-            "loc": frame.center,
-            "scale": np.array(unit),
-            "sdf": distances,
-        }
-        as_npz(arrays)(file)
+        return points, distances < 0, distances
 
 
 def points_in_box(

@@ -1,9 +1,11 @@
 """Plain arrays for any program: one .npz per shape, one folder of .npy per shape, or WebDataset.
 
-A shape has `voxels_R` (R, R, R), cube frame; `SET_points` (P, 3) and `SET_sdf` (P,), sphere frame;
-all float32. In tar files of WebDataset a sample is a shape: `KEY.json` holds its id, category and
-split, and its frame, and `KEY.voxels_64.npy` and so on the arrays. The key is the shape's index,
-since WebDataset ends a key at the first dot.
+A shape has `voxels_R` (R, R, R), cube frame; `SET_points` (P, 3) and `SET_sdf` (P,), in the frame
+of the set (`shapegan.pipeline.schema.POINT_LAYOUTS`); `on_surface_points` and `on_surface_normals`
+(P, 3), cube frame, and likewise `salient`, of which a shape may have fewer; all float32. In tar
+files of WebDataset a sample is a shape: `KEY.json` holds its id, category and split, and its frame,
+and `KEY.voxels_64.npy` and so on the arrays. The key is the shape's index, since WebDataset ends a
+key at the first dot.
 """
 
 import io
@@ -31,12 +33,18 @@ def arrays_of(dataset: Dataset, index: int) -> Iterator[tuple[str, NDArray[np.fl
         positions, sdf = dataset.points(index, name)
         yield f"{name}_points", positions
         yield f"{name}_sdf", sdf
+    for name in dataset.oriented_sets:
+        positions, normals = dataset.oriented_points(index, name)
+        yield f"{name}_points", positions
+        yield f"{name}_normals", normals
 
 
 def array_names(dataset: Dataset) -> list[str]:
     """Names of the arrays, in the order of `arrays_of`."""
     kinds = ("points", "sdf")
     sets = [f"{name}_{kind}" for name in dataset.point_sets for kind in kinds]
+    kinds = ("points", "normals")
+    sets += [f"{name}_{kind}" for name in dataset.oriented_sets for kind in kinds]
     return [f"voxels_{resolution}" for resolution in dataset.resolutions] + sets
 
 
@@ -86,6 +94,8 @@ class NpyExport(_PlainExport):
         kind, _, rest = wanted.rpartition("_")
         if kind == "voxels":
             array = self.dataset.voxels(index, int(rest))
+        elif kind in self.dataset.oriented_sets:
+            array = self.dataset.oriented_points(index, kind)[rest == "normals"]
         else:
             array = self.dataset.points(index, kind)[rest == "sdf"]
         as_npy(array)(file)

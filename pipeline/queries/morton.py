@@ -3,6 +3,8 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from shapegan.pipeline.arrays import bounds
+
 _CELLS = 64
 """Cells along the longest side of the points' bounding box."""
 
@@ -20,7 +22,8 @@ def morton_order(points: NDArray[np.float32]) -> NDArray[np.intp]:
     """
     if len(points) == 0:
         return np.zeros(0, np.intp)
-    low, high = points.min(axis=0).astype(np.float64), points.max(axis=0)
+    corners = bounds(points)
+    low, high = corners[0].astype(np.float64), corners[1]
     scale = (_CELLS - 1) / max(float((high - low).max()), 1e-30)
     cell = ((points - low) * scale).astype(np.int32)
     spread = _spread_bits(np.arange(_CELLS, dtype=np.int32), _CELLS.bit_length() - 1)

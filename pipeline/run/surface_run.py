@@ -55,7 +55,7 @@ class SurfacePlan:
 
     def tasks(self) -> Iterator[Task]:
         """A task for each mesh that is not done, in order."""
-        done = read_done(self.out, self.jobs)
+        done = read_done(self.out, [job.id for job in self.jobs])
         self.progress.resume(list(done.values()))
         for number, job in enumerate(self.jobs):
             if number not in done:

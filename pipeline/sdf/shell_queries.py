@@ -1,7 +1,7 @@
 """Queries against a shell: the nearest boundary point and the winding number at points."""
 
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
@@ -46,9 +46,14 @@ class QueriedPoints:
 
     def in_order(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
         """Values (N, ...) of a Warp array, rearranged to the order of the points."""
-        result = np.empty_like(values)
-        result[self.order] = values
-        return result
+        return np.take(values, self._place, axis=0)
+
+    @cached_property
+    def _place(self) -> NDArray[np.intp]:
+        """(N,), the element of each Warp array that each given point is."""
+        place = np.empty_like(self.order)
+        place[self.order] = np.arange(len(place))
+        return place
 
 
 @dataclass(frozen=True)
@@ -100,7 +105,7 @@ class ShellQueries:
     def query(self, points: NDArray[np.float32]) -> QueriedPoints:
         """Query the nearest boundary point and the winding number at points (N, 3), cube frame."""
         order = morton_order(points)
-        return self._query(order, points[order])
+        return self._query(order, np.take(points, order, axis=0))
 
     def query_grid(self, resolution: int) -> QueriedPoints:
         """Query all voxels of a grid (`shapegan.pipeline.schema.grid_points`)."""

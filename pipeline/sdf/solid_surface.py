@@ -114,5 +114,6 @@ def _recall(
         return 0.0
     cell = 2 / resolution
     limit = cell + max(cell, thickness + cell / 2)
-    distance, _ = cKDTree(vertices).query(visible, distance_upper_bound=limit)
+    tree = cKDTree(vertices, balanced_tree=False, compact_nodes=False)  # quicker to build
+    distance, _ = tree.query(visible, distance_upper_bound=limit)
     return float(np.isfinite(distance).mean())

@@ -29,6 +29,8 @@ def fill_voids(vertices: NDArray[np.float64], faces: NDArray[np.int32]) -> Array
     shape = (len(vertices), len(vertices))
     graph = coo_array((np.ones(len(pairs), bool), (pairs[:, 0], pairs[:, 1])), shape=shape)
     count, component = connected_components(graph, directed=False)
+    if count == 1:
+        return vertices, faces
     owner = component[faces[:, 0]]
     a, b, c = vertices[faces].transpose(1, 0, 2)
     volume = np.bincount(owner, np.einsum("nk,nk->n", a, np.cross(b, c)), count)

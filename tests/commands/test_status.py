@@ -16,9 +16,19 @@ from support.training import VOXEL, each_step, interrupt, make_solids, quick, ru
 from shapegan.cli import main
 from shapegan.model.training import trainer
 from shapegan.model.training.status import run_status
+from shapegan.pipeline.config import WatertightConfig
 from shapegan.pipeline.dataset.output import open_output
 from shapegan.pipeline.dataset.staging import finish_shard, write_staged
 from shapegan.pipeline.dataset.status import dataset_status
+from shapegan.pipeline.dataset.surface_status import surface_status
+from shapegan.pipeline.dataset.surfaces import (
+    SurfaceOutcome,
+    SurfaceReport,
+    open_surfaces,
+    publish_surfaces,
+    write_surface,
+)
+from shapegan.pipeline.schema import Job
 
 
 def status(*arguments: object) -> Result:
@@ -169,7 +179,7 @@ def test_a_training_before_its_first_row(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("files", "says"),
     [
-        ({}, "holds neither a dataset (dataset.json) nor a training (config.json)"),
+        ({}, "(watertight.json) nor a training (config.json)"),
         ({"dataset.json": "hello"}, "is not a manifest of a dataset"),
         ({"config.json": "{"}, "is not a config"),
         ({"config.json": json.dumps(VOXEL.to_dict()), "metrics.csv": "total\nx\n"}, "is damaged"),
@@ -191,3 +201,50 @@ def test_a_folder_that_is_not_there_is_one_line(tmp_path: Path) -> None:
     result = status(tmp_path / "missing")
     assert result.exit_code == 2
     assert "does not exist" in result.stderr.splitlines()[-1]
+
+
+def test_watertight_meshes_in_the_making(tmp_path: Path) -> None:
+    jobs = make_jobs(tmp_path / "meshes", ["ok", "reject", "ok", "ok"])
+    out = tmp_path / "surfaces"
+    with open_surfaces(out, tmp_path / "meshes", jobs, WatertightConfig(8)):
+        time.sleep(0.01)
+        for number, behaviour in enumerate(["ok", "rejected", "ok"]):
+            write_surface(out, number, surface_outcome(jobs[number], behaviour))
+        (out / f"meshes/{jobs[2].id}.obj").write_bytes(b"short")
+        found = surface_status(out)
+        said = status(out)
+    assert (found.running, found.complete) == (True, False)
+    assert (found.meshes, found.done, found.bytes) == (4, 2, 4)
+    assert found.counts == {"ok": 1, "rejected": 1}
+    assert found.meshes_per_second is not None
+    assert found.seconds_left == pytest.approx(2 / found.meshes_per_second)
+    lines = said.stdout.splitlines()
+    assert lines[0] == f"watertight meshes in {out}: running"
+    assert lines[1] == "meshes: 2 of 4 (50.0%): 1 ok, 1 rejected, 0 failed"
+    assert lines[2].startswith("files: 1, 4 bytes, last change ")
+    assert lines[4] == "rejected: 1 time: looks bad (such as mesh001)"
+
+
+def test_watertight_meshes_that_are_done(tmp_path: Path) -> None:
+    jobs = make_jobs(tmp_path / "meshes", ["ok", "ok"])
+    out = tmp_path / "surfaces"
+    with open_surfaces(out, tmp_path / "meshes", jobs, WatertightConfig(8)) as manifest:
+        for number, job in enumerate(jobs):
+            write_surface(out, number, surface_outcome(job, "ok"))
+        publish_surfaces(out, jobs, manifest)
+    found = as_json(out)
+    assert (found["kind"], found["complete"], found["running"]) == ("watertight", True, False)
+    assert (found["done"], found["bytes"], found["meshes_per_second"]) == (2, 8, None)
+    (out / "jobs.csv").unlink()
+    damaged = status(out)
+    assert damaged.exit_code == 2
+    assert "cannot read" in damaged.stderr
+
+
+def surface_outcome(job: Job, found: str) -> SurfaceOutcome:
+    if found != "ok":
+        report = SurfaceReport(job.id, job.category, job.relative, found, "looks bad")
+        return SurfaceOutcome(report)
+    file = f"meshes/{job.id}.obj"
+    report = SurfaceReport(job.id, job.category, job.relative, "ok", file=file, bytes=4)
+    return SurfaceOutcome(report, b"mesh")

@@ -126,6 +126,15 @@ def test_defaults_are_those_of_the_dataclass(tree: Path, asked: dict[str, Any]) 
     assert asked["config"] == WatertightConfig()
 
 
+def test_dry_run_prints_what_it_would_do_and_does_nothing(tree: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    result = watertight(tree, "--out", out, "--dry-run", "--format", "stl", "--resolution", 100)
+    assert result.exit_code == 0, result.output
+    assert "contouring: cubes" in result.stderr
+    assert "3 meshes, typically 2.25 MB each, 6.75 MB together;" in result.stderr
+    assert not out.exists()
+
+
 def test_bad_input_is_one_line(tree: Path, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     check_one_line(watertight(tmp_path / "empty", "--out", tmp_path / "x"), "no meshes in")

@@ -97,6 +97,13 @@ class OccNetReader:
                 "scale": arrays["scale"].astype(np.float32),
             }
 
+    def load_surface(self, index: int) -> dict[str, Array]:
+        """`PointCloudField`: for `pointcloud.npz` as input, and for distances of results."""
+        category, model = self.models[index]
+        with np.load(self.folder / category / model / "pointcloud.npz") as arrays:
+            names = ("points", "normals", "loc", "scale")
+            return {name: arrays[name].astype(np.float32) for name in names}
+
 
 class OriginalVoxelReader:
     """`datasets.VoxelDataset.from_split` of marian42/shapegan.

@@ -106,6 +106,72 @@ def test_occupancies_are_those_of_the_solid(solids: Path, tmp_path: Path) -> Non
     assert counts == {int(0.4 * 8192)}
 
 
+@pytest.fixture(scope="module")
+def further(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A dataset with all sets of the cube frame, and no others."""
+    config = PreprocessConfig(
+        resolutions=(4,),
+        points=0,
+        shard_size=3,
+        mixes=("occnet", "vecset"),
+        mix_points=1001,
+        on_surface_points=500,
+        salient_points=200,
+    )
+    return make_odd_dataset(tmp_path_factory.mktemp("further"), config)
+
+
+def test_occnet_gets_its_own_mix_and_surface(further: Path, tmp_path: Path) -> None:
+    assert export_dataset(further, "occnet", tmp_path) == [
+        "points.npz and pointcloud.npz are written; images and voxels, which some configurations of"
+        " Occupancy Networks read as well, are not"
+    ]
+    dataset = Dataset(further)
+    reader = OccNetReader(tmp_path, "train")
+    assert reader.models[1] == ("chairs", "a")
+    index = dataset.ids.index("chairs/a")
+    frame = dataset.frame(index)
+    points, inside = dataset.occupancies(index, "occnet")
+    loaded = reader.load(1)
+    np.testing.assert_array_equal(loaded["points"], points / 2)
+    np.testing.assert_array_equal(loaded["occ"], inside)
+    place, normals = dataset.oriented_points(index, "on_surface")
+    surface = reader.load_surface(1)
+    np.testing.assert_array_equal(surface["normals"], normals)
+    for found, stored in ((loaded, points), (surface, place)):
+        in_mesh = found["points"] * found["scale"] + found["loc"]
+        np.testing.assert_allclose(in_mesh, frame.center + frame.scale_cube * stored, rtol=1e-5)
+
+
+def test_occnet_without_surface_points_has_a_note(path: Path, tmp_path: Path) -> None:
+    notes = export_dataset(path, "occnet", tmp_path)
+    assert notes[0].startswith("points.npz is written; pointcloud.npz, images and voxels")
+    assert notes[1] == "preprocess with --on-surface 100000 to get pointcloud.npz"
+    assert not list(tmp_path.rglob("pointcloud.npz"))
+
+
+@pytest.mark.parametrize("kind", ["npz", "npy", "webdataset"])
+def test_plain_arrays_hold_the_points_with_normals(further: Path, tmp_path: Path, kind: str):
+    export_dataset(further, kind, tmp_path)
+    dataset = Dataset(further)
+    index = dataset.ids.index("planes/a")
+    if kind == "npz":
+        found = dict(np.load(tmp_path / "planes/a.npz"))
+    elif kind == "npy":
+        found = {file.stem: np.load(file) for file in (tmp_path / "planes/a").iterdir()}
+    else:
+        samples = (one for file in tmp_path.glob("*.tar") for one in read_webdataset(file))
+        sample = next(one for one in samples if one["json"]["id"] == "planes/a")
+        found = {name.removesuffix(".npy"): array for name, array in sample.items()}
+    for name in ("on_surface", "salient"):
+        points, normals = dataset.oriented_points(index, name)
+        np.testing.assert_array_equal(found[f"{name}_points"], points)
+        np.testing.assert_array_equal(found[f"{name}_normals"], normals)
+    points, sdf = dataset.points(index, "vecset_near")
+    np.testing.assert_array_equal(found["vecset_near_points"], points)
+    np.testing.assert_array_equal(found["vecset_near_sdf"], sdf)
+
+
 def test_points_fill_the_box_evenly() -> None:
     rng = np.random.default_rng(0)
     direction = rng.normal(size=(200_000, 3))
@@ -278,7 +344,7 @@ def test_bad_input_is_one_line(path, tmp_path):
     empty = PreprocessConfig(resolutions=(4,), points=0)
     bare = make_odd_dataset(tmp_path, empty)
     check_one_line(run(bare, "--to", "deepsdf", *out), "has no point sets, which DeepSDF needs")
-    check_one_line(run(bare, "--to", "occnet", *out), "has no point set uniform")
+    check_one_line(run(bare, "--to", "occnet", *out), "has no point set occnet or uniform")
     assert not (tmp_path / "out").exists()
 
 
