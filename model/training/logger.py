@@ -49,7 +49,8 @@ COLUMNS = (
 - `loss`: that of recipe `autodecoder`, or of the stage's part of recipe `latent`.
 - `overall`: progress of the run, 0 to 1.
 - `generator_rate`, `critic_rate`: learning rates, the second one of the critic, of the learned
-  latents or of the prior. `generator_gradient`, `critic_gradient`: norms of the gradients, likewise.
+  latents or of the prior. `generator_gradient` and `critic_gradient` are norms of the gradients of
+  the same.
 - `latent_norm`: mean norm of the learned latents of recipe `autodecoder`.
 """
 _GROUPS = {
