@@ -106,8 +106,8 @@ def evaluate(context: click.Context, /, source: Path, data: Path, **options: Any
     watertight shapes; for comparison also the scores of training shapes.
     """
     if options["reconstructions"]:
-        names = ("split", "seed", "levels", "emd_points", "renders")
-        refuse_typed(context, "has no effect with --reconstructions", *names)
+        ignored = ("split", "seed", "levels", "emd_points", "renders")
+        refuse_typed(context, "has no effect with --reconstructions", *ignored)
         _score_reconstructions(source, data, options)
         return
     with interruptible("no incomplete files are left"), plain_errors():

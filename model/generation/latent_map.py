@@ -89,7 +89,8 @@ def draw_dots(places: NDArray[np.floating], categories: Sequence[str]) -> Pictur
 
 def dot_radius(count: int) -> float:
     """Radius of each of so many dots, pixels; above some hundreds their area shrinks."""
-    return max(_MIN_DOT, _DOT * min(1.0, (_FULL_DOTS / max(1, count)) ** 0.5))
+    shrunk: float = _DOT * min(1.0, (_FULL_DOTS / max(1, count)) ** 0.5)
+    return max(_MIN_DOT, shrunk)
 
 
 def place_of(place: NDArray[np.floating], side: int) -> tuple[float, float]:

@@ -152,7 +152,7 @@ class RunWriter:
         self._last_scores, self._is_best = time.monotonic(), False
         self._watch: QualityWatch | None = None
         drop_rows_after(self._folder.quality, QUALITY_COLUMNS, position.total)
-        self._best = best_error(self._folder.quality)
+        self._best: float | None = best_error(self._folder.quality)
         if self._settings.preview_shapes:
             watch = QualityWatch(self._settings.data)
             self._watch = watch if watch.shapes else None

@@ -51,5 +51,5 @@ class TrainSettings:
 
 def process_start() -> float:
     """Reading of `time.perf_counter` at the start of this process, before all imports."""
-    age = time.time() - psutil.Process().create_time()
+    age: float = time.time() - psutil.Process().create_time()
     return time.perf_counter() - age

@@ -119,7 +119,7 @@ class OccNetExport:
     def _write_points(self, index: int, file: IO[bytes]) -> None:
         stored = _STORED_SET in self.dataset.point_sets
         points, inside, sdf = (self._stored if stored else self._from_uniform)(index)
-        arrays = {"points": points, "occupancies": np.packbits(inside)}
+        arrays: dict[str, NDArray[Any]] = {"points": points, "occupancies": np.packbits(inside)}
         as_npz(arrays | self._place(index) | {"sdf": sdf})(file)
 
     def _write_surface(self, index: int, file: IO[bytes]) -> None:
