@@ -70,6 +70,7 @@ class RunWriter:
         seconds = settings.budget.seconds
         self._timed = seconds is not None
         planned = None if seconds is None else max(0.0, seconds - position.seconds)
+        self._best: float | None = None
         self._open_quality(position)
         part = _QUALITY_PART if self._watch else 0.0
         self._previews = PreviewBudget(planned, time.monotonic, 1.0 - part)
@@ -152,7 +153,7 @@ class RunWriter:
         self._last_scores, self._is_best = time.monotonic(), False
         self._watch: QualityWatch | None = None
         drop_rows_after(self._folder.quality, QUALITY_COLUMNS, position.total)
-        self._best: float | None = best_error(self._folder.quality)
+        self._best = best_error(self._folder.quality)
         if self._settings.preview_shapes:
             watch = QualityWatch(self._settings.data)
             self._watch = watch if watch.shapes else None
