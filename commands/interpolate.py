@@ -134,14 +134,11 @@ def interpolate(context: click.Context, /, source: Path, out: Path, **options: A
 
 
 def _latents(source: "Source", options: dict[str, Any]) -> "Tensor":
-    import torch
-
-    from shapegan.model.generation.learned import learned_by_id
+    from shapegan.model.generation.learned import latents_of, learned_by_id
     from shapegan.model.generation.source import load_latents
 
     if options["through"]:
-        shapes = learned_by_id(source, options["through"], options["data"])
-        return torch.stack([shape.latent for shape in shapes])
+        return latents_of(learned_by_id(source, options["through"], options["data"]))
     if options["latents"]:
         return load_latents(options["latents"], source)
     return source.latents(options["seeds"], options["truncation"])

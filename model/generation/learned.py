@@ -75,6 +75,11 @@ def learned_by_id(
     return [_find(known, word, source) for word in words]
 
 
+def latents_of(shapes: Sequence[LearnedShape]) -> Tensor:
+    """Latents (N, Z) of learned shapes."""
+    return torch.stack([shape.latent for shape in shapes])
+
+
 def _find(known: Sequence[LearnedShape], word: str, source: Source) -> LearnedShape:
     exact = [shape for shape in known if shape.id == word]
     found = exact or [shape for shape in known if shape.id.endswith(word) and word]
