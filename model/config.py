@@ -55,8 +55,9 @@ class Stage:
     from a random first voxel that differs from step to step (recipe `voxel`). The generator is
     evaluated at the same places. 0: the stored grid of resolution `size`."""
     thin_offset: float = 0.0
-    """Offset by which thin parts of real shapes are thickened, cube frame; 0: the true field. Needs
-    the grid of 64^3, as `size` or `lattice`; see `streaming.thin_parts`."""
+    """Offset by which thin parts of real shapes are thickened, cube frame in recipe `voxel`, sphere
+    frame in recipe `point`; 0: the true field. Needs the grid of 64^3, in recipe `voxel` as `size`
+    or `lattice`; see `streaming.thin_parts`."""
     thin_offset_end: float | None = None
     """Offset at the end of the stage, reached linearly; None: `thin_offset`."""
     prior: bool = False
@@ -75,8 +76,7 @@ class Stage:
         _check(fitting, "lattice", self.lattice, f"0, or one of {RESOLUTIONS} from {self.size} on")
         offsets = self.thin_offset, self.thin_offset_at(1.0)
         _check(min(offsets) >= 0, "thin_offset", offsets, "0 or more")
-        fine = not self.thin_parts or self.grid == RESOLUTIONS[-1]
-        _check(fine, "thin_offset", offsets, f"0 unless lattice or size is {RESOLUTIONS[-1]}")
+        _check(not (self.refine and self.thin_parts), "thin_offset", offsets, "0 in refinement")
 
     @property
     def grid(self) -> int:
@@ -204,11 +204,8 @@ class TrainConfig:
             known = " or ".join(str(size) for size in RESOLUTIONS)
             _check(set(sizes) <= set(RESOLUTIONS), "stages", sizes, known)
             _check(sizes == sorted(sizes), "stages", sizes, "ascending resolutions")
-        if self.recipe != "voxel":
-            plain = not any(stage.lattice or stage.thin_parts for stage in self.stages)
-            _check(plain, "lattice and thin_offset", "more than 0", f"0 in recipe {self.recipe}")
-        else:
-            assert isinstance(self.critic, VoxelCriticConfig)
+        self._check_real_shapes()
+        if isinstance(self.critic, VoxelCriticConfig):
             side = sizes[0] if self.generator.symmetry == "none" else sizes[0] // 2
             layers, fitting = self.critic.patches, side // 4
             _check(len(layers) <= fitting, "critic.patches", layers, f"at most {fitting} layers")
@@ -221,6 +218,18 @@ class TrainConfig:
             _check(
                 isinstance(self.critic, expected), "critic", self.critic, f"a {expected.__name__}"
             )
+
+    def _check_real_shapes(self) -> None:
+        """Check how the stages read real shapes."""
+        takes = f"0 in recipe {self.recipe}"
+        for stage in self.stages:
+            _check(self.recipe == "voxel" or not stage.lattice, "lattice", stage.lattice, takes)
+            adversarial = self.recipe in _CRITICS
+            _check(adversarial or not stage.thin_parts, "thin_offset", stage.thin_offset, takes)
+            finest = RESOLUTIONS[-1]
+            fine = self.recipe != "voxel" or not stage.thin_parts or stage.grid == finest
+            takes_unfine = f"0 unless lattice or size is {finest}"
+            _check(fine, "thin_offset", stage.thin_offset, takes_unfine)
 
     def _check_latent(self) -> None:
         latent = self.recipe == "latent"

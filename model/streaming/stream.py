@@ -34,6 +34,7 @@ from shapegan.model.streaming.order import BatchOrder, evenly_spaced
 from shapegan.model.streaming.sources import (
     INDICES,
     THIN_PREFIX,
+    THIN_UNIFORM,
     FieldSource,
     MemorySource,
     ReadFailure,
@@ -42,6 +43,7 @@ from shapegan.model.streaming.sources import (
     StoredBatch,
     field_names,
 )
+from shapegan.model.streaming.thin_parts import THIN_RESOLUTION
 from shapegan.pipeline.dataset.manifest import DatasetError
 from shapegan.pipeline.dataset.reader import Dataset
 from shapegan.pipeline.schema import POSITION_STEPS, position_name, sdf_name, voxel_name
@@ -49,6 +51,7 @@ from shapegan.pipeline.schema import POSITION_STEPS, position_name, sdf_name, vo
 __all__ = ["BALANCED", "PointBatch", "Stream", "StreamConfig", "StreamError", "VoxelBatch"]
 
 _VOXEL_CHOICE = "--stages, or with --set stages.N.lattice"
+_OFFSET_CHOICE = "--set stages.N.thin_offset=0"
 _PARENT_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 """Signals that loader workers ignore: the run's last step needs them."""
 
@@ -198,7 +201,8 @@ class Stream:
             )
             for name in sets
         }
-        return PointBatch(indices, points)
+        thin = stored[THIN_UNIFORM].float() if config.thin_parts else None
+        return PointBatch(indices, points, thin)
 
 
 def _open_split(path: Path, config: StreamConfig) -> ShardSource:
@@ -213,6 +217,9 @@ def _open_split(path: Path, config: StreamConfig) -> ShardSource:
     else:
         for name in _with_stored_sets(config, dataset).sets:
             _check_has(path, "point set", name, dataset.point_sets, "--recipe voxel")
+        if config.thin_parts:
+            stored = dataset.resolutions
+            _check_has(path, "voxels of resolution", THIN_RESOLUTION, stored, _OFFSET_CHOICE)
     if not config.split or not splits:
         return ShardSource(dataset, range(len(dataset)))
     _check_has(path, "shapes in split", config.split, tuple(splits), "--split")
