@@ -55,9 +55,9 @@ class Stage:
     from a random first voxel that differs from step to step (recipe `voxel`). The generator is
     evaluated at the same places. 0: the stored grid of resolution `size`."""
     thin_offset: float = 0.0
-    """Offset by which thin parts of real shapes are thickened, cube frame in recipe `voxel`, sphere
-    frame in recipe `point`; 0: the true field. Needs the grid of 64^3, in recipe `voxel` as `size`
-    or `lattice`; see `streaming.thin_parts`."""
+    """Offset by which thin parts of real shapes are thickened, in the frame of the recipe; 0: the
+    true field. Needs the grid of 64^3, in recipe `voxel` as `size` or `lattice`; see
+    `streaming.thin_parts`."""
     thin_offset_end: float | None = None
     """Offset at the end of the stage, reached linearly; None: `thin_offset`."""
     prior: bool = False
@@ -220,16 +220,13 @@ class TrainConfig:
             )
 
     def _check_real_shapes(self) -> None:
-        """Check how the stages read real shapes."""
-        takes = f"0 in recipe {self.recipe}"
+        takes, finest = f"0 in recipe {self.recipe}", RESOLUTIONS[-1]
         for stage in self.stages:
-            _check(self.recipe == "voxel" or not stage.lattice, "lattice", stage.lattice, takes)
-            adversarial = self.recipe in _CRITICS
-            _check(adversarial or not stage.thin_parts, "thin_offset", stage.thin_offset, takes)
-            finest = RESOLUTIONS[-1]
-            fine = self.recipe != "voxel" or not stage.thin_parts or stage.grid == finest
-            takes_unfine = f"0 unless lattice or size is {finest}"
-            _check(fine, "thin_offset", stage.thin_offset, takes_unfine)
+            offset, thin, voxels = stage.thin_offset, stage.thin_parts, self.recipe == "voxel"
+            _check(voxels or not stage.lattice, "lattice", stage.lattice, takes)
+            _check(self.recipe in _CRITICS or not thin, "thin_offset", offset, takes)
+            fine = not (voxels and thin) or stage.grid == finest
+            _check(fine, "thin_offset", offset, f"0 unless lattice or size is {finest}")
 
     def _check_latent(self) -> None:
         latent = self.recipe == "latent"

@@ -39,8 +39,8 @@ class PointCriticConfig:
         coarsest = 2 ** (len(self.convolutions) + 1)
         if (self.grid > 0) != bool(self.convolutions) or self.grid < 0 or self.grid % coarsest:
             raise ValueError(
-                "expected a grid of 0 without convolutions, or of a multiple of 2^(convolutions + 1),"
-                f" got {self.grid} and {len(self.convolutions)} convolutions"
+                "expected a grid of 0 without convolutions, or a multiple of 2^(convolutions + 1)"
+                f" with them, got {self.grid} and {len(self.convolutions)} convolutions"
             )
         if min(self.convolutions, default=1) < 1:
             raise ValueError(f"expected convolutions of at least 1, got {self.convolutions}")

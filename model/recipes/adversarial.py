@@ -56,7 +56,7 @@ class Adversarial(GeneratorRecipe[Generator]):
 
     @property
     def _half(self) -> bool:
-        """True if the critic sees half of each shape, because the other half is its mirror image."""
+        """True if the critic sees half of each shape; the other half is its mirror image."""
         return self._config.generator.symmetry == "x"
 
     @property

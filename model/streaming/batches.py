@@ -87,8 +87,8 @@ class PointBatch:
     all sets is the same row of the dataset, so `surface` is paired with `uniform`. Balanced points
     are the only entry, `BALANCED`; their first N // 2 rows lie inside."""
     thin: Tensor | None = None
-    """(B, N) float32, distances to thin parts at the uniform points, sphere frame; see `thin_parts`.
-    None unless configured."""
+    """(B, N) float32, distances to thin parts at the uniform points, sphere frame; see
+    `thin_parts`. None unless configured."""
 
     @property
     def balanced(self) -> tuple[Tensor, Tensor]:

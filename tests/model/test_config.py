@@ -178,7 +178,10 @@ def stage_of(size: int, **settings: float) -> dict[str, Any]:
         (stage_of(16, lattice=8), "lattice: got 8, takes 0, or one of (8, 16, 32, 64) from 16 on"),
         (stage_of(16, lattice=48), "lattice: got 48, takes 0, or one of"),
         (stage_of(16, lattice=64, thin_offset=-0.1), "thin_offset: got (-0.1, -0.1), takes 0 or"),
-        (stage_of(16, thin_offset=0.1), "thin_offset: got 0.1, takes 0 unless lattice or size is 64"),
+        (
+            stage_of(16, thin_offset=0.1),
+            "thin_offset: got 0.1, takes 0 unless lattice or size is 64",
+        ),
         (stage_of(16, thin_offset_end=0.1), "takes 0 unless lattice or size is 64"),
         ({"generator": {"symmetry": "y"}}, "generator.symmetry: got 'y', takes none or x or auto"),
     ],

@@ -29,7 +29,9 @@ def plain_score(critic: PointVoxelCritic, points: Tensor, sdf: Tensor) -> Tensor
     features: dict[tuple[int, ...], list[Tensor]] = {}
     for point, distance in zip(points, sdf, strict=True):
         cell = [int(((1 + value) * size / 2).floor()) for value in point]
-        cell = [min(max(index, low), size - 1) for index, low in zip(cell, (first, 0, 0), strict=True)]
+        cell = [
+            min(max(index, low), size - 1) for index, low in zip(cell, (first, 0, 0), strict=True)
+        ]
         centre = torch.tensor([(2 * index + 1) / size - 1 for index in cell], dtype=point.dtype)
         hidden = torch.cat([(point - centre) * size, distance[None] / critic.config.scale])
         for layer in critic.layers[:-1]:
@@ -56,7 +58,7 @@ def test_scores_and_their_derivatives_are_those_of_a_plain_loop(half: bool) -> N
     points.requires_grad_()
     sdf.requires_grad_()
 
-    def found(net) -> list[Tensor]:  # noqa: ANN001
+    def found(net) -> list[Tensor]:
         scores = net(points, sdf)
         penalty = zero_centred_penalty(lambda x: net(points, x), sdf)
         loss = scores.square().sum() + 3 * penalty

@@ -91,7 +91,7 @@ def test_real_and_fake_have_the_same_points_and_clip(batch: PointBatch) -> None:
 
 
 def test_real_thin_parts_are_thickened(batch: PointBatch) -> None:
-    points, sdf = batch.points["uniform"]
+    sdf = batch.points["uniform"][1]
     thin = sdf.abs() + 0.01
     data = StepData(dataclasses.replace(batch, thin=thin), StepRandom(0), progress=0.5)
     stage = dataclasses.replace(STAGE, thin_offset=0.08, thin_offset_end=0.04)
@@ -214,7 +214,9 @@ def test_refinement_keeps_real_points_by_the_same_rule(batch: PointBatch) -> Non
 
 
 def test_the_penalty_is_on_uniform_points_alone(batch: PointBatch) -> None:
-    fake = RefinementTask(STAGE, 0.1, "soft", 1000).fake(Spheres(), RADII, StepData(batch, StepRandom(5)))
+    fake = RefinementTask(STAGE, 0.1, "soft", 1000).fake(
+        Spheres(), RADII, StepData(batch, StepRandom(5))
+    )
     assert fake.penalised is not None
     points = batch.points["uniform"][0]
     assert fake.penalised.points is points

@@ -135,7 +135,11 @@ def test_points_are_the_same_window_of_each_set(made: Path, size: int, pin: str)
 @pytest.mark.parametrize("pin", ["none", "ram"])
 def test_uniform_points_come_with_their_distances_to_thin_parts(fine: Path, pin: str) -> None:
     config = StreamConfig("points", 700, batch=3, split="", thin_parts=True)
-    stream, dataset, order = Stream(fine, config, pin=pin), Dataset(fine), BatchOrder(config, 8, STORED)
+    stream, dataset, order = (
+        Stream(fine, config, pin=pin),
+        Dataset(fine),
+        BatchOrder(config, 8, STORED),
+    )
     assert stream.bytes == 8 * STORED * (8 + 2)
     for step, batch in enumerate(take(stream, 0, 2)):
         assert isinstance(batch, PointBatch)
@@ -155,9 +159,9 @@ def test_thin_parts_of_points_need_the_fine_grid(made: Path) -> None:
     config = StreamConfig("points", 700, batch=3, thin_parts=True)
     with pytest.raises(StreamError, match=r"no voxels of resolution 64.*thin_offset=0"):
         Stream(made, config)
-    for settings in ({"sets": ("uniform", "surface")}, {"balanced": True}):
+    for others in ({"sets": ("uniform", "surface")}, {"balanced": True}):
         with pytest.raises(StreamError, match="takes voxels or uniform points"):
-            StreamConfig("points", 700, batch=3, thin_parts=True, **settings)
+            StreamConfig("points", 700, batch=3, thin_parts=True, **others)
 
 
 @pytest.mark.parametrize("pin", ["none", "ram"])

@@ -116,9 +116,9 @@ def test_points_between_and_beyond_the_grid_are_near_the_true_distance_to_thin_v
     inside = (np.abs(size * points) <= 1).all(axis=1)
     assert 0 < inside.sum() < 500
     assert np.abs(found - true)[inside].max() < voxel_spacing(64)
-    # Beyond the cube, the thin voxels lie at an obtuse angle, so true distances are a little larger.
+    # Beyond the cube, the true distance lies between the root of the squares' sum and the sum.
     assert (found - true)[~inside].max() < voxel_spacing(64)
-    assert (found - true)[~inside].min() > -0.2
+    assert (found - true / np.sqrt(2))[~inside].min() > -voxel_spacing(64)
 
 
 def test_distances_at_points_differ_by_at_most_the_points_distance():
@@ -126,7 +126,8 @@ def test_distances_at_points_differ_by_at_most_the_points_distance():
     points = source.uniform(-1, 1, (2000, 3))
     moves = 0.05 * source.normal(size=points.shape)
     found, moved_there = (
-        thin_distances_at(thin, places, 1.4).astype(np.float64) for places in (points, points + moves)
+        thin_distances_at(thin, places, 1.4).astype(np.float64)
+        for places in (points, points + moves)
     )
     # Interpolation may be steeper along a diagonal; float16 rounds.
     lengths = np.linalg.norm(moves, axis=1)
