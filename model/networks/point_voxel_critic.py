@@ -29,30 +29,32 @@ class PointVoxelCritic(nn.Module):
 
     Args:
         config: Architecture, with a `grid` above 0.
-        half: See the half x > 0 of each shape.
+        half_shapes: See the half x > 0 of each shape.
     """
 
     config: PointCriticConfig
-    half: bool
+    half_shapes: bool
+    low: Tensor
+    """(3,), the lowest corner of the cells. Not part of the state dict."""
 
-    def __init__(self, config: PointCriticConfig, half: bool = False) -> None:
+    def __init__(self, config: PointCriticConfig, half_shapes: bool = False) -> None:
         super().__init__()
-        self.config, self.half = config, half
+        self.config, self.half_shapes = config, half_shapes
         self.layers = linear_layers((4, *config.features))
         self.blocks = nn.ModuleList(
             nn.Conv3d(before, after, 4, stride=2, padding=1)
             for before, after in pairwise((config.features[-1] + 1, *config.convolutions))
         )
-        places = (config.grid // 2 ** len(config.convolutions)) ** 3 // (2 if half else 1)
+        places = (config.grid // 2 ** len(config.convolutions)) ** 3 // (2 if half_shapes else 1)
         self.head = linear_layers((places * config.convolutions[-1], *config.head, 1))
-        low = torch.tensor([0.0 if half else -1.0, -1.0, -1.0])
-        self.register_buffer("_low", low, persistent=False)
+        low = torch.tensor([0.0 if half_shapes else -1.0, -1.0, -1.0])
+        self.register_buffer("low", low, persistent=False)
 
     @property
     def cells(self) -> tuple[int, int, int]:
         """Cells along each axis: (G, G, G), or G / 2 of them along x."""
         size = self.config.grid
-        return size // 2 if self.half else size, size, size
+        return size // 2 if self.half_shapes else size, size, size
 
     def forward(self, points: Tensor, sdf: Tensor, mask: Tensor | None = None) -> Tensor:
         """Score shapes.
@@ -100,7 +102,7 @@ class PointVoxelCritic(nn.Module):
 
         Offsets are in units of half a cell: -1 to 1 inside the cube.
         """
-        places = (points - self._low.to(points.dtype)) * (self.config.grid / 2)
+        places = (points - self.low.to(points.dtype)) * (self.config.grid / 2)
         last = torch.tensor(self.cells, device=points.device) - 1
         cells = places.detach().floor().clamp(min=0).minimum(last)
         offsets = 2 * (places - cells) - 1

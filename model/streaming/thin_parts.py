@@ -81,8 +81,8 @@ def thin_distances_at(
     nearest = places.clip(-1.0, 1.0)
     voxels = (nearest + 1.0) / voxel_spacing(len(thin))
     inside = map_coordinates(thin.astype(np.float32), voxels.T, order=1, mode="nearest")
-    distances = np.hypot(inside, np.linalg.norm(places - nearest, axis=1)) / size
-    return distances.astype(np.float16)
+    distances: NDArray[np.floating] = np.hypot(inside, np.linalg.norm(places - nearest, axis=1))
+    return (distances / size).astype(np.float16)
 
 
 def thickened(sdf: Tensor, thin: Tensor, offset: float) -> Tensor:

@@ -25,7 +25,7 @@ def samples(
 
 def plain_score(critic: PointVoxelCritic, points: Tensor, sdf: Tensor) -> Tensor:
     """Score of one shape, cell by cell: points (n, 3)."""
-    size, first = critic.config.grid, critic.config.grid // 2 if critic.half else 0
+    size, first = critic.config.grid, critic.config.grid // 2 if critic.half_shapes else 0
     features: dict[tuple[int, ...], list[Tensor]] = {}
     for point, distance in zip(points, sdf, strict=True):
         cell = [int(((1 + value) * size / 2).floor()) for value in point]
