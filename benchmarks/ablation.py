@@ -26,7 +26,8 @@ from training_quality import (
 
 from shapegan.model.config import Objective, Optimiser, TrainConfig
 from shapegan.model.networks.voxel_critic import VoxelCriticConfig
-from shapegan.model.presets import Overrides, resolve_config
+from shapegan.model.overrides import Overrides, override
+from shapegan.model.presets import preset
 from shapegan.model.training.trainer import TrainSettings
 
 Change = Callable[[TrainConfig], TrainConfig]
@@ -137,7 +138,9 @@ class Variant:
     def train_and_score(self) -> list[ScoredShapes]:
         """Train the variant in this process, on one thread, and score its shapes."""
         torch.set_num_threads(1)
-        config = VARIANTS[self.name](resolve_config("voxel", "fast", Overrides(stages=self.stages)))
+        config = VARIANTS[self.name](
+            override(preset("voxel", "fast"), Overrides(stages=self.stages))
+        )
         generator, *done = trained_for(self.length, config, self.settings)
         work = self.settings.run.parent
         return list(score_generator(self.name, generator, self.real, work, *done, levels=(0.0,)))

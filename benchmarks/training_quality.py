@@ -26,7 +26,8 @@ from shapegan.model.metrics.scores import (
     sample_clouds,
 )
 from shapegan.model.networks.any_generator import AnyGenerator
-from shapegan.model.presets import Overrides, override, preset
+from shapegan.model.overrides import Overrides, override
+from shapegan.model.presets import preset
 from shapegan.model.recipes.step_random import PICTURES, StepRandom
 from shapegan.model.schedule import Budget
 from shapegan.model.shapes.image_grid import draw_shapes, write_png

@@ -46,6 +46,7 @@ from shapegan.pipeline.samples.sample import make_sample, write_samples
 from shapegan.pipeline.schema import grid_points
 from shapegan.pipeline.sdf.caps import find_caps
 from shapegan.pipeline.sdf.flood_fill import FloodedDistance
+from shapegan.pipeline.sdf.mesh_field import make_field
 from shapegan.pipeline.sdf.sampling import SignedDistanceField
 from shapegan.pipeline.sdf.shell_queries import ShellQueries
 from shapegan.pipeline.sdf.signed_distance import SignedDistance
@@ -162,15 +163,11 @@ def winding() -> None:
     after = found.winding.numbers(points, exact=True)
     field = with_caps(field_of(found))
     row = [
-        ("winding numbers as it comes", _numbers(before.numbers(points, exact=True))),
-        ("of the shell", _numbers(after)),
+        ("winding numbers as it comes", draw_winding(square(before.numbers(points, exact=True)))),
+        ("of the shell", draw_winding(square(after))),
         ("signed distances", _distances(field, points)),
     ]
     save(IMAGES / "winding.png", [row])
-
-
-def _numbers(values: NDArray[np.floating]) -> Picture:
-    return draw_winding(square(values))
 
 
 def sheets() -> None:
@@ -216,7 +213,7 @@ def caps() -> None:
     field, points = field_of(found), plane_points(0.3)
     row = [
         ("four pieces", draw([Group(mesh.vertices, mesh.faces, CLAY)], view(mesh, 235.0))),
-        ("winding numbers", _numbers(found.winding.numbers(points, exact=True))),
+        ("winding numbers", draw_winding(square(found.winding.numbers(points, exact=True)))),
         ("without a cap", _distances(field, points)),
     ]
     row.append(("with a cap", _distances(with_caps(field), points)))
@@ -246,14 +243,17 @@ def flood() -> None:
 
 
 def resolutions() -> None:
-    """A chair with thin rods on grids of each size."""
+    """A chair with thin rods on grids of each size: of the true field, and as stored."""
     mesh = in_cube(clean(make_sample("chairs", 0, 5).mesh))
     camera, found = view(mesh), build_shell(mesh.vertices, mesh.faces)
-    field = field_of(found)
-    row = [("mesh", draw([Group(mesh.vertices, mesh.faces, CLAY)], camera))]
+    field, made = field_of(found), make_field(mesh, THICKNESS)
+    true = [("mesh", draw([Group(mesh.vertices, mesh.faces, CLAY)], camera))]
+    stored = [("", np.full_like(true[0][1], 255))]
     for resolution in (64, 32, 16, 8):
-        row.append((f"{resolution}^3", reconstruct(field.voxels(resolution), camera)))
-    save(IMAGES / "resolutions.png", [row])
+        true.append((f"{resolution}^3", reconstruct(field.voxels(resolution), camera)))
+        picture = reconstruct(made.voxels(resolution, made.coarse_fields()), camera)
+        stored.append((f"{resolution}^3, as stored", picture))
+    save(IMAGES / "resolutions.png", [true, stored])
 
 
 def watertight() -> None:

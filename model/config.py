@@ -56,7 +56,7 @@ class Stage:
     evaluated at the same places. 0: the stored grid of resolution `size`."""
     thin_offset: float = 0.0
     """Offset by which thin parts of real shapes are thickened, in the frame of the recipe; 0: the
-    true field. Needs the grid of 64^3, in recipe `voxel` as `size` or `lattice`; see
+    true field. Needs the grid of 64^3, in the voxel recipes as `size` or `lattice`; see
     `streaming.thin_parts`."""
     thin_offset_end: float | None = None
     """Offset at the end of the stage, reached linearly; None: `thin_offset`."""
@@ -222,10 +222,10 @@ class TrainConfig:
     def _check_real_shapes(self) -> None:
         takes, finest = f"0 in recipe {self.recipe}", RESOLUTIONS[-1]
         for stage in self.stages:
-            offset, thin, voxels = stage.thin_offset, stage.thin_parts, self.recipe == "voxel"
-            _check(voxels or not stage.lattice, "lattice", stage.lattice, takes)
-            _check(self.recipe in _CRITICS or not thin, "thin_offset", offset, takes)
-            fine = not (voxels and thin) or stage.grid == finest
+            offset, thin, grids = stage.thin_offset, stage.thin_parts, self.recipe in VOXEL_RECIPES
+            _check(self.recipe == "voxel" or not stage.lattice, "lattice", stage.lattice, takes)
+            _check(self.recipe != "autodecoder" or not thin, "thin_offset", offset, takes)
+            fine = not (grids and thin) or stage.grid == finest
             _check(fine, "thin_offset", offset, f"0 unless lattice or size is {finest}")
 
     def _check_latent(self) -> None:

@@ -1,12 +1,13 @@
 """Presets: named configs of each recipe, with their sources.
 
 `paper` holds the published settings. `fast` makes better shapes in the same time
-(docs/results/training-quality.md). `demo` is a toy that trains in minutes. Recipe `latent` is not a
-published one, so it has no `paper`.
+(docs/results/training-quality.md), on a CPU as well. `best` is for a night on a GPU: wider networks
+on the 64^3 grids, up to the true field. `demo` is a toy that trains in minutes. Recipe `latent` is
+not a published one, so it has no `paper`.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable
+from dataclasses import replace
 
 from shapegan.model.config import (
     Objective,
@@ -19,9 +20,9 @@ from shapegan.model.networks.autoencoder_config import AutoencoderConfig
 from shapegan.model.networks.generator import GeneratorConfig
 from shapegan.model.networks.latent_generator import LatentGeneratorConfig
 from shapegan.model.networks.point_critic import PointCriticConfig
-from shapegan.model.networks.voxel_critic import RESOLUTIONS, VoxelCriticConfig
+from shapegan.model.networks.voxel_critic import VoxelCriticConfig
 
-PRESETS = ("paper", "fast", "demo")
+PRESETS = ("paper", "fast", "best", "demo")
 
 _RELATIVISTIC = Objective(loss="relativistic", penalty="r1+r2", penalty_weight=0.3, critic_steps=1)
 _ADAM = Optimiser("adam", rate=1e-3, critic_rate=1e-3, betas=(0.0, 0.99))
@@ -141,13 +142,58 @@ def _fast_latent() -> TrainConfig:
     return TrainConfig(
         recipe="latent",
         stages=(
-            Stage(64, 8, 110, weight=10),
-            Stage(64, 32, 150, prior=True, weight=1),
+            Stage(64, 8, 110, weight=10, thin_offset=0.05, thin_offset_end=0.025),
+            Stage(64, 32, 100, prior=True, weight=1.5),
         ),
-        generator=LatentGeneratorConfig(prior_width=192, symmetry="auto"),
+        generator=LatentGeneratorConfig(symmetry="auto"),
         autoencoder=AutoencoderConfig(),
         optimiser=Optimiser("adam", rate=2e-3, critic_rate=2e-3, betas=(0.9, 0.99)),
         ema_halflife=70,
+    )
+
+
+def _best_voxel() -> TrainConfig:
+    """`fast` with the published widths; the last stage is the stored 64^3 grid, and ends on it."""
+    fast = _fast_voxel()
+    return replace(
+        fast,
+        stages=(
+            Stage(8, 16, 100, weight=1, lattice=64, thin_offset=0.1),
+            Stage(16, 16, 400, fade_in=10, weight=6, lattice=64, thin_offset=0.075),
+            Stage(
+                32,
+                16,
+                300,
+                fade_in=5,
+                weight=9,
+                lattice=64,
+                thin_offset=0.075,
+                thin_offset_end=0.04,
+            ),
+            Stage(64, 8, 200, fade_in=5, weight=8, thin_offset=0.04, thin_offset_end=0.0),
+        ),
+        generator=replace(fast.deepsdf, latent=128, width=256, depth=8),
+        critic=VoxelCriticConfig(gradients=True),
+        optimiser=replace(fast.optimiser, rate=5e-4, critic_rate=5e-4),
+        ema_halflife=1000,
+    )
+
+
+def _best_latent() -> TrainConfig:
+    fast = _fast_latent()
+    assert fast.autoencoder is not None
+    return replace(
+        fast,
+        stages=(
+            Stage(64, 16, 1500, weight=10, thin_offset=0.05, thin_offset_end=0.0),
+            Stage(64, 64, 500, prior=True, weight=1.5),
+        ),
+        generator=LatentGeneratorConfig(
+            code=64, channels=32, hidden=512, prior_width=512, prior_depth=6, symmetry="auto"
+        ),
+        autoencoder=replace(fast.autoencoder, near_points=8192, far_points=2048),
+        optimiser=replace(fast.optimiser, rate=1e-3, critic_rate=1e-3),
+        ema_halflife=500,
     )
 
 
@@ -215,6 +261,8 @@ _TABLE: dict[tuple[str, str], Callable[[], TrainConfig]] = {
     ("point", "fast"): _fast_point,
     ("autodecoder", "fast"): _fast_autodecoder,
     ("latent", "fast"): _fast_latent,
+    ("voxel", "best"): _best_voxel,
+    ("latent", "best"): _best_latent,
     ("latent", "demo"): _demo_latent,
     ("voxel", "demo"): _demo_voxel,
     ("point", "demo"): _demo_point,
@@ -236,66 +284,3 @@ def preset(recipe: str, name: str) -> TrainConfig:
 def presets_of(recipe: str) -> tuple[str, ...]:
     """Presets of a recipe."""
     return tuple(name for name in PRESETS if (recipe, name) in _TABLE)
-
-
-@dataclass(frozen=True)
-class Overrides:
-    """Changes to a config; None leaves a setting as it is."""
-
-    stages: tuple[int, ...] | None = None
-    """Sizes of the stages."""
-    batch: int | None = None
-    """Shapes per step, in all stages."""
-    split: str | None = None
-    seed: int | None = None
-    settings: Mapping[str, str] = field(default_factory=dict)
-    """Dotted name -> value as text, such as `critic.width` -> `0.5`; applied last."""
-
-
-def override(config: TrainConfig, changes: Overrides) -> TrainConfig:
-    """Copy a config with changes applied.
-
-    Raises:
-        TrainConfigError: a change is unusable.
-    """
-    stages = config.stages
-    if changes.stages is not None:
-        stages = _chosen_stages(config.recipe, stages, changes.stages)
-    if changes.batch is not None:
-        stages = tuple(replace(stage, batch=changes.batch) for stage in stages)
-    split = config.split if changes.split is None else changes.split
-    seed = config.seed if changes.seed is None else changes.seed
-    config = replace(config, stages=stages, split=split, seed=seed)
-    return config.replaced(changes.settings)
-
-
-def resolve_config(recipe: str, name: str, changes: Overrides) -> TrainConfig:
-    """Config of a recipe and a preset, with changes applied.
-
-    Raises:
-        TrainConfigError: a change is unusable.
-    """
-    return override(preset(recipe, name), changes)
-
-
-def _chosen_stages(
-    recipe: str, stages: tuple[Stage, ...], sizes: tuple[int, ...]
-) -> tuple[Stage, ...]:
-    """Stages of the given sizes: the config's own, or copies of its last stage.
-
-    In recipe `latent`, all stages get the one size. The last stage without refinement is copied,
-    because only a trained shape can be refined.
-    """
-    if recipe == "latent":
-        if len(sizes) != 1:
-            raise TrainConfigError(f"--stages: got {len(sizes)} sizes, takes one in recipe latent")
-        return tuple(replace(stage, size=sizes[0]) for stage in stages)
-    if recipe == "voxel" and (wrong := [size for size in sizes if size not in RESOLUTIONS]):
-        listed = ", ".join(str(size) for size in RESOLUTIONS)
-        raise TrainConfigError(f"--stages: got {wrong[0]}, takes some of {listed}")
-    unrefined = [stage for stage in stages if not stage.refine] or list(stages)
-    chosen: list[Stage] = []
-    for size in sizes:
-        same_size = [stage for stage in stages if stage.size == size]
-        chosen += same_size or [replace(unrefined[-1], size=size)]
-    return tuple(chosen)

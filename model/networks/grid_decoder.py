@@ -44,9 +44,9 @@ class GridDecoder(nn.Module):
         self.hidden_to_grid = nn.Linear(hidden, 4 * channels * math.prod(self._rows))
         self.grid_layers = nn.Sequential(
             _ResidualBlock(4 * channels),
-            _Upsample(4 * channels, 2 * channels),
+            nn.ConvTranspose3d(4 * channels, 2 * channels, 2, stride=2),
             _ResidualBlock(2 * channels),
-            _Upsample(2 * channels, channels),
+            nn.ConvTranspose3d(2 * channels, channels, 2, stride=2),
         )
         self.box_layers = nn.Sequential(nn.Linear(code, 64), nn.SiLU(), nn.Linear(64, 3))
         self.point_layers = nn.Sequential(
@@ -65,8 +65,10 @@ class GridDecoder(nn.Module):
         Residual branches start at 0, and distances near 0.05: mostly outside, as shapes are.
         """
         for module in self.modules():
-            if isinstance(module, nn.Linear | nn.Conv3d):
-                nn.init.normal_(module.weight, std=math.sqrt(2 / module.weight[0].numel()))
+            if isinstance(module, nn.Linear | nn.Conv3d | nn.ConvTranspose3d):
+                up = isinstance(module, nn.ConvTranspose3d)  # a voxel sees one voxel before it
+                inputs = len(module.weight) if up else module.weight[0].numel()
+                nn.init.normal_(module.weight, std=math.sqrt(2 / inputs))
                 assert module.bias is not None
                 nn.init.zeros_(module.bias)
         for block in self.grid_layers:
@@ -166,22 +168,6 @@ class _ResidualBlock(nn.Module):
         """Features (B, C, X, Y, Q) -> the same shape."""
         result: Tensor = grid + self.second(F.silu(self.first(F.silu(grid))))
         return result
-
-
-class _Upsample(nn.Module):
-    """A grid of twice the rows, each point of which has features of its own (sub-pixel layer)."""
-
-    def __init__(self, channels: int, out: int) -> None:
-        super().__init__()
-        self.linear = nn.Conv3d(channels, 8 * out, 1)
-
-    def forward(self, grid: Tensor) -> Tensor:
-        """Features (B, C, X, Y, Q) -> (B, C', 2 X, 2 Y, 2 Q), Shi et al. 2016, section 3."""
-        shapes, _, x, y, z = grid.shape
-        fine: Tensor = self.linear(grid).permute(0, 2, 3, 4, 1)
-        fine = fine.reshape(shapes, x, y, z, 2, 2, 2, -1)
-        fine = fine.permute(0, 1, 4, 2, 5, 3, 6, 7).reshape(shapes, 2 * x, 2 * y, 2 * z, -1)
-        return fine.permute(0, 4, 1, 2, 3)
 
 
 def _split(points: Tensor, shapes: int, rows: int | None) -> tuple[Tensor, ...]:

@@ -50,6 +50,10 @@ class GridEncoder(nn.Module):
         """Codes (B, Z) of voxels (B, R, R, R) in the cube frame."""
         return (self.measurements(voxels) - self.mean) @ self.components.T
 
+    def change_by_boxes(self, growth: Tensor) -> Tensor:
+        """Change (..., Z) of the codes of shapes whose half sizes grow by (..., 3)."""
+        return _BOX_WEIGHT * growth @ self.components[:, -3:].T
+
     def measurements(self, voxels: Tensor) -> Tensor:
         """Numbers (B, M) of voxels (B, R, R, R) in which codes are linear."""
         boxes = half_sizes(voxels)

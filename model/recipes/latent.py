@@ -26,15 +26,20 @@ from shapegan.model.recipes.step_random import (
     LATENTS,
     NOISE,
     PICTURES,
+    STRETCH,
     TIMES,
     StepRandom,
 )
+from shapegan.model.recipes.training_points import (
+    choose_places,
+    stretch_factors,
+    stretched_distances,
+)
 from shapegan.model.schedule import StepProgress
 from shapegan.model.streaming.stream import Stream, VoxelBatch
+from shapegan.model.streaming.thin_parts import thickened
 from shapegan.pipeline.schema import grid_points
 
-NEAR_DISTANCE = 0.07
-"""Distance from the surface, cube frame, below which a voxel counts as near."""
 _FITTED_SHAPES = 2048
 """Shapes whose principal components make the codes, evenly spaced in the split."""
 _WARM_UP = 30
@@ -129,8 +134,7 @@ class Latent(GeneratorRecipe[LatentGenerator]):
         self._stage = stage
         size = self._config.stages[stage].size
         grid = torch.from_numpy(grid_points(size)).view(size, size, size, 3)
-        first = size // 2 if self._mirrored else 0
-        self._points = grid[first:].reshape(-1, 3).to(self._execution.device)
+        self._points = grid.reshape(-1, 3).to(self._execution.device)
         objective: nn.Module = PriorObjective(self.generator.prior)
         if not self._config.stages[stage].prior:
             objective = DecoderObjective(self.generator.decoder, self._config, self._execution)
@@ -167,19 +171,31 @@ class Latent(GeneratorRecipe[LatentGenerator]):
     def _decoder_step(
         self, batch: VoxelBatch, random: StepRandom, progress: StepProgress
     ) -> dict[str, Tensor]:
-        settings, count = self._settings, len(batch.indices)
-        first = batch.voxels.shape[1] // 2 if self._mirrored else 0
-        sdf = batch.voxels[:, first:].flatten(1)
-        draws = random.uniform(CHOICE, count, settings.near_points + settings.far_points)
-        chosen = choose_places(sdf, draws, settings.near_points)
         with torch.no_grad():
-            codes = self._noisy_codes(batch, random, 1)[:, 0]
-        loss: Tensor = self._objective(
-            codes, self._points[chosen], sdf.gather(1, chosen), half_sizes(batch.voxels)
-        )
+            boxes = half_sizes(batch.voxels)
+            factors = self._stretch(boxes, random, 1)[:, 0]
+            codes = self._noisy_codes(batch, boxes, factors[:, None], random, self._settings.noise)
+            rows, sdf = self._training_points(batch, random, progress.stage)
+            sdf = stretched_distances(batch.voxels, rows, sdf, factors)
+            points = self._points[rows] * factors[:, None]
+        loss: Tensor = self._objective(codes[:, 0], points, sdf, boxes * factors)
         rate = self._config.optimiser.rate * rate_factor(progress)
         descend(self._optimisers[0], loss, rate)
         return {"loss": loss.detach()}
+
+    def _training_points(
+        self, batch: VoxelBatch, random: StepRandom, progress: float
+    ) -> tuple[Tensor, Tensor]:
+        """Voxels (B, n) of a step, as positions in the grid, and their distances (B, n)."""
+        settings, voxels = self._settings, batch.voxels
+        first = voxels.shape[1] // 2 if self._mirrored else 0
+        sdf = voxels[:, first:].flatten(1)
+        if batch.thin is not None:
+            offset = self._config.stages[self._stage].thin_offset_at(progress)
+            sdf = thickened(sdf, batch.thin[:, first:].flatten(1), offset)
+        draws = random.uniform(CHOICE, len(sdf), settings.near_points + settings.far_points)
+        chosen = choose_places(sdf, draws, settings.near_points)
+        return chosen + first * voxels.shape[1] ** 2, sdf.gather(1, chosen)
 
     def _prior_step(
         self, batch: VoxelBatch, random: StepRandom, progress: StepProgress
@@ -188,7 +204,9 @@ class Latent(GeneratorRecipe[LatentGenerator]):
         settings, count = self._settings, len(batch.indices)
         repeats, copies = settings.prior_repeats, settings.prior_copies
         with torch.no_grad():
-            codes = self._noisy_codes(batch, random, repeats * copies)
+            boxes = half_sizes(batch.voxels)
+            factors = self._stretch(boxes, random, repeats * copies)
+            codes = self._noisy_codes(batch, boxes, factors, random, settings.prior_noise)
         noise = random.normal(LATENTS, count, repeats * copies, codes.shape[2])
         # Times are logit-normal: the middle of the way is hardest (Esser et al. 2024, section 3.1).
         times = random.normal(TIMES, count, repeats * copies, 1).sigmoid()
@@ -203,11 +221,20 @@ class Latent(GeneratorRecipe[LatentGenerator]):
             total = total + loss.detach()
         return {"loss": total / repeats}
 
-    def _noisy_codes(self, batch: VoxelBatch, random: StepRandom, copies: int) -> Tensor:
-        """Codes of a batch with noise: (B, copies, Z)."""
-        codes: Tensor = self.encoder(batch.voxels)[:, None]
-        noise = random.normal(NOISE, len(codes), copies, codes.shape[2])
-        return codes + self._settings.noise * noise
+    def _stretch(self, boxes: Tensor, random: StepRandom, copies: int) -> Tensor:
+        """Factors (B, copies, 3) that stretch the shapes of boxes (B, 3)."""
+        draws = random.normal(STRETCH, len(boxes), copies, 3).flatten(0, 1)
+        repeated = boxes.repeat_interleave(copies, dim=0)
+        return stretch_factors(draws, repeated, self._settings.stretch).view(-1, copies, 3)
+
+    def _noisy_codes(
+        self, batch: VoxelBatch, boxes: Tensor, factors: Tensor, random: StepRandom, noise: float
+    ) -> Tensor:
+        """Codes (B, copies, Z) of stretched shapes, with noise, given factors (B, copies, 3)."""
+        growth = boxes[:, None] * (factors - 1)
+        codes = self.encoder(batch.voxels)[:, None] + self.encoder.change_by_boxes(growth)
+        noisy: Tensor = codes + noise * random.normal(NOISE, *codes.shape)
+        return noisy
 
     def _one_hot(self, indices: Tensor) -> Tensor:
         """Weights of categories (B, K) of training shapes (B,)."""
@@ -231,27 +258,6 @@ class Latent(GeneratorRecipe[LatentGenerator]):
         if self._names:
             everything = torch.arange(self._stream.shape_count, device=device)
             self.generator.shares.copy_(self._one_hot(everything).mean(dim=0))
-
-
-def choose_places(sdf: Tensor, draws: Tensor, near_count: int) -> Tensor:
-    """Choose voxels at random, most of them near the surface.
-
-    Args:
-        sdf: (B, M) signed distances.
-        draws: (B, n) uniform numbers in [0, 1), one for each voxel to choose.
-        near_count: Of the n, the first that are nearer to the surface than `NEAR_DISTANCE`; those
-            of a shape that has none there are chosen from all.
-
-    Returns:
-        (B, n) int64, positions in M.
-    """
-    ranks = (sdf.abs() < NEAR_DISTANCE).cumsum(dim=1, dtype=torch.int32)
-    total = ranks[:, -1:]
-    wanted = (draws[:, :near_count] * total).floor().to(torch.int32) + 1
-    near = torch.searchsorted(ranks, wanted.minimum(total))
-    anywhere = (draws * sdf.shape[1]).long().clamp(max=sdf.shape[1] - 1)
-    near = torch.where(total > 0, near, anywhere[:, :near_count])
-    return torch.cat([near, anywhere[:, near_count:]], dim=1)
 
 
 def rate_factor(progress: StepProgress) -> float:

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-LATENTS, MIXING, WEIGHTS, NOISE, PICTURES, CHOICE, LATTICE, TIMES = range(8)
+LATENTS, MIXING, WEIGHTS, NOISE, PICTURES, CHOICE, LATTICE, TIMES, STRETCH = range(9)
 """Purposes of random numbers; each has a stream of its own."""
 
 

@@ -13,6 +13,9 @@ nothing is thin.
 
 from dataclasses import replace
 
+import numpy as np
+from numpy.typing import NDArray
+
 from shapegan.pipeline.schema import MAX_COARSE_RESOLUTION, voxel_spacing
 from shapegan.pipeline.sdf.signed_distance import SignedDistance
 from shapegan.pipeline.shell.wall_thickness import local_thickness, thicken_thin_parts
@@ -26,11 +29,13 @@ class CoarseFields:
 
     Args:
         field: The field for fine grids and for points.
+        thickness: (V,), `local_thickness` of its shell; None: computed here.
     """
 
-    def __init__(self, field: SignedDistance) -> None:
+    def __init__(self, field: SignedDistance, thickness: NDArray[np.float32] | None = None) -> None:
         self._field = field
-        self._thickness = local_thickness(field.queries.shell)
+        shell = field.queries.shell
+        self._thickness = local_thickness(shell) if thickness is None else thickness
 
     def of(self, resolution: int) -> SignedDistance:
         """The field for a grid of a resolution; the fine field above `MAX_COARSE_RESOLUTION`."""

@@ -51,6 +51,8 @@ class MeshField:
     """(64, 64, 64), the voxels of `field` that `quality` was measured on, cube frame."""
     visible: NDArray[np.float32]
     """(M, 3), points spread evenly over the visible surface of the mesh, cube frame."""
+    thickness: NDArray[np.float32] | None = None
+    """(V,), the wall thickness at the vertices of the shell, if thin parts were looked for."""
 
     @property
     def oriented(self) -> OrientedField:
@@ -96,7 +98,9 @@ class MeshField:
 
         None for `scan` and for a flood fill, which have no shell whose thickness is known.
         """
-        return CoarseFields(self.field) if isinstance(self.field, SignedDistance) else None
+        if not isinstance(self.field, SignedDistance):
+            return None
+        return CoarseFields(self.field, self.thickness)
 
 
 def make_field(
@@ -180,8 +184,10 @@ def _by_winding(shell: Shell, frame: Frame, sheet_thickness: float) -> MeshField
     quality = measure(grid, shell.visible, sheet_thickness)
 
     # 3. Thicken thin parts where the grid loses them.
+    thickness = None
     if quality.backed < THICKEN_BELOW and sheet_thickness > 0:
-        field, grid, quality = _thickened(field, queried)
+        thickness = local_thickness(shell)
+        field, grid, quality = _thickened(field, queried, thickness)
 
     # 4. Cap every voxel edge at which the sign still flips in mid-air.
     squares = square_caps(grid)
@@ -190,23 +196,23 @@ def _by_winding(shell: Shell, frame: Frame, sheet_thickness: float) -> MeshField
         field = SignedDistance(queries, sheet_thickness, field.thin_parts)
         grid = limit_jumps(_grid(field, queries.add_caps(uncapped)))
         quality = replace(quality, lipschitz=lipschitz_excess(grid))
-    return MeshField(frame, field, field, _method(field), quality, grid, shell.visible)
+    return MeshField(frame, field, field, _method(field), quality, grid, shell.visible, thickness)
 
 
 def _thickened(
-    field: SignedDistance, queried: QueriedPoints
+    field: SignedDistance, queried: QueriedPoints, thickness: NDArray[np.float32]
 ) -> tuple[SignedDistance, NDArray[np.float32], Quality]:
     """Thicken the thin parts of a field, and once more if that does not suffice.
 
     Args:
         field: a field without thickened parts.
         queried: results at the grid that quality is measured on.
+        thickness: (V,), from `local_thickness`.
 
     Returns:
         The thickened field, its grid, and its quality.
     """
     shell, half_thickness = field.queries.shell, field.sheet_thickness
-    thickness = local_thickness(shell)
     near = NEAR * voxel_spacing(QUALITY_RESOLUTION)
     for factor in (1.0, ROD_FACTOR):
         thin = thicken_thin_parts(shell, thickness, factor * half_thickness)

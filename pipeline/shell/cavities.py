@@ -37,6 +37,10 @@ AGREE = 0.8
 SAMPLES = 64
 """Samples of each patch at which winding numbers are tested, about."""
 
+BOTH_SIDES = 0.2
+"""Either side of a patch may be in front if its back sees more than this share of what its front
+sees. A leak by which light comes into a hidden part shows less of the sky than that."""
+
 MORE_RAYS = 64
 """Rays from each sample of a patch that looks like a wall, but that no light was found to reach."""
 
@@ -77,7 +81,8 @@ def find_open_cavities(
     # so little light does not show which side sees more.
     certain = ~patches.dim & ~sheet
     by_light = doubtful & ~certain & ~agrees & (patches.front > 0)
-    for sides, chosen in ((faces, by_light), (faces[:, ::-1], by_light & (patches.back > 0))):
+    both_sides = by_light & (patches.back > BOTH_SIDES * patches.front)
+    for sides, chosen in ((faces, by_light), (faces[:, ::-1], both_sides)):
         turned = test.choose(chosen, sides, faces)
         found = test.walls_by_light(turned, wall | certain, chosen & ~wall)
         wall, faces = wall | found, test.choose(found, sides, faces)

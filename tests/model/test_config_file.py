@@ -70,7 +70,7 @@ def test_a_whole_config_takes_what_it_leaves_out_from_the_defaults(tmp_path: Pat
         ("- 1", (), "got no settings"),
         ("a: [", (), "is neither YAML nor JSON"),
         ("clip: 0.2", (), "is not a whole config, with recipe and stages: name a preset"),
-        ("preset: slow", (), "preset: got slow, takes paper or fast or demo"),
+        ("preset: slow", (), "preset: got slow, takes paper or fast or best or demo"),
         ("preset: [fast]", (), "preset: got ['fast'], takes paper or"),
         ("recipe: mesh\npreset: fast", (), "recipe: got mesh, takes voxel or point or"),
         ("preset: fast", (None, "demo"), "--preset demo: "),

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 import torch
 from support.training import SHAPES
@@ -22,6 +24,12 @@ def resolved(config: TrainConfig) -> TrainConfig:
     if config.recipe == "latent":
         values["generator.categories"] = "[]"
     return config.replaced(values)
+
+
+def weights(config: TrainConfig) -> int:
+    """Number of the generator's weights."""
+    network = build_generator(resolved(config).generator)
+    return sum(one.numel() for one in network.parameters())
 
 
 @every_preset
@@ -101,16 +109,27 @@ def test_papers_autodecoder() -> None:
 
 def test_a_recipe_of_ours_has_no_published_settings() -> None:
     assert presets_of("voxel") == PRESETS
-    assert presets_of("latent") == ("fast", "demo")
-    with pytest.raises(TrainConfigError, match="--preset: got paper, takes fast or demo"):
+    assert presets_of("latent") == ("fast", "best", "demo")
+    with pytest.raises(TrainConfigError, match="--preset: got paper, takes fast or best or demo"):
         preset("latent", "paper")
 
 
 @pytest.mark.parametrize("recipe", RECIPES)
 def test_the_demo_is_smaller(recipe: str) -> None:
-    def weights(config: TrainConfig) -> int:
-        network = build_generator(resolved(config).generator)
-        return sum(one.numel() for one in network.parameters())
-
     larger = "fast" if recipe == "latent" else "paper"
     assert weights(preset(recipe, "demo")) < weights(preset(recipe, larger)) / 2
+
+
+def test_the_best_voxels_end_on_the_true_field_with_published_widths() -> None:
+    best, paper = preset("voxel", "best"), preset("voxel", "paper")
+    last = best.stages[-1]
+    assert (last.size, last.lattice, last.thin_offset_at(1.0)) == (64, 0, 0.0)
+    offsets = [stage.thin_offset_at(at) for stage in best.stages for at in (0.0, 1.0)]
+    assert offsets == sorted(offsets, reverse=True)
+    assert (best.deepsdf.width, best.deepsdf.depth) == (paper.deepsdf.width, paper.deepsdf.depth)
+    assert best.critic == replace(VoxelCriticConfig(), gradients=True)
+
+
+@pytest.mark.parametrize("recipe", VOXEL_RECIPES)
+def test_the_best_is_larger_than_fast(recipe: str) -> None:
+    assert weights(preset(recipe, "best")) > 2 * weights(preset(recipe, "fast"))

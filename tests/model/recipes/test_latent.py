@@ -5,14 +5,14 @@ from typing import Any
 
 import pytest
 import torch
-from support.training import LATENT, SHAPES, last, make_solids, quick, run
+from support.training import LATENT, SHAPES, STORED, last, make_solids, quick, run
 from torch import Tensor
 
 from shapegan.model.config import TrainConfig
 from shapegan.model.distributed import Ranks
 from shapegan.model.recipes.build import stream_config
 from shapegan.model.recipes.execution import Execution
-from shapegan.model.recipes.latent import NEAR_DISTANCE, Latent, choose_places, rate_factor
+from shapegan.model.recipes.latent import Latent, rate_factor
 from shapegan.model.schedule import StepProgress
 from shapegan.model.streaming.stream import Stream
 
@@ -20,6 +20,12 @@ from shapegan.model.streaming.stream import Stream
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_solids(tmp_path_factory.mktemp("solids"))
+
+
+@pytest.fixture(scope="module")
+def fine_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    config = replace(STORED, resolutions=(16, 64))
+    return make_solids(tmp_path_factory.mktemp("fine"), config=config)
 
 
 def begun(data: Path, stage: int, config: TrainConfig = LATENT) -> tuple[Latent, Any]:
@@ -98,26 +104,22 @@ def test_a_run_ends_with_a_generator_of_both_parts(data: Path, tmp_path: Path) -
     assert average["prior.leave.weight"].abs().max() > 0
 
 
-def test_most_places_are_near_the_surface() -> None:
-    sdf = torch.linspace(-0.5, 0.5, 1000).expand(2, -1)
-    places = choose_places(sdf, torch.rand(2, 400), 300)
-    assert places.shape == (2, 400)
-    chosen = sdf.gather(1, places).abs()
-    assert (chosen[:, :300] < NEAR_DISTANCE).all()
-    assert 0.05 < float((chosen[:, 300:] < NEAR_DISTANCE).float().mean()) < 0.3
+def fine(**settings: float) -> TrainConfig:
+    """`LATENT` on 64^3 voxels, with settings of the decoder's stage."""
+    decoder, prior = (replace(stage, size=64) for stage in LATENT.stages)
+    return replace(LATENT, stages=(replace(decoder, **settings), prior))
 
 
-@pytest.mark.parametrize("draw", [0.0, 1 - 2**-24])
-def test_the_first_and_the_last_near_place_can_be_chosen(draw: float) -> None:
-    sdf = torch.tensor([[1.0, 0.01, 1.0, -0.02, 1.0]])
-    assert int(choose_places(sdf, torch.full((1, 1), draw), 1)) == (1 if draw == 0 else 3)
-
-
-def test_without_a_near_place_all_are_chosen_from() -> None:
-    places = choose_places(torch.ones(1, 100), torch.rand(1, 200), 150)
-    assert places.min() >= 0
-    assert places.max() < 100
-    assert len(places.unique()) > 50
+def test_offsets_of_thin_parts_change_what_the_decoder_learns(fine_data: Path) -> None:
+    losses = set()
+    for offset in (0.0, 0.05):
+        recipe, batches = begun(fine_data, 0, fine(thin_offset=offset))
+        batch = next(batches)
+        # The solids have no thin parts: here is one in each.
+        thin = (torch.linspace(-1, 1, 64) - 0.9).abs().expand_as(batch.voxels)
+        batch = replace(batch, thin=thin)
+        losses.add(float(recipe.step(batch, StepProgress(0, 1.0, 0.0))["loss"]))
+    assert len(losses) == 2
 
 
 def test_rates_grow_and_then_fall() -> None:

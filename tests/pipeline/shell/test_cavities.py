@@ -4,6 +4,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import trimesh
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
@@ -11,7 +12,12 @@ from support import hollows, shapes
 
 from shapegan.pipeline.mesh_sdf import MeshSDF
 from shapegan.pipeline.meshes.triangle_mesh import TriangleMesh
-from shapegan.pipeline.samples.defects import double_walls, flip_faces, inner_copy
+from shapegan.pipeline.samples.defects import (
+    add_all_defects,
+    double_walls,
+    flip_faces,
+    inner_copy,
+)
 
 
 def wrong_signs(mesh, inside, seed=0, beyond=0.02, **options):
@@ -150,3 +156,19 @@ def test_hidden_copies_doubled_walls_and_random_windings_make_no_cavity(seed):
         mesh = spoil(mesh, rng)
         wrong, method = wrong_signs((mesh.vertices, mesh.faces), shapes.l_shape(), seed)
         assert (wrong, method) == (0, "winding")
+
+
+@pytest.mark.parametrize("seed", [10, 14])
+def test_a_hidden_copy_is_filled_though_light_leaks_in(seed: int) -> None:
+    # A box with a smaller one inside, small holes, doubled faces, and random windings: the holes
+    # let light between the two skins, and hardly any into the inner one.
+    rng = np.random.default_rng(seed)
+    sides = rng.uniform(0.3, 2, 3)
+    box = trimesh.creation.box(sides).subdivide().subdivide().subdivide()
+    closed = TriangleMesh(np.array(box.vertices, np.float64), np.array(box.faces, np.int32))
+    spoilt = add_all_defects(closed, rng)
+    field = MeshSDF(
+        trimesh.Trimesh(spoilt.vertices, spoilt.faces, process=False), sheet_thickness=0
+    )
+    inside = rng.uniform(-0.49, 0.49, (400, 3)) * sides
+    assert (field.signed_distances(inside) < 0).all()

@@ -5,7 +5,8 @@ import pytest
 
 from shapegan.model.config import RECIPES, TrainConfigError
 from shapegan.model.default_data import resolve_data
-from shapegan.model.presets import Overrides, preset, presets_of, resolve_config
+from shapegan.model.overrides import Overrides, override
+from shapegan.model.presets import preset, presets_of
 from shapegan.pipeline.dataset.manifest import DatasetError
 
 EVERY_PRESET = [(recipe, name) for recipe in RECIPES for name in presets_of(recipe)]
@@ -13,11 +14,11 @@ EVERY_PRESET = [(recipe, name) for recipe in RECIPES for name in presets_of(reci
 
 @pytest.mark.parametrize(("recipe", "name"), EVERY_PRESET)
 def test_without_overrides_it_is_the_preset(recipe: str, name: str) -> None:
-    assert resolve_config(recipe, name, Overrides()) == preset(recipe, name)
+    assert override(preset(recipe, name), Overrides()) == preset(recipe, name)
 
 
 def test_batch_split_and_seed_are_taken() -> None:
-    config = resolve_config("voxel", "paper", Overrides(batch=3, split="val", seed=9))
+    config = override(preset("voxel", "paper"), Overrides(batch=3, split="val", seed=9))
     assert {stage.batch for stage in config.stages} == {3}
     assert (config.split, config.seed) == ("val", 9)
     wanted = preset("voxel", "paper")
@@ -27,13 +28,13 @@ def test_batch_split_and_seed_are_taken() -> None:
 
 def test_chosen_stages_are_the_presets() -> None:
     its = preset("voxel", "paper").stages
-    assert resolve_config("voxel", "paper", Overrides((16, 64))).stages == (its[1], its[3])
+    assert override(preset("voxel", "paper"), Overrides((16, 64))).stages == (its[1], its[3])
 
 
 def test_a_size_is_taken_with_all_its_stages() -> None:
     """8,192 points are a stage of the paper's GAN, and one of its refinement."""
     its = preset("point", "paper").stages
-    chosen = resolve_config("point", "paper", Overrides((1024, 8192))).stages
+    chosen = override(preset("point", "paper"), Overrides((1024, 8192))).stages
     assert chosen == (its[0], its[3], its[6])
     assert [stage.refine for stage in chosen] == [False, False, True]
 
@@ -45,14 +46,14 @@ def test_other_sizes_are_trained_as_the_last_that_does_not_refine(recipe: str, n
     """A shape is refined once there is one."""
     its = preset(recipe, name).stages
     size = 64 if recipe == "voxel" else 777
-    (chosen,) = resolve_config(recipe, name, Overrides((size,))).stages
+    (chosen,) = override(preset(recipe, name), Overrides((size,))).stages
     last = [stage for stage in its if not stage.refine][-1]
     assert chosen == dataclasses.replace(last, size=size)
 
 
 def test_all_stages_of_a_latent_prior_have_one_size() -> None:
     its = preset("latent", "fast").stages
-    chosen = resolve_config("latent", "fast", Overrides((32,))).stages
+    chosen = override(preset("latent", "fast"), Overrides((32,))).stages
     assert chosen == tuple(dataclasses.replace(stage, size=32) for stage in its)
 
 
@@ -67,7 +68,7 @@ def test_all_stages_of_a_latent_prior_have_one_size() -> None:
 )
 def test_sizes_that_cannot_be_are_refused(recipe: str, sizes: tuple[int, ...], says: str) -> None:
     with pytest.raises(TrainConfigError, match=says):
-        resolve_config(recipe, "fast", Overrides(sizes))
+        override(preset(recipe, "fast"), Overrides(sizes))
 
 
 @pytest.fixture

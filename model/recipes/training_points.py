@@ -1,0 +1,77 @@
+"""Points at which recipe `latent` compares a decoder with training shapes, and stretched shapes.
+
+Letters in shapes: B shapes, R resolution, M voxels of a grid or of its half, n points.
+"""
+
+import torch
+from torch import Tensor
+
+from shapegan.pipeline.schema import voxel_spacing
+
+NEAR_DISTANCE = 0.07
+"""Distance from the surface, cube frame, below which a voxel counts as near."""
+_LEAST_SLOPE = 0.5
+"""Slope of a field below which its direction is uncertain, as halfway between two surfaces."""
+
+
+def choose_places(sdf: Tensor, draws: Tensor, near_count: int) -> Tensor:
+    """Choose voxels at random, most of them near the surface.
+
+    Args:
+        sdf: (B, M) signed distances.
+        draws: (B, n) uniform numbers in [0, 1), one for each voxel to choose.
+        near_count: Of the n, the first that are nearer to the surface than `NEAR_DISTANCE`; those
+            of a shape that has none there are chosen from all.
+
+    Returns:
+        (B, n) int64, positions in M.
+    """
+    ranks = (sdf.abs() < NEAR_DISTANCE).cumsum(dim=1, dtype=torch.int32)
+    total = ranks[:, -1:]
+    wanted = (draws[:, :near_count] * total).floor().to(torch.int32) + 1
+    near = torch.searchsorted(ranks, wanted.minimum(total))
+    anywhere = (draws * sdf.shape[1]).long().clamp(max=sdf.shape[1] - 1)
+    near = torch.where(total > 0, near, anywhere[:, :near_count])
+    return torch.cat([near, anywhere[:, near_count:]], dim=1)
+
+
+def stretch_factors(draws: Tensor, boxes: Tensor, spread: float) -> Tensor:
+    """Factors (B, 3) that stretch shapes along the axes and keep their longest sides.
+
+    Args:
+        draws: (B, 3) standard normal numbers.
+        boxes: (B, 3) half sizes of the shapes' bounding boxes.
+        spread: Standard deviation of the logarithm of the factors, before the longest side is
+            brought back to its length.
+    """
+    factors = (spread * draws).exp()
+    longest = boxes.amax(dim=1, keepdim=True) / (factors * boxes).amax(dim=1, keepdim=True)
+    return factors * longest
+
+
+def stretched_distances(voxels: Tensor, rows: Tensor, sdf: Tensor, factors: Tensor) -> Tensor:
+    """Signed distances of stretched shapes at stretched voxels, exact to first order.
+
+    The field f of a shape, at places moved back, is 0 on the stretched surface, but its slope
+    there is |n / s|, where n is the direction of grad f and s are the factors. So f is divided by
+    that. Where the direction is uncertain, f stays as it is.
+
+    Args:
+        voxels: (B, R, R, R) signed distances.
+        rows: (B, n) positions in the R^3 voxels.
+        sdf: (B, n) distances there, which may have thicker thin parts.
+        factors: (B, 3).
+    """
+    size = voxels.shape[1]
+    flat, last = voxels.flatten(1), size - 1
+    steps = []
+    for stride in (size * size, size, 1):
+        row = rows // stride % size
+        after = flat.gather(1, rows + stride * (row < last))
+        before = flat.gather(1, rows - stride * (row > 0))
+        count = (row < last).int() + (row > 0).int()
+        steps.append((after - before) / (count * voxel_spacing(size)))
+    gradient = torch.stack(steps, dim=2)
+    slope = gradient.norm(dim=2)
+    ratio = (gradient / factors[:, None]).norm(dim=2) / slope.clamp(min=_LEAST_SLOPE)
+    return torch.where(slope > _LEAST_SLOPE, sdf / ratio, sdf)
