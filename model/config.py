@@ -55,8 +55,9 @@ class Stage:
     from a random first voxel that differs from step to step (recipe `voxel`). The generator is
     evaluated at the same places. 0: the stored grid of resolution `size`."""
     thin_offset: float = 0.0
-    """Offset by which thin parts of real shapes are thickened, cube frame; 0: the true field. Needs
-    the grid of 64^3, as `size` or `lattice`; see `streaming.thin_parts`."""
+    """Offset by which thin parts of real shapes are thickened, in the frame of the recipe; 0: the
+    true field. Needs the grid of 64^3, in the voxel recipes as `size` or `lattice`; see
+    `streaming.thin_parts`."""
     thin_offset_end: float | None = None
     """Offset at the end of the stage, reached linearly; None: `thin_offset`."""
     prior: bool = False
@@ -75,8 +76,7 @@ class Stage:
         _check(fitting, "lattice", self.lattice, f"0, or one of {RESOLUTIONS} from {self.size} on")
         offsets = self.thin_offset, self.thin_offset_at(1.0)
         _check(min(offsets) >= 0, "thin_offset", offsets, "0 or more")
-        fine = not self.thin_parts or self.grid == RESOLUTIONS[-1]
-        _check(fine, "thin_offset", offsets, f"0 unless lattice or size is {RESOLUTIONS[-1]}")
+        _check(not (self.refine and self.thin_parts), "thin_offset", offsets, "0 in refinement")
 
     @property
     def grid(self) -> int:
@@ -204,13 +204,8 @@ class TrainConfig:
             known = " or ".join(str(size) for size in RESOLUTIONS)
             _check(set(sizes) <= set(RESOLUTIONS), "stages", sizes, known)
             _check(sizes == sorted(sizes), "stages", sizes, "ascending resolutions")
-        if self.recipe != "voxel":
-            plain = not any(stage.lattice for stage in self.stages)
-            _check(plain, "lattice", "more than 0", f"0 in recipe {self.recipe}")
-            plain = self.recipe == "latent" or not any(stage.thin_parts for stage in self.stages)
-            _check(plain, "thin_offset", "more than 0", f"0 in recipe {self.recipe}")
-        else:
-            assert isinstance(self.critic, VoxelCriticConfig)
+        self._check_real_shapes()
+        if isinstance(self.critic, VoxelCriticConfig):
             side = sizes[0] if self.generator.symmetry == "none" else sizes[0] // 2
             layers, fitting = self.critic.patches, side // 4
             _check(len(layers) <= fitting, "critic.patches", layers, f"at most {fitting} layers")
@@ -223,6 +218,15 @@ class TrainConfig:
             _check(
                 isinstance(self.critic, expected), "critic", self.critic, f"a {expected.__name__}"
             )
+
+    def _check_real_shapes(self) -> None:
+        takes, finest = f"0 in recipe {self.recipe}", RESOLUTIONS[-1]
+        for stage in self.stages:
+            offset, thin, grids = stage.thin_offset, stage.thin_parts, self.recipe in VOXEL_RECIPES
+            _check(self.recipe == "voxel" or not stage.lattice, "lattice", stage.lattice, takes)
+            _check(self.recipe != "autodecoder" or not thin, "thin_offset", offset, takes)
+            fine = not (grids and thin) or stage.grid == finest
+            _check(fine, "thin_offset", offset, f"0 unless lattice or size is {finest}")
 
     def _check_latent(self) -> None:
         latent = self.recipe == "latent"

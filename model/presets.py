@@ -24,7 +24,6 @@ from shapegan.model.networks.voxel_critic import VoxelCriticConfig
 
 PRESETS = ("paper", "fast", "best", "demo")
 
-_R1 = Objective(loss="logistic", penalty="r1", penalty_weight=0.03, critic_steps=1)
 _RELATIVISTIC = Objective(loss="relativistic", penalty="r1+r2", penalty_weight=0.3, critic_steps=1)
 _ADAM = Optimiser("adam", rate=1e-3, critic_rate=1e-3, betas=(0.0, 0.99))
 
@@ -105,21 +104,23 @@ def _fast_point() -> TrainConfig:
     return TrainConfig(
         recipe="point",
         stages=(
-            Stage(1024, 8, 100, weight=4),
-            Stage(2048, 8, 100, weight=4),
-            Stage(2048, 8, 50, refine=True, weight=3),
+            Stage(4096, 8, 50, weight=4, thin_offset=0.08),
+            Stage(4096, 8, 50, weight=4, thin_offset=0.08, thin_offset_end=0.06),
+            Stage(8192, 4, 50, weight=5, thin_offset=0.06, thin_offset_end=0.05),
         ),
         generator=GeneratorConfig(
             latent=64,
-            width=128,
+            width=64,
             depth=6,
             bounded=False,
             initialisation="sphere",
             frame="sphere",
+            symmetry="auto",
         ),
-        critic=PointCriticConfig(features=(64, 128, 256), head=(128,)),
-        objective=_R1,
-        optimiser=_ADAM,
+        critic=PointCriticConfig(features=(32, 11), head=(64,), grid=16, convolutions=(48, 96)),
+        objective=_RELATIVISTIC,
+        optimiser=replace(_ADAM, halvings=3),
+        clip=0.05,
         clip_mode="soft",
         ema_halflife=200,
     )
@@ -222,7 +223,10 @@ def _demo_point() -> TrainConfig:
     fast = _fast_point()
     return replace(
         fast,
-        stages=(Stage(1024, 8, 200, weight=4), Stage(1024, 8, 20, refine=True, weight=1)),
+        stages=(
+            Stage(2048, 8, 100, weight=1, thin_offset=0.08),
+            Stage(4096, 8, 60, weight=2, thin_offset=0.08, thin_offset_end=0.06),
+        ),
         generator=replace(fast.deepsdf, latent=32),
         ema_halflife=50,
     )

@@ -55,8 +55,8 @@ class GeneratorConfig:
     """`published`: torch's default. `he`: keeps the variance through ReLUs (He et al. 2015).
     `sphere`: near the distance to a sphere of radius 0.5 (Atzmon and Lipman 2020, SAL)."""
     symmetry: Symmetry = "none"
-    """`x`: shapes are their own mirror images at x = 0, because points are evaluated at |x|. Recipe
-    `voxel` then trains on the half x > 0 alone, at half the cost.
+    """`x`: shapes are their own mirror images at x = 0, because points are evaluated at |x|. The
+    recipes `voxel` and `point` then train on the half x > 0 alone, at half the cost.
     `auto`: `x` or `none`, by the training shapes when a run starts; a generator does not take it.
     """
 

@@ -19,11 +19,16 @@ class PointCriticConfig:
     """Architecture of a point critic. The defaults are those of the published critic."""
 
     features: tuple[int, ...] = (64, 128, 256, 512)
-    """Features of the layers applied to each point; the last K are pooled by their maximum."""
+    """Features of the layers applied to each point; the last K are pooled by their maximum, or
+    averaged in each cell of the grid."""
     head: tuple[int, ...] = (256, 128)
     """Features of the hidden layers applied to the pooled features."""
     scale: float = 1.0
     """Divisor of the distances that come in."""
+    grid: int = 0
+    """Cells along each side of the grid of a `PointVoxelCritic`; 0: a PointNet."""
+    convolutions: tuple[int, ...] = ()
+    """Features of the convolutions that halve the grid, fine to coarse."""
 
     def __post_init__(self) -> None:
         if len(self.features) < 2 or min(*self.features, *self.head) < 1 or self.scale <= 0:
@@ -31,6 +36,14 @@ class PointCriticConfig:
                 "expected two or more layers of features, all of at least 1, and a scale above 0,"
                 f" got {self.features}, {self.head} and {self.scale}"
             )
+        coarsest = 2 ** (len(self.convolutions) + 1)
+        if (self.grid > 0) != bool(self.convolutions) or self.grid < 0 or self.grid % coarsest:
+            raise ValueError(
+                "expected a grid of 0 without convolutions, or a multiple of 2^(convolutions + 1)"
+                f" with them, got {self.grid} and {len(self.convolutions)} convolutions"
+            )
+        if min(self.convolutions, default=1) < 1:
+            raise ValueError(f"expected convolutions of at least 1, got {self.convolutions}")
 
 
 class PointCritic(nn.Module):
@@ -46,8 +59,8 @@ class PointCritic(nn.Module):
     def __init__(self, config: PointCriticConfig) -> None:
         super().__init__()
         self.config = config
-        self.layers = _linear_layers((4, *config.features))
-        self.head = _linear_layers((config.features[-1], *config.head, 1))
+        self.layers = linear_layers((4, *config.features))
+        self.head = linear_layers((config.features[-1], *config.head, 1))
 
     def forward(self, points: Tensor, sdf: Tensor, mask: Tensor | None = None) -> Tensor:
         """Score shapes.
@@ -60,11 +73,7 @@ class PointCritic(nn.Module):
         Returns:
             (B,), float32 also under autocast.
         """
-        if points.shape != (*sdf.shape, 3) or sdf.dim() != 2:
-            raise ValueError(
-                f"expected points (B, N, 3) and sdf (B, N), got {tuple(points.shape)} and"
-                f" {tuple(sdf.shape)}"
-            )
+        check_points(points, sdf)
         chosen = self.critical_indices(points, sdf, mask)
         pooled = self._features_of(gather_points(points, chosen), sdf.gather(1, chosen))
         for layer in self.head[:-1]:
@@ -125,5 +134,19 @@ def gather_points(points: Tensor, indices: Tensor) -> Tensor:
     return points.gather(1, indices[..., None].expand(-1, -1, 3))
 
 
-def _linear_layers(sizes: tuple[int, ...]) -> nn.ModuleList:
+def check_points(points: Tensor, sdf: Tensor) -> None:
+    """Check that points are (B, N, 3) and their distances (B, N).
+
+    Raises:
+        ValueError: one of them has another shape.
+    """
+    if points.shape != (*sdf.shape, 3) or sdf.dim() != 2:
+        raise ValueError(
+            f"expected points (B, N, 3) and sdf (B, N), got {tuple(points.shape)} and"
+            f" {tuple(sdf.shape)}"
+        )
+
+
+def linear_layers(sizes: tuple[int, ...]) -> nn.ModuleList:
+    """Linear layers from each number of features to the next."""
     return nn.ModuleList(nn.Linear(before, after) for before, after in pairwise(sizes))

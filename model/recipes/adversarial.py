@@ -7,6 +7,7 @@ from shapegan.model.config import Stage, TrainConfig, TrainConfigError
 from shapegan.model.distributed import Ranks
 from shapegan.model.networks.generator import Generator
 from shapegan.model.networks.point_critic import PointCritic, PointCriticConfig
+from shapegan.model.networks.point_voxel_critic import PointVoxelCritic
 from shapegan.model.networks.voxel_critic import VoxelCritic, VoxelCriticConfig
 from shapegan.model.recipes.base import GeneratorRecipe, descend, step_measurements
 from shapegan.model.recipes.execution import Execution
@@ -25,6 +26,8 @@ from shapegan.model.recipes.step_random import PICTURES, WEIGHTS, StepRandom, se
 from shapegan.model.recipes.voxel import VoxelTask, lattice_clip
 from shapegan.model.schedule import StepProgress
 
+Critic = VoxelCritic | PointCritic | PointVoxelCritic
+
 _CRITIC_STEP, _GENERATOR_STEP = range(2)
 """The two halves of a step; each draws random numbers of its own."""
 
@@ -42,18 +45,18 @@ class Adversarial(GeneratorRecipe[Generator]):
         super().__init__(config, ranks, execution, Generator, config.deepsdf)
         if execution.compiled:
             self.generator.compile()
-        self._critic: VoxelCritic | PointCritic | None = None
+        self._critic: Critic | None = None
         self._stage = -1
 
     @property
-    def critic(self) -> VoxelCritic | PointCritic:
+    def critic(self) -> Critic:
         """The critic of the present stage."""
         assert self._critic is not None, "begin a stage first"
         return self._critic
 
     @property
     def _half(self) -> bool:
-        """True if the critic sees half of each grid, because the other half is its mirror image."""
+        """True if the critic sees half of each shape; the other half is its mirror image."""
         return self._config.generator.symmetry == "x"
 
     @property
@@ -147,18 +150,21 @@ class Adversarial(GeneratorRecipe[Generator]):
             device=self._execution.device,
         )
 
-    def _critic_of(self, stage: int) -> VoxelCritic | PointCritic:
+    def _critic_of(self, stage: int) -> Critic:
         """Critic of a stage: the present one, the present one grown, or a new one."""
         config, size = self._config.critic, self._config.stages[stage].size
         with seeded(self._config.seed, WEIGHTS, stage):
             if isinstance(config, PointCriticConfig):
-                return self._critic or PointCritic(config)
+                return self._critic or self._point_critic(config)
             if not isinstance(config, VoxelCriticConfig):
                 raise TrainConfigError(f"critic: recipe {self._config.recipe} needs one")
             if isinstance(self._critic, VoxelCritic):
                 same = self._critic.resolution == size
                 return self._critic if same else self._critic.grown(size)
             return VoxelCritic(config, size, self._half)
+
+    def _point_critic(self, config: PointCriticConfig) -> PointCritic | PointVoxelCritic:
+        return PointVoxelCritic(config, self._half) if config.grid else PointCritic(config)
 
     def _task_of(self, stage: Stage) -> CriticTask:
         config, execution = self._config, self._execution
@@ -172,4 +178,11 @@ class Adversarial(GeneratorRecipe[Generator]):
                 self._half,
             )
         kind = RefinementTask if stage.refine else PointTask
-        return kind(config.clip, config.clip_mode, execution.chunk)
+        return kind(
+            stage,
+            config.clip,
+            config.clip_mode,
+            execution.chunk,
+            self._half,
+            isinstance(self.critic, PointCritic),
+        )

@@ -63,7 +63,8 @@ def stream_config(config: TrainConfig, stage: Stage) -> StreamConfig:
     balanced, sets = False, ("uniform",) if not stage.refine else ("uniform", "surface")
     if config.recipe == "autodecoder":
         balanced, sets = True, ("surface", "uniform")
-    return StreamConfig("points", stage.size, stage.batch, seed, split, sets, balanced)
+    thin = stage.thin_parts
+    return StreamConfig("points", stage.size, stage.batch, seed, split, sets, balanced, thin)
 
 
 def build_recipe(

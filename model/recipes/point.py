@@ -1,14 +1,16 @@
-"""The point task: a PointNet critic sees (x, y, z, sdf) (Kleineberg et al., 3.2 and 3.3)."""
+"""The point task: a critic sees points with their distances (Kleineberg et al., 3.2 and 3.3)."""
 
 import torch
 from torch import Tensor, nn
 
+from shapegan.model.config import Stage
 from shapegan.model.networks.generator import Generator
 from shapegan.model.networks.point_critic import gather_points
 from shapegan.model.recipes.objectives import CriticInput, StepData
 from shapegan.model.recipes.step_random import CHOICE, NOISE, StepRandom
 from shapegan.model.recipes.voxel import clip_distances
 from shapegan.model.streaming.stream import PointBatch
+from shapegan.model.streaming.thin_parts import thickened
 
 NEAR_DISTANCE = 0.1
 """Refinement keeps all uniform points nearer to the surface than this, and projects them on it."""
@@ -21,39 +23,60 @@ SURFACE_NOISE = 0.0025
 class PointTask:
     """Points of the unit ball.
 
+    Of shapes that are their own mirror images at x = 0, the points at x >= 0 are enough.
+
     Args:
+        stage: The offset of thin parts.
         clip: Truncation distance, frame units.
         clip_mode: One of `config.CLIP_MODES`.
         chunk: Points whose activations the generator holds at once.
+        half: Show the points at x >= 0 only.
+        pooled: The critic is a PointNet, which has critical points.
     """
 
-    def __init__(self, clip: float, clip_mode: str, chunk: int) -> None:
+    def __init__(
+        self,
+        stage: Stage,
+        clip: float,
+        clip_mode: str,
+        chunk: int,
+        half: bool = False,
+        pooled: bool = True,
+    ) -> None:
+        self._stage, self._half, self._pooled = stage, half, pooled
         self._clip, self._clip_mode, self._chunk = clip, clip_mode, chunk
 
     def real(self, data: StepData[PointBatch]) -> CriticInput:
         """The dataset's points with their distances."""
         points, sdf = data.batch.points["uniform"]
-        return CriticInput(self._clipped(sdf), points)
+        if data.batch.thin is not None:
+            sdf = thickened(sdf, data.batch.thin, self._stage.thin_offset_at(data.progress))
+        mask, points, sdf = self._on_side(points, sdf)
+        return CriticInput(self._clipped(sdf), points, mask)
 
     def fake(
         self, generator: Generator, latents: Tensor, data: StepData[PointBatch]
     ) -> CriticInput:
         """Generated distances at the points of the batch."""
-        points, _ = data.batch.points["uniform"]
-        return CriticInput(self._clipped(generator(points, latents, self._chunk)), points)
+        mask, points, _ = self._on_side(*data.batch.points["uniform"])
+        return CriticInput(self._clipped(generator(points, latents, self._chunk)), points, mask)
 
     def generator_scores(
         self, generator: Generator, critic: nn.Module, latents: Tensor, data: StepData[PointBatch]
     ) -> Tensor:
         """Critic scores of generated shapes, with gradients: (B,).
 
-        The score and its gradients depend on the critical points alone, so only these go through
-        the generator with gradients.
+        The score of a PointNet and its gradients depend on the critical points alone, so only these
+        go through the generator with gradients.
         """
+        if not self._pooled:
+            return self.scores(critic, self.fake(generator, latents, data))
         with torch.no_grad():
             fake = self.fake(generator, latents, data)
         assert fake.points is not None
-        critical = critic.critical_indices(fake.points, fake.sdf)  # type: ignore[operator]
+        critical = critic.critical_indices(  # type: ignore[operator]
+            fake.points, fake.sdf, fake.mask
+        )
         points = gather_points(fake.points, critical)
         sdf = self._clipped(generator(points, latents, self._chunk))
         return self.scores(critic, CriticInput(sdf, points))
@@ -62,6 +85,13 @@ class PointTask:
         """Critic scores of shapes: (B,)."""
         scores: Tensor = critic(critic_input.points, critic_input.sdf, critic_input.mask)
         return scores
+
+    def _on_side(self, points: Tensor, sdf: Tensor) -> tuple[Tensor | None, Tensor, Tensor]:
+        """Points and distances that are shown, and which of them count; None: all."""
+        if not self._half:
+            return None, points, sdf
+        mask, points, sdf = _pack(points[..., 0] >= 0, points, sdf)
+        return mask, points, sdf
 
     def _clipped(self, sdf: Tensor) -> Tensor:
         return clip_distances(sdf, self._clip, self._clip_mode)
@@ -77,11 +107,10 @@ class RefinementTask(PointTask):
     def real(self, data: StepData[PointBatch]) -> CriticInput:
         """The dataset's uniform and surface points, as many as refinement keeps."""
         points, sdf = data.batch.points["uniform"]
-        near = sdf.abs() < NEAR_DISTANCE
-        kept = near | _far_choice(data.random, sdf)
+        near, kept = self._choices(data.random, points, sdf)
         uniform = _pack(kept, points, sdf)
         surface = _pack(near, *data.batch.points["surface"])
-        return self._joined(uniform, surface, CriticInput(self._clipped(sdf), points))
+        return self._joined(uniform, surface, points, sdf)
 
     def fake(
         self, generator: Generator, latents: Tensor, data: StepData[PointBatch]
@@ -91,8 +120,7 @@ class RefinementTask(PointTask):
         # 1. Which points are kept: only those need gradients.
         with torch.no_grad():
             all_sdf = generator(points, latents, self._chunk)
-        near = all_sdf.abs() < NEAR_DISTANCE
-        kept = near | _far_choice(data.random, all_sdf)
+        near, kept = self._choices(data.random, points, all_sdf)
         # 2. Their distances, and the direction to the surface.
         mask, places, near = _pack(kept, points, near)
         sdf, direction = self._with_gradient(generator, places, latents)
@@ -101,15 +129,22 @@ class RefinementTask(PointTask):
         noise = noise[:, : places.shape[1]]
         moved_mask, moved = _pack(near, places - sdf.unsqueeze(-1) * direction + noise)
         surface = (moved_mask, moved, generator(moved, latents, self._chunk))
-        return self._joined(
-            (mask, places, sdf), surface, CriticInput(self._clipped(all_sdf), points)
-        )
+        return self._joined((mask, places, sdf), surface, points, all_sdf)
 
     def generator_scores(
         self, generator: Generator, critic: nn.Module, latents: Tensor, data: StepData[PointBatch]
     ) -> Tensor:
         """Critic scores of generated shapes, with gradients: (B,)."""
         return self.scores(critic, self.fake(generator, latents, data))
+
+    def _choices(self, random: StepRandom, points: Tensor, sdf: Tensor) -> tuple[Tensor, Tensor]:
+        """Which points are near the surface, and which are kept: (B, N) bool each."""
+        near = sdf.abs() < NEAR_DISTANCE
+        kept = near | (random.uniform(CHOICE, *sdf.shape) < FAR_SHARE)
+        if not self._half:
+            return near, kept
+        side = points[..., 0] >= 0
+        return near & side, kept & side
 
     def _with_gradient(
         self, generator: Generator, points: Tensor, latents: Tensor
@@ -123,15 +158,17 @@ class RefinementTask(PointTask):
         return sdf if wanted else sdf.detach(), direction
 
     def _joined(
-        self, uniform: tuple[Tensor, ...], surface: tuple[Tensor, ...], penalised: CriticInput
+        self,
+        uniform: tuple[Tensor, ...],
+        surface: tuple[Tensor, ...],
+        all_points: Tensor,
+        all_sdf: Tensor,
     ) -> CriticInput:
+        """Both sets of points. The penalty is on all uniform points."""
         mask, points, sdf = (torch.cat(pair, dim=1) for pair in zip(uniform, surface, strict=True))
+        side, all_points, all_sdf = self._on_side(all_points, all_sdf)
+        penalised = CriticInput(self._clipped(all_sdf), all_points, side)
         return CriticInput(self._clipped(sdf), points, mask, penalised)
-
-
-def _far_choice(random: StepRandom, sdf: Tensor) -> Tensor:
-    """Draw which points far from the surface are kept: bool, of the distances' shape."""
-    return random.uniform(CHOICE, *sdf.shape) < FAR_SHARE
 
 
 def _pack(mask: Tensor, *values: Tensor) -> tuple[Tensor, ...]:

@@ -38,7 +38,7 @@ class StreamConfig:
     """Draw N points from all `sets` together, half of them inside, instead of N from each, as in
     DeepSDF's code; for kind `points`."""
     thin_parts: bool = False
-    """Give the distances to thin parts as well; for kind `voxels`."""
+    """Give the distances to thin parts as well: at the voxels, or at the uniform points."""
 
     def __post_init__(self) -> None:
         """Check all settings.
@@ -56,7 +56,8 @@ class StreamConfig:
         self._check(known and unique, "sets", f"some of {', '.join(POINT_SETS)}")
         self._check(not self.balanced or self.kind == "points", "balanced", "kind points")
         self._check(not self.balanced or self.size >= 2, "size", "2 or more, balanced")
-        self._check(not self.thin_parts or self.kind == "voxels", "thin_parts", "kind voxels")
+        plain = self.kind == "voxels" or (self.sets == ("uniform",) and not self.balanced)
+        self._check(not self.thin_parts or plain, "thin_parts", "voxels or uniform points")
 
     def _check(self, holds: bool, name: str, takes: str) -> None:
         if not holds:
@@ -85,6 +86,9 @@ class PointBatch:
     """Point set -> positions (B, N, 3) and signed distances (B, N), float32, sphere frame. Row i of
     all sets is the same row of the dataset, so `surface` is paired with `uniform`. Balanced points
     are the only entry, `BALANCED`; their first N // 2 rows lie inside."""
+    thin: Tensor | None = None
+    """(B, N) float32, distances to thin parts at the uniform points, sphere frame; see
+    `thin_parts`. None unless configured."""
 
     @property
     def balanced(self) -> tuple[Tensor, Tensor]:

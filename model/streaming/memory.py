@@ -26,7 +26,7 @@ def stored_bytes(config: StreamConfig, shapes: int, stored: int) -> int:
     """
     if config.kind == "voxels":
         return shapes * config.size**3 * 2 * (2 if config.thin_parts else 1)
-    return shapes * len(config.sets) * stored * (3 * 2 + 2)
+    return shapes * stored * (len(config.sets) * (3 * 2 + 2) + (2 if config.thin_parts else 0))
 
 
 def placement(pin: str, needed: int, device: torch.device, world: int) -> str:

@@ -11,7 +11,11 @@ from torch import Tensor
 
 from shapegan.model.streaming.batches import BALANCED, StreamConfig
 from shapegan.model.streaming.order import BatchOrder, Int64Array
-from shapegan.model.streaming.thin_parts import thin_part_distances
+from shapegan.model.streaming.thin_parts import (
+    THIN_RESOLUTION,
+    thin_distances_at,
+    thin_part_distances,
+)
 from shapegan.pipeline.dataset.manifest import DatasetError
 from shapegan.pipeline.dataset.reader import Dataset
 from shapegan.pipeline.schema import position_name, sdf_name, voxel_name
@@ -20,8 +24,9 @@ StoredBatch = dict[str, Tensor]
 """A batch as stored: field -> (b, ...), and `indices` (b,) int64."""
 INDICES = "indices"
 THIN_PREFIX = "thin/"
-"""Prefix of fields that are computed from voxels: `thin/voxels/64` (N, R, R, R) float16 holds the
-distances to thin parts."""
+"""Prefix of fields that are computed from voxels: the distances to thin parts. `thin/voxels/64`
+(N, R, R, R) float16 has them at the voxels, `thin/uniform/sdf` (N, P) float16 at the points."""
+THIN_UNIFORM = THIN_PREFIX + sdf_name("uniform")
 
 
 class FieldSource(Protocol):
@@ -42,7 +47,10 @@ class ShardSource:
     def read_rows(self, name: str, indices: Int64Array, starts: Int64Array, rows: int) -> Tensor:
         """Read from the shards; see `FieldSource`."""
         if name.startswith(THIN_PREFIX):
-            parts = [self.read_field(name, shape) for shape in indices.tolist()]
+            parts = [
+                self.read_field(name, shape)[start : start + rows]
+                for shape, start in zip(indices.tolist(), starts.tolist(), strict=True)
+            ]
         else:
             parts = [
                 self.dataset.stored(self.numbers[shape], name, start, start + rows)
@@ -55,8 +63,13 @@ class ShardSource:
         number = self.numbers[shape]
         if not name.startswith(THIN_PREFIX):
             return self.dataset.stored(number, name)
-        voxels = self.dataset.stored(number, name.removeprefix(THIN_PREFIX))
-        return thin_part_distances(voxels.astype(np.float32))
+        if name != THIN_UNIFORM:
+            voxels = self.dataset.stored(number, name.removeprefix(THIN_PREFIX))
+            return thin_part_distances(voxels.astype(np.float32))
+        thin = thin_part_distances(self.dataset.voxels(number, THIN_RESOLUTION))
+        frame = self.dataset.frame(number)
+        size = frame.scale_sphere / frame.scale_cube
+        return thin_distances_at(thin, self.dataset.points(number, "uniform")[0], size)
 
 
 @dataclass(frozen=True)
@@ -137,7 +150,8 @@ def field_names(config: StreamConfig) -> list[str]:
     if config.kind == "voxels":
         name = voxel_name(config.size)
         return [name, THIN_PREFIX + name] if config.thin_parts else [name]
-    return [field for name in config.sets for field in (position_name(name), sdf_name(name))]
+    fields = [field for name in config.sets for field in (position_name(name), sdf_name(name))]
+    return [*fields, THIN_UNIFORM] if config.thin_parts else fields
 
 
 def _balanced(fields: StoredBatch, config: StreamConfig, search_starts: Tensor) -> StoredBatch:

@@ -14,7 +14,6 @@ import os
 import signal
 import threading
 from collections.abc import Generator, Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -34,21 +33,20 @@ from shapegan.model.streaming.order import BatchOrder, evenly_spaced
 from shapegan.model.streaming.sources import (
     INDICES,
     THIN_PREFIX,
+    THIN_UNIFORM,
     FieldSource,
     MemorySource,
     ReadFailure,
-    ShardSource,
     StepDataset,
     StoredBatch,
     field_names,
 )
+from shapegan.model.streaming.splits import open_split, with_stored_sets
 from shapegan.pipeline.dataset.manifest import DatasetError
-from shapegan.pipeline.dataset.reader import Dataset
 from shapegan.pipeline.schema import POSITION_STEPS, position_name, sdf_name, voxel_name
 
 __all__ = ["BALANCED", "PointBatch", "Stream", "StreamConfig", "StreamError", "VoxelBatch"]
 
-_VOXEL_CHOICE = "--stages, or with --set stages.N.lattice"
 _PARENT_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 """Signals that loader workers ignore: the run's last step needs them."""
 
@@ -89,8 +87,8 @@ class Stream:
     ) -> None:
         if workers < 0:
             raise StreamError(f"workers: got {workers}, takes 0 or more")
-        self._disk = _open_split(Path(path), config)
-        self.config = config = _with_stored_sets(config, self._disk.dataset)
+        self._disk = open_split(Path(path), config)
+        self.config = config = with_stored_sets(config, self._disk.dataset)
         self._device, self._workers = torch.device(device), workers
         counts = self._disk.dataset.point_counts
         stored = min((counts[name] for name in config.sets if name in counts), default=0)
@@ -198,43 +196,8 @@ class Stream:
             )
             for name in sets
         }
-        return PointBatch(indices, points)
-
-
-def _open_split(path: Path, config: StreamConfig) -> ShardSource:
-    """Open the split's shapes."""
-    try:
-        dataset = Dataset(path)
-        splits = dataset.splits
-    except DatasetError as error:
-        raise StreamError(str(error)) from error
-    if config.kind == "voxels":
-        _check_has(path, "voxels of resolution", config.size, dataset.resolutions, _VOXEL_CHOICE)
-    else:
-        for name in _with_stored_sets(config, dataset).sets:
-            _check_has(path, "point set", name, dataset.point_sets, "--recipe voxel")
-    if not config.split or not splits:
-        return ShardSource(dataset, range(len(dataset)))
-    _check_has(path, "shapes in split", config.split, tuple(splits), "--split")
-    return ShardSource(dataset, splits[config.split])
-
-
-def _with_stored_sets(config: StreamConfig, dataset: Dataset) -> StreamConfig:
-    """Draw balanced points from a dataset's own mix if it has no other set, as imported ones."""
-    if config.balanced and dataset.point_sets == ("cloud",):
-        return replace(config, sets=("cloud",))
-    return config
-
-
-def _check_has(
-    path: Path, what: str, wanted: object, there: tuple[object, ...], option: str
-) -> None:
-    if wanted not in there:
-        listed = ", ".join(str(one) for one in there) or "none"
-        raise StreamError(
-            f"{path} has no {what} {wanted}, there are: {listed}; choose with {option}, or"
-            " preprocess the meshes into another dataset"
-        )
+        thin = stored[THIN_UNIFORM].float() if config.thin_parts else None
+        return PointBatch(indices, points, thin)
 
 
 def _read_ahead(

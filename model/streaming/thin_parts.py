@@ -13,11 +13,13 @@ sdf(v) < 0, so sdf(x) <= sdf(v) + |x - v| < |x - v| for all x.
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.ndimage import distance_transform_edt
+from scipy.ndimage import distance_transform_edt, map_coordinates
 from torch import Tensor
 
 from shapegan.pipeline.schema import voxel_spacing
 
+THIN_RESOLUTION = 64
+"""Resolution of the stored grids whose thin parts are found."""
 BALL_RADIUS = 0.06
 """Radius of the ball that fits into a part that is not thin, cube frame: 1.9 voxels of a 64^3 grid,
 and the half thickness that a 16^3 grid can show."""
@@ -59,6 +61,28 @@ def thin_part_distances(sdf: NDArray[np.floating]) -> NDArray[np.float16]:
     if not thin.any():
         return np.full(sdf.shape, FAR, np.float16)
     return _distances_to(thin).astype(np.float16)
+
+
+def thin_distances_at(
+    thin: NDArray[np.floating], points: NDArray[np.floating], size: float
+) -> NDArray[np.float16]:
+    """Distances to thin parts at points: (N,) float16, sphere frame.
+
+    Between voxels they are interpolated trilinearly. Outside the cube, the distance to the cube is
+    one leg of a right triangle, and the distance at the nearest point of the cube the other; so the
+    slope stays at most 1.
+
+    Args:
+        thin: (R, R, R) distances to thin parts, cube frame.
+        points: (N, 3), sphere frame.
+        size: Cube frame's units in one unit of the sphere frame.
+    """
+    places = size * points.astype(np.float64)
+    nearest = places.clip(-1.0, 1.0)
+    voxels = (nearest + 1.0) / voxel_spacing(len(thin))
+    inside = map_coordinates(thin.astype(np.float32), voxels.T, order=1, mode="nearest")
+    distances: NDArray[np.floating] = np.hypot(inside, np.linalg.norm(places - nearest, axis=1))
+    return (distances / size).astype(np.float16)
 
 
 def thickened(sdf: Tensor, thin: Tensor, offset: float) -> Tensor:

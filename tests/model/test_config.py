@@ -178,7 +178,10 @@ def stage_of(size: int, **settings: float) -> dict[str, Any]:
         (stage_of(16, lattice=8), "lattice: got 8, takes 0, or one of (8, 16, 32, 64) from 16 on"),
         (stage_of(16, lattice=48), "lattice: got 48, takes 0, or one of"),
         (stage_of(16, lattice=64, thin_offset=-0.1), "thin_offset: got (-0.1, -0.1), takes 0 or"),
-        (stage_of(16, thin_offset=0.1), "takes 0 unless lattice or size is 64"),
+        (
+            stage_of(16, thin_offset=0.1),
+            "thin_offset: got 0.1, takes 0 unless lattice or size is 64",
+        ),
         (stage_of(16, thin_offset_end=0.1), "takes 0 unless lattice or size is 64"),
         ({"generator": {"symmetry": "y"}}, "generator.symmetry: got 'y', takes none or x or auto"),
     ],
@@ -190,14 +193,28 @@ def test_settings_that_cannot_work_give_one_line(values: dict[str, Any], says: s
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("config", [POINT, AUTODECODER], ids=["point", "autodecoder"])
-@pytest.mark.parametrize("settings", [{"lattice": 64}, {"thin_offset": 0.1}])
-def test_only_voxels_have_lattices_and_thin_parts(
-    config: TrainConfig, settings: dict[str, float]
+@pytest.mark.parametrize(
+    ("config", "settings", "says"),
+    [
+        (POINT, {"lattice": 64}, "lattice: got 64, takes 0 in recipe point"),
+        (AUTODECODER, {"lattice": 64}, "lattice: got 64, takes 0 in recipe autodecoder"),
+        (AUTODECODER, {"thin_offset": 0.1}, "thin_offset: got 0.1, takes 0 in recipe autodecoder"),
+        (POINT, {"thin_offset": 0.1, "refine": True}, "takes 0 in refinement"),
+        (POINT, {"thin_offset_end": 0.1, "refine": True}, "takes 0 in refinement"),
+    ],
+)
+def test_lattices_and_thin_parts_belong_to_some_recipes(
+    config: TrainConfig, settings: dict[str, float], says: str
 ) -> None:
-    stage = stage_of(64, **settings)
-    with pytest.raises(TrainConfigError, match=r"(lattice|thin_offset): .* takes 0 in recipe"):
-        TrainConfig.from_dict(config.to_dict() | stage)
+    with pytest.raises(TrainConfigError) as caught:
+        TrainConfig.from_dict(config.to_dict() | stage_of(64, **settings))
+    assert says in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_points_of_any_number_have_thin_parts() -> None:
+    config = TrainConfig.from_dict(POINT.to_dict() | stage_of(100, thin_offset=0.1))
+    assert config.stages[0].thin_parts
 
 
 def test_the_offset_of_thin_parts_moves_linearly() -> None:

@@ -148,6 +148,12 @@ POINT = TrainConfig(
     ema_halflife=3,
 )
 REFINED = dataclasses.replace(POINT, stages=(Stage(256, 4, 5), Stage(512, 4, 5, refine=True)))
+POINT_VOXEL = dataclasses.replace(
+    POINT,
+    stages=(Stage(256, 4, 5), Stage(512, 4, 5)),
+    generator=dataclasses.replace(_SPHERE, symmetry="x"),
+    critic=PointCriticConfig(features=(8, 7), head=(8,), grid=8, convolutions=(8,)),
+)
 AUTODECODER = TrainConfig(
     recipe="autodecoder",
     stages=(Stage(256, 4, 5), Stage(512, 4, 5)),
@@ -168,6 +174,7 @@ LATENT = TrainConfig(
 CONFIGS = {
     "voxel": VOXEL,
     "point": POINT,
+    "point-voxel": POINT_VOXEL,
     "refined": REFINED,
     "autodecoder": AUTODECODER,
     "latent": LATENT,

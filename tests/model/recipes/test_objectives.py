@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 import torch
-from support.training import POINT, R1, R1_R2, REFINED, VOXEL, WGAN_GP, flat
+from support.training import POINT, POINT_VOXEL, R1, R1_R2, REFINED, VOXEL, WGAN_GP, flat
 from torch import Tensor
 
-from shapegan.model.config import Objective, Optimiser, TrainConfig
+from shapegan.model.config import Objective, Optimiser, Stage, TrainConfig
 from shapegan.model.distributed import Ranks
 from shapegan.model.networks.voxel_critic import VoxelCritic
 from shapegan.model.recipes.adversarial import Adversarial
@@ -25,7 +25,8 @@ from shapegan.model.schedule import StepProgress
 from shapegan.model.streaming.stream import PointBatch, StreamConfig, VoxelBatch
 
 CPU = torch.device("cpu")
-CONFIGS = {"voxel": VOXEL, "point": POINT, "refined": REFINED}
+CONFIGS = {"voxel": VOXEL, "point": POINT, "point-voxel": POINT_VOXEL, "refined": REFINED}
+THICKENED = dataclasses.replace(POINT, stages=(Stage(256, 4, 5, thin_offset=0.1),))
 each_task = pytest.mark.parametrize("name", CONFIGS)
 
 
@@ -259,6 +260,7 @@ def test_preview_latents_are_the_same_at_every_time() -> None:
         (VOXEL, 1, StreamConfig("voxels", 16, 4)),
         (POINT, 0, StreamConfig("points", 256, 4)),
         (REFINED, 1, StreamConfig("points", 512, 4, sets=("uniform", "surface"))),
+        (THICKENED, 0, StreamConfig("points", 256, 4, thin_parts=True)),
     ],
 )
 def test_a_stage_reads_what_it_needs(

@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from shapegan.model.config import Stage
 from shapegan.model.networks.generator import Generator, GeneratorConfig
 from shapegan.model.networks.point_critic import PointCritic, PointCriticConfig
 from shapegan.model.recipes import point
@@ -20,6 +21,7 @@ from shapegan.model.recipes.voxel import clip_distances
 from shapegan.model.streaming.stream import PointBatch
 
 COUNT = 300
+STAGE = Stage(COUNT, 3, 1)
 
 
 class Spheres(nn.Module):
@@ -63,7 +65,7 @@ def test_gradients_are_those_of_all_points(
 ) -> None:
     generator, critic, latents = made(norm)
     critic.requires_grad_(False)
-    task = PointTask(0.1, clip_mode, chunk)
+    task = PointTask(STAGE, 0.1, clip_mode, chunk)
     scores = task.generator_scores(generator, critic, latents, StepData(batch, StepRandom(0)))
     found = torch.autograd.grad(scores.square().sum(), [*generator.parameters()])
 
@@ -77,7 +79,7 @@ def test_gradients_are_those_of_all_points(
 
 
 def test_real_and_fake_have_the_same_points_and_clip(batch: PointBatch) -> None:
-    task = PointTask(0.1, "hard", 1000)
+    task = PointTask(STAGE, 0.1, "hard", 1000)
     real = task.real(StepData(batch, StepRandom(0)))
     fake = task.fake(Spheres(), RADII, StepData(batch, StepRandom(0)))
     points, sdf = batch.points["uniform"]
@@ -86,6 +88,51 @@ def test_real_and_fake_have_the_same_points_and_clip(batch: PointBatch) -> None:
     assert real.mask is None
     assert torch.equal(real.sdf, sdf.clamp(-0.1, 0.1))
     assert torch.equal(fake.sdf, (points.norm(dim=-1) - RADII).clamp(-0.1, 0.1))
+
+
+def test_real_thin_parts_are_thickened(batch: PointBatch) -> None:
+    sdf = batch.points["uniform"][1]
+    thin = sdf.abs() + 0.01
+    data = StepData(dataclasses.replace(batch, thin=thin), StepRandom(0), progress=0.5)
+    stage = dataclasses.replace(STAGE, thin_offset=0.08, thin_offset_end=0.04)
+    real = PointTask(stage, 0.1, "none", 1000).real(data)
+    torch.testing.assert_close(real.sdf, torch.minimum(sdf, thin - 0.06))
+    plain = PointTask(STAGE, 0.1, "none", 1000).real(data)
+    assert torch.equal(plain.sdf, sdf)
+
+
+@pytest.mark.parametrize("kind", [PointTask, RefinementTask])
+@pytest.mark.parametrize("pooled", [True, False])
+def test_half_shapes_have_the_points_of_one_side(
+    batch: PointBatch, kind: type[PointTask], pooled: bool
+) -> None:
+    data = StepData(batch, StepRandom(5))
+    whole, half = (kind(STAGE, 0.1, "soft", 1000, side, pooled) for side in (False, True))
+    for mine, theirs in (
+        (half.real(data), whole.real(data)),
+        (half.fake(Spheres(), RADII, data), whole.fake(Spheres(), RADII, data)),
+    ):
+        for row in range(3):
+            kept, everything = seen(mine, row), seen(theirs, row)
+            if kind is PointTask:
+                assert torch.equal(kept, everything[everything[:, 0] >= 0])
+            else:
+                assert 0.35 * len(everything) < len(kept) < 0.65 * len(everything)
+                assert kept[:, 0].min() > -0.01
+        if mine.penalised:
+            points, _ = batch.points["uniform"]
+            assert mine.penalised.mask is not None
+            assert mine.penalised.mask.sum() == (points[..., 0] >= 0).sum()
+
+
+def test_half_shapes_have_the_scores_of_their_points_alone(batch: PointBatch) -> None:
+    generator, critic, latents = made()
+    data = StepData(batch, StepRandom(0))
+    points, _ = batch.points["uniform"]
+    task = PointTask(STAGE, 0.1, "soft", 1000, half=True)
+    scores = task.generator_scores(generator, critic, latents, data)
+    sdf = torch.tanh(generator(points, latents) / 0.1)
+    torch.testing.assert_close(scores, critic(points, sdf, points[..., 0] >= 0))
 
 
 def twin(points: Tensor, sdf: Tensor, radius: float, row: int, random: StepRandom) -> Tensor:
@@ -105,15 +152,14 @@ def twin(points: Tensor, sdf: Tensor, radius: float, row: int, random: StepRando
 def seen(critic_input: CriticInput, row: int) -> Tensor:
     """The points that count of one shape: (n, 4)."""
     assert critic_input.points is not None
-    assert critic_input.mask is not None
-    mask = critic_input.mask[row]
+    mask = slice(None) if critic_input.mask is None else critic_input.mask[row]
     points, sdf = critic_input.points[row][mask], critic_input.sdf[row][mask]
     return torch.cat([points, sdf[:, None]], dim=1)
 
 
 @pytest.mark.parametrize("chunk", [77, 10**6])
 def test_refinement_has_the_points_of_a_plain_loop(batch: PointBatch, chunk: int) -> None:
-    task, random = RefinementTask(0.1, "none", chunk), StepRandom(5)
+    task, random = RefinementTask(STAGE, 0.1, "none", chunk), StepRandom(5)
     fake = task.fake(Spheres(), RADII, StepData(batch, random))
     points, _ = batch.points["uniform"]
     counts = set()
@@ -130,7 +176,7 @@ def test_refinement_has_the_points_of_a_plain_loop(batch: PointBatch, chunk: int
 def test_moved_points_lie_on_the_surface(
     batch: PointBatch, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    task = RefinementTask(0.1, "none", 1000)
+    task = RefinementTask(STAGE, 0.1, "none", 1000)
 
     def distances() -> list[Tensor]:
         fake = task.fake(Spheres(), RADII, StepData(batch, StepRandom(5)))
@@ -148,7 +194,7 @@ def test_moved_points_lie_on_the_surface(
 
 def test_refinement_keeps_real_points_by_the_same_rule(batch: PointBatch) -> None:
     random = StepRandom(5)
-    real = RefinementTask(0.1, "none", 1000).real(StepData(batch, random))
+    real = RefinementTask(STAGE, 0.1, "none", 1000).real(StepData(batch, random))
     (points, sdf), (surface, its) = batch.points["uniform"], batch.points["surface"]
     others = random.uniform(CHOICE, 3, COUNT)
     for row in range(3):
@@ -168,7 +214,9 @@ def test_refinement_keeps_real_points_by_the_same_rule(batch: PointBatch) -> Non
 
 
 def test_the_penalty_is_on_uniform_points_alone(batch: PointBatch) -> None:
-    fake = RefinementTask(0.1, "soft", 1000).fake(Spheres(), RADII, StepData(batch, StepRandom(5)))
+    fake = RefinementTask(STAGE, 0.1, "soft", 1000).fake(
+        Spheres(), RADII, StepData(batch, StepRandom(5))
+    )
     assert fake.penalised is not None
     points = batch.points["uniform"][0]
     assert fake.penalised.points is points
@@ -178,7 +226,7 @@ def test_the_penalty_is_on_uniform_points_alone(batch: PointBatch) -> None:
 def test_gradients_of_refinement_are_those_of_a_plain_loop(batch: PointBatch) -> None:
     """The slope of the move is constant, its length is not."""
     generator, critic, latents = made()
-    task, random = RefinementTask(0.1, "soft", 100), StepRandom(5)
+    task, random = RefinementTask(STAGE, 0.1, "soft", 100), StepRandom(5)
     scores = task.generator_scores(
         generator, critic.requires_grad_(False), latents, StepData(batch, random)
     )
@@ -208,7 +256,7 @@ def test_gradients_of_refinement_are_those_of_a_plain_loop(batch: PointBatch) ->
 def test_the_critics_step_has_no_gradients_of_the_generator(batch: PointBatch) -> None:
     generator, _, latents = made()
     with torch.no_grad():
-        fake = RefinementTask(0.1, "soft", 100).fake(
+        fake = RefinementTask(STAGE, 0.1, "soft", 100).fake(
             generator, latents, StepData(batch, StepRandom(5))
         )
     for one in (fake.sdf, fake.points, fake.penalised and fake.penalised.sdf):
@@ -220,7 +268,7 @@ def test_the_critics_step_has_no_gradients_of_the_generator(batch: PointBatch) -
 def test_shapes_far_from_all_points_have_scores(batch: PointBatch) -> None:
     """No point is near their surface, so none is moved."""
     _, critic, _ = made()
-    task = RefinementTask(0.1, "soft", 1000)
+    task = RefinementTask(STAGE, 0.1, "soft", 1000)
     for radius in (-5.0, 5.0):
         fake = task.fake(Spheres(), torch.full((3, 1), radius), StepData(batch, StepRandom(5)))
         assert torch.isfinite(task.scores(critic, fake)).all()
@@ -230,7 +278,7 @@ def test_shapes_far_from_all_points_have_scores(batch: PointBatch) -> None:
 
 def test_masked_points_do_not_count(batch: PointBatch) -> None:
     _, critic, _ = made()
-    task = RefinementTask(0.1, "soft", 1000)
+    task = RefinementTask(STAGE, 0.1, "soft", 1000)
     fake = task.fake(Spheres(), RADII, StepData(batch, StepRandom(5)))
     assert fake.points is not None
     assert fake.mask is not None

@@ -22,6 +22,7 @@ from shapegan.model.streaming.batches import PointBatch, StreamConfig, StreamErr
 from shapegan.model.streaming.order import BatchOrder
 from shapegan.model.streaming.sources import ShardSource, StepDataset
 from shapegan.model.streaming.stream import Stream
+from shapegan.model.streaming.thin_parts import thin_distances_at, thin_part_distances
 from shapegan.pipeline.config import PreprocessConfig
 from shapegan.pipeline.dataset.reader import Dataset
 
@@ -44,6 +45,13 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def copied(made: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(made, tmp_path / "copy"))
+
+
+@pytest.fixture(scope="module")
+def fine(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Shapes with the grid that thin parts are found on."""
+    config = PreprocessConfig(resolutions=(8, 64), points=STORED, shard_size=5)
+    return make_dataset(tmp_path_factory.mktemp("fine"), ["ok"] * 8, config)
 
 
 def loaders() -> list[int]:
@@ -122,6 +130,38 @@ def test_points_are_the_same_window_of_each_set(made: Path, size: int, pin: str)
                 expected = dataset.points(number, name, start, size)
                 np.testing.assert_array_equal(positions[row].numpy(), expected[0])
                 np.testing.assert_array_equal(sdf[row].numpy(), expected[1])
+
+
+@pytest.mark.parametrize("pin", ["none", "ram"])
+def test_uniform_points_come_with_their_distances_to_thin_parts(fine: Path, pin: str) -> None:
+    config = StreamConfig("points", 700, batch=3, split="", thin_parts=True)
+    stream, dataset, order = (
+        Stream(fine, config, pin=pin),
+        Dataset(fine),
+        BatchOrder(config, 8, STORED),
+    )
+    assert stream.bytes == 8 * STORED * (8 + 2)
+    for step, batch in enumerate(take(stream, 0, 2)):
+        assert isinstance(batch, PointBatch)
+        assert batch.thin is not None
+        assert batch.thin.dtype == torch.float32
+        starts = order.plan(step).starts.tolist()
+        for row, (shape, start) in enumerate(zip(batch.indices.tolist(), starts, strict=True)):
+            positions, _ = dataset.points(shape, "uniform", start, 700)
+            frame = dataset.frame(shape)
+            thin = thin_part_distances(dataset.voxels(shape, 64))
+            size = frame.scale_sphere / frame.scale_cube
+            expected = thin_distances_at(thin, positions, size).astype(np.float32)
+            np.testing.assert_array_equal(batch.thin[row].numpy(), expected)
+
+
+def test_thin_parts_of_points_need_the_fine_grid(made: Path) -> None:
+    config = StreamConfig("points", 700, batch=3, thin_parts=True)
+    with pytest.raises(StreamError, match=r"no voxels of resolution 64.*thin_offset=0"):
+        Stream(made, config)
+    for others in ({"sets": ("uniform", "surface")}, {"balanced": True}):
+        with pytest.raises(StreamError, match="takes voxels or uniform points"):
+            StreamConfig("points", 700, batch=3, thin_parts=True, **others)
 
 
 @pytest.mark.parametrize("pin", ["none", "ram"])

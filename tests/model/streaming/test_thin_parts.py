@@ -9,6 +9,7 @@ from support.training import box, sphere
 from shapegan.model.streaming.thin_parts import (
     FAR,
     thickened,
+    thin_distances_at,
     thin_part_distances,
     thin_voxels,
 )
@@ -94,6 +95,43 @@ def test_neighbours_differ_by_at_most_their_distance(offset):
     for axis in range(3):
         # float16 rounds distances of up to 2 to a thousandth.
         assert np.abs(np.diff(kept, axis=axis)).max() <= voxel_spacing(64) + 2e-3
+
+
+@pytest.mark.parametrize("size", [1.0, 1.3])
+def test_distances_at_the_places_of_the_grid_are_the_grids_own(size):
+    thin = thin_part_distances(chair())
+    found = thin_distances_at(thin, POINTS.reshape(-1, 3) / size, size)
+    assert found.dtype == np.float16
+    expected = thin.ravel().astype(np.float32) / size
+    np.testing.assert_allclose(found.astype(np.float32), expected, rtol=1e-3, atol=1e-3)
+
+
+def test_points_between_and_beyond_the_grid_are_near_the_true_distance_to_thin_voxels():
+    sdf, size = chair(), 1.4
+    source = np.random.default_rng(0)
+    points = source.uniform(-1, 1, (500, 3))
+    thin = POINTS[thin_voxels(sdf)]
+    true = np.sqrt(((size * points[:, None] - thin) ** 2).sum(-1).min(1)) / size
+    found = thin_distances_at(thin_part_distances(sdf), points, size).astype(np.float64)
+    inside = (np.abs(size * points) <= 1).all(axis=1)
+    assert 0 < inside.sum() < 500
+    assert np.abs(found - true)[inside].max() < voxel_spacing(64)
+    # Beyond the cube, the true distance lies between the root of the squares' sum and the sum.
+    assert (found - true)[~inside].max() < voxel_spacing(64)
+    assert (found - true / np.sqrt(2))[~inside].min() > -voxel_spacing(64)
+
+
+def test_distances_at_points_differ_by_at_most_the_points_distance():
+    thin, source = thin_part_distances(chair()), np.random.default_rng(1)
+    points = source.uniform(-1, 1, (2000, 3))
+    moves = 0.05 * source.normal(size=points.shape)
+    found, moved_there = (
+        thin_distances_at(thin, places, 1.4).astype(np.float64)
+        for places in (points, points + moves)
+    )
+    # Interpolation may be steeper along a diagonal; float16 rounds.
+    lengths = np.linalg.norm(moves, axis=1)
+    assert (np.abs(found - moved_there) <= lengths + 0.01).all()
 
 
 def test_a_solid_without_room_for_a_ball_is_thin_everywhere():

@@ -1,4 +1,4 @@
-"""Runs on shifted lattices, with thin parts kept: several stages of one size."""
+"""Runs with thin parts kept, on shifted lattices or at points: several stages of one size."""
 
 import dataclasses
 import json
@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 from support.training import (
+    POINT_VOXEL,
     STORED,
     VOXEL,
     RecordingReporter,
@@ -35,6 +36,16 @@ CONFIG: TrainConfig = dataclasses.replace(
     ),
     generator=dataclasses.replace(VOXEL.generator, symmetry="auto"),
 )
+AT_POINTS: TrainConfig = dataclasses.replace(
+    POINT_VOXEL,
+    stages=(
+        Stage(256, 4, 2, thin_offset=0.1),
+        Stage(256, 4, 2, thin_offset=0.1, thin_offset_end=0.0),
+        Stage(256, 4, 2),
+    ),
+    generator=dataclasses.replace(POINT_VOXEL.generator, symmetry="auto"),
+)
+each_config = pytest.mark.parametrize("config", [CONFIG, AT_POINTS], ids=["voxel", "point"])
 
 
 @pytest.fixture(scope="module")
@@ -53,13 +64,14 @@ def frequent_rows(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     torch.set_num_threads(before)
 
 
+@each_config
 def test_a_run_stopped_again_and_again_is_the_one_left_alone(
-    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    config: TrainConfig, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run(CONFIG, quick(data, tmp_path / "alone"))
+    run(config, quick(data, tmp_path / "alone"))
     each_step(monkeypatch, lambda step: interrupt() if step % 3 == 0 else None)
     settings = quick(data, tmp_path / "run")
-    while train(CONFIG, settings, RecordingReporter()).stage < 3:
+    while train(config, settings, RecordingReporter()).stage < 3:
         pass
     assert last(settings.run).position.total == 12
     assert_same_run(settings.run, tmp_path / "alone")
@@ -67,25 +79,32 @@ def test_a_run_stopped_again_and_again_is_the_one_left_alone(
     assert saved["generator"]["symmetry"] == "x"
 
 
+@each_config
 def test_thin_parts_are_computed_once_for_all_stages(
-    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    config: TrainConfig, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     compute, shapes = sources.thin_part_distances, []
     monkeypatch.setattr(
         sources, "thin_part_distances", lambda sdf: shapes.append(1) or compute(sdf)
     )
-    train(CONFIG, quick(data, tmp_path / "run", pin="ram"), RecordingReporter())
+    train(config, quick(data, tmp_path / "run", pin="ram"), RecordingReporter())
     assert len(shapes) == 8
 
 
-def test_shapes_read_from_the_shards_have_the_same_thin_parts(data: Path, tmp_path: Path) -> None:
+@each_config
+def test_shapes_read_from_the_shards_have_the_same_thin_parts(
+    config: TrainConfig, data: Path, tmp_path: Path
+) -> None:
     for pin in ("ram", "none"):
-        run(CONFIG, quick(data, tmp_path / pin, pin=pin))
+        run(config, quick(data, tmp_path / pin, pin=pin))
     assert_same_run(tmp_path / "ram", tmp_path / "none")
 
 
-def test_a_dataset_without_the_fine_grid_is_one_clear_line(tmp_path: Path) -> None:
+@each_config
+def test_a_dataset_without_the_fine_grid_is_one_clear_line(
+    config: TrainConfig, tmp_path: Path
+) -> None:
     with pytest.raises(StreamError, match=r"has no voxels of resolution 64") as caught:
-        train(CONFIG, quick(make_solids(tmp_path), tmp_path / "run"), RecordingReporter())
+        train(config, quick(make_solids(tmp_path), tmp_path / "run"), RecordingReporter())
     assert "\n" not in str(caught.value)
     assert not (tmp_path / "run").exists()
