@@ -13,7 +13,7 @@ class AutoencoderConfig:
     prior_noise: float = 0.1
     """Standard deviation of the noise on the codes that the prior learns. With less than `noise`,
     the codes that it gives are ones that the decoder knows."""
-    stretch: float = 0.07
+    stretch: float = 0.1
     """Standard deviation of the logarithm of factors by which shapes are stretched along each axis,
     which gives proportions that no training shape has."""
     near_points: int = 2560
