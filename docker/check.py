@@ -77,7 +77,7 @@ def work(buildah: Buildah, config: dict[str, Any]) -> None:
     same = as_module.splitlines()[-1] == version.splitlines()[-1]
     expect(same, "`python -m shapegan` is the command")
     buildah.run([*shapegan, "samples", "chairs", "--count", "4", "--out", "/data/meshes"])
-    sizes = ["--points", "16384", "--resolutions", "8,16"]
+    sizes = ["--points", "16384", "--resolutions", "8,16,64"]
     preprocess = ["preprocess", "/data/meshes", "--out", "/data/datasets", "--workers", "2"]
     buildah.run([*shapegan, *preprocess, *sizes])
     buildah.run([*shapegan, "inspect", "/data/datasets", "--verify"])

@@ -88,7 +88,7 @@ done_meshes() { [ "$(find dataset/staging dataset/shards -name '*.h5' ! -name '.
 step "three hosts: head 10.88.0.1, one 10.88.0.2, two 10.88.0.3"
 make_hosts
 shapegan samples chairs --count 10 --out meshes
-flags=(--points 1024 --resolutions 8,16 --shard-size 3)
+flags=(--points 1024 --resolutions 8,64 --shard-size 3)
 
 step "an undisturbed run"
 on head "${gated[@]}" meshes --out alone --workers 1 "${flags[@]}"

@@ -85,7 +85,7 @@ start_slurm
 
 step "preprocess: the driver is a job, and asks for two more"
 shapegan samples chairs --count 8 --out meshes
-flags=(--points 1024 --resolutions 8,16 --shard-size 4)
+flags=(--points 1024 --resolutions 8,64 --shard-size 4)
 shapegan preprocess meshes --out alone --workers 1 "${flags[@]}"
 export DASK_JOBQUEUE__SLURM__INTERFACE=node0 DASK_JOBQUEUE__SLURM__WALLTIME=01:00:00
 job=$(sbatch --parsable --mem=1G --output=preprocess.log "$root/docker/slurm/preprocess.sbatch" \
