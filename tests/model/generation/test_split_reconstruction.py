@@ -1,4 +1,3 @@
-import dataclasses
 import json
 import shutil
 from pathlib import Path
@@ -12,7 +11,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from PIL import Image
 from support.one_line import check_one_line
 from support.toys import toy_run
-from support.training import SHAPES, STORED, make_solids
+from support.training import SHAPES, make_solids
 
 from shapegan.cli import main
 from shapegan.model.generation import split_reconstruction
@@ -199,9 +198,24 @@ def test_a_gan_does_not_reconstruct(data: Path, tmp_path: Path) -> None:
     assert not (tmp_path / "out").exists()
 
 
-def test_a_dataset_without_points_or_voxels_is_one_line(toy: Path, tmp_path: Path) -> None:
-    data = make_solids(tmp_path / "data", 4, dataclasses.replace(STORED, resolutions=()))
-    check_one_line(command(data, toy, tmp_path / "out", "--split", "val"), "has no voxels")
+@pytest.mark.parametrize(
+    ("name", "value", "expected"),
+    [
+        ("resolutions", (), "has no voxels"),
+        ("point_sets", ("occnet",), "has neither the points `cloud` nor both `surface` and"),
+    ],
+)
+def test_a_dataset_without_voxels_or_points_is_one_line(
+    name: str,
+    value: tuple[str, ...],
+    expected: str,
+    data: Path,
+    toy: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(Dataset, name, value)
+    check_one_line(command(data, toy, tmp_path / "out", "--split", "val"), expected)
     assert not (tmp_path / "out").exists()
 
 
