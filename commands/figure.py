@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from shapegan.commands.errors import UserError, interruptible, plain_errors
+from shapegan.commands.figure_films import check_film, film_options, frame_count, make_film
 from shapegan.commands.options import (
     decorate,
     device_option,
@@ -76,13 +77,26 @@ def figure() -> None:
 @click.option("--trilinear", is_flag=True, help="Add a row with 16^3 interpolated trilinearly.")
 @level_option
 @shape_options
+@film_options
+@click.option(
+    "--shapes",
+    type=click.IntRange(2, 64),
+    default=4,
+    show_default=True,
+    help="Shapes that the film passes, from --seed on.",
+)
 def upscale(source: Path, out: Path, **options: Any) -> None:
     """Draw one shape of the generator SOURCE on grids of 16^3 to 128^3.
 
-    Writes upscale.png to the folder --out.
+    Writes upscale.png to the folder --out. With --film, also writes upscale.mp4: along a path from
+    shape to shape, the raster points of 16^3, their trilinear interpolation to 128^3, and the
+    network at 128^3, side by side.
     """
-    with interruptible("nothing was written"), plain_errors():
+    check_film(options, "shapes")
+    with interruptible("no incomplete files are left"), plain_errors():
+        from shapegan.model.generation.figure_films import draw_upscale_film
         from shapegan.model.generation.figures import draw_upscale
+        from shapegan.model.generation.paths import path_through
 
         opened, latent = _open(source, options)
         level = opened.level if options["level"] is None else options["level"]
@@ -90,6 +104,12 @@ def upscale(source: Path, out: Path, **options: Any) -> None:
             opened, latent, level, options["panel"], trilinear=options["trilinear"]
         )
         _write(out, "upscale.png", picture)
+        if options["film"]:
+            seeds = range(options["seed"], options["seed"] + options["shapes"])
+            latents = opened.latents(seeds, options["truncation"])
+            path = path_through(latents, frame_count(options), closed=True)
+            draw = functools.partial(draw_upscale_film, opened, path, level, options["panel"])
+            make_film(out / "upscale.mp4", draw, 2 * len(path), options["fps"])
 
 
 @figure.command()
@@ -97,17 +117,25 @@ def upscale(source: Path, out: Path, **options: Any) -> None:
 @out_option
 @resolution_option
 @shape_options
+@film_options
 def levels(source: Path, out: Path, **options: Any) -> None:
     """Draw one shape of the generator SOURCE at levels from -0.05 to 0.08.
 
-    Writes levels.png to the folder --out.
+    Writes levels.png to the folder --out; with --film, also levels.mp4, in which the level rises
+    and falls again.
     """
-    with interruptible("nothing was written"), plain_errors():
+    check_film(options)
+    with interruptible("no incomplete files are left"), plain_errors():
+        from shapegan.model.generation.figure_films import draw_level_film
         from shapegan.model.generation.figures import draw_levels
 
         opened, latent = _open(source, options)
-        picture = draw_levels(opened, latent, options["resolution"], options["panel"])
-        _write(out, "levels.png", picture)
+        settings = (opened, latent, options["resolution"], options["panel"])
+        _write(out, "levels.png", draw_levels(*settings))
+        if options["film"]:
+            frames = frame_count(options)
+            draw = functools.partial(draw_level_film, *settings, frames)
+            make_film(out / "levels.mp4", draw, frames // 2 + 1, options["fps"])
 
 
 @figure.command("map")

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from shapegan.commands.errors import interruptible, plain_errors
-from shapegan.commands.options import decorate, numbers, words
+from shapegan.commands.options import decorate, numbers, refuse_typed, words
 from shapegan.commands.recognise import takes
 from shapegan.commands.run_options import (
     cavities_option,
@@ -21,7 +21,7 @@ from shapegan.commands.run_options import (
 
 def config_options(function: Any) -> Any:
     """Options that decide the contents of the dataset."""
-    from shapegan.pipeline.config import METHODS, THIN_PARTS, PreprocessConfig
+    from shapegan.pipeline.config import METHODS, SCAN_SIGNS, THIN_PARTS, PreprocessConfig
 
     default = PreprocessConfig()
     resolutions = ",".join(str(resolution) for resolution in default.resolutions)
@@ -90,6 +90,14 @@ def config_options(function: Any) -> Any:
                 help="Method to find the sign; `scan` is the paper's and needs OpenGL.",
             ),
             click.option(
+                "--signs",
+                type=click.Choice(SCAN_SIGNS),
+                default=default.signs,
+                show_default=True,
+                help="Signs of `scan`: `depth` takes points that a camera sees for outside;"
+                " `normals` takes the majority of the 11 nearest scanned points.",
+            ),
+            click.option(
                 "--sheet-thickness",
                 default=default.sheet_thickness,
                 show_default=True,
@@ -139,6 +147,8 @@ def preprocess(root: Path, out: Path, dry_run: bool, **options: Any) -> None:
     .stl, .off, .glb or .gltf files, which may be compressed (.gz, .bz2, .xz). If a run was
     interrupted, the same command resumes it.
     """
+    if options["method"] != "scan":
+        refuse_typed(click.get_current_context(), "takes --method scan", "signs")
     with interruptible(), plain_errors():
         from rich.console import Console
 

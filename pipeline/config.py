@@ -9,6 +9,9 @@ from shapegan.pipeline.errors import PlainError
 METHODS = ("winding", "scan")
 """Ways to find the sign; `scan` is the paper's and needs OpenGL."""
 
+SCAN_SIGNS = ("depth", "normals")
+"""Signs of `scan`: by the depth buffers, or by the normals of the nearest scanned points."""
+
 CAVITIES = ("keep", "fill")
 """Treatments of closed cavities; `keep` keeps those of consistently wound watertight meshes."""
 
@@ -90,6 +93,8 @@ class PreprocessConfig:
     it. 0 stores all distances. Becomes 0 if all grids are coarser."""
     method: str = "winding"
     """One of `METHODS`."""
+    signs: str = "depth"
+    """One of `SCAN_SIGNS`; `depth` with other methods, where it has no effect."""
     sheet_thickness: float = 0.016
     """Half the thickness given to bare sheets, cube frame. With 0 their distance is unsigned. The
     default is half a voxel of 64^3: the thinnest wall that no 64^3 grid can miss."""
@@ -124,6 +129,9 @@ class PreprocessConfig:
         self._check(0 <= self.points <= 2**24, "points", "0 to 16777216")
         self._check_further_points()
         self._check(self.method in METHODS, "method", " or ".join(METHODS))
+        self._check(self.signs in SCAN_SIGNS, "signs", " or ".join(SCAN_SIGNS))
+        scans = self.method == "scan" or self.signs == "depth"
+        self._check(scans, "signs", "depth without the method scan")
         self._check(0 <= self.sheet_thickness <= 0.2, "sheet_thickness", "0 to 0.2")
         self._check(self.cavities in CAVITIES, "cavities", " or ".join(CAVITIES))
         self._check(self.thin_parts in THIN_PARTS, "thin_parts", " or ".join(THIN_PARTS))
@@ -160,9 +168,12 @@ class PreprocessConfig:
         """The settings as JSON has them.
 
         Settings of format 3 are left out where format 2 suffices, and `cloud` is added, so that
-        the shards of old settings keep their bytes and older versions can read them.
+        the shards of old settings keep their bytes and older versions can read them. So is `signs`
+        where it is `depth`, as it always was.
         """
         values = to_plain(self)
+        if self.signs == "depth":
+            del values["signs"]
         if self._since_format_3():
             return values
         old = {k: v for k, v in values.items() if k not in _FORMAT_2_VALUES}

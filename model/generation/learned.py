@@ -13,9 +13,10 @@ import torch
 from torch import Tensor
 
 from shapegan.model.generation.meshes import NamedLatent
+from shapegan.model.generation.real_shapes import real_surface
 from shapegan.model.generation.reconstruction import chamfer_distance
 from shapegan.model.generation.source import Source, SourceError, learned_shapes
-from shapegan.model.shapes.surface import Surface, extract
+from shapegan.model.shapes.surface import extract
 from shapegan.pipeline.dataset.reader import Dataset
 from shapegan.pipeline.files import replacing, write_text, writing
 
@@ -179,7 +180,7 @@ def score_reconstructions(
     for number, shape in enumerate(chosen):
         progress(f"comparing shape {number + 1} of {len(chosen)}")
         generated = extract(source.generator, shape.latent, resolution, level)
-        real = _real_surface(dataset, rows[shape.id], source.generator.config.frame)
+        real = real_surface(dataset, rows[shape.id], source.generator.config.frame)
         scores.append(ReconstructionScore(shape.id, chamfer_distance(generated, real)))
     return ReconstructionScores(source.name, str(dataset.path), resolution, level, scores)
 
@@ -203,13 +204,3 @@ def reconstructions_as_text(scores: ReconstructionScores) -> str:
         f"{text}chamfer distance x 1000: mean {1000 * (mean or 0):.3f}, median"
         f" {1000 * (median or 0):.3f}\nworst: {worst}\n"
     )
-
-
-def _real_surface(dataset: Dataset, index: int, frame: str) -> Surface:
-    """Surface of a shape's finest voxels, in a frame: `cube` or `sphere`."""
-    surface = Surface.of_voxels(dataset.voxels(index, dataset.finest))
-    if frame == "cube":
-        return surface
-    scales = dataset.frame(index)
-    factor = np.float32(scales.scale_cube / scales.scale_sphere)
-    return Surface(surface.vertices * factor, surface.faces)

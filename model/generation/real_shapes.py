@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from shapegan.model.shapes.surface import Surface
 from shapegan.pipeline.dataset.reader import Dataset
 from shapegan.pipeline.errors import PlainError
@@ -20,18 +22,21 @@ class RealShapes:
     surfaces: list[Surface]
 
 
-def choose_real_shapes(dataset: Dataset, split: str | None) -> tuple[str, Sequence[int]]:
+def choose_real_shapes(
+    dataset: Dataset, split: str | None, fewest: int = 2
+) -> tuple[str, Sequence[int]]:
     """Choose the real shapes of an evaluation.
 
     Args:
         dataset: Of the shapes.
         split: Name of a split; None for `test`, or for all shapes of a dataset without splits.
+        fewest: Shapes that the evaluation needs.
 
     Returns:
         Name of the split, empty for all shapes; and indices of its shapes in the dataset.
 
     Raises:
-        EvaluationError: if there is no such split, or there are fewer than two shapes.
+        EvaluationError: if there is no such split, or it has fewer shapes than needed.
     """
     splits = dataset.splits
     if split is None and not splits:
@@ -46,7 +51,7 @@ def choose_real_shapes(dataset: Dataset, split: str | None) -> tuple[str, Sequen
                 " or make splits with `shapegan split`"
             )
         indices, of = splits[split], f"split {split!r} of {dataset.path}"
-    if len(indices) < 2:
+    if len(indices) < fewest:
         raise EvaluationError(f"{of} has 1 shape: expected at least 2 to compare with")
     return split, indices
 
@@ -64,3 +69,13 @@ def read_real_shapes(dataset: Dataset, indices: Sequence[int]) -> RealShapes:
             found.ids.append(dataset.ids[index])
             found.surfaces.append(surface)
     return found
+
+
+def real_surface(dataset: Dataset, index: int, frame: str) -> Surface:
+    """Surface of a shape's finest voxels, in a frame: `cube` or `sphere`."""
+    surface = Surface.of_voxels(dataset.voxels(index, dataset.finest))
+    if frame == "cube":
+        return surface
+    scales = dataset.frame(index)
+    factor = np.float32(scales.scale_cube / scales.scale_sphere)
+    return Surface(surface.vertices * factor, surface.faces)

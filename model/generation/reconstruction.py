@@ -14,7 +14,7 @@ from shapegan.model.generation.meshes import as_trimesh, write_mesh
 from shapegan.model.generation.source import Source
 from shapegan.model.metrics.point_clouds import chamfer_matrix, sample_surface
 from shapegan.model.networks.generator import Generator
-from shapegan.model.recipes.autodecoder import reconstruct
+from shapegan.model.recipes.autodecoder import fit_latents
 from shapegan.model.shapes.surface import Surface, extract
 from shapegan.pipeline.errors import PlainError
 from shapegan.pipeline.files import replacing, write_text, writing
@@ -27,6 +27,7 @@ SDF_POINTS = 131_072
 """Points of the fit, from the near-surface mix of DeepSDF."""
 CHAMFER_POINTS = 16_384
 """Points of each surface for the chamfer distance."""
+LATENT_NAME, RECORD_NAME = "latent.npy", "reconstruction.json"
 
 
 class ReconstructionError(PlainError):
@@ -44,6 +45,8 @@ class ReconstructionSettings:
     level: float | None = None
     """Level of the generated surface, frame units; None: that of the source."""
     seed: int = 0
+    samples: int = 8192
+    """Points per step of Adam, drawn at random."""
 
 
 @dataclass(frozen=True)
@@ -72,32 +75,43 @@ def reconstruct_mesh(
     Raises:
         ReconstructionError: if the source is not an autodecoder, or the mesh cannot be used.
     """
-    if source.recipe != "autodecoder" or not isinstance(source.generator, Generator):
-        raise ReconstructionError(
-            f"{source.name} is of recipe {source.recipe!r}: expected a run of `shapegan train"
-            " --recipe autodecoder`"
-        )
     # 1. Sample signed distances of the mesh, in the generator's frame
-    frame = source.generator.config.frame
+    generator = decoder_of(source)
+    frame = generator.config.frame
     field = _field(path)
     points, sdf = field.near_surface(SDF_POINTS, frame, settings.seed)
     # 2. Fit a latent to them
-    latent = reconstruct(
-        source.generator,
-        torch.from_numpy(points).to(source.device),
-        torch.from_numpy(sdf).to(source.device),
+    latent = fit_latents(
+        generator,
+        torch.from_numpy(points).to(source.device)[None],
+        torch.from_numpy(sdf).to(source.device)[None],
         steps=settings.steps,
+        samples=settings.samples,
         seed=settings.seed,
-    )
+    )[0]
     # 3. Compare its surface with that of the mesh
     level = source.level if settings.level is None else settings.level
-    surface = extract(source.generator, latent, settings.resolution, level)
+    surface = extract(generator, latent, settings.resolution, level)
     vertices, faces = extract_surface(field.voxels(settings.resolution))
     placed = trimesh.transform_points(vertices, field.transform("cube", frame))
     real = Surface(placed.astype(np.float32), faces)
     chamfer = chamfer_distance(surface, real, settings.seed)
     placed = trimesh.transform_points(surface.vertices, field.transform(frame, "mesh"))
     return Reconstruction(latent.cpu().numpy(), TriangleMesh(placed, surface.faces), chamfer)
+
+
+def decoder_of(source: Source) -> Generator:
+    """The network of an autodecoder.
+
+    Raises:
+        ReconstructionError: if the source is not an autodecoder.
+    """
+    if source.recipe != "autodecoder" or not isinstance(source.generator, Generator):
+        raise ReconstructionError(
+            f"{source.name} is of recipe {source.recipe!r}: expected a run of `shapegan train"
+            " --recipe autodecoder`"
+        )
+    return source.generator
 
 
 def chamfer_distance(first: Surface, second: Surface, seed: int = 0) -> float | None:
@@ -112,14 +126,18 @@ def chamfer_distance(first: Surface, second: Surface, seed: int = 0) -> float | 
 
 
 def write_reconstruction(
-    found: Reconstruction, out: Path, mesh: Path, source: Source, settings: ReconstructionSettings
+    found: Reconstruction,
+    out: Path,
+    mesh: Path | str,
+    source: Source,
+    settings: ReconstructionSettings,
 ) -> None:
-    """Write latent.npy, mesh.obj and reconstruction.json; an empty shape has no mesh.
+    """Write latent.npy, mesh.obj and, last, reconstruction.json; an empty shape has no mesh.
 
     Args:
         found: The reconstruction.
         out: Folder; it is created if missing.
-        mesh: Path of the original mesh, for the record.
+        mesh: Path of the original mesh, or id of the shape in its dataset, for the record.
         source: Of the autodecoder.
         settings: Of the search.
 
@@ -130,7 +148,7 @@ def write_reconstruction(
         out.mkdir(parents=True, exist_ok=True)
     encoded = io.BytesIO()
     np.save(encoded, found.latent)
-    with replacing(out / "latent.npy") as temporary:
+    with replacing(out / LATENT_NAME) as temporary:
         temporary.write_bytes(encoded.getvalue())
     empty = len(found.surface.faces) == 0
     if empty:
@@ -148,7 +166,7 @@ def write_reconstruction(
         "watertight": not empty and bool(as_trimesh(found.surface).is_watertight),
         "settings": asdict(settings),
     }
-    write_text(out / "reconstruction.json", json.dumps(content, indent=2) + "\n")
+    write_text(out / RECORD_NAME, json.dumps(content, indent=2) + "\n")
 
 
 def _field(path: Path) -> MeshSDF:

@@ -1,7 +1,7 @@
 """The recipe `autodecoder`: DeepSDF, and the latents of unseen shapes (Park et al. 2019)."""
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import torch
 from torch import Tensor, nn
@@ -123,7 +123,7 @@ class Autodecoder(GeneratorRecipe[Generator]):
         self._objective = nn.Identity()
 
 
-def reconstruct(
+def fit_latents(
     generator: Generator,
     points: Tensor,
     sdf: Tensor,
@@ -134,33 +134,42 @@ def reconstruct(
     latent_weight: float = 1e-4,
     samples: int = 8192,
     seed: int = 0,
+    progress: Callable[[int], None] = lambda _: None,
 ) -> Tensor:
-    """Fit a latent to a shape's distances (Park et al. 2019, equation 10).
+    """Fit a latent to the distances of each of several shapes (Park et al. 2019, equation 10).
+
+    The shapes share their steps, not their losses: up to rounding, a latent does not depend on the
+    other shapes.
 
     Args:
         generator: A trained generator; it is not changed.
-        points: (P, 3), in the generator's frame.
-        sdf: (P,) true distances there.
+        points: (B, P, 3), in the generator's frame.
+        sdf: (B, P) true distances there.
         steps: Steps of Adam.
         rate: Learning rate; the second half of the steps has a tenth of it.
         clip: Truncation distance.
         latent_weight: Weight of |z|^2.
-        samples: Points per step, drawn at random.
+        samples: Points per shape and step, drawn at random: the same rows for all shapes.
         seed: Seed of that draw.
+        progress: Called before each step with its number, from 0.
 
     Returns:
-        (Z,) on the points' device.
+        (B, Z) on the points' device.
     """
     source = torch.Generator().manual_seed(seed)
-    latent = torch.zeros(1, generator.config.latent, device=points.device, requires_grad=True)
-    optimiser = torch.optim.Adam([latent], lr=rate)
+    shapes, count, _ = points.shape
+    size = generator.config.latent
+    latents = torch.zeros(shapes, size, device=points.device, requires_grad=True)
+    optimiser = torch.optim.Adam([latents], lr=rate)
     with _frozen(generator):
         for step in range(steps):
-            chosen = torch.randint(len(points), (samples,), generator=source).to(points.device)
-            predicted = generator(points[chosen], latent)
-            loss = autodecoder_loss(predicted, sdf[chosen][None], latent, clip, latent_weight)
-            descend(optimiser, loss, rate * (0.1 if step >= steps // 2 else 1.0))
-    return latent.detach()[0]
+            progress(step)
+            chosen = torch.randint(count, (samples,), generator=source).to(points.device)
+            predicted = generator(points[:, chosen], latents)
+            loss = autodecoder_loss(predicted, sdf[:, chosen], latents, clip, latent_weight)
+            # Times B: the sum over the shapes, so that a shape's gradient is that of it alone.
+            descend(optimiser, shapes * loss, rate * (0.1 if step >= steps // 2 else 1.0))
+    return latents.detach()
 
 
 @contextlib.contextmanager

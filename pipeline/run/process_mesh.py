@@ -30,7 +30,9 @@ def process(job: Job, config: PreprocessConfig, device: str = "cpu") -> Outcome:
         # 1. Read the mesh and compute its field.
         mesh = load(job.path)
         report = replace(report, faces=len(mesh.faces), notes="; ".join(mesh.notes))
-        made = make_field(mesh, config.sheet_thickness, config.method, device, config.cavities)
+        made = make_field(
+            mesh, config.sheet_thickness, config.method, device, config.cavities, config.signs
+        )
     except BadMeshError as error:
         return Outcome(replace(report, reason=str(error)))
     report = replace(

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from shapegan.pipeline.config import CAVITIES, METHODS, TRUNCATED_FROM
+from shapegan.pipeline.config import CAVITIES, METHODS, SCAN_SIGNS, TRUNCATED_FROM
 from shapegan.pipeline.meshes.clean import clean
 from shapegan.pipeline.meshes.triangle_mesh import Frame, TriangleMesh, frame_of
 from shapegan.pipeline.schema import MAX_COARSE_RESOLUTION, voxel_spacing
@@ -109,6 +109,7 @@ def make_field(
     method: str = "winding",
     device: str = "cpu",
     cavities: str = "keep",
+    signs: str = "depth",
 ) -> MeshField:
     """Compute the field of a mesh.
 
@@ -119,16 +120,18 @@ def make_field(
             the field by winding numbers is rejected and the flooded one is not.
         device: Warp's name of the device for all queries.
         cavities: one of `shapegan.pipeline.config.CAVITIES`; `scan` fills all, whatever is given.
+        signs: one of `shapegan.pipeline.config.SCAN_SIGNS`, for `scan` alone.
 
     Raises:
         BadMeshError: no usable face is left after cleaning.
         NoOpenGLError: the method needs OpenGL, which is missing.
-        ValueError: unknown method, or unknown value of `cavities`.
+        ValueError: unknown method, or unknown value of `cavities` or `signs`.
     """
     _check("method", method, METHODS)
     _check("cavities", cavities, CAVITIES)
+    _check("signs", signs, SCAN_SIGNS)
     if method == "scan":
-        return _scanned(mesh)
+        return _scanned(mesh, signs)
     mesh = clean(mesh)
     frame = frame_of(mesh.vertices)
     cube = (mesh.vertices - frame.center) / frame.scale_cube
@@ -245,12 +248,13 @@ def _method(field: SignedDistance) -> str:
     return "+".join(["winding", *(name for name, present in added.items() if present)])
 
 
-def _scanned(mesh: TriangleMesh) -> MeshField:
+def _scanned(mesh: TriangleMesh, signs: str) -> MeshField:
     """The paper's method, which takes the mesh as it is, without cleaning."""
     frame = frame_of(mesh.vertices)
     cube = (mesh.vertices - frame.center) / frame.scale_cube
-    field = ScannedSurface(cube, mesh.faces, CUBE_RADIUS)
-    ball_field = ScannedSurface(cube, mesh.faces, frame.scale_sphere / frame.scale_cube)
+    field = ScannedSurface(cube, mesh.faces, CUBE_RADIUS, signs=signs)
+    radius = frame.scale_sphere / frame.scale_cube
+    ball_field = ScannedSurface(cube, mesh.faces, radius, signs=signs)
     visible = field.surface_points(8192, np.random.default_rng(0))
     grid = field.voxels(QUALITY_RESOLUTION)
     quality = measure(grid, visible)

@@ -1,10 +1,14 @@
 """Signed distances from virtual scans, the paper's method: `--method scan`.
 
 Fifty virtual cameras scan the mesh from all sides. The distance of a point is that to the nearest
-scanned point. A point is outside if any camera sees it: its depth is smaller than the depth
-buffer's (mesh-to-sdf, as used by Kleineberg, Fey and Weichert 2020). Known errors of the method are
-kept for reproduction: scans are projected back half a pixel off, cameras see in through holes, and
-hidden rooms count as solid.
+scanned point. mesh-to-sdf, as used by Kleineberg, Fey and Weichert 2020, has two signs:
+
+- `depth`: a point is outside if any camera sees it: its depth is smaller than the depth buffer's.
+- `normals`: a point is inside if it lies behind most of the 11 nearest scanned points; their
+  normals face the camera that saw them.
+
+Known errors of the method are kept for reproduction: scans are projected back half a pixel off,
+normals have 8 bits, cameras see in through holes, and hidden rooms count as solid.
 
 This is the only module that uses OpenGL, and only inside functions, so a process that never scans
 loads neither OpenGL nor trimesh. Scanning is mesh-to-sdf's own code except for its renderer: that
@@ -42,6 +46,9 @@ cube frame."""
 MIN_INSIDE = 0.01
 """Smallest share of the uniform points that must lie inside (the paper's code)."""
 
+SIGN_POINTS = 11
+"""Scanned points whose normals decide a sign (mesh-to-sdf)."""
+
 BATCH = 1_000_000
 """Number of points per query of the scanned points."""
 
@@ -71,6 +78,7 @@ class ScannedSurface:
         radius: float,
         scans: int = SCANS,
         pixels: int = PIXELS,
+        signs: str = "depth",
     ) -> None:
         """Scan a mesh; takes about 2 GB of memory with the paper's settings.
 
@@ -80,6 +88,7 @@ class ScannedSurface:
             radius: of the ball around 0 that the cameras frame, cube frame; contains all vertices.
             scans: number of cameras.
             pixels: width and height of a scan.
+            signs: one of `shapegan.pipeline.config.SCAN_SIGNS`.
 
         Raises:
             MissingPackageError: a package of the extra `scan` is not installed.
@@ -95,8 +104,9 @@ class ScannedSurface:
                 bounding_radius=radius,
                 scan_count=scans,
                 scan_resolution=pixels,
-                calculate_normals=False,
+                calculate_normals=signs == "normals",
             )
+        self._signs = signs
 
     def signed_distances(
         self, points: NDArray[np.float32]
@@ -106,11 +116,25 @@ class ScannedSurface:
         closest = np.empty((len(points), 3), np.float32)
         for start in range(0, len(points), BATCH):
             batch = slice(start, start + BATCH)
-            distance, index = self._cloud.kd_tree.query(points[batch])
-            outside = self._cloud.is_outside(points[batch])
-            sdf[batch] = np.where(outside, distance[:, 0], -distance[:, 0])
+            neighbours = SIGN_POINTS if self._signs == "normals" else 1
+            distance, index = self._cloud.kd_tree.query(points[batch], k=neighbours)
+            if self._signs == "normals":
+                inside = self._behind_most(points[batch], index)
+            else:
+                inside = ~self._cloud.is_outside(points[batch])
+            sdf[batch] = np.where(inside, -distance[:, 0], distance[:, 0])
             closest[batch] = self._cloud.points[index[:, 0]]
         return sdf, closest
+
+    def _behind_most(
+        self, points: NDArray[np.float32], index: NDArray[np.int64]
+    ) -> NDArray[np.bool_]:
+        """True (N,) for points (N, 3) behind most of their nearest scanned points, rows (N, K)."""
+        behind = np.zeros(len(points), np.int64)
+        for column in index.T:  # one by one: all at once would take K times the memory
+            offset = points - self._cloud.points[column]
+            behind += np.einsum("ij,ij->i", offset, self._cloud.normals[column]) < 0
+        return behind > index.shape[1] / 2
 
     def voxels(self, resolution: int) -> NDArray[np.float32]:
         """Signed distances (R, R, R) at the grid of `shapegan.pipeline.schema.grid_points`."""

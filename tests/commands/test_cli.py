@@ -17,7 +17,7 @@ from support.one_line import check_one_line
 from support.preprocess_with import with_target
 
 from shapegan.cli import main
-from shapegan.pipeline.config import PreprocessConfig
+from shapegan.pipeline.config import SCAN_SIGNS, PreprocessConfig
 from shapegan.pipeline.dataset.manifest import Manifest, read_manifest
 from shapegan.pipeline.dataset.reader import Dataset
 from shapegan.pipeline.dataset.selection import Choice
@@ -95,6 +95,7 @@ def test_defaults_are_those_of_the_dataclasses(
 def test_every_flag_arrives(meshes: Path, asked: dict[str, Any]) -> None:
     flags = (
         "--resolutions 16,8 --points 7 --mix occnet --mix deepsdf --mix-points 9 --method scan"
+        " --signs normals"
         " --sheet-thickness 0.1 --shard-size 5 --cavities fill --thin-parts points --seed 9"
         " --limit 3 --workers 4 --scheduler tcp://there:1"
         " --cluster slurm --device cuda --mesh-timeout 12 --mesh-memory 1.5"
@@ -107,6 +108,7 @@ def test_every_flag_arrives(meshes: Path, asked: dict[str, Any]) -> None:
         mixes=("deepsdf", "occnet"),
         mix_points=9,
         method="scan",
+        signs="normals",
         sheet_thickness=0.1,
         cavities="fill",
         thin_parts="points",
@@ -262,6 +264,16 @@ def test_scanning_without_opengl_is_one_line_before_any_work(
     check_one_line(result, "needs OpenGL: install libegl1", "libEGL.so.1")
     assert not asked
     assert not out.exists()
+
+
+@pytest.mark.parametrize("signs", SCAN_SIGNS)
+def test_signs_are_refused_without_scans(
+    meshes: Path, tmp_path: Path, asked: dict[str, Any], signs: str
+) -> None:
+    result = preprocess(meshes, "--out", tmp_path / "out", "--signs", signs)
+    check_one_line(result, "--signs takes --method scan")
+    assert not asked
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize(

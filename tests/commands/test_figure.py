@@ -1,16 +1,25 @@
+import subprocess
 from pathlib import Path
 
+import imageio_ffmpeg
 import numpy as np
 import pytest
 import torch
+import trimesh
 from click.testing import CliRunner, Result
 from PIL import Image
 from support.toys import toy_run
 from support.training import SHAPES, make_solids
 
 from shapegan.cli import main
+from shapegan.model.generation.figure_films import (
+    draw_level_film,
+    draw_upscale_film,
+    raster_points,
+)
 from shapegan.model.generation.figures import LEVELS, RESOLUTIONS
 from shapegan.model.generation.latent_map import draw_map, embed_latents
+from shapegan.model.generation.source import open_source
 
 GAP, CAPTION, PANEL = 4, 22, 64
 
@@ -53,6 +62,61 @@ def test_levels_draws_each_level_and_thicker_shapes_cover_more(toy, tmp_path):
         for left in range(0, pixels.shape[1], PANEL + GAP)
     ]
     assert drawn[-1].sum() > 1.1 * drawn[0].sum()
+
+
+@pytest.mark.parametrize(
+    ("name", "words", "size"),
+    [
+        ("upscale", ("--shapes", 2), (3 * PANEL + 2 * GAP, PANEL + CAPTION)),
+        ("levels", ("--resolution", 16), (PANEL, PANEL + CAPTION)),
+    ],
+)
+def test_a_film_is_beside_the_still(toy, tmp_path, name, words, size):
+    flags = ("--film", "--seconds", 0.5, "--fps", 8, "--panel", PANEL, *words)
+    result = figure(name, toy, "--out", tmp_path, *flags)
+    assert result.exit_code == 0, result.output
+    assert {path.name for path in tmp_path.iterdir()} == {f"{name}.png", f"{name}.mp4"}
+    command = [imageio_ffmpeg.get_ffmpeg_exe(), "-i", str(tmp_path / f"{name}.mp4")]
+    command += ["-f", "rawvideo", "-pix_fmt", "rgb24", "-"]
+    done = subprocess.run(command, capture_output=True, check=True)
+    about = done.stderr.decode()
+    assert all(words in about for words in ("h264", "yuv420p", f"{size[0]}x{size[1]}"))
+    frames = np.frombuffer(done.stdout, np.uint8).reshape(4, -1)
+    assert len(np.unique(frames, axis=0)) >= 3  # levels that fall repeat those that rise
+
+
+def test_raster_points_are_where_the_grid_is_inside():
+    grid = np.ones((5, 5, 5), np.float32)
+    grid[1, 2, 3] = grid[4, 0, 0] = -1
+    cubes = raster_points(grid, 0.0)
+    centers = cubes.vertices.reshape(2, 8, 3).mean(axis=1)
+    np.testing.assert_allclose(centers, [[-0.5, 0, 0.5], [1, -1, -1]], atol=1e-6)
+    parts = trimesh.Trimesh(cubes.vertices, cubes.faces, process=False).split()
+    assert [part.volume for part in parts] == pytest.approx([0.3**3] * 2, rel=1e-5)
+    assert raster_points(np.ones((5, 5, 5)), 0.0).empty
+
+
+def test_the_film_of_an_upscaled_shape_has_its_three_panels(toy):
+    source = open_source(toy)
+    calls = []
+    latents = source.latents([0, 1])
+    film = draw_upscale_film(source, latents, 0.0, PANEL, lambda: calls.append(1))
+    assert len(calls) == 2 * len(film) == 4
+    panels = [film[0][:PANEL, left : left + PANEL] for left in range(0, 200, PANEL + GAP)]
+    assert len({panel.tobytes() for panel in panels}) == 3
+    assert not np.array_equal(film[0], film[1])
+
+
+def test_the_film_of_levels_rises_and_falls(toy):
+    source = open_source(toy)
+    film = draw_level_film(source, source.latent(1), 16, PANEL, 6)
+    assert len(film) == 6
+    for rising, falling in ((1, 5), (2, 4)):
+        np.testing.assert_array_equal(film[rising], film[falling])
+    covered = [(np.ptp(frame[:PANEL].astype(int), axis=-1) > 12).sum() for frame in film[:4]]
+    assert covered == sorted(covered)
+    assert covered[3] > 1.1 * covered[0]
+    assert len(draw_level_film(source, source.latent(1), 16, PANEL, 5)) == 5
 
 
 def test_a_figure_depends_on_the_seed(toy, tmp_path):
@@ -111,6 +175,10 @@ def test_a_moved_dataset_is_named_with_data(tmp_path):
         (("upscale", "--resolution", 9), "No such option"),
         (("levels", "--level", 0.1), "No such option"),
         (("levels", "--resolution", 1), "--resolution"),
+        (("levels", "--film", "--panel", 65), "--panel 65: mp4 needs an even number"),
+        (("levels", "--seconds", 3), "--seconds takes --film"),
+        (("upscale", "--fps", 3), "--fps takes --film"),
+        (("upscale", "--shapes", 3), "--shapes takes --film"),
         (("levels", "--device", "tpu"), "--device"),
     ],
 )

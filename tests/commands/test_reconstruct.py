@@ -9,6 +9,7 @@ import trimesh
 from click.testing import CliRunner
 from numpy.testing import assert_allclose
 from support import shapes
+from support.one_line import check_one_line
 
 from shapegan.cli import main
 from shapegan.model.generation import reconstruction
@@ -32,7 +33,8 @@ class Ellipsoids(Generator):
 
     def forward(self, points, latents, chunk=None):
         half = 0.6 + latents[0, :3]
-        return ((points / half).norm(dim=-1) - 1)[None] * half.min()
+        distances = ((points / half).norm(dim=-1) - 1) * half.min()
+        return distances if points.dim() == 3 else distances[None]
 
 
 def source(recipe="autodecoder"):
@@ -116,6 +118,12 @@ def test_distance_of_a_moved_surface():
 def test_only_autodecoders_reconstruct(mesh, recipe):
     with pytest.raises(ReconstructionError, match="--recipe autodecoder"):
         reconstruct_mesh(mesh, source(recipe), SETTINGS)
+
+
+@pytest.mark.parametrize("option", ["split", "batch"])
+def test_options_of_datasets_are_refused_with_a_mesh(option, mesh, tmp_path):
+    result = run(mesh, "--run", tmp_path / "new", "--out", tmp_path / "out", f"--{option}", "3")
+    check_one_line(result, f"--{option} takes a dataset")
 
 
 @pytest.mark.parametrize("content", [None, b"", b"nothing", b"v 0 0 0\n"])

@@ -9,6 +9,7 @@ from shapegan.pipeline.config import (
     CAVITIES,
     METHODS,
     MIXES,
+    SCAN_SIGNS,
     THIN_PARTS,
     ConfigError,
     PreprocessConfig,
@@ -30,7 +31,10 @@ configs = st.builds(
     thin_parts=st.sampled_from(THIN_PARTS),
     shard_size=st.integers(1, 4096),
     seed=st.integers(0, 2**63 - 1),
-) | st.builds(PreprocessConfig, method=st.sampled_from(METHODS))
+) | st.one_of(
+    st.builds(PreprocessConfig, method=st.sampled_from(METHODS)),
+    st.builds(PreprocessConfig, method=st.just("scan"), signs=st.sampled_from(SCAN_SIGNS)),
+)
 
 
 def test_the_default_is_the_paper_set():
@@ -65,6 +69,8 @@ def test_json_brings_a_config_back(config):
         ("sharp_angle", 0.5),
         ("sharp_angle", float("nan")),
         ("method", "magic"),
+        ("signs", "magic"),
+        ("signs", "normals"),
         ("sheet_thickness", -0.001),
         ("sheet_thickness", 0.21),
         ("sheet_thickness", float("nan")),
@@ -115,6 +121,13 @@ def test_old_settings_are_stored_as_before():
         config = PreprocessConfig(**new)
         assert config.format_version == 3
         assert "cloud" not in config.to_dict()
+
+
+def test_signs_are_stored_only_where_they_are_not_as_before():
+    for config in (PreprocessConfig(), PreprocessConfig(method="scan", salient_points=0)):
+        assert "signs" not in config.to_dict()
+    assert "signs" not in PreprocessConfig(mixes=("occnet",)).to_dict()
+    assert PreprocessConfig(method="scan", signs="normals").to_dict()["signs"] == "normals"
 
 
 def test_settings_of_format_2_are_read():
@@ -185,13 +198,18 @@ def test_the_difference_covers_every_setting(field):
         "sharp_angle": 30.0,
         "truncation": 0.2,
         "method": "scan",
+        "signs": "normals",
         "sheet_thickness": 0.1,
         "cavities": "fill",
         "thin_parts": "true",
         "shard_size": 1,
         "seed": 1,
     }
-    needs = {"mix_points": {"mixes": ("vecset",)}, "truncation": {"resolutions": (128,)}}
+    needs = {
+        "mix_points": {"mixes": ("vecset",)},
+        "truncation": {"resolutions": (128,)},
+        "signs": {"method": "scan"},
+    }
     first = PreprocessConfig(**needs.get(field.name, {}))
     (line,) = first.difference(dataclasses.replace(first, **{field.name: other[field.name]}))
     assert line.startswith(f"{field.name}: ")

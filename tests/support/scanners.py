@@ -13,9 +13,9 @@ def ball_scanner(radius, asked=None, spoil=lambda sdf: sdf):
     """
 
     class Scanner:
-        def __init__(self, *arguments):
+        def __init__(self, *arguments, signs="depth"):
             if asked is not None:
-                asked.append(arguments)
+                asked.append((*arguments, signs))
 
         def signed_distances(self, points):
             distance = np.linalg.norm(points, axis=1, keepdims=True)

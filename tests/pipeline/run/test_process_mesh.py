@@ -9,7 +9,7 @@ import trimesh
 from support import shapes
 from support.scanners import ball_scanner
 
-from shapegan.pipeline.config import PreprocessConfig
+from shapegan.pipeline.config import SCAN_SIGNS, PreprocessConfig
 from shapegan.pipeline.dataset.shards import join_shards, read_shape, write_shard
 from shapegan.pipeline.run.process_mesh import process
 from shapegan.pipeline.schema import Job, decode_positions, grid_points
@@ -263,13 +263,17 @@ def scans(monkeypatch):
     return use
 
 
-def test_scanned_shapes_come_from_the_scans(tmp_path, scans):
-    def scanner(vertices, faces, radius):
+@pytest.mark.parametrize("signs", SCAN_SIGNS)
+def test_scanned_shapes_come_from_the_scans(tmp_path, scans, signs):
+    def scanner(vertices, faces, radius, signs):
         """The scans for voxels and those for points see balls of different size."""
+        asked.append(signs)
         return ball_scanner(0.6 if radius == CUBE_RADIUS else 0.5)(vertices, faces, radius)
 
+    asked = []
     scans(scanner)
-    outcome = made(tmp_path, BOX, dataclasses.replace(SCAN, **CLOUD))
+    outcome = made(tmp_path, BOX, dataclasses.replace(SCAN, signs=signs, **CLOUD))
+    assert asked == [signs, signs]
     report, shape = outcome.report, outcome.shape
     assert (report.status, report.reason, report.method) == ("ok", "", "scan")
     assert (report.faces, report.split) == (48, "train")

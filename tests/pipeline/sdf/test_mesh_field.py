@@ -6,6 +6,7 @@ import trimesh
 from support import shapes
 from support.scanners import ball_scanner
 
+from shapegan.pipeline.config import SCAN_SIGNS
 from shapegan.pipeline.meshes.triangle_mesh import BadMeshError, TriangleMesh, frame_of
 from shapegan.pipeline.sdf import mesh_field
 from shapegan.pipeline.sdf.flood_fill import FloodedDistance
@@ -227,7 +228,7 @@ def test_scans_take_the_mesh_as_it_is_and_look_twice(monkeypatch):
     made = field_of(mesh, method="scan")
     assert made.method == "scan"
     assert made.frame.scale_sphere == frame_of(mesh[0]).scale_sphere
-    (cube, faces, radius), (_, _, ball_radius) = asked
+    (cube, faces, radius, _), (_, _, ball_radius, _) = asked
     np.testing.assert_allclose(np.abs(cube).max(axis=0), (1, 0.5, 0.25))
     np.testing.assert_array_equal(faces, mesh[1])
     assert radius == CUBE_RADIUS
@@ -235,6 +236,16 @@ def test_scans_take_the_mesh_as_it_is_and_look_twice(monkeypatch):
     assert made.ball_field is not made.field
     assert made.quality.surface_recall == 1.0
     assert made.quality.inside_fraction == pytest.approx(np.pi / 6 / 8, rel=0.1)
+
+
+@pytest.mark.parametrize("signs", SCAN_SIGNS)
+def test_both_scans_have_the_chosen_signs(monkeypatch, signs):
+    asked = []
+    monkeypatch.setattr(mesh_field, "ScannedSurface", ball_scanner(0.5, asked))
+    make_field(TriangleMesh(*shapes.box()), 0.016, "scan", signs=signs)
+    assert [words[-1] for words in asked] == [signs, signs]
+    with pytest.raises(ValueError, match=r"signs: .*'magic'"):
+        make_field(TriangleMesh(*shapes.box()), 0.016, "scan", signs="magic")
 
 
 def test_poor_scans_are_not_flooded(judge, monkeypatch):

@@ -12,8 +12,9 @@ from shapegan.pipeline.sdf import scan
 SPHERE = trimesh.creation.icosphere(subdivisions=4, radius=0.9)
 
 
-def scanned(mesh=SPHERE, radius=scan.CUBE_RADIUS, scans=30, pixels=256):
-    return scan.ScannedSurface(mesh.vertices, mesh.faces.astype(np.int32), radius, scans, pixels)
+def scanned(mesh=SPHERE, radius=scan.CUBE_RADIUS, scans=30, pixels=256, signs="depth"):
+    faces = mesh.faces.astype(np.int32)
+    return scan.ScannedSurface(mesh.vertices, faces, radius, scans, pixels, signs)
 
 
 @pytest.fixture(scope="module")
@@ -71,6 +72,46 @@ def test_scans_are_those_of_mesh_to_sdf(opengl):
     points = np.random.default_rng(0).uniform(-1, 1, (500, 3)).astype(np.float32)
     sdf, _ = scanned(mesh, 1.2, 3, 64).signed_distances(points)
     np.testing.assert_array_equal(sdf, theirs.get_sdf(points, use_depth_buffer=True))
+
+
+@pytest.mark.gl
+def test_signs_by_normals_are_those_of_a_closed_sphere(opengl):
+    points = np.random.default_rng(0).uniform(-1, 1, (2000, 3)).astype(np.float32)
+    sdf, closest = scanned(signs="normals").signed_distances(points)
+    truth = np.linalg.norm(points, axis=1) - 0.9
+    clear = np.abs(truth) > 0.02
+    assert ((sdf < 0) == (truth < 0))[clear].all()
+    np.testing.assert_allclose(np.linalg.norm(closest - points, axis=1), np.abs(sdf), atol=1e-5)
+    by_depth = scanned().signed_distances(points)[0]
+    np.testing.assert_allclose(np.abs(by_depth), np.abs(sdf), atol=1e-6)
+
+
+@pytest.mark.gl
+def test_signs_by_normals_are_those_of_mesh_to_sdf(opengl, monkeypatch):
+    import mesh_to_sdf
+
+    mesh = trimesh.creation.box((1.0, 0.5, 1.5))
+    theirs = mesh_to_sdf.get_surface_point_cloud(
+        mesh, bounding_radius=1.2, scan_count=3, scan_resolution=64, calculate_normals=True
+    )
+    points = np.random.default_rng(0).uniform(-1, 1, (500, 3)).astype(np.float32)
+    sdf, _ = scanned(mesh, 1.2, 3, 64, "normals").signed_distances(points)
+    np.testing.assert_array_equal(sdf, theirs.get_sdf(points, sample_count=11))
+
+
+@pytest.mark.gl
+def test_cameras_that_see_into_a_hole_mislead_the_depth_more_than_the_normals(opengl):
+    """Without its caps at x = +-1, a ball's core is seen through; its wall is seen from outside."""
+    center = SPHERE.triangles_center
+    opened = trimesh.Trimesh(SPHERE.vertices, SPHERE.faces[np.abs(center[:, 0]) < 0.8])
+    points = np.random.default_rng(0).normal(size=(3000, 3))
+    points *= 0.8 / np.linalg.norm(points, axis=1, keepdims=True)  # below the wall
+    points = points[np.abs(points[:, 0]) < 0.5].astype(np.float32)
+    inside = {
+        signs: (scanned(opened, signs=signs).signed_distances(points)[0] < 0).mean()
+        for signs in ("depth", "normals")
+    }
+    assert inside["normals"] > inside["depth"] + 0.1
 
 
 @pytest.mark.gl

@@ -1,0 +1,89 @@
+"""Options and output of the films of `shapegan figure`."""
+
+import functools
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from shapegan.commands.options import decorate, finite, refuse_typed
+
+if TYPE_CHECKING:
+    from shapegan.pipeline.pictures.panel import Picture
+
+
+def film_options(function: Any) -> Any:
+    """Options of figures that may also be films."""
+    return decorate(
+        function,
+        [
+            click.option("--film", is_flag=True, help="Also make a film, an mp4 that loops."),
+            click.option(
+                "--seconds",
+                type=click.FloatRange(0.1, 3600),
+                callback=finite,
+                default=6.0,
+                show_default=True,
+                help="Length of the film.",
+            ),
+            click.option(
+                "--fps",
+                type=click.IntRange(1, 120),
+                default=24,
+                show_default=True,
+                help="Frames of the film per second.",
+            ),
+        ],
+    )
+
+
+def check_film(options: dict[str, Any], *others: str) -> None:
+    """Refuse options of a film without --film, and a film of an odd size.
+
+    Args:
+        options: Of the command that runs.
+        others: Parameters of further options of the film.
+
+    Raises:
+        click.UsageError: one line that names the option.
+    """
+    if not options["film"]:
+        refuse_typed(click.get_current_context(), "takes --film", "seconds", "fps", *others)
+    elif options["panel"] % 2:
+        raise click.UsageError(f"--panel {options['panel']}: mp4 needs an even number")
+
+
+def frame_count(options: dict[str, Any]) -> int:
+    """Number of frames of the film, at least 2."""
+    return max(2, round(options["seconds"] * options["fps"]))
+
+
+def make_film(
+    path: Path,
+    draw: "Callable[[Callable[[], None]], list[Picture]]",
+    calls: int,
+    rate: int,
+) -> None:
+    """Draw a film with a progress bar, and write it.
+
+    Args:
+        path: Of the mp4; its folder exists.
+        draw: Makes the frames; calls its argument as it advances.
+        calls: Number of these calls.
+        rate: Frames per second.
+
+    Raises:
+        OutputError: if the film cannot be written.
+    """
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from shapegan.model.generation.films import write_film
+
+    console = Console(stderr=True)
+    with Progress(console=console, disable=not console.is_terminal) as progress:
+        task = progress.add_task(path.name, total=calls)
+        film = draw(functools.partial(progress.advance, task))
+    write_film(path, film, rate)
+    click.echo(f"{path.name} in {path.parent}", err=True)
