@@ -56,7 +56,8 @@ def check_film(options: dict[str, Any], *others: str) -> None:
 
 def frame_count(options: dict[str, Any]) -> int:
     """Number of frames of the film, at least 2."""
-    return max(2, round(options["seconds"] * options["fps"]))
+    frames: float = options["seconds"] * options["fps"]
+    return max(2, round(frames))
 
 
 def make_film(
