@@ -134,7 +134,8 @@ class ScannedSurface:
         for column in index.T:  # one by one: all at once would take K times the memory
             offset = points - self._cloud.points[column]
             behind += np.einsum("ij,ij->i", offset, self._cloud.normals[column]) < 0
-        return behind > index.shape[1] / 2
+        inside: NDArray[np.bool_] = behind > index.shape[1] / 2
+        return inside
 
     def voxels(self, resolution: int) -> NDArray[np.float32]:
         """Signed distances (R, R, R) at the grid of `shapegan.pipeline.schema.grid_points`."""
