@@ -43,12 +43,15 @@ def _chosen_stages(
 ) -> tuple[Stage, ...]:
     """Stages of the given sizes: the config's own, or copies of its last stage.
 
-    In recipe `latent`, all stages get the one size. The last stage without refinement is copied,
-    because only a trained shape can be refined.
+    In recipe `latent`, all stages get the one size; below 64, thin parts are those of the stored
+    grid. In the others, the last stage without refinement is copied, because only a trained shape
+    can be refined.
     """
     if recipe == "latent":
         if len(sizes) != 1:
             raise TrainConfigError(f"--stages: got {len(sizes)} sizes, takes one in recipe latent")
+        if sizes[0] != RESOLUTIONS[-1]:
+            stages = tuple(replace(one, thin_offset=0.0, thin_offset_end=None) for one in stages)
         return tuple(replace(stage, size=sizes[0]) for stage in stages)
     if recipe == "voxel" and (wrong := [size for size in sizes if size not in RESOLUTIONS]):
         listed = ", ".join(str(size) for size in RESOLUTIONS)

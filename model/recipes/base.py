@@ -107,6 +107,6 @@ def step_measurements(name: str, optimiser: Optimizer) -> dict[str, Tensor]:
     weights = [one for group in groups for one in group["params"]]
     gradients = [one.grad for one in weights if one.grad is not None]
     return {
-        f"{name}_rate": torch.tensor(float(groups[0]["lr"])),
+        f"{name}_rate": torch.tensor(float(groups[0]["lr"]), dtype=torch.float64),
         f"{name}_gradient": nn.utils.get_total_norm(gradients),
     }

@@ -54,7 +54,11 @@ def test_other_sizes_are_trained_as_the_last_that_does_not_refine(recipe: str, n
 def test_all_stages_of_a_latent_prior_have_one_size() -> None:
     its = preset("latent", "fast").stages
     chosen = override(preset("latent", "fast"), Overrides((32,))).stages
-    assert chosen == tuple(dataclasses.replace(stage, size=32) for stage in its)
+    true = {"thin_offset": 0.0, "thin_offset_end": None}
+    assert chosen == tuple(dataclasses.replace(stage, size=32, **true) for stage in its)
+    whole = override(preset("latent", "fast"), Overrides((64,))).stages
+    assert whole == its
+    assert whole[0].thin_parts
 
 
 @pytest.mark.parametrize(
