@@ -1,4 +1,4 @@
-"""How often signed distances at free points differ by more than the points' distance.
+"""Count pairs of free points whose signed distances differ by more than their distance.
 
 Grids never do. Free points can, around flips of the sign between voxels, which only open bodies
 have. Draws pairs of points around the caps, around the surface and in the cube, and counts.

@@ -9,11 +9,16 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from shapegan.commands.errors import UserError, interruptible, plain_errors
-from shapegan.commands.figure_films import check_film, film_options, frame_count, make_film
+from shapegan.commands.figure_films import (
+    check_film,
+    film_options,
+    frame_count,
+    make_film,
+    tour_length_options,
+)
 from shapegan.commands.options import (
     decorate,
     device_option,
-    finite,
     level_option,
     refuse_typed,
     resolution_option,
@@ -175,17 +180,7 @@ def latent_map(source: Path, out: Path, data: Path | None) -> None:
     show_default=True,
     help="Number of shapes to pass through, unless --through names them.",
 )
-@click.option(
-    "--seconds",
-    type=click.FloatRange(0.1, 3600),
-    callback=finite,
-    default=6.0,
-    show_default=True,
-    help="Length of the film.",
-)
-@click.option(
-    "--fps", type=click.IntRange(1, 120), default=24, show_default=True, help="Frames per second."
-)
+@tour_length_options
 @click.option(
     "--panel",
     type=click.IntRange(64, 1024),

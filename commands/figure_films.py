@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from shapegan.commands.options import decorate, finite, refuse_typed
+from shapegan.commands.options import decorate, film_length_options, refuse_typed
 
 if TYPE_CHECKING:
     from shapegan.pipeline.pictures.panel import Picture
@@ -19,23 +19,14 @@ def film_options(function: Any) -> Any:
         function,
         [
             click.option("--film", is_flag=True, help="Also make a film, an mp4 that loops."),
-            click.option(
-                "--seconds",
-                type=click.FloatRange(0.1, 3600),
-                callback=finite,
-                default=6.0,
-                show_default=True,
-                help="Length of the film.",
-            ),
-            click.option(
-                "--fps",
-                type=click.IntRange(1, 120),
-                default=24,
-                show_default=True,
-                help="Frames of the film per second.",
-            ),
+            *film_length_options(6.0),
         ],
     )
+
+
+def tour_length_options(function: Any) -> Any:
+    """Options of the length of a tour."""
+    return decorate(function, film_length_options(6.0))
 
 
 def check_film(options: dict[str, Any], *others: str) -> None:

@@ -8,7 +8,7 @@ import click
 from shapegan.commands.errors import UserError, interruptible, plain_errors
 from shapegan.commands.options import (
     decorate,
-    finite,
+    film_length_options,
     numbers,
     refuse_typed,
     run_data_option,
@@ -66,21 +66,7 @@ def film_options(function: Any) -> Any:
                 is_flag=True,
                 help="End at the last shape, not at the first.",
             ),
-            click.option(
-                "--seconds",
-                type=click.FloatRange(0.1, 3600),
-                callback=finite,
-                default=3.0,
-                show_default=True,
-                help="Length of the film.",
-            ),
-            click.option(
-                "--fps",
-                type=click.IntRange(1, 120),
-                default=24,
-                show_default=True,
-                help="Frames per second.",
-            ),
+            *film_length_options(3.0),
             click.option(
                 "--panel",
                 type=click.IntRange(64, 1024),

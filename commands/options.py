@@ -91,6 +91,27 @@ def decorate(function: Any, options: list[Callable[[Any], Any]]) -> Any:
     return function
 
 
+def film_length_options(length: float) -> list[Callable[[Any], Any]]:
+    """The options --seconds and --fps of a film, with the default of its length, s."""
+    return [
+        click.option(
+            "--seconds",
+            type=click.FloatRange(0.1, 3600),
+            callback=finite,
+            default=length,
+            show_default=True,
+            help="Length of the film.",
+        ),
+        click.option(
+            "--fps",
+            type=click.IntRange(1, 120),
+            default=24,
+            show_default=True,
+            help="Frames of the film per second.",
+        ),
+    ]
+
+
 source = takes("the folder of a run, a checkpoint, or published weights", *SOURCES)
 dataset = takes("a dataset that `preprocess` made", "dataset")
 source_argument = click.argument(

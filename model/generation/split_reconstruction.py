@@ -58,7 +58,7 @@ class ReconstructedShape:
     """A shape of the split, and the folder of its reconstruction."""
 
     index: int
-    """In the dataset."""
+    """Row of the shape in the dataset."""
     id: str
     folder: Path
     """With latent.npy, mesh.obj and reconstruction.json, which is written last."""
@@ -76,7 +76,7 @@ class ReconstructedSplit:
     """Empty for all shapes of a dataset without splits."""
     settings: SplitSettings
     shapes: list[ReconstructedShape]
-    """In the order of the dataset."""
+    """All shapes of the split, in the order of the dataset."""
 
     @property
     def ranked(self) -> list[ReconstructedShape]:

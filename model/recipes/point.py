@@ -138,7 +138,7 @@ class RefinementTask(PointTask):
         return self.scores(critic, self.fake(generator, latents, data))
 
     def _choices(self, random: StepRandom, points: Tensor, sdf: Tensor) -> tuple[Tensor, Tensor]:
-        """Which points are near the surface, and which are kept: (B, N) bool each."""
+        """Masks of the points near the surface and of those that are kept: (B, N) bool each."""
         near = sdf.abs() < NEAR_DISTANCE
         kept = near | (random.uniform(CHOICE, *sdf.shape) < FAR_SHARE)
         if not self._half:

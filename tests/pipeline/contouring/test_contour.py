@@ -190,7 +190,7 @@ def test_unions_of_boxes_are_manifold(corners, method, shift):
     method=st.sampled_from(METHODS),
 )
 def test_thin_plates_are_manifold(thickness, place, seed, method):
-    """From a sixth of a cell to three cells thick, turned at random."""
+    """Plates are a sixth of a cell to three cells thick, and turned at random."""
     turn = np.linalg.qr(np.random.default_rng(seed).standard_normal((3, 3)))[0]
 
     def plate(points):
