@@ -115,18 +115,24 @@ def training_options(function: Any) -> Any:
             device_option,
             click.option(
                 "--precision",
-                type=click.Choice(["fp32", "bf16", "tf32"]),
-                default="fp32",
+                type=click.Choice(["auto", "fp32", "bf16", "tf32"]),
+                default="auto",
                 show_default=True,
-                help="Arithmetic of the networks; tf32 is for CUDA.",
+                help="Arithmetic of the networks; tf32 is for CUDA. auto: bf16 on GPUs that compute"
+                " with it, otherwise fp32.",
+            ),
+            click.option(
+                "--graphs/--no-graphs",
+                default=True,
+                show_default=True,
+                help="Run steps as CUDA graphs on a GPU, which is faster and gives the same.",
             ),
             click.option("--compile", "compiled", is_flag=True, help="Use torch.compile."),
             click.option(
                 "--chunk",
                 type=click.IntRange(min=1),
-                default=2**17,
-                show_default=True,
-                help="Points that the generator evaluates at once: fewer take less memory.",
+                help="Points that the generator evaluates at once: fewer take less memory."
+                "  [default: by a GPU's free memory, or 131,072]",
             ),
             click.option(
                 "--workers",
@@ -282,7 +288,7 @@ def _settings_of(
 
     file = options["config_file"]
     name = f"{config.recipe}-{options['preset'] if file is None else file.stem}"
-    names = ("device", "precision", "compiled", "chunk", "workers", "pin", "preview_shapes")
+    names = ("device", "precision", "compiled", "graphs", "chunk", "workers", "pin")
     return TrainSettings(
         data=resolve_data(data),
         run=run or Path("runs") / name,
@@ -290,6 +296,7 @@ def _settings_of(
         save_seconds=options["save_every"],
         preview_seconds=options["preview_every"],
         quality_seconds=options["quality_every"],
+        preview_shapes=options["preview_shapes"],
         log=options["log"] or "",
         began=process_start(),
         **{name: options[name] for name in names},

@@ -2,7 +2,9 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
+
+from torch import Tensor
 
 from shapegan.model.networks.any_generator import AnyGeneratorConfig
 from shapegan.model.networks.autoencoder_config import AutoencoderConfig
@@ -21,6 +23,8 @@ LOSSES = ("wasserstein", "logistic", "relativistic")
 PENALTIES = ("gradient", "r1", "r1+r2")
 OPTIMISERS = ("rmsprop", "adam")
 CLIP_MODES = ("hard", "soft", "none")
+
+Progress = TypeVar("Progress", float, Tensor)
 
 _CRITICS: dict[str, type[VoxelCriticConfig | PointCriticConfig]] = {
     "voxel": VoxelCriticConfig,
@@ -88,8 +92,8 @@ class Stage:
         """True if thin parts are thickened at some step."""
         return max(self.thin_offset, self.thin_offset_at(1.0)) > 0
 
-    def thin_offset_at(self, progress: float) -> float:
-        """Offset of thin parts at a progress of the stage, 0 to 1."""
+    def thin_offset_at(self, progress: Progress) -> Progress:
+        """Offset of thin parts at a progress of the stage, 0 to 1: a number, or a scalar tensor."""
         end = self.thin_offset if self.thin_offset_end is None else self.thin_offset_end
         return self.thin_offset + (end - self.thin_offset) * progress
 

@@ -36,6 +36,8 @@ class PointVoxelCritic(nn.Module):
     half_shapes: bool
     low: Tensor
     """(3,), the lowest corner of the cells. Not part of the state dict."""
+    last: Tensor
+    """(3,) int64, the highest cell along each axis. Not part of the state dict."""
 
     def __init__(self, config: PointCriticConfig, half_shapes: bool = False) -> None:
         super().__init__()
@@ -49,6 +51,7 @@ class PointVoxelCritic(nn.Module):
         self.head = linear_layers((places * config.convolutions[-1], *config.head, 1))
         low = torch.tensor([0.0 if half_shapes else -1.0, -1.0, -1.0])
         self.register_buffer("low", low, persistent=False)
+        self.register_buffer("last", torch.tensor(self.cells) - 1, persistent=False)
 
     @property
     def cells(self) -> tuple[int, int, int]:
@@ -103,8 +106,7 @@ class PointVoxelCritic(nn.Module):
         Offsets are in units of half a cell: -1 to 1 inside the cube.
         """
         places = (points - self.low.to(points.dtype)) * (self.config.grid / 2)
-        last = torch.tensor(self.cells, device=points.device) - 1
-        cells = places.detach().floor().clamp(min=0).minimum(last)
+        cells = places.detach().floor().clamp(min=0).minimum(self.last)
         offsets = 2 * (places - cells) - 1
         x, y, z = cells.to(torch.int64).unbind(-1)
         return (x * self.cells[1] + y) * self.cells[2] + z, offsets

@@ -4,7 +4,7 @@ import copy
 from typing import Any, Generic, TypeVar
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 Network = TypeVar("Network", bound=nn.Module)
 
@@ -25,17 +25,32 @@ class RunningAverage(Generic[Network]):
         if halflife:
             self.module = copy.deepcopy(generator).requires_grad_(False)
             self._decay = 0.5 ** (1 / halflife)
+        self._share = torch.zeros((), device=next(generator.parameters()).device)
 
-    @torch.no_grad()
     def update(self, generator: Network) -> None:
         """Add the generator's present weights to the average."""
-        if self.module is generator:
+        self.count_update()
+        self.blend(generator)
+
+    def count_update(self) -> None:
+        """Set the share of the present weights in the next `blend`."""
+        if self._decay == 0.0:
             return
         # The decay grows from 0.18, because the initial weights would last for many half-lives.
         self._updates += 1
         decay = min(self._decay, (1 + self._updates) / (10 + self._updates))
-        for mean, now in zip(self.module.parameters(), generator.parameters(), strict=True):
-            mean.lerp_(now, 1 - decay)
+        self._share.fill_(1 - decay)
+
+    @torch.no_grad()
+    def blend(self, generator: Network) -> None:
+        """Add the generator's present weights by their share: work of the device alone."""
+        if self.module is generator:
+            return
+        means: list[Tensor] = list(self.module.parameters())
+        now: list[Tensor] = list(generator.parameters())
+        changes = list(torch._foreach_sub(now, means))
+        torch._foreach_mul_(changes, self._share)
+        torch._foreach_add_(means, changes)
         for kept, buffer in zip(self.module.buffers(), generator.buffers(), strict=True):
             kept.copy_(buffer)
 

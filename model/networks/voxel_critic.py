@@ -140,6 +140,11 @@ class VoxelCritic(nn.Module):
         self.fade.fill_(share)
         self._fading = share < 1.0
 
+    @property
+    def is_fading(self) -> bool:
+        """True while the finest block is faded in."""
+        return self._fading
+
     def forward(self, sdf: Tensor) -> Tensor:
         """Score grids.
 

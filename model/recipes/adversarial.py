@@ -1,5 +1,7 @@
 """The recipes `voxel` and `point`: a generator and a critic, stage by stage."""
 
+from functools import partial
+
 import torch
 from torch import Tensor, nn
 
@@ -9,7 +11,7 @@ from shapegan.model.networks.generator import Generator
 from shapegan.model.networks.point_critic import PointCritic, PointCriticConfig
 from shapegan.model.networks.point_voxel_critic import PointVoxelCritic
 from shapegan.model.networks.voxel_critic import VoxelCritic, VoxelCriticConfig
-from shapegan.model.recipes.base import GeneratorRecipe, descend, step_measurements
+from shapegan.model.recipes.base import GeneratorRecipe, gradient_norm, rate_column
 from shapegan.model.recipes.execution import Execution
 from shapegan.model.recipes.objectives import (
     Batch,
@@ -20,8 +22,9 @@ from shapegan.model.recipes.objectives import (
     draw_latents,
     draw_mix,
 )
-from shapegan.model.recipes.optimisers import build_optimiser, decay
+from shapegan.model.recipes.optimisers import build_optimiser, decay, set_rate
 from shapegan.model.recipes.point import PointTask, RefinementTask
+from shapegan.model.recipes.step_graphs import Half
 from shapegan.model.recipes.step_random import PICTURES, WEIGHTS, StepRandom, seeded
 from shapegan.model.recipes.voxel import VoxelTask, lattice_clip
 from shapegan.model.schedule import StepProgress
@@ -77,10 +80,9 @@ class Adversarial(GeneratorRecipe[Generator]):
         self._task, self._stage = self._task_of(self._config.stages[stage]), stage
         self.critic.requires_grad_(True)
         parts = (self._task, self._config.objective, self._execution)
-        self._generator_objective = self._ranks.wrap_ddp(
-            GeneratorObjective(self.generator, self.critic, *parts)
-        )
-        self._critic_objective = self._ranks.wrap_ddp(CriticObjective(self.critic, *parts))
+        self._generator_objective = GeneratorObjective(self.generator, self.critic, *parts)
+        self._critic_objective = CriticObjective(self.critic, *parts)
+        self._runner.reset()
 
     def step(self, batch: Batch, progress: StepProgress) -> dict[str, Tensor]:
         """Take one step of the critic and, every `critic_steps`-th time, one of the generator.
@@ -92,13 +94,26 @@ class Adversarial(GeneratorRecipe[Generator]):
         Returns:
             Losses and their parts: scalars on the device.
         """
+        # 1. What the halves read besides batch and random numbers
         if isinstance(self.critic, VoxelCritic):
             self.critic.set_fade(progress.fade)
+        self._progress.fill_(progress.stage)
         optimiser = self._config.optimiser
         factor = decay(optimiser.halvings, progress.overall)
-        values = self._critic_step(batch, progress, optimiser.critic_rate * factor)
+        rates = optimiser.rate * factor, optimiser.critic_rate * factor
+        for each, rate in zip(self._optimisers, rates, strict=True):
+            set_rate(each, rate)
+        # 2. The halves
+        penalise = progress.step % self._config.objective.penalty_every == 0
+        data = StepData(batch, self._random(progress.step, _CRITIC_STEP), self._progress)
+        kind = "penalised critic" if penalise else "critic"
+        values = self._run(kind, partial(self._critic_half, penalise=penalise), data)
+        values |= rate_column("critic", rates[1])
         if (progress.step + 1) % self._config.objective.critic_steps == 0:
-            values |= self._generator_step(batch, progress, optimiser.rate * factor)
+            self._average.count_update()
+            data = StepData(batch, self._random(progress.step, _GENERATOR_STEP), self._progress)
+            values |= self._run("generator", self._generator_half, data)
+            values |= rate_column("generator", rates[0])
         return values
 
     def preview(self, count: int) -> Tensor:
@@ -106,37 +121,32 @@ class Adversarial(GeneratorRecipe[Generator]):
         random = StepRandom(self._config.seed, device=self._execution.device)
         return random.normal(PICTURES, count, self._config.generator.latent)
 
-    def close(self) -> None:
-        """Release what is shared with other processes."""
-        self._generator_objective = self._critic_objective = nn.Identity()
+    def _run(self, kind: str, half: Half, data: StepData[Batch]) -> dict[str, Tensor]:
+        """Run a half; a critic that is fading in has other kernels than one that is not."""
+        fading = isinstance(self.critic, VoxelCritic) and self.critic.is_fading
+        return self._runner.run(f"fading {kind}" if fading else kind, half, data)
 
-    def _critic_step(self, batch: Batch, progress: StepProgress, rate: float) -> dict[str, Tensor]:
-        random = self._random(progress.step, _CRITIC_STEP)
-        data, count = StepData(batch, random, progress.stage), len(batch.indices)
+    def _critic_half(self, data: StepData[Batch], penalise: bool) -> dict[str, Tensor]:
+        random, count = data.random, len(data.batch.indices)
         self.critic.requires_grad_(True)
         # The critic's step needs generated shapes, but no gradients of the generator.
         with torch.no_grad(), self._execution.autocast():
             latents = draw_latents(random, count, self._config.generator.latent)
             fake = self._task.fake(self.generator, latents, data)
             real = self._task.real(data)
-        penalise = progress.step % self._config.objective.penalty_every == 0
         values = self._critic_objective(real, fake, draw_mix(random, count), penalise)
-        descend(self._optimisers[1], values["critic_loss"], rate)
+        self._descend(values["critic_loss"], self._optimisers[1])
         values = {name: value.detach() for name, value in values.items()}
-        return values | step_measurements("critic", self._optimisers[1])
+        return values | gradient_norm("critic", self._optimisers[1])
 
-    def _generator_step(
-        self, batch: Batch, progress: StepProgress, rate: float
-    ) -> dict[str, Tensor]:
-        random = self._random(progress.step, _GENERATOR_STEP)
+    def _generator_half(self, data: StepData[Batch]) -> dict[str, Tensor]:
         self.critic.requires_grad_(False)
-        latents = draw_latents(random, len(batch.indices), self._config.generator.latent)
-        data = StepData(batch, random, progress.stage)
-        loss: Tensor = self._generator_objective(latents, data)
-        descend(self._optimisers[0], loss, rate)
-        self._average.update(self.generator)
-        measured = step_measurements("generator", self._optimisers[0])
-        return {"generator_loss": loss.detach()} | measured
+        count = len(data.batch.indices)
+        latents = draw_latents(data.random, count, self._config.generator.latent)
+        loss = self._generator_objective(latents, data)
+        self._descend(loss, self._optimisers[0])
+        self._average.blend(self.generator)
+        return {"generator_loss": loss.detach()} | gradient_norm("generator", self._optimisers[0])
 
     def _random(self, step: int, half: int) -> StepRandom:
         ranks = self._ranks

@@ -9,9 +9,10 @@ from torch import Tensor, nn
 from shapegan.model.config import TrainConfig
 from shapegan.model.distributed import Ranks
 from shapegan.model.networks.generator import Generator
-from shapegan.model.recipes.base import GeneratorRecipe, descend, step_measurements
+from shapegan.model.recipes.base import GeneratorRecipe, descend, gradient_norm, rate_column
 from shapegan.model.recipes.execution import Execution
 from shapegan.model.recipes.losses import autodecoder_loss
+from shapegan.model.recipes.objectives import StepData
 from shapegan.model.recipes.optimisers import build_optimiser, decay, set_rate
 from shapegan.model.recipes.step_random import PICTURES, WEIGHTS, StepRandom, seeded
 from shapegan.model.schedule import StepProgress
@@ -31,8 +32,11 @@ class AutodecoderObjective(nn.Module):
         self.generator, self.latents = generator, latents
         self._clip, self._execution = clip, execution
 
-    def forward(self, indices: Tensor, points: Tensor, sdf: Tensor, weight: float) -> Tensor:
-        """The loss, a scalar, of shapes (B,) with distances (B, N) at points (B, N, 3)."""
+    def forward(self, indices: Tensor, points: Tensor, sdf: Tensor, weight: Tensor) -> Tensor:
+        """The loss, a scalar, of shapes (B,) with distances (B, N) at points (B, N, 3).
+
+        `weight`, a scalar, is that of the latents' squared lengths.
+        """
         latents = self.latents(indices)
         with self._execution.autocast():
             predicted = self.generator(points, latents, self._execution.chunk)
@@ -61,6 +65,8 @@ class Autodecoder(GeneratorRecipe[Generator]):
             build_optimiser(config.optimiser.name, network.parameters(), config.optimiser.betas)
             for network in (self.generator, self.latents)
         ]
+        self._objective = AutodecoderObjective(self.generator, self.latents, config.clip, execution)
+        self._weight = torch.zeros((), device=execution.device)
 
     @property
     def networks(self) -> dict[str, nn.Module]:
@@ -69,30 +75,33 @@ class Autodecoder(GeneratorRecipe[Generator]):
 
     def begin(self, stage: int) -> None:
         """Prepare for a stage."""
-        self._epochs = self._config.stages[stage].epochs
-        objective = AutodecoderObjective(
-            self.generator, self.latents, self._config.clip, self._execution
-        )
-        self._objective: nn.Module = self._ranks.wrap_ddp(objective)
+        self._epochs, self._stage = self._config.stages[stage].epochs, stage
+        self._runner.reset()
 
     def step(self, batch: PointBatch, progress: StepProgress) -> dict[str, Tensor]:
         """Take one step of generator and latents; see `Adversarial.step`."""
         config = self._config
+        # 1. What the step reads besides the batch
         factor = decay(config.optimiser.halvings, progress.overall)
-        set_rate(self._optimisers[0], config.optimiser.rate * factor)
-        set_rate(self._optimisers[1], config.optimiser.critic_rate * factor)
-        points, sdf = batch.balanced
-        weight = config.latent_weight * min(1.0, progress.overall * self._epochs / _RAMP_EPOCHS)
-        for optimiser in self._optimisers:
-            optimiser.zero_grad(set_to_none=True)
-        loss: Tensor = self._objective(batch.indices, points, sdf, weight)
-        loss.backward()  # type: ignore[no-untyped-call]
-        for optimiser in self._optimisers:
-            optimiser.step()
-        self._average.update(self.generator)
+        rates = config.optimiser.rate * factor, config.optimiser.critic_rate * factor
+        for optimiser, rate in zip(self._optimisers, rates, strict=True):
+            set_rate(optimiser, rate)
+        ramp = min(1.0, progress.overall * self._epochs / _RAMP_EPOCHS)
+        self._weight.fill_(config.latent_weight * ramp)
+        self._average.count_update()
+        # 2. The step; it draws no random numbers
+        random = StepRandom(config.seed, self._stage, progress.step)
+        values = self._runner.run("autodecoder", self._descend_batch, StepData(batch, random))
+        return values | rate_column("generator", rates[0]) | rate_column("critic", rates[1])
+
+    def _descend_batch(self, data: StepData[PointBatch]) -> dict[str, Tensor]:
+        points, sdf = data.batch.balanced
+        loss: Tensor = self._objective(data.batch.indices, points, sdf, self._weight)
+        self._descend(loss, *self._optimisers)
+        self._average.blend(self.generator)
         values = {"loss": loss.detach()}
         for name, optimiser in zip(("generator", "critic"), self._optimisers, strict=True):
-            values |= step_measurements(name, optimiser)
+            values |= gradient_norm(name, optimiser)
         return values
 
     def preview(self, count: int) -> Tensor:
@@ -117,10 +126,6 @@ class Autodecoder(GeneratorRecipe[Generator]):
     def measurements(self) -> dict[str, float]:
         """The mean norm of the learned latents."""
         return {"latent_norm": float(self.latents.weight.detach().norm(dim=1).mean())}
-
-    def close(self) -> None:
-        """Release what is shared with other processes."""
-        self._objective = nn.Identity()
 
 
 def fit_latents(
@@ -168,7 +173,8 @@ def fit_latents(
             predicted = generator(points[:, chosen], latents)
             loss = autodecoder_loss(predicted, sdf[:, chosen], latents, clip, latent_weight)
             # Times B: the sum over the shapes, so that a shape's gradient is that of it alone.
-            descend(optimiser, shapes * loss, rate * (0.1 if step >= steps // 2 else 1.0))
+            set_rate(optimiser, rate * (0.1 if step >= steps // 2 else 1.0))
+            descend(shapes * loss, optimiser)
     return latents.detach()
 
 

@@ -12,7 +12,8 @@ from shapegan.model.config import TrainConfig
 from shapegan.model.distributed import Ranks
 from shapegan.model.networks.running_average import RunningAverage
 from shapegan.model.recipes.execution import Execution
-from shapegan.model.recipes.optimisers import set_rate
+from shapegan.model.recipes.optimisers import load_optimiser
+from shapegan.model.recipes.step_graphs import build_runner
 from shapegan.model.recipes.step_random import WEIGHTS, seeded
 
 Network = TypeVar("Network", bound=nn.Module)
@@ -43,6 +44,8 @@ class GeneratorRecipe(ABC, Generic[Network]):
             self.generator = network(settings).to(execution.device)
         self._average = RunningAverage(self.generator, config.ema_halflife)
         self._optimisers: list[Optimizer] = []
+        self._runner = build_runner(execution.device, execution.graphs, execution.note)
+        self._progress = torch.zeros((), device=execution.device)
 
     @property
     @abstractmethod
@@ -84,29 +87,44 @@ class GeneratorRecipe(ABC, Generic[Network]):
         for name, network in self.networks.items():
             network.load_state_dict(state["networks"][name])
         for optimiser, saved in zip(self._optimisers, state["optimisers"], strict=True):
-            optimiser.load_state_dict(saved)
+            load_optimiser(optimiser, saved)
         self._average.load_state_dict(state["average"])
 
+    def _descend(self, loss: Tensor, *optimisers: Optimizer) -> None:
+        """Take one step of optimisers down the gradient of a loss, averaged over all processes."""
+        descend(loss, *optimisers, average=self._ranks.average_gradients)
 
-def descend(optimiser: Optimizer, loss: Tensor, rate: float) -> None:
-    """Take one step of an optimiser down the gradient of a loss."""
-    set_rate(optimiser, rate)
-    optimiser.zero_grad(set_to_none=True)
+
+def descend(
+    loss: Tensor,
+    *optimisers: Optimizer,
+    average: Callable[[list[Tensor]], None] = lambda _: None,
+) -> None:
+    """Take one step of optimisers down the gradient of a loss; `average` changes it in place."""
+    for optimiser in optimisers:
+        optimiser.zero_grad(set_to_none=True)
     loss.backward()  # type: ignore[no-untyped-call]
-    optimiser.step()
+    average([one for optimiser in optimisers for one in gradients_of(optimiser)])
+    for optimiser in optimisers:
+        optimiser.step()
 
 
-def step_measurements(name: str, optimiser: Optimizer) -> dict[str, Tensor]:
-    """Learning rate and norm of the gradients of an optimiser's last step, scalars.
+def gradients_of(optimiser: Optimizer) -> list[Tensor]:
+    """Gradients of an optimiser's weights."""
+    weights = [one for group in optimiser.param_groups for one in group["params"]]
+    return [one.grad for one in weights if one.grad is not None]
+
+
+def gradient_norm(name: str, optimiser: Optimizer) -> dict[str, Tensor]:
+    """Column of the norm of an optimiser's last gradients, a scalar.
 
     Args:
         name: `generator`, or `critic` for the critic, the learned latents or the prior.
         optimiser: The optimiser that took the step.
     """
-    groups = optimiser.param_groups
-    weights = [one for group in groups for one in group["params"]]
-    gradients = [one.grad for one in weights if one.grad is not None]
-    return {
-        f"{name}_rate": torch.tensor(float(groups[0]["lr"]), dtype=torch.float64),
-        f"{name}_gradient": nn.utils.get_total_norm(gradients),
-    }
+    return {f"{name}_gradient": nn.utils.get_total_norm(gradients_of(optimiser))}
+
+
+def rate_column(name: str, rate: float) -> dict[str, Tensor]:
+    """Column of a learning rate, in double precision on the CPU: no work for a GPU."""
+    return {f"{name}_rate": torch.tensor(rate, dtype=torch.float64)}

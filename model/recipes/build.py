@@ -50,9 +50,6 @@ class Recipe(Protocol):
     def load(self, state: dict[str, Any], /) -> None:
         """Restore what `state` gave, at the same stage."""
 
-    def close(self) -> None:
-        """Release what is shared with other processes."""
-
 
 def stream_config(config: TrainConfig, stage: Stage) -> StreamConfig:
     """Batches that a stage reads."""

@@ -14,13 +14,13 @@ from torch import Tensor, nn
 from shapegan.model.config import TrainConfig, TrainConfigError
 from shapegan.model.distributed import Ranks
 from shapegan.model.networks.autoencoder_config import AutoencoderConfig
-from shapegan.model.networks.flow_prior import FlowPrior
 from shapegan.model.networks.grid_decoder import GridDecoder
 from shapegan.model.networks.grid_encoder import GridEncoder, half_sizes
 from shapegan.model.networks.latent_generator import LatentGenerator, LatentGeneratorConfig
-from shapegan.model.recipes.base import GeneratorRecipe, descend, step_measurements
+from shapegan.model.recipes.base import GeneratorRecipe, gradient_norm, rate_column
 from shapegan.model.recipes.execution import Execution
-from shapegan.model.recipes.optimisers import build_optimiser
+from shapegan.model.recipes.objectives import StepData
+from shapegan.model.recipes.optimisers import build_optimiser, set_rate
 from shapegan.model.recipes.step_random import (
     CHOICE,
     LATENTS,
@@ -28,6 +28,7 @@ from shapegan.model.recipes.step_random import (
     PICTURES,
     STRETCH,
     TIMES,
+    RandomNumbers,
     StepRandom,
 )
 from shapegan.model.recipes.training_points import (
@@ -85,18 +86,6 @@ class DecoderObjective(nn.Module):
         return loss
 
 
-class PriorObjective(nn.Module):
-    """The loss of the prior."""
-
-    def __init__(self, prior: FlowPrior) -> None:
-        super().__init__()
-        self.prior = prior
-
-    def forward(self, codes: Tensor, noise: Tensor, times: Tensor, categories: Tensor) -> Tensor:
-        """See `FlowPrior.loss`."""
-        return self.prior.loss(codes, noise, times, categories)
-
-
 class Latent(GeneratorRecipe[LatentGenerator]):
     """Training of a decoder, then of a prior.
 
@@ -117,6 +106,9 @@ class Latent(GeneratorRecipe[LatentGenerator]):
         self._stream, self._stage, self._fitted = stream, -1, False
         self._mirrored = config.generator.symmetry == "x"
         self._names = config.generator.categories or ()
+        self._numbers = self._category_numbers().to(execution.device)
+        self._all_numbers = torch.arange(len(self._names), device=execution.device)
+        self._objective = DecoderObjective(self.generator.decoder, config, execution)
         self.encoder = GridEncoder(config.generator.code, self._mirrored).to(execution.device)
         name, betas = config.optimiser.name, config.optimiser.betas
         self._optimisers = [
@@ -135,10 +127,7 @@ class Latent(GeneratorRecipe[LatentGenerator]):
         size = self._config.stages[stage].size
         grid = torch.from_numpy(grid_points(size)).view(size, size, size, 3)
         self._points = grid.reshape(-1, 3).to(self._execution.device)
-        objective: nn.Module = PriorObjective(self.generator.prior)
-        if not self._config.stages[stage].prior:
-            objective = DecoderObjective(self.generator.decoder, self._config, self._execution)
-        self._objective = self._ranks.wrap_ddp(objective)
+        self._runner.reset()
 
     def step(self, batch: VoxelBatch, progress: StepProgress) -> dict[str, Tensor]:
         """Take one step of the decoder, or some of the prior; see `Adversarial.step`."""
@@ -146,6 +135,12 @@ class Latent(GeneratorRecipe[LatentGenerator]):
             if not bool(self.encoder.fitted):
                 self._fit()
             self._fitted = True
+        prior = self._config.stages[self._stage].prior
+        optimiser = self._config.optimiser
+        rate = (optimiser.critic_rate if prior else optimiser.rate) * rate_factor(progress)
+        set_rate(self._optimisers[prior], rate)
+        self._progress.fill_(progress.stage)
+        self._average.count_update()
         random = StepRandom(
             self._config.seed,
             self._stage,
@@ -154,53 +149,45 @@ class Latent(GeneratorRecipe[LatentGenerator]):
             world=self._ranks.world,
             device=self._execution.device,
         )
-        prior = self._config.stages[self._stage].prior
-        values = (self._prior_step if prior else self._decoder_step)(batch, random, progress)
-        self._average.update(self.generator)
-        return values
+        data = StepData(batch, random, self._progress)
+        kind, step = ("prior", self._prior_step) if prior else ("decoder", self._decoder_step)
+        values = self._runner.run(kind, step, data)
+        return values | rate_column("critic" if prior else "generator", rate)
 
     def preview(self, count: int) -> Tensor:
         """Latents of the shapes in the previews, always the same: (count, Z)."""
         random = StepRandom(self._config.seed, device=self._execution.device)
         return random.normal(PICTURES, count, self.generator.config.latent)
 
-    def close(self) -> None:
-        """Release what is shared with other processes."""
-        self._objective = nn.Identity()
-
-    def _decoder_step(
-        self, batch: VoxelBatch, random: StepRandom, progress: StepProgress
-    ) -> dict[str, Tensor]:
+    def _decoder_step(self, data: StepData[VoxelBatch]) -> dict[str, Tensor]:
+        batch, random = data.batch, data.random
         with torch.no_grad():
             boxes = half_sizes(batch.voxels)
             factors = self._stretch(boxes, random, 1)[:, 0]
             codes = self._noisy_codes(batch, boxes, factors[:, None], random, self._settings.noise)
-            rows, sdf = self._training_points(batch, random, progress.stage)
+            rows, sdf = self._training_points(data)
             sdf = stretched_distances(batch.voxels, rows, sdf, factors)
             points = self._points[rows] * factors[:, None]
         loss: Tensor = self._objective(codes[:, 0], points, sdf, boxes * factors)
-        rate = self._config.optimiser.rate * rate_factor(progress)
-        descend(self._optimisers[0], loss, rate)
-        return {"loss": loss.detach()} | step_measurements("generator", self._optimisers[0])
+        self._descend(loss, self._optimisers[0])
+        self._average.blend(self.generator)
+        return {"loss": loss.detach()} | gradient_norm("generator", self._optimisers[0])
 
-    def _training_points(
-        self, batch: VoxelBatch, random: StepRandom, progress: float
-    ) -> tuple[Tensor, Tensor]:
+    def _training_points(self, data: StepData[VoxelBatch]) -> tuple[Tensor, Tensor]:
         """Voxels (B, n) of a step, as positions in the grid, and their distances (B, n)."""
-        settings, voxels = self._settings, batch.voxels
+        settings, batch, voxels = self._settings, data.batch, data.batch.voxels
         first = voxels.shape[1] // 2 if self._mirrored else 0
         sdf = voxels[:, first:].flatten(1)
         if batch.thin is not None:
-            offset = self._config.stages[self._stage].thin_offset_at(progress)
+            offset = self._config.stages[self._stage].thin_offset_at(data.progress)
             sdf = thickened(sdf, batch.thin[:, first:].flatten(1), offset)
-        draws = random.uniform(CHOICE, len(sdf), settings.near_points + settings.far_points)
+        draws = data.random.uniform(CHOICE, len(sdf), settings.near_points + settings.far_points)
         chosen = choose_places(sdf, draws, settings.near_points)
         return chosen + first * voxels.shape[1] ** 2, sdf.gather(1, chosen)
 
-    def _prior_step(
-        self, batch: VoxelBatch, random: StepRandom, progress: StepProgress
-    ) -> dict[str, Tensor]:
+    def _prior_step(self, data: StepData[VoxelBatch]) -> dict[str, Tensor]:
         """Take `prior_repeats` steps with the codes of a batch, each with fresh noise."""
+        batch, random = data.batch, data.random
         settings, count = self._settings, len(batch.indices)
         repeats, copies = settings.prior_repeats, settings.prior_copies
         with torch.no_grad():
@@ -211,24 +198,24 @@ class Latent(GeneratorRecipe[LatentGenerator]):
         # Times are logit-normal: the middle of the way is hardest (Esser et al. 2024, section 3.1).
         times = random.normal(TIMES, count, repeats * copies, 1).sigmoid()
         categories = self._one_hot(batch.indices)[:, None].expand(-1, copies, -1).flatten(0, 1)
-        rate = self._config.optimiser.critic_rate * rate_factor(progress)
         total = torch.zeros((), device=codes.device)
         for first in range(0, repeats * copies, copies):
             part = slice(first, first + copies)
-            each = (values[:, part].flatten(0, 1) for values in (codes, noise, times))
-            loss: Tensor = self._objective(*each, categories)
-            descend(self._optimisers[1], loss, rate)
+            code, start, time = (one[:, part].flatten(0, 1) for one in (codes, noise, times))
+            loss = self.generator.prior.loss(code, start, time, categories)
+            self._descend(loss, self._optimisers[1])
             total = total + loss.detach()
-        return {"loss": total / repeats} | step_measurements("critic", self._optimisers[1])
+        self._average.blend(self.generator)
+        return {"loss": total / repeats} | gradient_norm("critic", self._optimisers[1])
 
-    def _stretch(self, boxes: Tensor, random: StepRandom, copies: int) -> Tensor:
+    def _stretch(self, boxes: Tensor, random: RandomNumbers, copies: int) -> Tensor:
         """Factors (B, copies, 3) that stretch the shapes of boxes (B, 3)."""
         draws = random.normal(STRETCH, len(boxes), copies, 3).flatten(0, 1)
         repeated = boxes.repeat_interleave(copies, dim=0)
         return stretch_factors(draws, repeated, self._settings.stretch).view(-1, copies, 3)
 
     def _noisy_codes(
-        self, batch: VoxelBatch, boxes: Tensor, factors: Tensor, random: StepRandom, noise: float
+        self, batch: VoxelBatch, boxes: Tensor, factors: Tensor, random: RandomNumbers, noise: float
     ) -> Tensor:
         """Codes (B, copies, Z) of stretched shapes, with noise, given factors (B, copies, 3)."""
         growth = boxes[:, None] * (factors - 1)
@@ -240,9 +227,13 @@ class Latent(GeneratorRecipe[LatentGenerator]):
         """Weights of categories (B, K) of training shapes (B,)."""
         if not self._names:
             return torch.zeros(len(indices), 0, device=indices.device)
-        assert self._stream is not None
-        numbers = torch.tensor([self._names.index(name) for name in self._stream.categories])
-        return F.one_hot(numbers[indices.cpu()], len(self._names)).float().to(indices.device)
+        return (self._numbers[indices][:, None] == self._all_numbers).float()
+
+    def _category_numbers(self) -> Tensor:
+        """Number of the category of each training shape: (S,) int64."""
+        if not self._names or self._stream is None:
+            return torch.zeros(0, dtype=torch.int64)
+        return torch.tensor([self._names.index(name) for name in self._stream.categories])
 
     def _fit(self) -> None:
         """Find the encoder's components and the shares of the categories."""

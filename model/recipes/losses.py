@@ -85,7 +85,7 @@ def _squared_gradients(critic: Critic, samples: Tensor) -> Tensor:
 
 
 def autodecoder_loss(
-    predicted: Tensor, sdf: Tensor, latents: Tensor, clip: float, weight: float
+    predicted: Tensor, sdf: Tensor, latents: Tensor, clip: float, weight: float | Tensor
 ) -> Tensor:
     """Mean |clip(predicted) - clip(sdf)| + weight E |latent|^2 (Park 2019, equations 4 and 9).
 

@@ -1,20 +1,19 @@
 """The losses of critic and generator as modules.
 
-A `CriticTask` decides what the critic sees: voxels (`voxel.py`) or points (`point.py`). The two
-objectives are modules, because DistributedDataParallel averages the gradients of a module's forward
-pass. The gradient penalty is computed there too.
+A `CriticTask` decides what the critic sees: voxels (`voxel.py`) or points (`point.py`).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Generic, Protocol, TypeVar
 
+import torch
 from torch import Tensor, nn
 
 from shapegan.model.config import Objective
 from shapegan.model.networks.generator import Generator
 from shapegan.model.recipes import losses
 from shapegan.model.recipes.execution import Execution
-from shapegan.model.recipes.step_random import LATENTS, MIXING, StepRandom
+from shapegan.model.recipes.step_random import LATENTS, MIXING, RandomNumbers
 from shapegan.model.streaming.stream import PointBatch, VoxelBatch
 
 Batch = TypeVar("Batch", bound=VoxelBatch | PointBatch)
@@ -26,10 +25,10 @@ class StepData(Generic[Batch]):
 
     batch: Batch
     """Shapes of the dataset."""
-    random: StepRandom
+    random: RandomNumbers
     """Random numbers of the step."""
-    progress: float = 0.0
-    """Progress of the stage, 0 to 1."""
+    progress: Tensor = field(default_factory=lambda: torch.zeros(()))
+    """Progress of the stage, 0 to 1: a scalar on the device."""
 
 
 @dataclass(frozen=True)
@@ -144,11 +143,11 @@ class GeneratorObjective(nn.Module):
         return losses.generator_loss(self._objective.loss, fake_scores, real_scores)
 
 
-def draw_latents(random: StepRandom, count: int, size: int) -> Tensor:
+def draw_latents(random: RandomNumbers, count: int, size: int) -> Tensor:
     """Draw latents of `count` shapes, standard normal: (count, size)."""
     return random.normal(LATENTS, count, size)
 
 
-def draw_mix(random: StepRandom, count: int) -> Tensor:
+def draw_mix(random: RandomNumbers, count: int) -> Tensor:
     """Draw the share of the real shape in each sample of WGAN-GP's penalty: (count,) in [0, 1)."""
     return random.uniform(MIXING, count)

@@ -7,7 +7,7 @@ from shapegan.model.config import Stage
 from shapegan.model.networks.generator import Generator
 from shapegan.model.networks.point_critic import gather_points
 from shapegan.model.recipes.objectives import CriticInput, StepData
-from shapegan.model.recipes.step_random import CHOICE, NOISE, StepRandom
+from shapegan.model.recipes.step_random import CHOICE, NOISE, RandomNumbers
 from shapegan.model.recipes.voxel import clip_distances
 from shapegan.model.streaming.stream import PointBatch
 from shapegan.model.streaming.thin_parts import thickened
@@ -137,7 +137,7 @@ class RefinementTask(PointTask):
         """Critic scores of generated shapes, with gradients: (B,)."""
         return self.scores(critic, self.fake(generator, latents, data))
 
-    def _choices(self, random: StepRandom, points: Tensor, sdf: Tensor) -> tuple[Tensor, Tensor]:
+    def _choices(self, random: RandomNumbers, points: Tensor, sdf: Tensor) -> tuple[Tensor, Tensor]:
         """Masks of the points near the surface and of those that are kept: (B, N) bool each."""
         near = sdf.abs() < NEAR_DISTANCE
         kept = near | (random.uniform(CHOICE, *sdf.shape) < FAR_SHARE)

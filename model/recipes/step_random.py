@@ -6,13 +6,29 @@ numbers, and two devices train as one does.
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from shapegan.model.streaming.memory import moved
+
 LATENTS, MIXING, WEIGHTS, NOISE, PICTURES, CHOICE, LATTICE, TIMES, STRETCH = range(9)
 """Purposes of random numbers; each has a stream of its own."""
+
+
+class RandomNumbers(Protocol):
+    """The random numbers of a step; `kind` is a purpose, whose numbers are always the same."""
+
+    def normal(self, kind: int, rows: int, *shape: int) -> Tensor:
+        """Standard normal numbers: (rows, *shape)."""
+
+    def uniform(self, kind: int, rows: int, *shape: int) -> Tensor:
+        """Uniform numbers in [0, 1): (rows, *shape)."""
+
+    def shared_integers(self, kind: int, below: int, *shape: int) -> Tensor:
+        """Integers from 0 to `below` - 1, the same on all ranks: (*shape,) int64."""
 
 
 class StepRandom:
@@ -35,7 +51,7 @@ class StepRandom:
         device: torch.device | str = "cpu",
     ) -> None:
         self._key = [seed, *place]
-        self._rank, self._world, self._device = rank, world, device
+        self._rank, self._world, self._device = rank, world, torch.device(device)
 
     def normal(self, kind: int, rows: int, *shape: int) -> Tensor:
         """Draw standard normal numbers: (rows, *shape), this rank's slice of `rows * world`."""
@@ -49,17 +65,16 @@ class StepRandom:
             torch.rand((rows * self._world, *shape), generator=self._generator(kind))
         )
 
-    def shared_integers(self, kind: int, below: int, *shape: int) -> list[int]:
-        """Draw integers from 0 to `below` - 1, the same on all ranks: a flat list."""
-        drawn = torch.randint(below, shape, generator=self._generator(kind))
-        return [int(number) for number in drawn.flatten()]
+    def shared_integers(self, kind: int, below: int, *shape: int) -> Tensor:
+        """Draw integers from 0 to `below` - 1, the same on all ranks: (*shape,) int64."""
+        return moved(torch.randint(below, shape, generator=self._generator(kind)), self._device)
 
     def _generator(self, kind: int) -> torch.Generator:
         return torch.Generator().manual_seed(_mixed(*self._key, kind))
 
     def _slice(self, numbers: Tensor) -> Tensor:
         rows = len(numbers) // self._world
-        return numbers[self._rank * rows : (self._rank + 1) * rows].to(self._device)
+        return moved(numbers[self._rank * rows : (self._rank + 1) * rows], self._device)
 
 
 @contextmanager

@@ -58,25 +58,28 @@ class VoxelTask:
         self._stage, self._stride = stage, stage.grid // stage.size
         self._middle = stage.grid // 2 if half else 0
         self._clip, self._clip_mode, self._chunk = clip, clip_mode, chunk
-        grid = (stage.grid,) * 3
-        self._points = torch.from_numpy(grid_points(stage.grid)).to(device).view(*grid, 3)
+        self._points = torch.from_numpy(grid_points(stage.grid)).to(device)
+        places = torch.arange(stage.grid**3, device=device).view((stage.grid,) * 3)
+        step = self._stride
+        self._rows = places[self._middle :: step, ::step, ::step].contiguous()
+        self._moves = torch.tensor([stage.grid**2, stage.grid, 1], device=device)
 
     def real(self, data: StepData[VoxelBatch]) -> CriticInput:
         """The dataset's grids, clipped."""
-        lattice = self._lattice(data)
-        sdf = data.batch.voxels[:, *lattice]
+        rows = self._lattice(data)
+        sdf = self._read(data.batch.voxels, rows)
         if data.batch.thin is not None:
             offset = self._stage.thin_offset_at(data.progress)
-            sdf = thickened(sdf, data.batch.thin[:, *lattice], offset)
+            sdf = thickened(sdf, self._read(data.batch.thin, rows), offset)
         return CriticInput(clip_distances(sdf, self._clip, self._clip_mode))
 
     def fake(
         self, generator: Generator, latents: Tensor, data: StepData[VoxelBatch]
     ) -> CriticInput:
         """Generated grids. Mode `hard` leaves it to the generator to stay within the clip."""
-        points = self._points[self._lattice(data)]
-        sdf = generator(points.reshape(-1, 3), latents, self._chunk)
-        sdf = sdf.view(len(latents), *points.shape[:3])
+        rows = self._lattice(data)
+        points = self._points[rows.flatten()]
+        sdf = generator(points, latents, self._chunk).view(len(latents), *rows.shape)
         soft = self._clip_mode == "soft"
         return CriticInput(clip_distances(sdf, self._clip, "soft") if soft else sdf)
 
@@ -91,11 +94,15 @@ class VoxelTask:
         scores: Tensor = critic(critic_input.sdf)
         return scores
 
-    def _lattice(self, data: StepData[VoxelBatch]) -> tuple[slice, slice, slice]:
-        """Voxels of the step's lattice, along x, y and z."""
+    def _lattice(self, data: StepData[VoxelBatch]) -> Tensor:
+        """Voxels of the step's lattice as positions in the grid: (H, R, R) int64."""
         if self._stride == 1:
-            return slice(self._middle, None), slice(None), slice(None)
-        x, y, z = data.random.shared_integers(LATTICE, self._stride, 3)
-        first = self._middle + x, y, z
-        along_x, along_y, along_z = (slice(start, None, self._stride) for start in first)
-        return along_x, along_y, along_z
+            return self._rows
+        first = data.random.shared_integers(LATTICE, self._stride, 3)
+        return self._rows + (first * self._moves).sum()
+
+    def _read(self, grids: Tensor, rows: Tensor) -> Tensor:
+        """Values of grids (B, G, G, G) at the lattice's voxels: (B, H, R, R)."""
+        if self._stride == 1:
+            return grids[:, self._middle :]
+        return grids.flatten(1)[:, rows]

@@ -1,5 +1,6 @@
 """Settings of a stream of batches, and the batches."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from torch import Tensor
@@ -75,6 +76,16 @@ class VoxelBatch:
     thin: Tensor | None = None
     """(B, R, R, R) float32, distances to thin parts; see `thin_parts`. None unless configured."""
 
+    @property
+    def tensors(self) -> list[Tensor]:
+        """All tensors, in a fixed order."""
+        return [self.indices, self.voxels, *([] if self.thin is None else [self.thin])]
+
+    def mapped(self, change: Callable[[Tensor], Tensor]) -> "VoxelBatch":
+        """The batch with every tensor changed."""
+        thin = None if self.thin is None else change(self.thin)
+        return VoxelBatch(change(self.indices), change(self.voxels), thin)
+
 
 @dataclass(frozen=True)
 class PointBatch:
@@ -94,3 +105,15 @@ class PointBatch:
     def balanced(self) -> tuple[Tensor, Tensor]:
         """The balanced points: positions (B, N, 3) and signed distances (B, N)."""
         return self.points[BALANCED]
+
+    @property
+    def tensors(self) -> list[Tensor]:
+        """All tensors, in a fixed order."""
+        points = [values for pair in self.points.values() for values in pair]
+        return [self.indices, *points, *([] if self.thin is None else [self.thin])]
+
+    def mapped(self, change: Callable[[Tensor], Tensor]) -> "PointBatch":
+        """The batch with every tensor changed."""
+        points = {name: (change(at), change(sdf)) for name, (at, sdf) in self.points.items()}
+        thin = None if self.thin is None else change(self.thin)
+        return PointBatch(change(self.indices), points, thin)

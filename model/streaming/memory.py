@@ -4,6 +4,7 @@ from pathlib import Path
 
 import psutil
 import torch
+from torch import Tensor
 
 from shapegan.model.streaming.batches import StreamConfig, StreamError
 
@@ -53,6 +54,13 @@ def placement(pin: str, needed: int, device: torch.device, world: int) -> str:
     if needed <= min(free_device(device) * _AUTO_SHARE, _AUTO_BYTES):
         return "device"
     return "ram" if needed <= min(free_ram() // world * _AUTO_SHARE, _AUTO_BYTES) else "none"
+
+
+def moved(values: Tensor, device: torch.device) -> Tensor:
+    """Move values to a device, without waiting for what a GPU is still doing."""
+    if device.type != "cuda" or values.is_cuda:
+        return values.to(device)
+    return values.pin_memory().to(device, non_blocking=True)
 
 
 def _check_fits(pin: str, needed: int, free: int) -> None:

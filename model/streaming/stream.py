@@ -28,7 +28,7 @@ from shapegan.model.streaming.batches import (
     StreamError,
     VoxelBatch,
 )
-from shapegan.model.streaming.memory import placement, stored_bytes
+from shapegan.model.streaming.memory import moved, placement, stored_bytes
 from shapegan.model.streaming.order import BatchOrder, evenly_spaced
 from shapegan.model.streaming.sources import (
     INDICES,
@@ -175,12 +175,7 @@ class Stream:
             self._disk.dataset.close()
 
     def _to_device(self, stored: StoredBatch) -> StoredBatch:
-        return {name: self._moved(values) for name, values in stored.items()}
-
-    def _moved(self, values: Tensor) -> Tensor:
-        if self._device.type != "cuda" or values.is_cuda:
-            return values.to(self._device)
-        return values.pin_memory().to(self._device, non_blocking=True)
+        return {name: moved(values, self._device) for name, values in stored.items()}
 
     def _decode(self, stored: StoredBatch) -> VoxelBatch | PointBatch:
         config, indices = self.config, stored[INDICES]

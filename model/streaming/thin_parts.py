@@ -85,15 +85,15 @@ def thin_distances_at(
     return (distances / size).astype(np.float16)
 
 
-def thickened(sdf: Tensor, thin: Tensor, offset: float) -> Tensor:
+def thickened(sdf: Tensor, thin: Tensor, offset: Tensor) -> Tensor:
     """Signed distances with thin parts thickened; see the module.
 
     Args:
         sdf: Signed distances, of any shape.
         thin: Distances to thin parts at the same places.
-        offset: t, in units of the frame; 0 gives `sdf` itself.
+        offset: t, a scalar in units of the frame; 0 gives `sdf` itself.
     """
-    return torch.minimum(sdf, thin - offset) if offset > 0 else sdf
+    return torch.where(offset > 0, torch.minimum(sdf, thin - offset), sdf)
 
 
 def _distances_to(voxels: NDArray[np.bool_]) -> NDArray[np.floating]:

@@ -46,12 +46,13 @@ def forecast_training(config: TrainConfig, settings: TrainSettings) -> list[Stag
     Raises:
         DeviceError, StreamError: as the run would.
     """
-    pick_device(settings.device)
+    device = pick_device(settings.device)
     config = resolve_by_data(config, settings.data)
     streams = [
         Stream(settings.data, stream_config(config, stage), pin="none") for stage in config.stages
     ]
-    execution = Execution(torch.device("cpu"), chunk=settings.chunk)
+    chunk = settings.execution(config, device).chunk
+    execution = Execution(torch.device("cpu"), chunk=chunk)
     recipe = build_recipe(config, Ranks(), execution, streams[0].shape_count)
     schedule = Schedule(
         config.stages, [stream.steps_per_epoch for stream in streams], settings.budget
@@ -63,7 +64,7 @@ def forecast_training(config: TrainConfig, settings: TrainSettings) -> list[Stag
             StageForecast(
                 stage,
                 _weight_counts(recipe),
-                _peak_bytes(recipe, config, stage, settings.chunk),
+                _peak_bytes(recipe, config, stage, chunk),
                 schedule.steps(number),
                 stream.shape_count,
                 stream.bytes,

@@ -6,9 +6,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import psutil
+import torch
 
-from shapegan.model.recipes.execution import Execution
+from shapegan.model.config import TrainConfig
+from shapegan.model.networks.generator import GeneratorConfig
+from shapegan.model.recipes.execution import Execution, default_chunk, default_precision
 from shapegan.model.schedule import Budget
+
+_FEATURES_OF_DECODER = 512
 
 
 @dataclass(frozen=True)
@@ -21,12 +26,15 @@ class TrainSettings:
     """Folder of the run."""
     device: str = "auto"
     """`cpu`, `cuda`, `cuda:1` and so on, or `auto`."""
-    precision: str = "fp32"
-    """`fp32`, `tf32` or `bf16`."""
+    precision: str = "auto"
+    """`fp32`, `tf32`, `bf16`, or `auto`: bf16 on GPUs that compute with it, otherwise fp32."""
     compiled: bool = False
     """Use torch.compile."""
-    chunk: int = Execution.chunk
-    """Points of all shapes whose activations the generator holds at once."""
+    chunk: int | None = None
+    """Points of all shapes whose activations the generator holds at once; None: by the free memory
+    of a GPU, or 131,072."""
+    graphs: bool = True
+    """Run steps as CUDA graphs on a GPU."""
     workers: int = 0
     """Processes that read ahead; 0: the training process reads."""
     pin: str = "auto"
@@ -47,6 +55,27 @@ class TrainSettings:
     """Time between scores against the validation split."""
     log: str = ""
     """`wandb` logs to Weights & Biases as well."""
+
+    def execution(
+        self,
+        config: TrainConfig,
+        device: torch.device,
+        note: Callable[[str], None] = lambda _: None,
+    ) -> Execution:
+        """How networks are run on a device; `note` receives what is run otherwise than wanted."""
+        generator = config.generator
+        # A decoder of grids has few features at a point; those of its grids are not in chunks.
+        features = _FEATURES_OF_DECODER
+        if isinstance(generator, GeneratorConfig):
+            features = generator.depth * generator.width
+        return Execution(
+            device,
+            default_precision(device) if self.precision == "auto" else self.precision,
+            self.compiled,
+            default_chunk(device, features) if self.chunk is None else self.chunk,
+            self.graphs and device.type == "cuda",
+            note,
+        )
 
 
 def process_start() -> float:

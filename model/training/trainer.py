@@ -8,7 +8,6 @@ from typing import Any
 from shapegan.model.config import VOXEL_RECIPES, TrainConfig
 from shapegan.model.distributed import Ranks, join
 from shapegan.model.recipes.build import build_recipe, stream_config
-from shapegan.model.recipes.execution import Execution
 from shapegan.model.schedule import Position, Schedule
 from shapegan.model.streaming.stream import Stream, StreamConfig
 from shapegan.model.training.checkpoint import Checkpoint, CheckpointError, checkpoint_path, fitting
@@ -76,7 +75,7 @@ class _Training:
         self._config, self._settings, self._ranks = config, settings, ranks
         self._folder, self._interruption, self._clock = folder, interruption, clock
         self._reporter = reporter if ranks.is_main else NullReporter()
-        execution = Execution(ranks.device, settings.precision, settings.compiled, settings.chunk)
+        execution = settings.execution(config, ranks.device, self._reporter.note)
         execution.allow_rounding()
         # The streams of all stages are opened first: missing data shows before hours of training.
         self._streams = self._open_streams()
@@ -107,7 +106,6 @@ class _Training:
                         return self._position
                     self._end_stage()
         finally:
-            self._recipe.close()
             if self._writer:
                 self._writer.close()
         self._note("done")

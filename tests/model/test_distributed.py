@@ -108,11 +108,11 @@ def test_if_one_process_fails_the_other_ends_too(out: Path, name: str, says: str
 
 
 def test_a_single_process_starts_no_group() -> None:
-    module = torch.nn.Linear(2, 2)
     with join("cpu", {}) as ranks:
         assert ranks == Ranks(0, 1, torch.device("cpu"))
         assert ranks.is_main
-        assert ranks.wrap_ddp(module) is module
+        ranks.average_gradients([gradient := torch.ones(2)])
+        assert torch.equal(gradient, torch.ones(2))
         assert ranks.any_rank(True, False) == [True, False]
         ranks.broadcast_tensor(values := torch.tensor([0.1]))
         assert torch.equal(values, torch.tensor([0.1]))

@@ -92,13 +92,13 @@ def test_each_step_leaves_the_other_network_alone(name: str) -> None:
     def gradients(key: str) -> list[Tensor | None]:
         return [parameter.grad for parameter in networks[key].parameters()]
 
-    recipe._critic_step(batch, StepProgress(0, 1.0, 0.0), 1e-3)
+    recipe._critic_half(StepData(batch, StepRandom(0)), penalise=True)
     assert all(one is None for one in gradients("generator"))
     assert all(one is not None for one in gradients("critic"))
     for parameter in networks["critic"].parameters():
         parameter.grad = None
     before = weights(recipe, "critic")
-    recipe._generator_step(batch, StepProgress(0, 1.0, 0.0), 1e-3)
+    recipe._generator_half(StepData(batch, StepRandom(0)))
     assert not changed(recipe, "critic", before)
     assert all(one is None for one in gradients("critic"))
     assert all(one is not None for one in gradients("generator"))

@@ -93,7 +93,9 @@ def test_real_and_fake_have_the_same_points_and_clip(batch: PointBatch) -> None:
 def test_real_thin_parts_are_thickened(batch: PointBatch) -> None:
     sdf = batch.points["uniform"][1]
     thin = sdf.abs() + 0.01
-    data = StepData(dataclasses.replace(batch, thin=thin), StepRandom(0), progress=0.5)
+    data = StepData(
+        dataclasses.replace(batch, thin=thin), StepRandom(0), progress=torch.tensor(0.5)
+    )
     stage = dataclasses.replace(STAGE, thin_offset=0.08, thin_offset_end=0.04)
     real = PointTask(stage, 0.1, "none", 1000).real(data)
     torch.testing.assert_close(real.sdf, torch.minimum(sdf, thin - 0.06))

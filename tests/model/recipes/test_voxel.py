@@ -103,7 +103,7 @@ def test_thin_parts_shrink_over_the_stage() -> None:
     sdf, thin = torch.full((1, 64, 64, 64), 0.5), torch.full((1, 64, 64, 64), 0.6)
     batch = VoxelBatch(torch.arange(1), sdf, thin)
     for progress, expected in ((0.0, 0.2), (0.5, 0.4), (1.0, 0.5)):
-        found = task.real(StepData(batch, StepRandom(0), progress)).sdf
+        found = task.real(StepData(batch, StepRandom(0), torch.tensor(progress))).sdf
         torch.testing.assert_close(found, torch.full_like(sdf, expected))
 
 

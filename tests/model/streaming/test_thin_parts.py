@@ -45,7 +45,7 @@ def lattices(sdf, stride):
 
 def with_thin_parts(sdf, offset):
     thin = torch.from_numpy(thin_part_distances(sdf)).float()
-    return thickened(torch.from_numpy(sdf), thin, offset).numpy()
+    return thickened(torch.from_numpy(sdf), thin, torch.tensor(offset)).numpy()
 
 
 def test_every_lattice_of_a_chair_is_whole_with_thin_parts_kept():
