@@ -122,7 +122,7 @@ def table(results: Sequence[dict[str, object]]) -> str:
     header = ["method", "results", "closed", "manifold", "distance to it, 1e-3"]
     header += ["distance from it, 1e-3", "inner skin", "dark, %", "normals at edges, degrees"]
     whole = markdown([*header, "CPU s", "MB", "faces"], rows)
-    return f"{whole}\n\n{len(common)} meshes for which all methods have a result"
+    return f"{whole}\n\nMeshes for which all methods have a result: {len(common)}"
 
 
 def _cells(results: Sequence[dict[str, object]]) -> list[object]:
