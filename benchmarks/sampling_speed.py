@@ -5,13 +5,16 @@ Hunyuan3D-2.1 (`watertight_and_sample.py`). Each takes points with normals on th
 signed distances at points in the volume and near the surface. All programs get the same positions
 for the distances. Others than shapegan need a closed mesh first, and get that of point-cloud-utils.
 
-Prints a Markdown table of medians over the meshes, in CPU seconds. Programs that are not installed
-are left out.
+Prints a line for each result, and at the end a Markdown table of medians over the meshes, in CPU
+seconds. Programs that are not installed are left out. `--record FILE` keeps all results, one line
+each; a second run with the same file does the rest.
 """
 
 import importlib.util
+import json
+import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,6 +33,8 @@ from shapegan.pipeline.sdf.surface_sets import OrientedField, salient_samples, s
 
 Points = NDArray[np.float32]
 
+STEPS = ("prepare", "surface", "distances")
+"""Timed steps of a program."""
 SHEET_THICKNESS = 0.016
 SHARP_ANGLE = 15.0
 SHARP_SIGMAS = (0.001, 0.003, 0.01, 0.02, 0.04, 0.06)
@@ -178,45 +183,73 @@ def positions(field: OrientedField, job: Job) -> Points:
     return np.concatenate([volume, *noisy]).astype(np.float32)
 
 
-def seconds(program: Program, mesh: TriangleMesh, job: Job, points: Points) -> tuple[float, ...]:
-    """CPU seconds of the three steps on a mesh."""
+def seconds(
+    program: Program, mesh: TriangleMesh, job: Job, points: Points
+) -> dict[str, float | str]:
+    """CPU seconds of the three steps on a mesh, or the error."""
     moments = [time.process_time()]
-    made = program.prepare(mesh)
-    moments.append(time.process_time())
-    program.surface(made, job.surface + job.sharp)
-    moments.append(time.process_time())
-    program.distances(made, points)
-    moments.append(time.process_time())
-    return tuple(np.diff(moments).tolist())
+    try:
+        made = program.prepare(mesh)
+        moments.append(time.process_time())
+        program.surface(made, job.surface + job.sharp)
+        moments.append(time.process_time())
+        program.distances(made, points)
+        moments.append(time.process_time())
+    except Exception as error:
+        return {"error": f"{type(error).__name__}: {error}"}
+    return dict(zip(STEPS, np.diff(moments).tolist(), strict=True))
+
+
+def table(results: Sequence[dict[str, object]]) -> str:
+    """A row for each job and program: medians over the meshes that all programs did the job on."""
+    rows: list[list[object]] = []
+    for name, job in JOBS.items():
+        of_job = [one for one in results if one["job"] == name]
+        failed = {one["mesh"] for one in of_job if "error" in one}
+        done = [one for one in of_job if one["mesh"] not in failed]
+        for program in dict.fromkeys(str(one["program"]) for one in done):
+            times = np.array([[one[k] for k in STEPS] for one in done if one["program"] == program])
+            prepare, surface, distances = np.median(times, axis=0).tolist()
+            whole = float(np.median(times.sum(axis=1)))
+            rates = [(job.surface + job.sharp) / surface, job.distances / distances]
+            shown = [f"{rate:,.0f}" for rate in (*rates, job.points / whole)]
+            rows.append([name, program, len(times), prepare, whole, *shown])
+    header = ["job", "program", "meshes", "prepare, CPU s", "whole job, CPU s"]
+    return markdown([*header, "surface points/s", "distances/s", "points/s, all in"], rows)
 
 
 @click.command(help=__doc__)
 @click.option("--meshes", required=True, type=click.Path(exists=True, path_type=Path))
-@click.option("--every", default=1, show_default=True, help="Take every n-th mesh.")
-def main(meshes: Path, every: int) -> None:
+@click.option("--sample", type=int, help="Take a random N of the meshes.  [default: all]")
+@click.option("--record", type=click.Path(path_type=Path), default=Path("build/sampling.jsonl"))
+def main(meshes: Path, sample: int | None, record: Path) -> None:
     """Run all jobs by all programs, and print the table."""
-    chosen = {name: one for name, one in PROGRAMS.items() if importlib.util.find_spec(one.package)}
-    paths = [job.path for job in discover(meshes).jobs[::every]]
-    times: dict[tuple[str, str], list[tuple[float, ...]]] = {}
+    programs = [name for name, one in PROGRAMS.items() if importlib.util.find_spec(one.package)]
+    jobs = list(discover(meshes).jobs)
+    if sample is not None:
+        jobs = random.Random(0).sample(jobs, min(sample, len(jobs)))
+    record.parent.mkdir(parents=True, exist_ok=True)
+    results = [json.loads(line) for line in record.open()] if record.exists() else []
+    known = {(one["mesh"], one["job"], one["program"]) for one in results}
     _warm_up()
-    for path in paths:
-        mesh = in_cube(path)
+    for one in jobs:
+        wanted = {(one.id, job, program) for job in JOBS for program in programs} - known
+        if not wanted:
+            continue
+        mesh = in_cube(one.path)
         field = shapegan_field(mesh)
         for name, job in JOBS.items():
             points = positions(field, job)
-            for program, steps in chosen.items():
-                found = seconds(steps, mesh, job, points)
-                times.setdefault((name, program), []).append(found)
-    rows = []
-    for (name, program), found in times.items():
-        job = JOBS[name]
-        prepare, surface, distances = np.median(found, axis=0).tolist()
-        whole = float(np.median(np.sum(found, axis=1)))
-        rates = [(job.surface + job.sharp) / surface, job.distances / distances, job.points / whole]
-        rows.append([name, program, prepare, whole, *(f"{rate:,.0f}" for rate in rates)])
-    header = ["job", "program", "prepare, CPU s", "whole job, CPU s", "surface points/s"]
-    click.echo(markdown([*header, "distances/s", "points/s, all in"], rows))
-    click.echo(f"\n{len(paths)} meshes")
+            for program in programs:
+                if (one.id, name, program) not in wanted:
+                    continue
+                found = seconds(PROGRAMS[program], mesh, job, points)
+                results.append({"mesh": one.id, "job": name, "program": program} | found)
+                with record.open("a") as file:
+                    file.write(json.dumps(results[-1]) + "\n")
+                click.echo(", ".join(str(value) for value in results[-1].values()))
+    ids = {one.id for one in jobs}
+    click.echo("\n" + table([one for one in results if one["mesh"] in ids]))
 
 
 def _warm_up() -> None:

@@ -7,11 +7,13 @@ memory. Distances are in units of half the longest side. Methods whose package i
 out.
 
 `--record FILE` keeps all results, one line each; a second run with the same file does the rest.
+`--sample N` takes a random N of the meshes, the same in each run, for methods that take minutes.
 """
 
 import importlib.util
 import json
 import multiprocessing
+import random
 import resource
 import time
 from collections.abc import Iterator, Sequence
@@ -103,35 +105,41 @@ def inputs(
 
 
 def table(results: Sequence[dict[str, object]]) -> str:
-    """A row for each method: means over the meshes that all methods have a result for."""
-    methods = list(dict.fromkeys(str(one["method"]) for one in results))
+    """A row for each method: means over the meshes that all methods have a result for.
+
+    A method without any result has no row.
+    """
+    done = [one for one in results if "error" not in one]
+    methods = list(dict.fromkeys(str(one["method"]) for one in done))
     meshes = {str(one["mesh"]) for one in results}
+    sets = [{str(one["mesh"]) for one in done if one["method"] == method} for method in methods]
+    common = set.intersection(*sets) if sets else set()
     rows = []
-    for method in methods:
-        mine = [one for one in results if one["method"] == method]
-        done = [one for one in mine if "error" not in one]
-        made = [Measures(**{k: one[k] for k in Measures.__annotations__}) for one in done]  # type: ignore[arg-type]
-        if not made:
-            continue
-        rows.append(
-            [
-                method,
-                f"{len(made)} of {len(meshes)}",
-                f"{sum(one.closed for one in made)}",
-                f"{sum(one.manifold for one in made)}",
-                1e3 * float(np.mean([one.recall for one in made])),
-                1e3 * float(np.mean([one.precision for one in made])),
-                f"{sum(one.false_skin > INNER_SKIN for one in made)}",
-                100 * float(np.mean([one.hidden for one in made])),
-                float(np.mean([one.degrees for one in made])),
-                float(np.median([float(str(one["seconds"])) for one in done])),
-                float(np.median([float(str(one["megabytes"])) for one in done])),
-                f"{int(np.median([one.faces for one in made])):,}",
-            ]
-        )
+    for method, having in zip(methods, sets, strict=True):
+        mine = [one for one in done if one["method"] == method and one["mesh"] in common]
+        if mine:
+            rows.append([method, f"{len(having)} of {len(meshes)}", *_cells(mine)])
     header = ["method", "results", "closed", "manifold", "distance to it, 1e-3"]
     header += ["distance from it, 1e-3", "inner skin", "dark, %", "normals at edges, degrees"]
-    return markdown([*header, "CPU s", "MB", "faces"], rows)
+    whole = markdown([*header, "CPU s", "MB", "faces"], rows)
+    return f"{whole}\n\nMeshes for which all methods have a result: {len(common)}"
+
+
+def _cells(results: Sequence[dict[str, object]]) -> list[object]:
+    """The measures and costs of a method: counts and means, medians of costs and of faces."""
+    made = [Measures(**{k: one[k] for k in Measures.__annotations__}) for one in results]  # type: ignore[arg-type]
+    return [
+        f"{sum(one.closed for one in made)}",
+        f"{sum(one.manifold for one in made)}",
+        1e3 * float(np.mean([one.recall for one in made])),
+        1e3 * float(np.mean([one.precision for one in made])),
+        f"{sum(one.false_skin > INNER_SKIN for one in made)}",
+        100 * float(np.mean([one.hidden for one in made])),
+        float(np.mean([one.degrees for one in made])),
+        float(np.median([float(str(one["seconds"])) for one in results])),
+        float(np.median([float(str(one["megabytes"])) for one in results])),
+        f"{int(np.median([one.faces for one in made])):,}",
+    ]
 
 
 @click.command(help=__doc__)
@@ -139,6 +147,7 @@ def table(results: Sequence[dict[str, object]]) -> str:
 @click.option("--every", default=1, show_default=True, help="Take every n-th of these.")
 @click.option("--furniture", type=click.Path(path_type=Path), default=FURNITURE, show_default=True)
 @click.option("--count", default=50, show_default=True, help="Meshes of the furniture.")
+@click.option("--sample", type=int, help="Take a random N of all meshes.  [default: all]")
 @click.option("--resolution", default=256, show_default=True)
 @click.option("--methods", help="Names with semicolons.  [default: all that are installed]")
 @click.option("--limit", default=300, show_default=True, help="CPU seconds for a result.")
@@ -148,6 +157,7 @@ def main(
     every: int,
     furniture: Path,
     count: int,
+    sample: int | None,
     resolution: int,
     methods: str | None,
     limit: int,
@@ -163,7 +173,10 @@ def main(
     warm_up = TriangleMesh(*_tetrahedron())
     measure(*METHODS["shapegan, dual"](warm_up, 16), original(*_tetrahedron(), 0.1))
     unpacked = record.parent / "watertight-furniture"
-    for name, path in inputs(meshes, furniture, count, every, unpacked):
+    chosen_meshes = list(inputs(meshes, furniture, count, every, unpacked))
+    if sample is not None:
+        chosen_meshes = random.Random(0).sample(chosen_meshes, min(sample, len(chosen_meshes)))
+    for name, path in chosen_meshes:
         missing = [method for method in chosen if (name, method) not in known]
         if not missing:
             continue
@@ -174,8 +187,10 @@ def main(
             results.append(one)
             with record.open("a") as file:
                 file.write(json.dumps(one) + "\n")
-    click.echo(table(results))
-    for one in results:
+    names = {name for name, _ in chosen_meshes}
+    shown = [one for one in results if one["mesh"] in names and one["method"] in chosen]
+    click.echo(table(sorted(shown, key=lambda one: chosen.index(str(one["method"])))))
+    for one in shown:
         if "error" in one:
             click.echo(f"{one['method']}, {one['mesh']}: {one['error']}", err=True)
 

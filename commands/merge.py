@@ -8,6 +8,7 @@ from shapegan.commands.errors import UserError, interruptible, plain_errors
 from shapegan.commands.options import copy_option
 from shapegan.commands.progress import progress_of
 from shapegan.commands.recognise import check_kind
+from shapegan.pipeline.wording import counted
 
 
 @click.command()
@@ -38,6 +39,5 @@ def merge(inputs: tuple[Path, ...], out: Path, copy: bool) -> None:
 
         with progress_of("shards") as progress:
             made = merge_datasets(inputs, out, copy=copy, progress=progress)
-    click.echo(
-        f"{made.counts.get('ok', 0):,} shapes in {len(made.shards):,} shards, below {out}", err=True
-    )
+    shapes, shards = counted(made.counts.get("ok", 0), "shape"), counted(len(made.shards), "shard")
+    click.echo(f"{shapes} in {shards}, below {out}", err=True)

@@ -9,6 +9,7 @@ from shapegan.commands.completion import complete_datasets
 from shapegan.commands.errors import UserError, interruptible, plain_errors
 from shapegan.commands.options import copy_option, dataset, words
 from shapegan.commands.progress import progress_of
+from shapegan.pipeline.wording import counted
 
 
 @click.command()
@@ -63,6 +64,5 @@ def subset(path: Path, out: Path, copy: bool, **selected: Any) -> None:
             )
     for note in notes:
         click.echo(note, err=True)
-    click.echo(
-        f"{made.counts.get('ok', 0):,} shapes in {len(made.shards):,} shards, below {out}", err=True
-    )
+    shapes, shards = counted(made.counts.get("ok", 0), "shape"), counted(len(made.shards), "shard")
+    click.echo(f"{shapes} in {shards}, below {out}", err=True)

@@ -66,11 +66,9 @@ def dual_contouring(
     groups = list(cells.groups())
     loops = _number_loops(cells, groups)
     # 1. Put the vertex of each loop where the tangent planes of its crossings meet.
-    cell, edge = np.nonzero(loops.of_edge >= 0)
-    crossing, loop = cells.edges[cell, edge], loops.of_edge[cell, edge]
     planes = _tangent_planes(cells, crossings, field)
-    quadrics = Quadrics.of_planes(*planes, crossings, crossing, loop)
-    vertices = _within_cells(cells, loops, quadrics.minima(), quadrics.mean)
+    quadrics = Quadrics.of_planes(*planes, crossings, cells.edges, loops.of_edge, loops.cell)
+    vertices = _within_cells(cells, loops, quadrics.minima, quadrics.mean)
     # 2. Connect the four loops around each crossed edge.
     quads = _quads(cells, loops)
     shared = _shared_faces(cells, groups, loops)
@@ -207,9 +205,6 @@ def _fans(polygons: dict[int, list[int]], loop_count: int) -> NDArray[np.int32]:
 
 def _triangles(quads: NDArray[np.int32], vertices: Places, quadrics: Quadrics) -> NDArray[np.int32]:
     """Cut quads (Q, 4) along the diagonal whose middle is nearer to the planes at its ends."""
-    errors = []
-    for one, other in (quads[:, [0, 2]].T, quads[:, [1, 3]].T):
-        middle = (vertices[one] + vertices[other]) / 2
-        errors.append(quadrics.errors(one, middle) + quadrics.errors(other, middle))
-    turned = np.where((errors[1] < errors[0])[:, None], np.roll(quads, -1, axis=1), quads)
+    second = quadrics.prefer_second_diagonals(quads, vertices)
+    turned = np.where(second[:, None], np.roll(quads, -1, axis=1), quads)
     return turned[:, [[0, 1, 2], [0, 2, 3]]].reshape(-1, 3)

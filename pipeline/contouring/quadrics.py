@@ -4,38 +4,41 @@ The quadric error function of dual contouring (Ju et al. 2002, section 2.3).
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+import warp as wp
 from numpy.typing import NDArray
 
-_PAIRS = ((0, 0), (0, 1), (0, 2), (1, 1), (1, 2), (2, 2))
-_CUTOFF = 0.05
-"""Directions in which the planes determine the point less well than this share of the best one, in
-squares, are left as they are."""
+from shapegan.pipeline.contouring import quadric_kernels as kernels
+
+Places = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class Quadrics:
-    """Sums of squared distances from the planes of each of L sets."""
+    """Sums of squared distances from the planes of each of L sets.
 
-    mean: NDArray[np.float64]
-    """(L, 3), the mean of the points through which the planes were put; all else is relative to
-    it."""
-    matrix: NDArray[np.float64]
-    """(L, 3, 3), the sum of the normals' outer products."""
-    vector: NDArray[np.float64]
-    """(L, 3), the sum of the normals, each times its plane's offset."""
-    constant: NDArray[np.float64]
-    """(L,), the sum of the squared offsets."""
+    Each is x -> w.Aw - 2 b.w + c, where w is the way from a mean m to the point x.
+    """
+
+    mean: Places
+    """(L, 3), m, the mean of the points through which the planes were put."""
+    minima: Places
+    """(L, 3), the point of each with the least error, as near to the mean as can be."""
+    arrays: Any
+    """Warp's `QuadricArrays`: m, A (the sum of the normals' outer products), b (the sum of the
+    normals, each times its plane's offset from the mean) and c (the sum of the squared offsets)."""
 
     @classmethod
     def of_planes(
         cls,
-        points: NDArray[np.float64],
-        normals: NDArray[np.float64],
-        anchors: NDArray[np.float64],
-        plane: NDArray[np.integer],
-        owner: NDArray[np.integer],
+        points: Places,
+        normals: Places,
+        anchors: Places,
+        plane: NDArray[np.int32],
+        owner: NDArray[np.int32],
+        row: NDArray[np.integer],
     ) -> "Quadrics":
         """Sum over the planes of each set.
 
@@ -43,37 +46,47 @@ class Quadrics:
             points: (P, 3), a point on each plane.
             normals: (P, 3), of length 1, or 0 where there is no plane.
             anchors: (P, 3), the points whose mean is preferred where the planes do not decide.
-            plane: (N,), a plane of each set.
-            owner: (N,), the set that it is in, from 0 to L - 1; all sets occur.
+            plane: (C, K), planes.
+            owner: (C, K), the set from 0 to L - 1 that each of these is in; -1 for none.
+            row: (L,), the row of `plane` and `owner` that has all planes of each set, at least one.
         """
-        count = np.bincount(owner)
-        mean = np.stack([np.bincount(owner, anchors[plane, k]) / count for k in range(3)], axis=1)
-        normal = normals[plane]
-        offset = np.einsum("nk,nk->n", normal, points[plane] - mean[owner])
-        matrix = np.empty((len(count), 3, 3))
-        vector = np.empty((len(count), 3))
-        for i, j in _PAIRS:
-            matrix[:, i, j] = matrix[:, j, i] = np.bincount(owner, normal[:, i] * normal[:, j])
-        for k in range(3):
-            vector[:, k] = np.bincount(owner, normal[:, k] * offset)
-        constant = np.bincount(owner, offset**2).astype(np.float64)
-        return cls(mean, matrix, vector, constant)
+        count = len(row)
+        arrays: Any = kernels.QuadricArrays()
+        arrays.mean = wp.empty(count, dtype=wp.vec3d, device="cpu")
+        arrays.matrix = wp.empty(count, dtype=wp.mat33d, device="cpu")
+        arrays.vector = wp.empty(count, dtype=wp.vec3d, device="cpu")
+        arrays.constant = wp.empty(count, dtype=wp.float64, device="cpu")
+        minima: Any = wp.empty(count, dtype=wp.vec3d, device="cpu")
+        inputs = [*map(_vectors, (points, normals, anchors)), _integers(plane), _integers(owner)]
+        inputs += [_integers(row), arrays, minima]
+        wp.launch(kernels.sum_planes, dim=count, inputs=inputs, device="cpu")
+        return cls(arrays.mean.numpy(), minima.numpy(), arrays)
 
-    def minima(self) -> NDArray[np.float64]:
-        """The point (L, 3) of each quadric with the least error, as near to the mean as can be."""
-        value, direction = np.linalg.eigh(self.matrix)
-        determined = value > np.maximum(_CUTOFF * value[:, -1:], np.finfo(float).tiny)
-        inverse = np.where(determined, 1 / np.where(determined, value, 1), 0)
-        along = np.einsum("lij,li->lj", direction, self.vector)
-        result: NDArray[np.float64] = self.mean + np.einsum(
-            "lij,lj->li", direction, inverse * along
-        )
+    def prefer_second_diagonals(
+        self, quads: NDArray[np.int32], vertices: Places
+    ) -> NDArray[np.bool_]:
+        """Find the quadrilaterals whose second diagonal is nearer to the planes at its ends.
+
+        The error of a diagonal is that of its middle, by the quadrics of its two ends.
+
+        Args:
+            quads: (Q, 4), quadrics at the corners; the second diagonal joins corners 1 and 3.
+            vertices: (L, 3), a vertex for each quadric.
+
+        Returns:
+            (Q,), true if its error is smaller than that of the first one.
+        """
+        second: Any = wp.empty(len(quads), dtype=wp.bool, device="cpu")
+        inputs = [_integers(quads), _vectors(vertices), self.arrays, second]
+        wp.launch(kernels.choose_diagonals, dim=len(quads), inputs=inputs, device="cpu")
+        result: NDArray[np.bool_] = second.numpy()
         return result
 
-    def errors(self, rows: NDArray[np.integer], points: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Errors (N,) of points (N, 3), each by the quadric of its row (N,)."""
-        way = points - self.mean[rows]
-        square = np.einsum("ni,nij,nj->n", way, self.matrix[rows], way)
-        linear = np.einsum("ni,ni->n", self.vector[rows], way)
-        error: NDArray[np.float64] = square - 2 * linear + self.constant[rows]
-        return error
+
+def _vectors(values: Places) -> Any:
+    """Warp vectors (N,) of an array (N, 3), without a copy where it can be had."""
+    return wp.array(values, dtype=wp.vec3d, device="cpu", copy=False)
+
+
+def _integers(values: NDArray[np.integer]) -> Any:
+    return wp.array(np.ascontiguousarray(values, np.int32), dtype=int, device="cpu", copy=False)

@@ -80,10 +80,16 @@ class OriginalShapeganExport:
             yield ExportFile(f"{split}.txt", as_text(text))
 
     def notes(self) -> list[str]:
-        """A missing `train.txt`."""
-        if DEFAULT_SPLIT in by_split(self.dataset):
-            return []
-        return ["its training scripts read train.txt: the dataset has no split train"]
+        """A missing `train.txt`, and folders in which some of its training scripts do not look."""
+        notes = []
+        if DEFAULT_SPLIT not in by_split(self.dataset):
+            notes.append("its training scripts read train.txt: the dataset has no split train")
+        if any("/" in name for name in self.names):
+            notes.append(
+                "its scripts that read voxels_32/**.npy find no files in subfolders: for them,"
+                " export one category (`shapegan subset --category`)"
+            )
+        return notes
 
     def _write_voxels(self, index: int, resolution: int, file: IO[bytes]) -> None:
         as_npy(self.dataset.voxels(index, resolution))(file)

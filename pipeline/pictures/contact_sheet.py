@@ -35,6 +35,8 @@ _LABEL = (255, 240, 222)
 _MARGIN, _GAP, _CAPTION = 28, 6, 26
 _TITLE_SIZE, _HEAD_SIZE, _ID_SIZE, _TEXT_SIZE = 24, 15, 16, 14
 _DOT = "  \u00b7  "
+_LEAST_PANELS = 3
+"""A shape has the width of at least so many pictures, which its caption needs."""
 _ONE_COLUMN = 4
 """The largest number of shapes in one column; more are set in two."""
 
@@ -170,7 +172,7 @@ class ContactSheet:
         """
         self._panel = panel
         self._columns = 2 if shapes > _ONE_COLUMN else 1
-        self._block = len(heads) * (panel + _GAP) - _GAP
+        self._block = max(len(heads), _LEAST_PANELS) * (panel + _GAP) - _GAP
         rows = -(-shapes // self._columns)
         self._top = _MARGIN + _TITLE_SIZE + _HEAD_SIZE + 34
         self._row = _CAPTION + panel + 18

@@ -214,8 +214,16 @@ def test_the_original_reads_voxels_and_pairs(path: Path, tmp_path: Path) -> None
                 np.testing.assert_array_equal(stored[1][row], other)
 
 
+def test_folders_of_categories_hide_shapes_from_scripts_that_read_one_folder(
+    path: Path, tmp_path: Path
+) -> None:
+    (note,) = export_dataset(path, "shapegan", tmp_path)
+    assert "voxels_32/**.npy" in note
+    assert "shapegan subset --category" in note
+
+
 def test_one_category_needs_no_folder(solids: Path, tmp_path: Path) -> None:
-    export_dataset(solids, "shapegan", tmp_path)
+    assert export_dataset(solids, "shapegan", tmp_path) == []
     assert (tmp_path / "voxels_16/solid000.npy").is_file()
     assert (tmp_path / "val.txt").read_text() == "solid004\n"
 
