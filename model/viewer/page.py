@@ -86,6 +86,17 @@ class Page:
         host = self.server.get_host()
         return f"http://{f'[{host}]' if ':' in host else host}:{self.server.get_port()}"
 
+    def add_panel(self, width: int) -> Any:
+        """Add a panel for tabs at the left edge of the window.
+
+        Args:
+            width: Pixels.
+        """
+        panel = self.server.gui.add_panel()
+        panel.dock_left()
+        panel.set_width(width)
+        return panel
+
     def show_columns(self, columns: int) -> None:
         """Set the number of columns, and move the camera so that it sees all of them."""
         if columns == self.columns:

@@ -8,6 +8,9 @@ from shapegan.model.networks.generator import Generator, GeneratorConfig
 class Balls:
     """Stands in for a `Source` in tests of the viewer."""
 
+    name = "balls"
+    warp_device = "cpu"
+
     def __init__(self):
         torch.manual_seed(0)
         config = GeneratorConfig(latent=8, width=32, depth=4, initialisation="sphere")

@@ -104,7 +104,7 @@ def test_a_slider_changes_the_mesh_and_nothing_comes_from_outside(browser, page)
     before, surface = visit.picture(), shown.surface
     # The first slider goes from shape A to shape B.
     visit.tab.get_by_role("slider").first.press("End")
-    visit.until(lambda: shown.blend.value == 1.0)
+    visit.until(lambda: shown.controls.blend.value == 1.0)
     visit.until(lambda: shown.surface is not surface)
     assert shown.surface.vertices.shape != surface.vertices.shape
     visit.until(lambda: (np.abs(visit.picture() - before).max(axis=-1) > 25).mean() > 0.002)

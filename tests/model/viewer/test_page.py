@@ -84,12 +84,12 @@ def test_sliders_change_the_mesh(page):
     before = shown.surface
     assert scene(page) == {"/generated/mesh"}
     for control, value in (
-        (shown.blend, 0.5),
-        (shown.directions[0], 2.0),
-        (shown.level, 0.05),
-        (shown.resolution, "32"),
-        (shown.truncation, 0.5),
-        (shown.seed, 9),
+        (shown.controls.blend, 0.5),
+        (shown.controls.directions[0], 2.0),
+        (shown.controls.level, 0.05),
+        (shown.controls.resolution, "32"),
+        (shown.controls.truncation, 0.5),
+        (shown.controls.seeds[0], 9),
     ):
         set_control(control, value)
         wait_until(lambda before=before: shown.surface is not before)
@@ -111,12 +111,12 @@ def test_a_level_without_a_surface_is_reported_and_nothing_is_shown(page):
 
 def test_a_walk_moves_the_sliders(page):
     shown = GeneratorPage(page, GeneratedShapes(Balls()), Controls(resolution=8))
-    set_control(shown.speed, 1.0)
-    set_control(shown.play, True)
-    wait_until(lambda: shown.seed.value >= 1)
-    set_control(shown.play, False)
+    set_control(shown.controls.speed, 1.0)
+    set_control(shown.controls.play, True)
+    wait_until(lambda: shown.controls.seeds[0].value >= 1)
+    set_control(shown.controls.play, False)
     assert shown.wait_until_drawn(60)
-    assert shown.other.value == shown.seed.value + 1
+    assert shown.controls.seeds[1].value == shown.controls.seeds[0].value + 1
     shown.close()
 
 
