@@ -61,6 +61,8 @@ class Thumbnail:
     key: str
     """Reported when the picture is clicked."""
     caption: str
+    title: str
+    """Shown while the pointer rests on the picture."""
     picture: Picture
     """(P, P, 3) uint8."""
 
@@ -161,11 +163,11 @@ def _figure(thumbnail: Thumbnail, marks: Sequence[tuple[str, str]]) -> str:
     encoded = io.BytesIO()
     Image.fromarray(thumbnail.picture).save(encoded, format="PNG")
     source = f"data:image/png;base64,{base64.b64encode(encoded.getvalue()).decode()}"
-    caption = html.escape(thumbnail.caption)
+    caption, title = html.escape(thumbnail.caption), html.escape(thumbnail.title)
     letters = "".join(f'<b style="color: {colour}">{letter}</b> ' for letter, colour in marks)
     outline = f' style="outline: 2px solid {marks[0][1]}"' if marks else ""
     return (
-        f'<figure data-key="{html.escape(thumbnail.key)}" title="{caption}"{outline}>'
+        f'<figure data-key="{html.escape(thumbnail.key)}" title="{title}"{outline}>'
         f'<img src="{source}" alt="{caption}" draggable="false">'
         f"<figcaption>{letters}{caption}</figcaption></figure>"
     )

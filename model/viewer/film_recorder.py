@@ -1,19 +1,16 @@
 """Films of the page as one user sees it: a turntable, or the way from shape A to shape B."""
 
 import itertools
+import math
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-import numpy as np
-from numpy.typing import NDArray
-from scipy.spatial.transform import Rotation
-
 from shapegan.model.generation.films import write_film
 from shapegan.model.viewer.page import Page, set_control
+from shapegan.pipeline.errors import PlainError
 from shapegan.pipeline.files import OutputError, writing
 from shapegan.pipeline.pictures.panel import Picture
 
@@ -25,6 +22,10 @@ _MAX_WIDTH = 960
 """Width of the frames of large windows, pixels."""
 _TIMEOUT = 60.0
 """Seconds that a browser may take for a frame; a tab in the background draws none."""
+
+
+class FilmError(PlainError):
+    """A film that was not finished; the message is one line with the reason."""
 
 
 class FilmedPage(Protocol):
@@ -41,61 +42,36 @@ class FilmedPage(Protocol):
         """Name of a file of the shape, without suffix."""
 
 
-@dataclass(frozen=True)
-class Pose:
-    """Position and orientation of a camera."""
-
-    position: NDArray[np.float64]
-    """(3,)."""
-    wxyz: NDArray[np.float64]
-    """Quaternion (4,), scalar first."""
-
-    def turned(self, angle: float, target: NDArray[np.float64]) -> "Pose":
-        """The pose after a turn of `angle` radians about the upright axis through a target (3,)."""
-        turn = Rotation.from_rotvec([0.0, angle, 0.0])
-        oriented = turn * Rotation.from_quat(self.wxyz, scalar_first=True)
-        position = target + turn.apply(self.position - target)
-        return Pose(position, oriented.as_quat(scalar_first=True))
-
-
 def frame_size(width: int, height: int) -> tuple[int, int]:
     """Width and height of the frames of a window: at most `_MAX_WIDTH` wide, even for H.264."""
     scale = min(1.0, _MAX_WIDTH / width)
     return max(2, round(width * scale / 2) * 2), max(2, round(height * scale / 2) * 2)
 
 
-def film_frames(client: Any, page: FilmedPage, kind: str, count: int) -> Iterator[Picture]:
-    """Frames as a client sees the page, from its present camera: a loop.
+def film_frames(
+    client: Any, frame: Callable[[float], None], count: int
+) -> Iterator[tuple[int, Picture]]:
+    """Frames as a client sees the page, from its present camera.
 
     Args:
         client: viser's handle of the browser tab, which draws the frames.
-        page: Paused by the caller.
-        kind: `TURNTABLE` or `THERE_AND_BACK`.
+        frame: Prepares the page for a part of the film, from 0 to less than 1.
         count: Number of frames.
 
     Yields:
-        (H, W, 3) uint8 of even height and width.
+        Number of the frame from 0, and (H, W, 3) uint8 of even height and width.
 
     Raises:
-        RuntimeError, TimeoutError: the browser draws no frame.
+        FilmError: the browser draws no frame.
     """
-    camera, draw = client.camera, page.blend_drawer()
-    width, height = frame_size(camera.image_width, camera.image_height)
-    start, target = Pose(camera.position.copy(), camera.wxyz.copy()), camera.look_at.copy()
+    width, height = frame_size(client.camera.image_width, client.camera.image_height)
     for number in range(count):
-        pose, part = start, number / count
-        if kind == TURNTABLE:
-            pose = start.turned(2 * np.pi * part, target)
-        else:
-            draw(1 - abs(1 - 2 * part))
-        yield client.get_render(
-            height,
-            width,
-            wxyz=pose.wxyz,
-            position=pose.position,
-            fov=camera.fov,
-            timeout=_TIMEOUT,
-        )[..., :3]
+        frame(number / count)
+        try:
+            picture = client.get_render(height, width, timeout=_TIMEOUT)
+        except (RuntimeError, TimeoutError) as error:
+            raise FilmError("the browser drew no frame: keep its tab open and visible") from error
+        yield number, picture[..., :3]
 
 
 class FilmRecorder:
@@ -108,7 +84,7 @@ class FilmRecorder:
     """
 
     def __init__(self, page: Page, filmed: FilmedPage, folder: Path | None = None) -> None:
-        self._filmed, self._folder = filmed, folder
+        self._page, self._filmed, self._folder = page, filmed, folder
         gui = page.server.gui
         with gui.add_folder("Film"):
             self.kind = gui.add_dropdown("Path", (TURNTABLE, THERE_AND_BACK))
@@ -127,19 +103,30 @@ class FilmRecorder:
             stem = f"{self._filmed.file_name}-{self.kind.value.replace(' ', '-')}"
             name = self._save(client, self._record(client), stem)
             self.note.content = f"Saved {name}."
-        except (RuntimeError, TimeoutError, OutputError) as error:
+        except (FilmError, OutputError) as error:
             self.note.content = f"No film: {error}"
         finally:
             self.button.disabled = self._progress.visible = False
 
     def _record(self, client: Any) -> list[Picture]:
-        count, kind = RATE * int(self.seconds.value), self.kind.value
+        count, draw = RATE * int(self.seconds.value), self._filmed.blend_drawer()
+        steps: dict[str, Callable[[float], None]] = {
+            TURNTABLE: self._turn,
+            THERE_AND_BACK: lambda part: draw(1 - abs(1 - 2 * part)),
+        }
         frames = []
         with self._filmed.paused():
-            for frame in film_frames(client, self._filmed, kind, count):
-                frames.append(frame)
-                set_control(self._progress, 100 * len(frames) / count)
+            try:
+                for number, picture in film_frames(client, steps[self.kind.value], count):
+                    frames.append(picture)
+                    set_control(self._progress, 100 * (number + 1) / count)
+            finally:
+                self._page.turn(0.0)
         return frames
+
+    def _turn(self, part: float) -> None:
+        with self._page.atomic():
+            self._page.turn(2 * math.pi * part)
 
     def _save(self, client: Any, frames: list[Picture], stem: str) -> str:
         """Write the film, or have it downloaded; returns its name."""

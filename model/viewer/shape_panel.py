@@ -172,9 +172,7 @@ class ShapePanel:
             marks = [_key(choice) for choice in shown.chosen]
             if shown.request is not None:
                 pairs = zip(shown.request.choices, shown.pictures, strict=True)
-                thumbnails = [
-                    Thumbnail(_key(one), _caption(one), picture) for one, picture in pairs
-                ]
+                thumbnails = [_thumbnail(one, picture) for one, picture in pairs]
                 self._thumbnails.show(thumbnails_html(thumbnails, *marks))
             if shown.places is not None:
                 self._map.show(map_html(shown.places, _by_key(self._learned), *marks))
@@ -191,8 +189,9 @@ def _key(choice: Choice) -> str:
     return f"{_SEED_KEY if isinstance(choice, int) else _ID_KEY}{choice}"
 
 
-def _caption(choice: Choice) -> str:
-    return f"seed {choice}" if isinstance(choice, int) else choice
+def _thumbnail(choice: Choice, picture: Picture) -> Thumbnail:
+    title = f"seed {choice}" if isinstance(choice, int) else choice
+    return Thumbnail(_key(choice), title.rsplit("/", 1)[-1], title, picture)
 
 
 def _by_key(learned: Sequence[LearnedShape]) -> dict[str, tuple[str, str]]:
