@@ -56,8 +56,7 @@ class GeneratorPage(LivePage[Controls]):
         """The surface shown for each generator, once there is one."""
         self.nearest: TrainingShape | None = None
         """The training shape shown beside the first one."""
-        if note:
-            page.server.gui.add_markdown(note)
+        self.note = page.server.gui.add_markdown(note, visible=bool(note))
         self.controls = ShapeControls(page, controls, len(shapes.directions), tuple(shapes.learned))
         self._add_mesh_controls()
         self.film = FilmRecorder(page, self, films)

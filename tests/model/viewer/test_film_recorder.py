@@ -11,7 +11,6 @@ from support.balls import Balls
 from shapegan.model.viewer.film_recorder import (
     RATE,
     THERE_AND_BACK,
-    TURNTABLE,
     FilmRecorder,
     frame_size,
 )
@@ -137,7 +136,3 @@ def test_a_page_is_filmed_as_it_was_when_recording_began():
     assert list(client.downloads) == ["seed-000000-A-to-B-and-back.mp4"]
     shown.close()
     page.close()
-
-
-def test_names_of_paths_are_those_of_the_page(page):
-    assert FilmRecorder(page, Filmed()).kind.options == (TURNTABLE, THERE_AND_BACK)
