@@ -83,7 +83,9 @@ class Clickable:
 
     def show(self, content: str) -> None:
         """Show a picture made by `thumbnails_html` or `map_html`."""
-        self._html.content = content
+        # Browsers keep a picture that stays the same, so that nothing moves under the pointer.
+        if content != self._html.content:
+            self._html.content = content
 
     def _report(self) -> None:
         key = self._field.value

@@ -21,6 +21,8 @@ WIDTH = 300
 PER_PAGE = 12
 """Thumbnails shown at once."""
 SEEDS, LEARNED = "seeds", "learned shapes"
+_CLICK_SETS, _LETTERS = "Click sets", ("A", "B")
+"""Label and options of the choice which of the two shapes a click sets."""
 _RESOLUTION, _SIZE = 32, 112
 """Grid points along each axis, and height and width of thumbnails, pixels."""
 _SEED_KEY, _ID_KEY = "seed:", "id:"
@@ -80,8 +82,10 @@ class ShapePanel:
             visible=bool(self._learned),
             initial_value=LEARNED if self._learned else SEEDS,
         )
-        self.use_as = gui.add_dropdown("Click sets", ("A", "B"))
-        self._thumbnails = Clickable(self._page, self._pick)
+        self.thumbnail_sets = gui.add_dropdown(_CLICK_SETS, _LETTERS)
+        self._thumbnails = Clickable(
+            self._page, lambda key: self._pick(key, self.thumbnail_sets.value)
+        )
         steps = gui.add_button_group("Go", ("Previous", "Next"))
         self.kind.on_update(lambda _: self._turn_to(0))
         steps.on_click(
@@ -95,7 +99,8 @@ class ShapePanel:
             gui.add_markdown(f"A map takes {MIN_LATENTS} learned shapes, and there are {count}.")
             return
         self._note = gui.add_markdown(f"Arranging {count:,} learned shapes by t-SNE ...")
-        self._map = Clickable(self._page, self._pick)
+        self.map_sets = gui.add_dropdown(_CLICK_SETS, _LETTERS)
+        self._map = Clickable(self._page, lambda key: self._pick(key, self.map_sets.value))
         # A thread of its own, which nobody waits for: t-SNE of thousands of shapes takes minutes.
         threading.Thread(target=self._embed, name="map", daemon=True).start()
 
@@ -177,12 +182,11 @@ class ShapePanel:
             if shown.places is not None:
                 self._map.show(map_html(shown.places, _by_key(self._learned), *marks))
 
-    def _pick(self, key: str) -> None:
-        place = ("A", "B").index(self.use_as.value)
+    def _pick(self, key: str, letter: str) -> None:
         choice: Choice = key.removeprefix(_ID_KEY)
         if key.startswith(_SEED_KEY):
             choice = int(key.removeprefix(_SEED_KEY))
-        self._picked(choice, place)
+        self._picked(choice, _LETTERS.index(letter))
 
 
 def _key(choice: Choice) -> str:

@@ -40,7 +40,7 @@ def test_seeds_have_thumbnails_page_by_page(page):
     panel._turn_to(-1)
     assert panel.choices[0] == 0
     set_control(panel._thumbnails._field, "seed:7")
-    set_control(panel.use_as, "B")
+    set_control(panel.thumbnail_sets, "B")
     set_control(panel._thumbnails._field, "seed:9")
     assert picked == [(7, 0), (9, 1)]
     panel.close()
@@ -85,7 +85,9 @@ def test_the_map_marks_the_chosen_shapes_and_reports_clicks(page):
     panel.follow(Controls(first="lamps/ball1", second="03001627/ball4"))
     assert panel._map._html.content.count('fill="none"') == 2
     set_control(panel._map._field, "id:lamps/ball5")
-    assert picked == [("lamps/ball5", 0)]
+    set_control(panel.map_sets, "B")
+    set_control(panel._map._field, "id:lamps/ball1")
+    assert picked == [("lamps/ball5", 0), ("lamps/ball1", 1)]
     panel.close()
 
 
