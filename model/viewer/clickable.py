@@ -104,7 +104,7 @@ def thumbnails_html(thumbnails: Sequence[Thumbnail], first: str = "", second: st
         second: Key of shape B.
     """
     figures = "".join(_figure(one, _mark(one.key, first, second)) for one in thumbnails)
-    style = f"display: grid; grid-template-columns: repeat({COLUMNS}, 1fr)"
+    style = f"display: grid; grid-template-columns: repeat({COLUMNS}, 1fr); gap: 5px"
     return _clickable(f'<div style="{style}">{figures}</div>', _CLICKED_FIGURE)
 
 
@@ -131,7 +131,9 @@ def map_html(
         look = f'r="{radius:.1f}" fill="rgb{colours[category]}" data-key="{html.escape(key)}"'
         circles.append(f"<circle {at} {look}><title>{title}</title></circle>")
         for letter, colour in _mark(key, first, second):
-            text = f'<text x="{x + 16:.1f}" y="{y - 10:.1f}" fill="{colour}">{letter}</text>'
+            # A white outline separates the letter from dots below it.
+            look = f'fill="{colour}" stroke="white" paint-order="stroke"'
+            text = f'<text x="{x + 15:.1f}" y="{y - 11:.1f}" {look}>{letter}</text>'
             rings.append(f'<circle {at} r="13" fill="none" stroke="{colour}"/>{text}')
     font = 'font-size="24" font-weight="bold" stroke-width="4"'
     picture = (
