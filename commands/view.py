@@ -185,16 +185,17 @@ def _check_latents(sources: "Sequence[Source]") -> None:
 
 def _learned(source: "Source", data: Path | None) -> "tuple[Sequence[LearnedShape], str]":
     """Learned shapes of a source, and a note why there are none although it has learned some."""
-    from shapegan.model.generation.learned import all_learned
+    from rich.console import Console
+
+    from shapegan.model.generation.encoded import training_latents
     from shapegan.pipeline.errors import PlainError
 
-    if source.learned is None:
-        return (), ""
     problem = ""
     # `--data` may name any dataset to compare with, so the run's own comes first.
     for folder in (None, *([data] if data else [])):
         try:
-            return all_learned(source, folder), ""
+            with Console(stderr=True).status(f"reading the learned shapes of {source.name}"):
+                return training_latents(source, folder), ""
         except PlainError as error:
             problem = str(error)
     return (), f"No learned shapes are listed, because {problem}. `--data` names their dataset."
