@@ -63,7 +63,8 @@ if TYPE_CHECKING:
     callback=dataset,
     shell_complete=complete_datasets,
     metavar="DIR",
-    help="The generator's dataset, to show the nearest training shape beside each shape.",
+    help="The generator's dataset, to show the nearest training shape beside each shape, and to"
+    " list the learned shapes of a run whose dataset was moved.",
 )
 @click.option(
     "--films",
@@ -91,8 +92,8 @@ def view(
 
     SOURCE_OR_DATASET is the folder of a run, a checkpoint, a file of the authors' published
     weights, or a dataset. The page of a generator has sliders, thumbnails to click, a walk from
-    shape to shape, and meshes and films to save; that of an autodecoder also has a map of its
-    learned shapes. With OTHER_SOURCE, two generators are shown side by side, for the same latents.
+    shape to shape, and meshes and films to save; those of an autodecoder and of recipe `latent`
+    also have a map of training shapes. With OTHER_SOURCE, two generators are shown side by side, for the same latents.
     The page of a dataset shows its meshes, voxels, points and slices, one mesh at a time. Prints
     the page's address; Ctrl-C ends it. The page loads nothing from other servers.
     """
