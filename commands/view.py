@@ -93,9 +93,10 @@ def view(
     SOURCE_OR_DATASET is the folder of a run, a checkpoint, a file of the authors' published
     weights, or a dataset. The page of a generator has sliders, thumbnails to click, a walk from
     shape to shape, and meshes and films to save; those of an autodecoder and of recipe `latent`
-    also have a map of training shapes. With OTHER_SOURCE, two generators are shown side by side, for the same latents.
-    The page of a dataset shows its meshes, voxels, points and slices, one mesh at a time. Prints
-    the page's address; Ctrl-C ends it. The page loads nothing from other servers.
+    also have a map of training shapes. With OTHER_SOURCE, two generators are shown side by side,
+    for the same latents. The page of a dataset shows its meshes, voxels, points and slices, one
+    mesh at a time. Prints the page's address; Ctrl-C ends it. The page loads nothing from other
+    servers.
     """
     with interruptible("nothing was written"), plain_errors():
         from shapegan.pipeline.schema import MANIFEST_NAME

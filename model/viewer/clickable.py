@@ -29,7 +29,9 @@ FIRST_COLOUR, SECOND_COLOUR = "#1c4e9c", "#d9730d"
 _STYLE = (
     "<style>div:has(> .shapegan-clickable) + div {display: none}"
     " .shapegan-clickable {margin: 0 0.6em 0.6em; cursor: pointer; font-size: 0.75em}"
-    " .shapegan-clickable figure {margin: 0; padding: 2px; border-radius: 4px; min-width: 0}"
+    " .shapegan-clickable figure {margin: 0; padding: 2px; border-radius: 4px; min-width: 0;"
+    " position: relative}"
+    " .shapegan-clickable figure > span {position: absolute; top: 1px; left: 5px; font-size: 1.2em}"
     " .shapegan-clickable figure:hover {background: #8882}"
     " .shapegan-clickable figcaption {overflow: hidden; text-overflow: ellipsis;"
     " white-space: nowrap; text-align: center}"
@@ -168,12 +170,12 @@ def _figure(thumbnail: Thumbnail, marks: Sequence[tuple[str, str]]) -> str:
     Image.fromarray(thumbnail.picture).save(encoded, format="PNG")
     source = f"data:image/png;base64,{base64.b64encode(encoded.getvalue()).decode()}"
     caption, title = html.escape(thumbnail.caption), html.escape(thumbnail.title)
-    letters = "".join(f'<b style="color: {colour}">{letter}</b> ' for letter, colour in marks)
+    letters = "".join(f'<b style="color: {colour}">{letter} </b>' for letter, colour in marks)
     outline = f' style="outline: 2px solid {marks[0][1]}"' if marks else ""
     return (
         f'<figure data-key="{html.escape(thumbnail.key)}" title="{title}"{outline}>'
         f'<img src="{source}" alt="{caption}" draggable="false">'
-        f"<figcaption>{letters}{caption}</figcaption></figure>"
+        f"<span>{letters}</span><figcaption>{caption}</figcaption></figure>"
     )
 
 
