@@ -124,7 +124,9 @@ def check_kind(path: Path, label: str, noun: str, kinds: Collection[str]) -> Non
 
 
 def _label(parameter: click.Parameter) -> str:
-    return parameter.opts[0] if isinstance(parameter, click.Option) else str(parameter.metavar)
+    if isinstance(parameter, click.Option):
+        return parameter.opts[0]
+    return str(parameter.metavar).strip("[]")  # brackets mark an argument as optional
 
 
 def recognise(path: Path) -> Recognised | None:

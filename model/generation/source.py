@@ -11,11 +11,13 @@ import torch
 from torch import Tensor
 
 from shapegan.model.networks.any_generator import AnyGenerator
-from shapegan.model.networks.latent_generator import LatentGenerator
+from shapegan.model.networks.grid_encoder import GridEncoder
+from shapegan.model.networks.latent_generator import LatentGenerator, LatentGeneratorConfig
 from shapegan.model.networks.published import is_published, load_published
 from shapegan.model.recipes.step_random import PICTURES, StepRandom
 from shapegan.model.training.checkpoint import (
     Checkpoint,
+    fitting,
     generator_of,
     latest_checkpoint,
     load_checkpoint,
@@ -52,6 +54,10 @@ class Source:
     """Dataset on which a run was trained, if known; it may have been moved since."""
     learned: Tensor | None = None
     """(S, Z), latents of an autodecoder's training shapes in the order of its split, else None."""
+    encoder: GridEncoder | None = None
+    """Encoder of a run of recipe `latent`, on the device of the generator, else None."""
+    encoded_size: int = 0
+    """Resolution of the voxels that the encoder was found for."""
 
     @property
     def device(self) -> torch.device:
@@ -222,6 +228,8 @@ def _open_checkpoint(name: str, path: Path, device: torch.device | str) -> Sourc
         config.split,
         Path(checkpoint.data) if checkpoint.data else None,
         _learned(checkpoint),
+        _encoder(checkpoint, path, device),
+        config.stages[0].size,
     )
 
 
@@ -231,3 +239,14 @@ def _learned(checkpoint: Checkpoint) -> Tensor | None:
     networks: dict[str, Any] = checkpoint.recipe["networks"]
     weights: Tensor = networks["latents"]["weight"]
     return weights.detach()
+
+
+def _encoder(checkpoint: Checkpoint, path: Path, device: torch.device | str) -> GridEncoder | None:
+    config = checkpoint.config.generator
+    state = checkpoint.recipe.get("networks", {}).get("encoder")
+    if state is None or not isinstance(config, LatentGeneratorConfig):
+        return None
+    encoder = GridEncoder(config.code, config.symmetry == "x")
+    with fitting(path):
+        encoder.load_state_dict(state)
+    return encoder.to(device).requires_grad_(False)

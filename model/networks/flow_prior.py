@@ -15,6 +15,8 @@ from torch import Tensor, nn
 
 _WAVES = 8
 """Frequencies of the encoding of times."""
+_ITERATIONS = 20
+"""Iterations that undo a step of a sample."""
 
 
 class FlowPrior(nn.Module):
@@ -58,6 +60,23 @@ class FlowPrior(nn.Module):
             before: Tensor = self(codes, start, categories)
             after: Tensor = self(codes + size * before, start + size, categories)
             codes = codes + size / 2 * (before + after)
+        return codes
+
+    def invert(self, codes: Tensor, categories: Tensor) -> Tensor:
+        """Noise (B, Z) whose sample is some codes (B, Z), given weights of categories (B, K).
+
+        Each step of `sample` is undone by fixed-point iteration, which converges where the velocity
+        changes slowly, as that of a trained flow does; `sample` shows how near it came.
+        """
+        size = 1 / self._steps
+        for step in reversed(range(self._steps)):
+            start = torch.full_like(codes[:, :1], step * size)
+            before = codes
+            for _ in range(_ITERATIONS):
+                at_start: Tensor = self(before, start, categories)
+                at_end: Tensor = self(before + size * at_start, start + size, categories)
+                before = codes - size / 2 * (at_start + at_end)
+            codes = before
         return codes
 
     def loss(self, codes: Tensor, noise: Tensor, times: Tensor, categories: Tensor) -> Tensor:

@@ -118,6 +118,16 @@ class LatentGenerator(nn.Module):
         with torch.autocast(latents.device.type, enabled=False):
             return self.prior.sample(noise, self.category_weights(labels))
 
+    def latents_of(self, codes: Tensor, labels: Tensor) -> Tensor:
+        """Latents (B, Z) of codes (B, code): the inverse of `codes`; see `FlowPrior.invert`.
+
+        Args:
+            codes: Such as an encoder gives.
+            labels: (B, K), the numbers of the latents that choose categories.
+        """
+        noise = self.prior.invert(codes, self.category_weights(labels))
+        return torch.cat([noise, labels], dim=1)
+
     def category_weights(self, labels: Tensor) -> Tensor:
         """Weights of categories (B, K) that sum to 1, of standard normal numbers (B, K).
 

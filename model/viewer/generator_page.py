@@ -1,30 +1,28 @@
-"""The page of a generator: sliders, a walk, and the nearest training shape beside it."""
+"""The page of a generator, or of two side by side, and the nearest training shape beside them."""
 
-import threading
+import dataclasses
 import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
-from shapegan.model.generation.meshes import seed_name
 from shapegan.model.shapes.image_grid import GENERATED_COLOR
 from shapegan.model.shapes.surface import Surface
+from shapegan.model.viewer.film_recorder import FilmRecorder
 from shapegan.model.viewer.generated_shapes import Controls, GeneratedShapes
 from shapegan.model.viewer.live_page import LivePage
-from shapegan.model.viewer.page import Page, set_control
+from shapegan.model.viewer.page import Page
+from shapegan.model.viewer.shape_controls import ShapeControls
+from shapegan.model.viewer.shape_panel import ShapePanel
 from shapegan.model.viewer.training_shapes import TrainingShape, TrainingShapes
 from shapegan.pipeline.config import MESH_FORMATS
 from shapegan.pipeline.meshes.write import encode_mesh
-from shapegan.pipeline.pictures.shading import CLAY
+from shapegan.pipeline.pictures.shading import CLAY, Color
 
-RESOLUTIONS = (16, 32, 48, 64, 96, 128, 192, 256)
-
-_MAX_OFFSET = 3.0
-"""Range of the direction sliders: latents have a length of about 11, little of it along any one
-direction."""
-_LEVELS = (-0.05, 0.12)
-_WALK_INTERVAL = 1 / 15
-"""Minimum number of seconds between two steps of a walk."""
-_MAX_WALK_STEP = 0.5
-"""Maximum number of seconds that a step of a walk makes up for."""
+_COLORS: tuple[Color, Color] = (GENERATED_COLOR, (0.85, 0.6, 0.42))
+"""Of the shapes of the first and the second generator."""
+_NAMES = ("generated", "compared")
+"""Of their objects in the scene."""
 
 
 class GeneratorPage(LivePage[Controls]):
@@ -32,9 +30,12 @@ class GeneratorPage(LivePage[Controls]):
 
     Args:
         page: An empty page.
-        shapes: Of the generator.
+        shapes: Shapes of the generator.
         controls: Initial positions of the controls.
         training: Training shapes to search for the nearest one; None if there are none.
+        compared: Shapes of a second generator, shown beside the first one's for the same controls.
+        note: Markdown to show above the controls, such as why learned shapes are not listed.
+        films: Folder for films; None: the browser downloads them.
     """
 
     def __init__(
@@ -43,41 +44,59 @@ class GeneratorPage(LivePage[Controls]):
         shapes: GeneratedShapes,
         controls: Controls,
         training: TrainingShapes | None = None,
+        compared: GeneratedShapes | None = None,
+        *,
+        note: str = "",
+        films: Path | None = None,
     ) -> None:
-        super().__init__(page, columns=2 if training else 1)
-        self._shapes, self._training = shapes, training
-        self.surface: Surface | None = None
-        """The surface shown, once there is one."""
+        self._generators = [shapes] if compared is None else [shapes, compared]
+        self._training = training
+        super().__init__(page, len(self._generators) + bool(training))
+        self.surfaces: list[Surface | None] = [None] * len(self._generators)
+        """The surface shown for each generator, once there is one."""
         self.nearest: TrainingShape | None = None
-        """The training shape shown beside it."""
-        self._add_controls(controls)
-        self._closed = threading.Event()
-        self._walker = threading.Thread(target=self._walk, name="walk", daemon=True)
+        """The training shape shown beside the first one."""
+        self.note = page.server.gui.add_markdown(note, visible=bool(note))
+        self.controls = ShapeControls(page, controls, len(shapes.directions), tuple(shapes.learned))
+        self._add_mesh_controls()
+        self.film = FilmRecorder(page, self, films)
+        self.panel = ShapePanel(page, shapes, self.controls.pick)
+        self.follow(self.controls.all)
         self.redraw()
-        self._walker.start()
+        self.controls.start_walking(lambda: self._latest.idle)
+
+    @property
+    def surface(self) -> Surface | None:
+        """The surface of the first generator."""
+        return self.surfaces[0]
+
+    @property
+    def file_name(self) -> str:
+        """Name of a file of the shape, without suffix."""
+        return self._read_controls().file_name
+
+    def check(self) -> None:
+        """Raise the error that ended the drawing, if any."""
+        super().check()
+        self.panel.check()
 
     def close(self) -> None:
         """End walking and drawing."""
-        self._closed.set()
-        self._walker.join()
+        self.controls.close()
         super().close()
+        self.panel.close()
+
+    def redraw(self) -> None:
+        """Draw the page for the current positions of the controls, in the page's thread."""
+        self.panel.follow(self._read_controls())
+        super().redraw()
 
     # --- controls --------------------------------------------------------------------------------
 
     def _read_controls(self) -> Controls:
-        return Controls(
-            seed=int(self.seed.value),
-            other=int(self.other.value),
-            blend=float(self.blend.value),
-            truncation=float(self.truncation.value),
-            offsets=tuple(float(slider.value) for slider in self.directions),
-            level=float(self.level.value),
-            resolution=int(self.resolution.value),
-        )
+        return self.controls.read()
 
-    def _add_controls(self, initial: Controls) -> None:
-        self._add_shape_controls(initial)
-        self._add_surface_controls(initial)
+    def _add_mesh_controls(self) -> None:
         gui = self._page.server.gui
         with gui.add_folder("Mesh"):
             self.summary = gui.add_markdown("")
@@ -85,101 +104,71 @@ class GeneratorPage(LivePage[Controls]):
             download = gui.add_button("Download")
         download.on_click(lambda event: self._download(event.client))
 
-    def _add_shape_controls(self, initial: Controls) -> None:
-        gui = self._page.server.gui
-        with gui.add_folder("Shape"):
-            self.seed = gui.add_number("Seed A", initial.seed, min=0, step=1)
-            self.other = gui.add_number("Seed B", initial.other, min=0, step=1)
-            self.blend = gui.add_slider("A to B", 0.0, 1.0, 0.01, initial.blend)
-            self.truncation = gui.add_slider("Truncation", 0.0, 2.0, 0.05, initial.truncation)
-            following = gui.add_button("Next shapes")
-        with gui.add_folder("Walk"):
-            self.play = gui.add_checkbox("Play", initial_value=False)
-            self.speed = gui.add_slider("Shapes per second", 0.05, 1.0, 0.05, 0.25)
-        with gui.add_folder("Directions"):
-            self.directions = [
-                gui.add_slider(f"Direction {number + 1}", -_MAX_OFFSET, _MAX_OFFSET, 0.1, 0.0)
-                for number in range(len(self._shapes.directions))
-            ]
-            reset = gui.add_button("Reset to 0")
-        controls: list[Any] = [self.seed, self.other, self.blend, self.truncation]
-        self.follow([*controls, *self.directions])
-        following.on_click(lambda _: self._move(self._read_controls().walked(1.0)))
-        reset.on_click(lambda _: self._reset_directions())
-
-    def _add_surface_controls(self, initial: Controls) -> None:
-        gui = self._page.server.gui
-        with gui.add_folder("Surface"):
-            low, high = min(_LEVELS[0], initial.level), max(_LEVELS[1], initial.level)
-            self.level = gui.add_slider("Level", low, high, 0.005, initial.level)
-            sizes = sorted({*RESOLUTIONS, initial.resolution})
-            self.resolution = gui.add_dropdown(
-                "Resolution", [str(size) for size in sizes], initial_value=str(initial.resolution)
-            )
-        self.follow([self.level, self.resolution])
-
-    def _move(self, controls: Controls) -> None:
-        set_control(self.seed, controls.seed)
-        set_control(self.other, controls.other)
-        set_control(self.blend, controls.blend)
-
-    def _reset_directions(self) -> None:
-        for slider in self.directions:
-            set_control(slider, 0.0)
-
     def _download(self, client: Any) -> None:
-        surface, controls, suffix = self.surface, self._read_controls(), self.format.value
-        if client is None or surface is None or surface.empty:
-            return
-        name = seed_name(controls.seed)
-        if controls.blend:
-            name += f"-{controls.other:06d}-{round(100 * controls.blend):03d}"
-        content = encode_mesh(surface, suffix)
-        client.send_file_download(f"{name}.{suffix}", content, save_immediately=True)
+        name, suffix = self.file_name, self.format.value
+        for shapes, surface in zip(self._generators, self.surfaces, strict=True):
+            if client is None or surface is None or surface.empty:
+                continue
+            run = f"{shapes.name}-" if len(self._generators) > 1 else ""
+            content = encode_mesh(surface, suffix)
+            client.send_file_download(f"{run}{name}.{suffix}", content, save_immediately=True)
 
     # --- the work --------------------------------------------------------------------------------
 
-    def _walk(self) -> None:
-        before = time.monotonic()
-        while not self._closed.wait(_WALK_INTERVAL):
-            now, passed = time.monotonic(), time.monotonic() - before
-            before = now
-            if self.play.value and self._latest.idle:
-                # A slow mesh slows the walk down; no shape is skipped.
-                step = float(self.speed.value) * min(passed, _MAX_WALK_STEP)
-                self._move(self._read_controls().walked(step))
+    def blend_drawer(self) -> Callable[[float], None]:
+        """Function that draws the present shape at a blend from A, 0, to B, 1, on a paused page."""
+        state = self._read_controls()
+        return lambda blend: self._draw(dataclasses.replace(state, blend=blend))
 
     def _draw(self, state: Controls) -> None:
         started = time.monotonic()
-        surface = self._shapes.surface(state)
+        surfaces = [
+            None if shapes.missing(state) else shapes.surface(state) for shapes in self._generators
+        ]
         seconds = time.monotonic() - started
-        nearest = None
-        if self._training and not surface.empty:
-            nearest = self._training.nearest(surface)
-        page = self._page
-        with page.atomic():
-            page.mesh("generated", surface.vertices, surface.faces, 0, GENERATED_COLOR)
+        first, nearest = surfaces[0], None
+        if self._training and first is not None and not first.empty:
+            nearest = self._training.nearest(first)
+        with self._page.atomic():
+            self._show(state, surfaces)
             if self._training:
-                page.caption("generated", "generated", 0)
                 self._show_nearest(nearest)
-            self.summary.content = self._summary(state, surface, seconds, nearest)
-        self.surface, self.nearest = surface, nearest
+            self.summary.content = self._summary(state, surfaces, seconds, nearest)
+        self.surfaces, self.nearest = surfaces, nearest
+
+    def _show(self, state: Controls, surfaces: Sequence[Surface | None]) -> None:
+        page = self._page
+        for column, (shapes, surface) in enumerate(zip(self._generators, surfaces, strict=True)):
+            name, color = _NAMES[column], _COLORS[column]
+            if surface is None:
+                page.remove(f"{name}/mesh")
+                page.caption(name, f"{shapes.name} has not learned {shapes.missing(state)}", column)
+                continue
+            page.mesh(name, surface.vertices, surface.faces, column, color)
+            if self._page.columns > 1:
+                page.caption(name, shapes.name, column)
 
     def _show_nearest(self, nearest: TrainingShape | None) -> None:
-        page = self._page
+        page, column = self._page, len(self._generators)
         if nearest is None:
             page.remove("nearest/mesh")
             page.remove("nearest/caption")
         elif self.nearest is None or nearest.index != self.nearest.index:
-            page.mesh("nearest", nearest.surface.vertices, nearest.surface.faces, 1, CLAY)
-            page.caption("nearest", "nearest training shape", 1)
+            page.mesh("nearest", nearest.surface.vertices, nearest.surface.faces, column, CLAY)
+            page.caption("nearest", "nearest training shape", column)
 
     def _summary(
-        self, controls: Controls, surface: Surface, seconds: float, nearest: TrainingShape | None
+        self,
+        controls: Controls,
+        surfaces: Sequence[Surface | None],
+        seconds: float,
+        nearest: TrainingShape | None,
     ) -> str:
-        if surface.empty:
-            return f"Empty at level {controls.level:g}: raise the level, or choose other seeds."
-        text = f"{len(surface.vertices):,} vertices, {len(surface.faces):,} faces, {seconds:.2f} s"
+        lines = []
+        for shapes, surface in zip(self._generators, surfaces, strict=True):
+            name = f"{shapes.name}: " if len(surfaces) > 1 else ""
+            lines.append(name + _described(controls, surface))
+        text = "\n\n".join(lines) + f"\n\n{seconds:.2f} s"
         if nearest is None or self._training is None:
             return text
         compared, total = self._training.compared, self._training.total
@@ -188,3 +177,11 @@ class GeneratorPage(LivePage[Controls]):
             f"{text}\n\nNearest of {of} training shapes:\n\n`{nearest.id}`\n\n"
             f"chamfer distance {nearest.chamfer:.5f}"
         )
+
+
+def _described(controls: Controls, surface: Surface | None) -> str:
+    if surface is None:
+        return "the shape is not among its learned ones."
+    if surface.empty:
+        return f"Empty at level {controls.level:g}: raise the level, or choose other shapes."
+    return f"{len(surface.vertices):,} vertices, {len(surface.faces):,} faces"

@@ -1,7 +1,9 @@
 """A page whose shapes follow its controls."""
 
+import contextlib
+import threading
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any, Generic, TypeVar
 
 from shapegan.model.viewer.latest_only import LatestOnly
@@ -23,7 +25,8 @@ class LivePage(ABC, Generic[State]):
     def __init__(self, page: Page, columns: int) -> None:
         self._page = page
         page.show_columns(columns)
-        self._latest = LatestOnly(self._draw)
+        self._drawing = threading.Lock()
+        self._latest = LatestOnly(self._draw_alone)
 
     @abstractmethod
     def _read_controls(self) -> State:
@@ -32,6 +35,17 @@ class LivePage(ABC, Generic[State]):
     @abstractmethod
     def _draw(self, state: State) -> None:
         """Draw the page for positions of the controls."""
+
+    def _draw_alone(self, state: State) -> None:
+        with self._drawing:
+            self._draw(state)
+
+    @contextlib.contextmanager
+    def paused(self) -> Iterator[None]:
+        """Keep the page as it is in the block; changed controls are drawn after it."""
+        with self._drawing:
+            yield
+        self.redraw()
 
     def follow(self, controls: Iterable[Any]) -> None:
         """Redraw when one of these controls changes."""

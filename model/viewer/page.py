@@ -24,6 +24,8 @@ _FIELD_OF_VIEW = 0.6
 """Vertical, radians; small, so shapes at the sides show little perspective distortion."""
 _MIN_DISTANCE, _DISTANCE_PER_COLUMN = 6.0, 3.4
 """Distance of the camera: a window of aspect 2:1 shows the whole row beside the controls."""
+_WITH_PANEL = 1.35
+"""Factor of the distance on a page with a panel on the left, too."""
 _CHECK_INTERVAL = 0.2
 """Seconds between two checks for errors in the work."""
 _CAPTION_Y = -1.55
@@ -79,6 +81,8 @@ class Page:
         # Shadows take most of the rendering time of a browser without a GPU.
         self.server.scene.configure_default_lights(cast_shadow=False)
         self.columns = 0
+        self._distance_factor = 1.0
+        self._meshes: set[str] = set()
 
     @property
     def address(self) -> str:
@@ -86,12 +90,29 @@ class Page:
         host = self.server.get_host()
         return f"http://{f'[{host}]' if ':' in host else host}:{self.server.get_port()}"
 
+    def add_panel(self, width: int) -> Any:
+        """Add a panel for tabs at the left edge of the window.
+
+        Args:
+            width: Pixels.
+        """
+        panel = self.server.gui.add_panel()
+        panel.dock_left()
+        panel.set_width(width)
+        self._distance_factor = _WITH_PANEL
+        self._place_camera()
+        return panel
+
     def show_columns(self, columns: int) -> None:
         """Set the number of columns, and move the camera so that it sees all of them."""
         if columns == self.columns:
             return
         self.columns = columns
-        distance = max(_MIN_DISTANCE, _DISTANCE_PER_COLUMN * columns)
+        self._place_camera()
+
+    def _place_camera(self) -> None:
+        farther = _DISTANCE_PER_COLUMN * self._distance_factor * self.columns
+        distance = max(_MIN_DISTANCE, farther)
         horizontal = distance * np.cos(_ELEVATION)
         position = (
             horizontal * np.sin(_AZIMUTH),
@@ -153,6 +174,14 @@ class Page:
             cast_shadow=opacity is None,
             position=self.centre(column),
         )
+        self._meshes.add(f"/{name}/mesh")
+
+    def turn(self, angle: float) -> None:
+        """Turn each mesh in its column by an angle from its upright position, radians."""
+        for name in self._meshes:
+            handle = self.server.scene.get_handle_by_name(name)
+            if handle is not None:
+                handle.wxyz = (np.cos(angle / 2), 0.0, np.sin(angle / 2), 0.0)
 
     def points(
         self, name: str, points: NDArray[np.floating], colors: NDArray[np.uint8], column: int

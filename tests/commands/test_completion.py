@@ -49,6 +49,7 @@ DATASETS = [("datasets/chairs", "plain")]
         (["split"], DATASETS),
         (["status"], DATASETS + RUNS),
         (["view"], DATASETS + RUNS),
+        (["view", "runs/chairs"], RUNS),
     ],
 )
 def test_paths_are_completed_by_kind(words: list[str], expected: list[tuple[str, str]]) -> None:

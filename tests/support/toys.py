@@ -9,6 +9,7 @@ from support.training import AUTODECODER, LATENT, POINT
 
 from shapegan.model.config import TrainConfig
 from shapegan.model.networks.generator import Generator
+from shapegan.model.networks.grid_encoder import GridEncoder
 from shapegan.model.networks.latent_generator import LatentGenerator
 from shapegan.model.schedule import Position
 from shapegan.model.training.checkpoint import Checkpoint, save_checkpoint
@@ -30,7 +31,7 @@ def toy_run(folder: Path, learned: torch.Tensor | None = None, data: str = "") -
     return folder
 
 
-def latent_run(folder: Path, categories: tuple[str, ...] = ()) -> Path:
+def latent_run(folder: Path, categories: tuple[str, ...] = (), data: str = "") -> Path:
     """A run's folder with a checkpoint of recipe `latent`."""
     config = dataclasses.replace(
         LATENT, generator=dataclasses.replace(LATENT.generator, categories=categories)
@@ -40,7 +41,12 @@ def latent_run(folder: Path, categories: tuple[str, ...] = ()) -> Path:
     torch.nn.init.normal_(generator.prior.leave.weight, std=0.3)
     torch.nn.init.normal_(generator.decoder.point_layers[-1].weight, std=0.1)
     torch.nn.init.constant_(generator.decoder.point_layers[-1].bias, 0.0)
-    state: dict[str, Any] = {"average": {"weights": generator.state_dict()}}
-    checkpoint = Checkpoint(config, Position(total=1), state, {}, shape_count=8)
+    encoder = GridEncoder(config.generator.code, mirrored=False)
+    torch.nn.init.normal_(encoder.components, std=0.02)
+    state: dict[str, Any] = {
+        "average": {"weights": generator.state_dict()},
+        "networks": {"encoder": encoder.state_dict()},
+    }
+    checkpoint = Checkpoint(config, Position(total=1), state, {}, shape_count=8, data=data)
     save_checkpoint(folder / "checkpoints", checkpoint)
     return folder

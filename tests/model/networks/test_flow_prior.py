@@ -52,3 +52,12 @@ def test_samples_are_rows_of_their_own(categories: int) -> None:
     noise, weights = torch.randn(4, 2), torch.rand(4, categories)
     together = prior.sample(noise, weights)
     torch.testing.assert_close(prior.sample(noise[2:3], weights[2:3]), together[2:3])
+
+
+def test_the_noise_of_a_code_gives_that_code() -> None:
+    prior = made(categories=2)
+    torch.nn.init.normal_(prior.leave.weight, std=0.3)
+    noise, categories = torch.randn(7, 2), torch.eye(2)[torch.arange(7) % 2]
+    codes = prior.sample(noise, categories)
+    assert (codes - noise).abs().max() > 0.1
+    torch.testing.assert_close(prior.invert(codes, categories), noise, atol=1e-4, rtol=1e-4)

@@ -21,7 +21,7 @@ def test_the_ends_of_a_blend_are_the_shapes_of_the_seeds():
     balls = Balls()
     shapes = GeneratedShapes(balls)
     for blend, seed in ((0.0, 3), (1.0, 7)):
-        latent = shapes.latent(Controls(seed=3, other=7, blend=blend, truncation=0.5))
+        latent = shapes.latent(Controls(first=3, second=7, blend=blend, truncation=0.5))
         torch.testing.assert_close(latent, balls.latent(seed, 0.5))
 
 
@@ -38,7 +38,7 @@ def test_principal_directions_are_orthonormal_and_the_first_changes_most():
 
 def test_a_direction_moves_the_latent_along_itself():
     shapes = GeneratedShapes(Balls(), 4)
-    at, moved = Controls(seed=5), Controls(seed=5, offsets=(0.0, 2.0, 0.0, 0.0))
+    at, moved = Controls(first=5), Controls(first=5, offsets=(0.0, 2.0, 0.0, 0.0))
     difference = shapes.latent(moved) - shapes.latent(at)
     torch.testing.assert_close(difference, 2 * shapes.directions[1], atol=1e-5, rtol=1e-4)
 
@@ -46,13 +46,13 @@ def test_a_direction_moves_the_latent_along_itself():
 @settings(deadline=None)
 @given(st.lists(st.floats(0, 1.5), max_size=30))
 def test_a_walk_passes_every_seed_in_turn(steps):
-    at = Controls(seed=4, other=9)
+    at = Controls(first=4, second=9)
     places = [at, *itertools.accumulate(steps, lambda c, step: c.walked(step), initial=at)]
     # How far along a line on which seed 4 is at 0, 9 at 1, 10 at 2...
-    far = [(c.seed - 8 if c.seed >= 9 else 0) + c.blend for c in places]
+    far = [(c.first - 8 if c.first >= 9 else 0) + c.blend for c in places]
     assert all(0 <= c.blend < 1 for c in places)
     assert far[-1] == pytest.approx(sum(steps), abs=1e-6)
-    assert all(c.other == (9 if c.seed == 4 else c.seed + 1) for c in places)
+    assert all(c.second == (9 if c.first == 4 else c.first + 1) for c in places)
 
 
 @pytest.mark.parametrize("suffix", MESH_FORMATS)

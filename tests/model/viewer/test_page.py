@@ -1,5 +1,6 @@
 """The pages without a browser: the tests set the controls in its place."""
 
+import dataclasses
 import os
 import signal
 import socket
@@ -10,18 +11,24 @@ import urllib.request
 
 import numpy as np
 import pytest
+import torch
 from click.testing import CliRunner
 from scipy.spatial.transform import Rotation
-from support.balls import Balls
+from support.balls import Balls, learned_balls
 from support.gallery import make_gallery
-from support.training import make_solids
+from support.toys import toy_run
+from support.training import POINT, SHAPES, make_solids
 
 from shapegan.cli import main
+from shapegan.model.networks.generator import Generator
+from shapegan.model.schedule import Position
+from shapegan.model.training.checkpoint import Checkpoint, save_checkpoint
 from shapegan.model.viewer.dataset_browser import DatasetBrowser
 from shapegan.model.viewer.dataset_page import DatasetPage
 from shapegan.model.viewer.generated_shapes import Controls, GeneratedShapes
 from shapegan.model.viewer.generator_page import GeneratorPage
 from shapegan.model.viewer.page import SLICE_ROTATION, Page, PageError, set_control
+from shapegan.model.viewer.shape_controls import SEED
 from shapegan.model.viewer.training_shapes import TrainingShapes
 from shapegan.pipeline.dataset.reader import Dataset
 
@@ -44,7 +51,7 @@ def solids(tmp_path_factory):
 
 
 def scene(page):
-    names = ("generated", "nearest", "mesh", "voxels", "field", "points")
+    names = ("generated", "compared", "nearest", "mesh", "voxels", "field", "points")
     kinds = ("mesh", "slice", "points")
     paths = [f"/{name}/{kind}" for name in names for kind in kinds]
     return {path for path in paths if page.server.scene.get_handle_by_name(path) is not None}
@@ -84,12 +91,12 @@ def test_sliders_change_the_mesh(page):
     before = shown.surface
     assert scene(page) == {"/generated/mesh"}
     for control, value in (
-        (shown.blend, 0.5),
-        (shown.directions[0], 2.0),
-        (shown.level, 0.05),
-        (shown.resolution, "32"),
-        (shown.truncation, 0.5),
-        (shown.seed, 9),
+        (shown.controls.blend, 0.5),
+        (shown.controls.directions[0], 2.0),
+        (shown.controls.level, 0.05),
+        (shown.controls.resolution, "32"),
+        (shown.controls.truncation, 0.5),
+        (shown.controls.seeds[0], 9),
     ):
         set_control(control, value)
         wait_until(lambda before=before: shown.surface is not before)
@@ -111,12 +118,12 @@ def test_a_level_without_a_surface_is_reported_and_nothing_is_shown(page):
 
 def test_a_walk_moves_the_sliders(page):
     shown = GeneratorPage(page, GeneratedShapes(Balls()), Controls(resolution=8))
-    set_control(shown.speed, 1.0)
-    set_control(shown.play, True)
-    wait_until(lambda: shown.seed.value >= 1)
-    set_control(shown.play, False)
+    set_control(shown.controls.speed, 1.0)
+    set_control(shown.controls.play, True)
+    wait_until(lambda: shown.controls.seeds[0].value >= 1)
+    set_control(shown.controls.play, False)
     assert shown.wait_until_drawn(60)
-    assert shown.other.value == shown.seed.value + 1
+    assert shown.controls.seeds[1].value == shown.controls.seeds[0].value + 1
     shown.close()
 
 
@@ -128,6 +135,49 @@ def test_the_nearest_training_shape_stands_beside(page, solids):
     assert scene(page) == {"/generated/mesh", "/nearest/mesh"}
     assert shown.nearest.id == solids.ids[shown.nearest.index]
     assert f"`{shown.nearest.id}`" in shown.summary.content
+    shown.close()
+
+
+def test_two_generators_show_the_same_latents_side_by_side(page, solids):
+    first = GeneratedShapes(Balls("one"), learned=learned_balls(4))
+    second = GeneratedShapes(Balls("two"), learned=learned_balls(3), directions=first.directions)
+    controls = Controls(first="lamps/ball1", second=5, resolution=16)
+    shown = GeneratorPage(page, first, controls, TrainingShapes(solids), second)
+    assert shown.wait_until_drawn(60)
+    assert page.columns == 3
+    assert scene(page) == {"/generated/mesh", "/compared/mesh", "/nearest/mesh"}
+    assert shown.controls.read().choices == ("lamps/ball1", 5)
+    one, two = shown.surfaces
+    np.testing.assert_array_equal(one.vertices, two.vertices)
+    assert "one: " in shown.summary.content
+    assert "two: " in shown.summary.content
+    set_control(shown.controls.learned[0], "lamps/ball3")
+    wait_until(lambda: shown.surfaces[1] is None)
+    assert scene(page) == {"/generated/mesh", "/nearest/mesh"}
+    label = page.server.scene.get_handle_by_name("/compared/caption")
+    assert label.text == "two has not learned lamps/ball3"
+    shown.close()
+
+
+def test_learned_shapes_are_chosen_in_place_of_seeds(page):
+    learned = learned_balls(3)
+    shapes = GeneratedShapes(Balls(), learned=learned)
+    shown = GeneratorPage(page, shapes, Controls(resolution=8))
+    controls = shown.controls
+    assert controls.learned[0].options == (SEED, *(one.id for one in learned))
+    controls.pick(learned[1].id, 0)
+    assert controls.read().choices == (learned[1].id, 1)
+    np.testing.assert_array_equal(shapes.latent(controls.read()), learned[1].latent)
+    controls.pick(learned[2].id, 1)
+    assert (controls.read().choices, controls.read().blend) == ((learned[1].id, learned[2].id), 1)
+    assert controls.read().file_name == "lamps-ball1-03001627-ball2-100"
+    controls.move(controls.read().walked(1.25, [one.id for one in learned]))
+    assert (controls.read().choices, controls.read().blend) == (
+        (learned[0].id, learned[1].id),
+        0.25,
+    )
+    set_control(controls.seeds[0], 12)
+    assert controls.read().choices == (12, learned[1].id)
     shown.close()
 
 
@@ -190,6 +240,64 @@ def test_a_path_that_is_neither_run_nor_dataset_gives_one_line(tmp_path, gallery
     assert "Error:" in refused(tmp_path / "words.txt")
     assert "--data is for generators" in refused(gallery, "--data", gallery)
     assert "--mesh-root is for datasets" in refused(tmp_path / "empty", "--mesh-root", tmp_path)
+
+
+def test_two_runs_are_compared_if_their_latents_are_alike(tmp_path, gallery, solids):
+    one = toy_run(tmp_path / "one")
+    config = dataclasses.replace(POINT.generator, latent=6)
+    other = tmp_path / "other"
+    save_checkpoint(
+        other / "checkpoints",
+        Checkpoint(
+            dataclasses.replace(POINT, generator=config),
+            Position(total=1),
+            {"average": {"weights": Generator(config).state_dict()}},
+            {},
+            shape_count=8,
+        ),
+    )
+    line = refused(one, other, "--device", "cpu")
+    expected = "those of one have 4 and those of other have 6 numbers"
+    assert line == f"Error: two runs are compared by latents of the same length, and {expected}"
+    assert "there is no" in refused(one, tmp_path / "gone")
+    assert "OTHER_SOURCE takes a run" in refused(one, gallery)
+    assert "OTHER_SOURCE is for generators" in refused(gallery, one)
+    assert "--films is for generators" in refused(gallery, "--films", tmp_path)
+    checkpoint = next((other / "checkpoints").iterdir())
+    assert "is a file" in refused(one, "--films", checkpoint)
+
+
+def started(arguments):
+    """A page of the command, in this process: it is closed at once, without its address."""
+    pages = []
+
+    def serve(page, content):
+        pages.append(content)
+        content.close()
+        page.close()
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("shapegan.commands.view._serve", serve)
+        words = ["view", *map(str, arguments), "--port", "0", "--device", "cpu"]
+        result = CliRunner().invoke(main, words)
+    assert result.exit_code == 0, result.output
+    return pages[0]
+
+
+def test_an_autodecoder_lists_its_learned_shapes(tmp_path, solids):
+    latents = torch.randn(SHAPES, 4, generator=torch.Generator().manual_seed(0))
+    run = toy_run(tmp_path / "run", latents, str(solids.path))
+    content = started([run])
+    assert list(content.controls.learned[0].options[1:]) == solids.ids[:SHAPES]
+    assert content.controls.read().choices == (solids.ids[0], solids.ids[SHAPES // 2])
+    moved = toy_run(tmp_path / "moved", latents, str(tmp_path / "gone"))
+    assert len(started([run, moved]).controls.learned[0].options) == 1 + SHAPES
+    assert started([run, moved]).controls.read().choices == (0, 1)
+    assert len(started([moved, "--data", solids.path]).controls.learned[0].options) == 1 + SHAPES
+    without = started([moved])
+    assert len(without.controls.learned[0].options) == 1
+    assert "No learned shapes are listed, because" in without.note.content
+    assert f"{tmp_path}/gone" in without.note.content
 
 
 def test_a_port_in_use_is_a_line_and_exit_code_2(gallery):
