@@ -40,6 +40,7 @@ CASES = {
     "64^3 x 16": Case("voxel", 64, 16),
     "64^3 x 1": Case("voxel", 64, 1),
     "4,096 points x 32": Case("point", 4096, 32),
+    "32,768 points x 6": Case("point", 32768, 6),
     "8^3 x 4": Case("voxel", 8, 4),
     "256 points x 4": Case("point", 256, 4),
 }

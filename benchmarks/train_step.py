@@ -19,6 +19,7 @@ import torch
 from markdown_table import markdown
 from published_step import CRITIC_STEPS, PublishedStep
 from step_cases import CASES, Case, Shapes
+from torch import Tensor
 
 from shapegan.model.distributed import Ranks
 from shapegan.model.recipes.adversarial import Adversarial
@@ -32,7 +33,8 @@ CHECKED = 2
 FIRST = {"fp32": 1e-4, "tf32": 1e-2, "bf16": 3e-2}
 """Allowed difference of the first loss, before any step, in the timed precision and batch."""
 
-
+_GRAPH_ROUNDS = 5
+"""Rounds until all graphs are captured."""
 MEASURED = ("16^3 x 16", "32^3 x 16", "4,096 points x 32")
 
 
@@ -45,11 +47,14 @@ class StepVariant:
     compiled: bool = False
     chunk: int = Execution.chunk
     """Points whose activations our step holds at once; the published step holds all."""
+    graphs: bool = False
+    """Run our step as CUDA graphs."""
 
     @property
     def name(self) -> str:
         """Name in the table."""
-        return ("ours" if self.ours else "published") + (", compiled" if self.compiled else "")
+        how = (", compiled" if self.compiled else "") + (", graph" if self.graphs else "")
+        return ("ours" if self.ours else "published") + how
 
 
 BASE = StepVariant(ours=False)
@@ -65,20 +70,26 @@ class RoundTimes:
     """CPU seconds of the process, all threads together; other processes hardly affect them."""
 
 
-def prepare(case: Case, variant: StepVariant) -> Callable[[int], float]:
-    """A function that does the step of a given number and returns the critic's loss."""
+def prepare(case: Case, variant: StepVariant) -> Callable[[int], float | Tensor]:
+    """A function that does the step of a given number and returns the critic's loss.
+
+    Ours does not wait for the device, as in training.
+    """
     execution = Execution(
-        torch.device(case.device), variant.precision, variant.compiled, variant.chunk
+        torch.device(case.device),
+        variant.precision,
+        variant.compiled,
+        variant.chunk,
+        variant.graphs,
+        note=_refuse,
     )
     training = Adversarial(case.config, Ranks(), execution)
     training.begin(0)
     shapes = Shapes(case)
 
-    def ours(number: int) -> float:
+    def ours(number: int) -> Tensor:
         execution.allow_rounding()
-        return training.step(shapes.batch(number)[0], StepProgress(number, 1.0, 0.0))[
-            "critic_loss"
-        ].item()
+        return training.step(shapes.batch(number)[0], StepProgress(number, 1.0, 0.0))["critic_loss"]
 
     if variant.ours:
         return ours
@@ -102,7 +113,7 @@ def check(case: Case) -> None:
     small = dataclasses.replace(case, batch=min(CHECKED, case.batch))
     with double_precision():
         steps = [prepare(small, StepVariant(ours)) for ours in (False, True)]
-        expected, got = ([step(number) for number in range(CRITIC_STEPS)] for step in steps)
+        expected, got = ([float(step(number)) for number in range(CRITIC_STEPS)] for step in steps)
     check_same(expected, got, EXACT, "in double precision")
 
 
@@ -131,7 +142,7 @@ def check_same(expected: list[float], got: list[float], tolerance: float, name: 
 
 
 def compare(case: Case, variants: list[StepVariant], rounds: int) -> dict[StepVariant, RoundTimes]:
-    """Times of all variants, which alternate; the first round of each is not timed.
+    """Times of all variants, which alternate; the first rounds of each are not timed.
 
     Raises:
         click.ClickException: if losses differ from the published step's.
@@ -140,7 +151,7 @@ def compare(case: Case, variants: list[StepVariant], rounds: int) -> dict[StepVa
     check(case)
     # 2. Warm up for a round, and check the first loss of each variant
     steps = {each: prepare(case, each) for each in variants}
-    losses = {each: [step(n) for n in range(CRITIC_STEPS)] for each, step in steps.items()}
+    losses = {each: [float(step(n)) for n in range(CRITIC_STEPS)] for each, step in steps.items()}
     for variant, its in losses.items():
         check_same(
             losses[BASE][:1],
@@ -150,7 +161,12 @@ def compare(case: Case, variants: list[StepVariant], rounds: int) -> dict[StepVa
         )
     # 3. Time the rounds
     times = {variant: RoundTimes() for variant in variants}
-    for round_ in range(1, rounds + 1):
+    untimed = _GRAPH_ROUNDS if any(variant.graphs for variant in variants) else 1
+    for round_ in range(1, untimed):
+        for step in steps.values():
+            for number in range(CRITIC_STEPS):
+                step(CRITIC_STEPS * round_ + number)
+    for round_ in range(untimed, untimed + rounds):
         for variant, step in steps.items():
             _finish(case.device)
             wall, cpu = time.perf_counter(), time.process_time()
@@ -160,6 +176,15 @@ def compare(case: Case, variants: list[StepVariant], rounds: int) -> dict[StepVa
             times[variant].wall.append(time.perf_counter() - wall)
             times[variant].cpu.append(time.process_time() - cpu)
     return times
+
+
+def _refuse(note: str) -> None:
+    """Stop if a graph could not be captured: its row would be that of the plain step.
+
+    Raises:
+        click.ClickException: always.
+    """
+    raise click.ClickException(note)
 
 
 def _finish(device: str) -> None:

@@ -52,7 +52,8 @@ def _frequent_rows(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def on_gpu(data: Path, folder: Path, **settings: Any) -> Any:
-    return dataclasses.replace(quick(data, folder), device="cuda", **settings)
+    wanted = {"precision": "fp32"} | settings
+    return dataclasses.replace(quick(data, folder), device="cuda", **wanted)
 
 
 def losses(folder: Path) -> np.ndarray:
@@ -68,6 +69,19 @@ def test_a_run_has_the_losses_that_it_has_on_the_cpu(name: str, data: Path, tmp_
     assert expected.size
     # Rounding alone; a GAN's later steps make it larger.
     np.testing.assert_allclose(losses(tmp_path / "cuda"), expected, rtol=2e-2, atol=2e-3)
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+@pytest.mark.parametrize("name", CONFIGS)
+def test_graphs_have_the_losses_of_plain_steps(
+    name: str, precision: str, data: Path, tmp_path: Path
+) -> None:
+    run(CONFIGS[name], on_gpu(data, tmp_path / "plain", precision=precision, graphs=False))
+    run(CONFIGS[name], on_gpu(data, tmp_path / "graphs", precision=precision))
+    # Sums of gradients by atomic additions have no fixed order.
+    np.testing.assert_allclose(
+        losses(tmp_path / "graphs"), losses(tmp_path / "plain"), rtol=1e-2, atol=1e-3
+    )
 
 
 @pytest.mark.filterwarnings("ignore")  # of torch's own, while it compiles

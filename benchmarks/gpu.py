@@ -1,0 +1,218 @@
+"""Training on a GPU, in one run of a few minutes. Prints Markdown tables, writes JSON lines.
+
+Each row is printed and written as soon as it is measured, so that a run that is cut off still shows
+what it has. Three tables:
+
+- the published step and ours, plain and as a CUDA graph, at the same batches and weights
+  (`train_step.py` checks their losses in double precision), with the arithmetic a second and its
+  share of the GPU's dense bf16 peak;
+- the share of time in which the GPU computes while our steps run;
+- steps a second of whole runs of `shapegan train` on a dataset, plain and with graphs.
+"""
+
+import csv
+import dataclasses
+import json
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import click
+import torch
+from published_step import CRITIC_STEPS
+from step_cases import CASES, Case
+from torch.profiler import ProfilerActivity, profile
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils.flop_counter import flop_registry
+from train_step import BASE, StepVariant, compare, prepare
+
+STEP_CASES = ("16^3 x 16", "32^3 x 16", "64^3 x 16", "4,096 points x 32", "32,768 points x 6")
+_PRECISIONS = ("fp32", "tf32", "bf16")
+_CHUNK = 2**23
+"""Points that our step holds at once: all of them, as in training on a GPU with much memory."""
+_BUSY_ROUNDS = 6
+
+
+class Rows:
+    """Rows of a table, printed and appended to a file one by one."""
+
+    def __init__(self, file: Path) -> None:
+        self._file, self._names = file, list[str]()
+
+    def add(self, table: str, row: dict[str, Any]) -> None:
+        """Print a row, after its header if the table is new, and append it to the file."""
+        if [table, *row] != self._names:
+            self._names = [table, *row]
+            print(f"\n| {' | '.join(row)} |\n|{' ---: |' * len(row)}")
+        shown = (
+            f"{value:.3g}" if isinstance(value, float) else str(value) for value in row.values()
+        )
+        print(f"| {' | '.join(shown)} |", flush=True)
+        with self._file.open("a") as file:
+            file.write(json.dumps({"table": table} | row) + "\n")
+
+
+class FlopCounter(TorchDispatchMode):
+    """Counts operations as torch's `FlopCounterMode`, which has no gradients of gradients."""
+
+    total = 0.0
+
+    def __torch_dispatch__(
+        self, function: Any, _types: Any, args: Any = (), kwargs: Any = None
+    ) -> Any:
+        """Run a function and count its operations."""
+        result = function(*args, **(kwargs or {}))
+        formula = flop_registry.get(function._overloadpacket)
+        if formula is not None:
+            self.total += formula(*args, **(kwargs or {}), out_val=result)
+        return result
+
+
+def step_variants() -> list[StepVariant]:
+    """The published step, ours launched kernel by kernel, and ours as a graph."""
+    ours = [
+        StepVariant(True, precision, chunk=_CHUNK, graphs=graphs)
+        for graphs in (False, True)
+        for precision in _PRECISIONS
+    ]
+    return [*(StepVariant(False, precision) for precision in _PRECISIONS), *ours]
+
+
+def measure_steps(rows: Rows, name: str, rounds: int, peak: float, device: str) -> None:
+    """Rows of a case. If the published step takes too much memory, it has no rows."""
+    case = dataclasses.replace(CASES[name], device=device)
+    flops = round_flops(case)
+    for variant in step_variants():
+        variants = [BASE] if variant == BASE else [BASE, variant]
+        try:
+            times = compare(case, variants, rounds)
+        except (torch.OutOfMemoryError, click.ClickException) as error:
+            lost = {"batch": name, "step": variant.name, "precision": variant.precision}
+            rows.add("failed", lost | {"reason": str(error).splitlines()[0]})
+            torch.cuda.empty_cache()
+            continue
+        seconds = statistics.median(times[variant].wall)
+        rate = flops / seconds if variant.ours else 0.0
+        rows.add(
+            "steps",
+            {
+                "batch": name,
+                "step": variant.name,
+                "precision": variant.precision,
+                "steps/s": CRITIC_STEPS / seconds,
+                "x published fp32": statistics.median(times[BASE].wall) / seconds,
+                "TFLOP/s": rate / 1e12 if rate else "",
+                "% of bf16 peak": 100 * rate / peak / 1e12 if rate else "",
+            },
+        )
+
+
+def round_flops(case: Case) -> float:
+    """Floating point operations of five steps of ours, by torch's formulas."""
+    step = prepare(case, StepVariant(True, chunk=_CHUNK))
+    with FlopCounter() as counter:
+        for number in range(CRITIC_STEPS):
+            step(number)
+    return counter.total
+
+
+def measure_busy(rows: Rows, name: str, device: str) -> None:
+    """Row of the share of time in which kernels of our steps run, plain and as a graph, in bf16."""
+    case = dataclasses.replace(CASES[name], device=device)
+    for graphs in (False, True):
+        step = prepare(case, StepVariant(True, "bf16", chunk=_CHUNK, graphs=graphs))
+        for number in range(CRITIC_STEPS * _BUSY_ROUNDS):
+            step(number)
+        torch.cuda.synchronize()
+        with profile(activities=[ProfilerActivity.CUDA]) as profiler:
+            start = time.perf_counter()
+            for number in range(CRITIC_STEPS * _BUSY_ROUNDS):
+                step(number)
+            torch.cuda.synchronize()
+            seconds = time.perf_counter() - start
+        kernels = [event for event in profiler.events() if event.device_type.name == "CUDA"]
+        busy = sum(event.device_time_total for event in kernels) / 1e6
+        steps = CRITIC_STEPS * _BUSY_ROUNDS
+        rows.add(
+            "busy",
+            {
+                "batch": name,
+                "step": "graph" if graphs else "plain",
+                "kernels a step": len(kernels) / steps,
+                "ms of kernels a step": 1e3 * busy / steps,
+                "ms a step": 1e3 * seconds / steps,
+                "busy %": 100 * busy / seconds,
+            },
+        )
+
+
+def measure_run(rows: Rows, data: Path, recipe: str, steps: int, device: str) -> None:
+    """Rows of a run of `shapegan train`: the rate of each stage, without its first rows."""
+    for graphs in (False, True):
+        folder = Path(tempfile.mkdtemp())
+        flags = ["--graphs" if graphs else "--no-graphs", "--preview-shapes", "0"]
+        flags += ["--recipe", recipe, "--steps", str(steps), "--device", device]
+        command = [sys.executable, "-m", "shapegan.cli", "train", "--data", str(data), *flags]
+        done = subprocess.run(
+            [*command, "--run", str(folder / "run")], capture_output=True, text=True, check=False
+        )
+        if done.returncode:
+            reason = done.stderr.strip().splitlines()[-1:]
+            rows.add("failed", {"recipe": recipe, "graphs": graphs, "reason": str(reason)})
+            continue
+        notes = [line for line in done.stderr.splitlines() if "without a CUDA graph" in line]
+        with (folder / "run/metrics.csv").open() as file:
+            found = list(csv.DictReader(file))
+        for stage in sorted({row["stage"] for row in found}):
+            rates = [float(row["shapes_per_second"]) for row in found if row["stage"] == stage]
+            rows.add(
+                "runs",
+                {
+                    "recipe": recipe,
+                    "stage": stage,
+                    "steps": "graph" if graphs else "plain",
+                    "shapes/s": statistics.median(rates[len(rates) // 2 :]),
+                    "run plainly": len(notes),
+                },
+            )
+        shutil.rmtree(folder)
+
+
+@click.command()
+@click.option("--cases", default=";".join(STEP_CASES), show_default=True, help="With semicolons.")
+@click.option("--rounds", default=5, show_default=True, help="Rounds of five steps each.")
+@click.option("--peak", default=989.0, show_default=True, help="Dense bf16 TFLOP/s of the GPU.")
+@click.option("--data", type=click.Path(path_type=Path), help="Dataset for whole runs.")
+@click.option("--recipes", default="voxel,latent", show_default=True, help="Recipes of whole runs.")
+@click.option("--steps", default=600, show_default=True, help="Steps of a whole run.")
+@click.option("--device", default="cuda", show_default=True)
+@click.option("--out", type=click.Path(path_type=Path), default=Path("gpu.jsonl"))
+def main(
+    cases: str,
+    rounds: int,
+    peak: float,
+    data: Path | None,
+    recipes: str,
+    steps: int,
+    device: str,
+    out: Path,
+) -> None:
+    """Measure everything, the shortest first."""
+    print(f"torch {torch.__version__}, {torch.cuda.get_device_name(device)}")
+    rows, names = Rows(out), [name for name in cases.split(";") if name]
+    for name in names:
+        measure_busy(rows, name, device)
+    if data is not None:
+        for recipe in recipes.split(","):
+            measure_run(rows, data, recipe, steps, device)
+    for name in names:
+        measure_steps(rows, name, rounds, peak, device)
+
+
+if __name__ == "__main__":
+    main()
