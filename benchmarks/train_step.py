@@ -104,17 +104,23 @@ def prepare(case: Case, variant: StepVariant) -> Callable[[int], float | Tensor]
     return theirs
 
 
-def check(case: Case) -> None:
-    """Check that a round of our steps has the same losses as one of the published steps.
+def check(case: Case, graphs: bool = False) -> None:
+    """Check that our steps have the same losses as the published ones, for a round.
+
+    With `graphs`, also ours as graphs, for the rounds until all are captured and one more.
 
     Raises:
         click.ClickException: if a loss differs.
     """
     small = dataclasses.replace(case, batch=min(CHECKED, case.batch))
+    count = CRITIC_STEPS * (_GRAPH_ROUNDS + 1 if graphs else 1)
+    variants = [StepVariant(False), StepVariant(True)]
+    variants += [StepVariant(True, graphs=True)] if graphs else []
     with double_precision():
-        steps = [prepare(small, StepVariant(ours)) for ours in (False, True)]
-        expected, got = ([float(step(number)) for number in range(CRITIC_STEPS)] for step in steps)
-    check_same(expected, got, EXACT, "in double precision")
+        steps = [prepare(small, variant) for variant in variants]
+        expected, *others = ([float(step(number)) for number in range(count)] for step in steps)
+    for variant, got in zip(variants[1:], others, strict=True):
+        check_same(expected, got, EXACT, f"{variant.name}, in double precision")
 
 
 @contextmanager
@@ -148,7 +154,7 @@ def compare(case: Case, variants: list[StepVariant], rounds: int) -> dict[StepVa
         click.ClickException: if losses differ from the published step's.
     """
     # 1. Check that our step and the published one have the same losses
-    check(case)
+    check(case, graphs=any(variant.graphs for variant in variants))
     # 2. Warm up for a round, and check the first loss of each variant
     steps = {each: prepare(case, each) for each in variants}
     losses = {each: [float(step(n)) for n in range(CRITIC_STEPS)] for each, step in steps.items()}
