@@ -16,6 +16,7 @@ from shapegan.commands.figure_films import (
     make_film,
     tour_length_options,
 )
+from shapegan.commands.figure_stages import stages
 from shapegan.commands.options import (
     decorate,
     device_option,
@@ -74,6 +75,9 @@ def shape_options(function: Any) -> Any:
 @click.group(cls=SuggestingGroup)
 def figure() -> None:
     """Draw figures of a generator's shapes."""
+
+
+figure.add_command(stages)
 
 
 @figure.command()

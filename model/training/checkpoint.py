@@ -150,6 +150,16 @@ def latest_checkpoint(folder: Path | str) -> Path | None:
     return max(Path(folder).glob("step-*.pt"), default=None)
 
 
+def stage_checkpoints(folder: Path) -> list[Path]:
+    """Paths of the checkpoints kept at the ends of stages, in their order.
+
+    Args:
+        folder: The folder `checkpoints` of a run.
+    """
+    paths = folder.glob("stage-*.pt")
+    return sorted(paths, key=lambda path: int(path.stem.removeprefix("stage-")))
+
+
 def load_generator(path: Path | str, device: torch.device | str = "cpu") -> AnyGenerator:
     """Load the generator of a checkpoint: its running average, if it has one.
 

@@ -9,9 +9,10 @@ import trimesh
 from click.testing import CliRunner, Result
 from PIL import Image
 from support.toys import toy_run
-from support.training import SHAPES, make_solids
+from support.training import REFINED, SHAPES, make_solids, quick, run
 
 from shapegan.cli import main
+from shapegan.model.config import Stage
 from shapegan.model.generation.figure_films import (
     draw_level_film,
     draw_upscale_film,
@@ -20,6 +21,7 @@ from shapegan.model.generation.figure_films import (
 from shapegan.model.generation.figures import LEVELS, RESOLUTIONS
 from shapegan.model.generation.latent_map import draw_map, embed_latents
 from shapegan.model.generation.source import open_source
+from shapegan.model.generation.stage_figure import stage_name
 
 GAP, CAPTION, PANEL = 4, 22, 64
 
@@ -46,6 +48,43 @@ def test_upscale_draws_a_column_for_each_resolution(toy, tmp_path, flags, rows):
     with Image.open(out / "upscale.png") as picture:
         height = rows * (PANEL + CAPTION + GAP) - GAP
         assert picture.size == (len(RESOLUTIONS) * (PANEL + GAP) - GAP, height)
+
+
+def test_stages_draws_a_row_for_each_stage_that_has_ended(tmp_path):
+    data = make_solids(tmp_path / "solids")
+    run(REFINED, quick(data, tmp_path / "run"))
+    result = figure(
+        "stages",
+        tmp_path / "run",
+        "--out",
+        tmp_path,
+        "--panel",
+        PANEL,
+        "--count",
+        3,
+        "--resolution",
+        16,
+    )
+    assert result.exit_code == 0, result.output
+    with Image.open(tmp_path / "stages.png") as picture:
+        assert picture.size == (3 * (PANEL + GAP) - GAP, 2 * (PANEL + CAPTION + GAP) - GAP)
+        pixels = np.asarray(picture).astype(int)
+    rows = pixels[:PANEL], pixels[PANEL + CAPTION + GAP :][:PANEL]
+    assert (rows[0] != rows[1]).any()  # the second stage has trained on
+
+
+def test_a_stage_is_named_by_its_size():
+    assert stage_name(1, Stage(16, 4, 1), voxels=True) == "stage 1: 16^3"
+    assert stage_name(2, Stage(4096, 4, 1, refine=True), voxels=False) == (
+        "stage 2: 4,096 points, refined"
+    )
+    assert stage_name(3, Stage(64, 4, 1, prior=True), voxels=True) == "stage 3: prior"
+
+
+def test_a_run_without_a_whole_stage_has_no_picture_of_stages(toy, tmp_path):
+    result = figure("stages", toy, "--out", tmp_path)
+    assert result.exit_code == 2
+    assert "no checkpoint of the end of a stage" in result.output
 
 
 def test_levels_draws_each_level_and_thicker_shapes_cover_more(toy, tmp_path):
