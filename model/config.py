@@ -2,9 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
-
-from torch import Tensor
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from shapegan.model.networks.any_generator import AnyGeneratorConfig
 from shapegan.model.networks.autoencoder_config import AutoencoderConfig
@@ -16,6 +14,9 @@ from shapegan.pipeline.dataclass_json import differences, from_plain, to_plain
 from shapegan.pipeline.dataclass_paths import replace_by_paths
 from shapegan.pipeline.errors import PlainError
 
+if TYPE_CHECKING:
+    from torch import Tensor
+
 RECIPES = ("voxel", "point", "autodecoder", "latent")
 VOXEL_RECIPES = ("voxel", "latent")
 """Recipes whose stages are sizes of voxel grids."""
@@ -24,7 +25,7 @@ PENALTIES = ("gradient", "r1", "r1+r2")
 OPTIMISERS = ("rmsprop", "adam")
 CLIP_MODES = ("hard", "soft", "none")
 
-Progress = TypeVar("Progress", float, Tensor)
+Progress = TypeVar("Progress", float, "Tensor")
 
 _CRITICS: dict[str, type[VoxelCriticConfig | PointCriticConfig]] = {
     "voxel": VoxelCriticConfig,

@@ -48,6 +48,7 @@ def load_optimiser(optimiser: Optimizer, state: dict[str, Any]) -> None:
     optimiser.load_state_dict(state | {"param_groups": saved})
     for group, own in zip(optimiser.param_groups, options, strict=True):
         group.update(own)  # the same tensor, not a copy
+    set_rate(optimiser, float(state["param_groups"][0]["lr"]))
 
 
 def decay(halvings: int, overall: float) -> float:

@@ -63,7 +63,8 @@ class ShapePanel:
     ) -> None:
         self._page, self._shapes, self._picked = page, shapes, picked
         self._learned = list(shapes.learned.values())
-        self._start, self._shown, self._lock = 0, _Shown(), threading.Lock()
+        self._start, self._shown, self._closed = 0, _Shown(), False
+        self._lock = threading.RLock()
         self._error: Exception | None = None
         self._controls = Controls()
         self.panel = page.add_panel(WIDTH)
@@ -122,7 +123,9 @@ class ShapePanel:
         return self._latest.wait(timeout)
 
     def close(self) -> None:
-        """End the drawing."""
+        """End the drawing; a map that is still being arranged is not shown."""
+        with self._lock:
+            self._closed = True
         self._latest.close()
 
     # --- what is shown ---------------------------------------------------------------------------
@@ -167,9 +170,11 @@ class ShapePanel:
             self._error = error
             return
         with self._lock:
+            if self._closed:
+                return
             self._shown.places = places
-        self._note.content = "A click picks the nearest learned shape."
-        self._refresh()
+            self._note.content = "A click picks the nearest learned shape."
+            self._refresh()
 
     def _refresh(self) -> None:
         with self._lock:

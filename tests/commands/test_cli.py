@@ -400,7 +400,7 @@ def test_inspect_draws_points(tmp_path: Path) -> None:
     assert result.exit_code == 0, result.output
     assert f"the points of 1 shape, at random (seed 0), are drawn in {file}" in result.stdout
     with Image.open(file) as image:
-        assert image.width == 2 * 134 - 6 + 56
+        assert image.width == 3 * 134 - 6 + 56  # captions need three pictures' width
     check_one_line(inspect(data, "--points", "x.jpg"), "takes a name that ends in .png")
     check_one_line(
         inspect(data, "--points", file, "--mesh-root", tmp_path), "only together with --picture"
