@@ -13,7 +13,6 @@ what it has. Three tables:
 import csv
 import dataclasses
 import json
-import shutil
 import statistics
 import subprocess
 import sys
@@ -154,33 +153,36 @@ def measure_busy(rows: Rows, name: str, device: str) -> None:
 def measure_run(rows: Rows, data: Path, recipe: str, steps: int, device: str) -> None:
     """Rows of a run of `shapegan train`: the rate of each stage, without its first rows."""
     for graphs in (False, True):
-        folder = Path(tempfile.mkdtemp())
-        flags = ["--graphs" if graphs else "--no-graphs", "--preview-shapes", "0"]
-        flags += ["--recipe", recipe, "--steps", str(steps), "--device", device]
-        command = [sys.executable, "-m", "shapegan.cli", "train", "--data", str(data), *flags]
-        done = subprocess.run(
-            [*command, "--run", str(folder / "run")], capture_output=True, text=True, check=False
-        )
-        if done.returncode:
-            reason = done.stderr.strip().splitlines()[-1:]
-            rows.add("failed", {"recipe": recipe, "graphs": graphs, "reason": str(reason)})
-            continue
-        notes = [line for line in done.stderr.splitlines() if "without a CUDA graph" in line]
-        with (folder / "run/metrics.csv").open() as file:
-            found = list(csv.DictReader(file))
-        for stage in sorted({row["stage"] for row in found}):
-            rates = [float(row["shapes_per_second"]) for row in found if row["stage"] == stage]
-            rows.add(
-                "runs",
-                {
-                    "recipe": recipe,
-                    "stage": stage,
-                    "steps": "graph" if graphs else "plain",
-                    "shapes/s": statistics.median(rates[len(rates) // 2 :]),
-                    "run plainly": len(notes),
-                },
+        with tempfile.TemporaryDirectory() as name:
+            folder = Path(name)
+            flags = ["--graphs" if graphs else "--no-graphs", "--preview-shapes", "0"]
+            flags += ["--recipe", recipe, "--steps", str(steps), "--device", device]
+            command = [sys.executable, "-m", "shapegan.cli", "train", "--data", str(data), *flags]
+            done = subprocess.run(
+                [*command, "--run", str(folder / "run")],
+                capture_output=True,
+                text=True,
+                check=False,
             )
-        shutil.rmtree(folder)
+            if done.returncode:
+                reason = done.stderr.strip().splitlines()[-1:]
+                rows.add("failed", {"recipe": recipe, "graphs": graphs, "reason": str(reason)})
+                continue
+            notes = [line for line in done.stderr.splitlines() if "without a CUDA graph" in line]
+            with (folder / "run/metrics.csv").open() as file:
+                found = list(csv.DictReader(file))
+            for stage in sorted({row["stage"] for row in found}):
+                rates = [float(row["shapes_per_second"]) for row in found if row["stage"] == stage]
+                rows.add(
+                    "runs",
+                    {
+                        "recipe": recipe,
+                        "stage": stage,
+                        "steps": "graph" if graphs else "plain",
+                        "shapes/s": statistics.median(rates[len(rates) // 2 :]),
+                        "run plainly": len(notes),
+                    },
+                )
 
 
 @click.command()

@@ -14,6 +14,7 @@ from shapegan.commands.figure_films import (
     film_options,
     frame_count,
     make_film,
+    out_option,
     tour_length_options,
 )
 from shapegan.commands.figure_stages import stages
@@ -42,10 +43,6 @@ if TYPE_CHECKING:
 _MANY = 1000
 """Latents for which t-SNE takes long enough to print its progress."""
 _STRIP_FRAMES = 4
-
-out_option = click.option(
-    "--out", required=True, type=click.Path(path_type=Path), help="Folder for the picture."
-)
 
 
 def shape_options(function: Any) -> Any:

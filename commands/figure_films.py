@@ -13,6 +13,11 @@ if TYPE_CHECKING:
     from shapegan.pipeline.pictures.panel import Picture
 
 
+out_option = click.option(
+    "--out", required=True, type=click.Path(path_type=Path), help="Folder for the picture."
+)
+
+
 def film_options(function: Any) -> Any:
     """Options of figures that may also be films."""
     return decorate(

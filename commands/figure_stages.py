@@ -6,14 +6,13 @@ from typing import Any
 import click
 
 from shapegan.commands.errors import interruptible, plain_errors
+from shapegan.commands.figure_films import out_option
 from shapegan.commands.options import device_option, source_argument, surface_options
 
 
 @click.command()
 @source_argument
-@click.option(
-    "--out", required=True, type=click.Path(path_type=Path), help="Folder for the picture."
-)
+@out_option
 @click.option(
     "--count",
     type=click.IntRange(1, 16),

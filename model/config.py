@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 from shapegan.model.networks.any_generator import AnyGeneratorConfig
 from shapegan.model.networks.autoencoder_config import AutoencoderConfig
@@ -14,9 +14,6 @@ from shapegan.pipeline.dataclass_json import differences, from_plain, to_plain
 from shapegan.pipeline.dataclass_paths import replace_by_paths
 from shapegan.pipeline.errors import PlainError
 
-if TYPE_CHECKING:
-    from torch import Tensor
-
 RECIPES = ("voxel", "point", "autodecoder", "latent")
 VOXEL_RECIPES = ("voxel", "latent")
 """Recipes whose stages are sizes of voxel grids."""
@@ -25,7 +22,7 @@ PENALTIES = ("gradient", "r1", "r1+r2")
 OPTIMISERS = ("rmsprop", "adam")
 CLIP_MODES = ("hard", "soft", "none")
 
-Progress = TypeVar("Progress", float, "Tensor")
+Progress = TypeVar("Progress", float, Any)  # a scalar tensor: torch loads with the networks
 
 _CRITICS: dict[str, type[VoxelCriticConfig | PointCriticConfig]] = {
     "voxel": VoxelCriticConfig,
@@ -91,7 +88,7 @@ class Stage:
     @property
     def thin_parts(self) -> bool:
         """True if thin parts are thickened at some step."""
-        return max(self.thin_offset, self.thin_offset_at(1.0)) > 0
+        return bool(max(self.thin_offset, self.thin_offset_at(1.0)) > 0)
 
     def thin_offset_at(self, progress: Progress) -> Progress:
         """Offset of thin parts at a progress of the stage, 0 to 1: a number, or a scalar tensor."""
@@ -266,9 +263,8 @@ class TrainConfig:
             TrainConfigError: a setting is unknown, missing, has the wrong type or cannot be used.
         """
         recipe = str(values.get("recipe"))
-        types: dict[str, Any] = {
-            "generator": LatentGeneratorConfig if recipe == "latent" else GeneratorConfig
-        }
+        generator = LatentGeneratorConfig if recipe == "latent" else GeneratorConfig
+        types: dict[str, Any] = {"generator": generator}
         if critic := _CRITICS.get(recipe):
             types["critic"] = critic | None
         return _one_line(lambda: from_plain(cls, values, TrainConfigError, types))

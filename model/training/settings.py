@@ -62,7 +62,7 @@ class TrainSettings:
         device: torch.device,
         note: Callable[[str], None] = lambda _: None,
     ) -> Execution:
-        """How networks are run on a device; `note` receives what is run otherwise than wanted."""
+        """Build the execution on a device; `note` receives what runs otherwise than wanted."""
         generator = config.generator
         # A decoder of grids has few features at a point; those of its grids are not in chunks.
         features = _FEATURES_OF_DECODER

@@ -20,9 +20,9 @@ from shapegan.pipeline.meshes.write import encode_mesh
 from shapegan.pipeline.pictures.shading import CLAY, Color
 
 _COLORS: tuple[Color, Color] = (GENERATED_COLOR, (0.85, 0.6, 0.42))
-"""Of the shapes of the first and the second generator."""
+"""Colours of the shapes of the first and the second generator."""
 _NAMES = ("generated", "compared")
-"""Of their objects in the scene."""
+"""Names of their objects in the scene."""
 
 
 class GeneratorPage(LivePage[Controls]):

@@ -17,7 +17,7 @@ from shapegan.model.viewer.page import Page
 from shapegan.pipeline.pictures.panel import Picture
 
 WIDTH = 300
-"""Of the panel, pixels."""
+"""Width of the panel, pixels."""
 PER_PAGE = 12
 """Thumbnails shown at once."""
 SEEDS, LEARNED = "seeds", "learned shapes"
@@ -26,7 +26,7 @@ _CLICK_SETS, _LETTERS = "Click sets", ("A", "B")
 _RESOLUTION, _SIZE = 32, 112
 """Grid points along each axis, and height and width of thumbnails, pixels."""
 _SEED_KEY, _ID_KEY = "seed:", "id:"
-"""What a key begins with, so that an id is never mistaken for a seed."""
+"""Beginnings of keys, so that an id is never mistaken for a seed."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class ThumbnailRequest:
 
 @dataclass
 class _Shown:
-    """What the panel shows at present."""
+    """Present content of the panel."""
 
     request: ThumbnailRequest | None = None
     pictures: list[Picture] = field(default_factory=list)

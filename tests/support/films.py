@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 
 def read_film(path: Path) -> tuple[str, NDArray[np.uint8]]:
-    """What ffmpeg reports about a film, and its frames (F, H, W, 3)."""
+    """Read the report of ffmpeg about a film, and its frames (F, H, W, 3)."""
     command = [imageio_ffmpeg.get_ffmpeg_exe(), "-i", str(path), "-f", "rawvideo"]
     done = subprocess.run([*command, "-pix_fmt", "rgb24", "-"], capture_output=True, check=True)
     report = done.stderr.decode().split("Output #0")[0]

@@ -25,7 +25,7 @@ T = 0.016
 ROUNDING = 3e-6
 
 
-def excess_of_pairs(field, points, seed=0):
+def excess_of_pairs(field, points, seed=0, signed=True):
     """Largest excess over the distances of close pairs, around points (N, 3)."""
     random = np.random.default_rng(seed)
     worst = 0.0
@@ -33,6 +33,8 @@ def excess_of_pairs(field, points, seed=0):
         step = random.standard_normal(points.shape)
         others = points + (length * step / np.linalg.norm(step, axis=1)[:, None]).astype(np.float32)
         near, far = (field.signed_distances(some)[0] for some in (points, others))
+        if not signed:
+            near, far = np.abs(near), np.abs(far)
         gap = np.linalg.norm(points.astype(float) - others, axis=1)
         worst = max(worst, float((np.abs(near - far) - gap).max()))
     return worst
@@ -46,16 +48,12 @@ def around(mesh, count=1500, seed=0):
 
 @st.composite
 def furniture(draw):
-    """Boards, rods and a sheet of random thickness that meet and pass through each other.
-
-    Two sheets that face each other enclose what is between them, and caps close their open sides.
-    Grids limit the jumps there, single points do not: see `OPEN`.
-    """
+    """Boards, rods and sheets of random thickness that meet and pass through each other; sheets."""
     thickness = st.sampled_from([0.004, 0.01, 0.02, 0.03, 0.2])
     place = st.floats(-0.5, 0.5)
     parts, sheets = [], 0
     for _ in range(draw(st.integers(1, 4))):
-        kind = draw(st.sampled_from(["board", "rod", *([] if sheets else ["sheet"])]))
+        kind = draw(st.sampled_from(["board", "rod", "sheet"]))
         sheets += kind == "sheet"
         center = draw(st.tuples(place, place, place))
         if kind == "sheet":
@@ -65,16 +63,20 @@ def furniture(draw):
             sizes = np.roll([*thin, *[0.9, 0.7][: 3 - len(thin)]], draw(st.integers(0, 2)))
             part = shapes.box(sizes, center, draw(st.integers(0, 2)))
         parts.append(shapes.turned(part, draw(st.sampled_from([0.0, 0.3]))))
-    return shapes.join(*parts)
+    return shapes.join(*parts), sheets
 
 
 @settings(max_examples=25, deadline=None)
-@given(mesh=furniture(), seed=st.integers(0, 1000))
-def test_thickened_parts_of_any_thickness_make_a_distance_field(mesh, seed):
+@given(drawn=furniture(), seed=st.integers(0, 1000))
+def test_thickened_parts_of_any_thickness_make_a_distance_field(drawn, seed):
+    mesh, sheets = drawn
     shell = build_shell(*mesh)
     thin = thicken_thin_parts(shell, local_thickness(shell), T)
     field = SignedDistance(ShellQueries.of(shell), T, thin)
-    assert excess_of_pairs(field, around(mesh, 800, seed), seed) < ROUNDING
+    # Sheets that face each other enclose what is between them, and at their open sides the sign of
+    # single points flips. Grids limit the jumps there: see `OPEN`.
+    points = around(mesh, 800, seed)
+    assert excess_of_pairs(field, points, seed, signed=sheets < 2) < ROUNDING
 
 
 @settings(max_examples=15, deadline=None)
