@@ -9,13 +9,13 @@ from torch import Tensor, nn
 from shapegan.model.config import Stage, TrainConfig
 from shapegan.model.distributed import Ranks, pick_device
 from shapegan.model.networks.point_critic import PointCriticConfig
+from shapegan.model.networks.voxel_critic import VoxelCritic
 from shapegan.model.recipes.build import Recipe, build_recipe, stream_config
 from shapegan.model.recipes.execution import Execution
 from shapegan.model.schedule import Schedule
 from shapegan.model.streaming.stream import Stream
 from shapegan.model.training.data_settings import resolve_by_data
 from shapegan.model.training.settings import TrainSettings
-from shapegan.pipeline.schema import grid_points
 
 _ROWS = 512
 """Points on which the generator's memory is measured."""
@@ -110,8 +110,8 @@ def _generator_bytes(generator: nn.Module, config: TrainConfig, stage: Stage, ch
 
 def _critic_bytes(critic: nn.Module, config: TrainConfig, stage: Stage) -> int:
     if config.recipe == "voxel":
-        size = stage.size
-        grid = torch.from_numpy(grid_points(size))[:, 0].view(1, size, size, size)
+        assert isinstance(critic, VoxelCritic)
+        grid = torch.zeros(1, *critic.input_shape)
         return _saved_bytes(lambda: critic(grid)) * stage.batch
     points, sdf = torch.zeros(1, stage.size, 3), torch.zeros(1, stage.size)
     # All points pass without gradients, through layers as wide as the pooled one.

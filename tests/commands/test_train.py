@@ -275,6 +275,19 @@ def test_a_dry_run_prints_a_config_and_a_forecast_and_trains_nothing(
 
 
 @pytest.mark.usefixtures("small")
+@pytest.mark.parametrize("recipe", ["voxel", "point"])
+def test_a_dry_run_forecasts_halves_of_symmetric_shapes(
+    data: Path, tmp_path: Path, recipe: str
+) -> None:
+    result = train(
+        "--data", data, "--run", tmp_path / "run", "--recipe", recipe,
+        "--set", "generator.symmetry=x", "--dry-run", "--steps", 20,
+    )  # fmt: skip
+    assert result.exit_code == 0, result.output
+    assert result.stderr.count("10 steps of 4 shapes; weights: generator ") == 2
+
+
+@pytest.mark.usefixtures("small")
 def test_a_run_from_start_to_end_with_pictures(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
