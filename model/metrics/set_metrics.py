@@ -5,8 +5,8 @@ All but `jensen_shannon_divergence` are pure functions of distance matrices, wha
 
 distances[s, r] is from generated shape s to real shape r; the order matters for coverage and MMD.
 Sets should be of equal size, as in the papers: coverage cannot exceed the ratio of generated to
-real shapes, and a 1-NNA of 0.5 means indistinguishable only for sets of equal size. An empty shape
-has no distance to others: leave it out, and report how many there were.
+real shapes. 1-NNA makes the sets equal by itself. An empty shape has no distance to others: leave
+it out, and report how many there were.
 
 Coverage (COV), minimum matching distance (MMD) and Jensen-Shannon divergence (JSD): Achlioptas et
 al. 2018, "Learning representations and generative models for 3D point clouds", in the section on
@@ -54,7 +54,7 @@ def minimum_matching_distance(distances: Distances) -> float:
 
 
 def one_nearest_neighbour_accuracy(
-    generated: Distances, across: Distances, real: Distances
+    generated: Distances, across: Distances, real: Distances, empty: int = 0
 ) -> float:
     """Share of shapes whose nearest neighbour in both sets is of their own set; 0.5 is best.
 
@@ -63,26 +63,67 @@ def one_nearest_neighbour_accuracy(
     lie apart. Towards 0, each shape is beside a copy from the other set, as when an overfitted
     generator is compared with training shapes.
 
+    Sets of different sizes would favour the larger one: real shapes against 3 times as many others
+    of the same kind would score 0.625. So the larger set is replaced by a random subset as large as
+    the smaller set, and the result is the exact mean over all such subsets.
+
     Args:
         generated: (S, S), among generated shapes.
         across: (S, R), from generated to real shapes.
         real: (R, R), among real shapes.
+        empty: Number of further generated shapes, which are empty. The classifier always recognises
+            them, because no real shape is empty.
 
     Raises:
         ValueError: if the matrices do not fit together, or hold NaN or infinity.
     """
     for distances in (generated, across, real):
         _check(distances)
-    count = sum(across.shape)
     if generated.shape != (len(across),) * 2 or real.shape != (across.shape[1],) * 2:
         raise ValueError(
             f"expected (S, S), (S, R) and (R, R), got {generated.shape}, {across.shape} and"
             f" {real.shape}"
         )
-    union = np.block([[generated, across], [across.T, real]]).astype(np.float64)
-    np.fill_diagonal(union, np.inf)
-    is_generated = np.arange(count) < len(across)
-    return float((is_generated[union.argmin(axis=1)] == is_generated).mean())
+    all_generated, all_real = len(across) + empty, across.shape[1]
+    drawn = min(all_generated, all_real)
+    known = _recognised(generated, across, (all_generated, all_real), drawn, ties=True)
+    known_real = _recognised(real, across.T, (all_real, all_generated), drawn, ties=False)
+    return float(((known.sum() + empty) / all_generated + known_real.mean()) / 2)
+
+
+def _recognised(
+    own: Distances, across: Distances, counts: tuple[int, int], drawn: int, *, ties: bool
+) -> NDArray[np.float64]:
+    """Probability that the nearest neighbour of a shape is of its own set: (S,).
+
+    One of the two sets is drawn from at random, without replacement.
+
+    Args:
+        own: (S, S), within the set.
+        across: (S, R), to the other set.
+        counts: Sizes of the set and the other set, empty shapes included.
+        drawn: Shapes that are drawn from either set.
+        ties: True if a shape of its own set wins a tie.
+    """
+    closer = np.less_equal if ties else np.less
+    others = ~np.eye(len(own), dtype=bool)
+    if counts[0] > drawn:
+        # A shape is recognised if one of the drawn shapes is nearer than all of the other set.
+        nearest = across.min(axis=1, keepdims=True)
+        rivals = (closer(own, nearest) & others).sum(axis=1)
+        missed: NDArray[np.float64] = _none_drawn(counts[0] - 1, drawn - 1)[rivals]
+        return 1 - missed
+    # A shape is recognised if none of the drawn others is nearer than its nearest of its own set.
+    nearest = np.where(others, own, np.inf).min(axis=1, keepdims=True)
+    rivals = (~closer(nearest, across)).sum(axis=1)
+    recognised: NDArray[np.float64] = _none_drawn(counts[1], drawn)[rivals]
+    return recognised
+
+
+def _none_drawn(count: int, drawn: int) -> NDArray[np.float64]:
+    """Probability that k given of `count` things are not among `drawn`, for k = 0 to `count`."""
+    left = np.arange(count, 0, -1, dtype=np.float64)
+    return np.concatenate([[1.0], np.cumprod(np.maximum(left - drawn, 0) / left)])
 
 
 def jensen_shannon_divergence(

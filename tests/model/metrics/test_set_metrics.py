@@ -1,3 +1,5 @@
+import itertools
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -48,13 +50,25 @@ def plain_matching_distance(distances):
 
 
 def plain_accuracy(first, second):
+    """Mean over all equal subsets of the larger set."""
+    size = min(len(first), len(second))
+    pairs = itertools.product(*(itertools.combinations(each, size) for each in (first, second)))
+    return np.mean([plain_accuracy_of_equal_sets(*pair) for pair in pairs])
+
+
+def plain_accuracy_of_equal_sets(first, second):
+    return plain_recognised(first, second) / (len(first) + len(second))
+
+
+def plain_recognised(first, second):
+    """Number of shapes whose nearest other shape is of their own set."""
     everything = [(point, 0) for point in first] + [(point, 1) for point in second]
     right = 0
     for i, (point, kind) in enumerate(everything):
         others = [other for j, other in enumerate(everything) if j != i]
         nearest = min(others, key=lambda other: np.linalg.norm(point - other[0]))
         right += nearest[1] == kind
-    return right / len(everything)
+    return right
 
 
 @settings(max_examples=60, deadline=None)
@@ -94,6 +108,29 @@ def test_two_halves_of_one_set_cannot_be_told_apart():
     assert coverage(distances_of(shapes[:500], shapes[500:])) == pytest.approx(0.6, abs=0.1)
 
 
+@pytest.mark.parametrize("counts", [(100, 700), (700, 100)])
+def test_unequal_parts_of_one_set_cannot_be_told_apart_either(counts):
+    shapes = np.random.default_rng(4).normal(size=(sum(counts), 3))
+    assert accuracy_of(shapes[: counts[0]], shapes[counts[0] :]) == pytest.approx(0.5, abs=0.05)
+
+
+@pytest.mark.parametrize("empty", [1, 2, 9])
+def test_empty_shapes_are_always_recognised(empty):
+    """Empty shapes score like shapes that lie far away from all others, in pairs."""
+    rng = np.random.default_rng(empty)
+    first, second = rng.normal(size=(4, 2)), rng.normal(size=(5, 2))
+    matrices = distances_of(first, first), distances_of(first, second), distances_of(second, second)
+    found = one_nearest_neighbour_accuracy(*matrices, empty)
+    generated, real, expected = range(4 + empty), range(5), []
+    size = min(4 + empty, 5)
+    for some in itertools.combinations(generated, size):
+        for others in itertools.combinations(real, size):
+            filled = [g for g in some if g < 4]
+            known = plain_recognised(first[filled], second[list(others)])
+            expected.append((known + size - len(filled)) / (2 * size))
+    assert found == pytest.approx(np.mean(expected))
+
+
 def test_two_halves_of_a_set_of_clouds():
     first, second = boxes(60, 1), boxes(60, 2)
     matrices = [chamfer_matrix(*pair) for pair in ((first, first), (first, second))]
@@ -123,7 +160,7 @@ def test_swapped_sets_change_coverage_and_matching_distance_but_not_accuracy():
     there, back = distances_of(first, second), distances_of(second, first)
     assert coverage(there) != coverage(back)
     assert minimum_matching_distance(there) != pytest.approx(minimum_matching_distance(back))
-    assert accuracy_of(first, second) == accuracy_of(second, first)
+    assert accuracy_of(first, second) == pytest.approx(accuracy_of(second, first))
     clouds = rng.uniform(-0.3, 0.3, (2, 5, 100, 3))
     divergences = jensen_shannon_divergence(*clouds), jensen_shannon_divergence(*clouds[::-1])
     assert divergences[0] == pytest.approx(divergences[1])
