@@ -6,8 +6,8 @@ it bounds a cavity. Winding numbers do: a wall has the outside in front of it an
 it (Jacobson et al. 2013). Three rules apply:
 
 - *As wound*: light comes in, and by the windings of the mesh the outside lies in front.
-- *By light*: the windings are random, but light comes in on one side only. With that side in front,
-  the outside lies in front.
+- *By light*: the windings are random, but light comes in on one side only, or the sky is straight
+  ahead of the mouths of one side. With that side in front, the outside lies in front.
 - *Closed*: no light comes in. Only the windings distinguish a cavity from a hidden part, so the
   mesh must be watertight and consistently wound.
 """
@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from shapegan.pipeline.arrays import lengths
 from shapegan.pipeline.queries.rims import rim_edges
 from shapegan.pipeline.queries.winding import WindingField
+from shapegan.pipeline.shell.mouths import open_to_sky
 from shapegan.pipeline.shell.orientation import OrientedPatches, wound_alike
 from shapegan.pipeline.shell.surface_samples import RAY_OFFSET
 
@@ -78,11 +79,13 @@ def find_open_cavities(
     faces = test.choose(wall, as_wound, faces)
 
     # 2. Walls by light. Where it comes to both sides, as through a missing rim, either may be one:
-    # so little light does not show which side sees more.
+    # so little light does not show which side sees more. A small mouth hardly lets any in.
     certain = ~patches.dim & ~sheet
-    by_light = doubtful & ~certain & ~agrees & (patches.front > 0)
-    both_sides = by_light & (patches.back > BOTH_SIDES * patches.front)
-    for sides, chosen in ((faces, by_light), (faces[:, ::-1], both_sides)):
+    by_light = doubtful & ~certain & ~agrees
+    front_lit, back_lit = patches.front > 0, patches.back > BOTH_SIDES * patches.front
+    for sides, lit in ((faces, front_lit), (faces[:, ::-1], back_lit)):
+        chosen = by_light & lit
+        chosen |= open_to_sky(test.vertices, sides, patches, by_light & ~lit & ~wall)
         turned = test.choose(chosen, sides, faces)
         found = test.walls_by_light(turned, wall | certain, chosen & ~wall)
         wall, faces = wall | found, test.choose(found, sides, faces)
@@ -212,6 +215,7 @@ class _SideTest:
         sky = np.where(agrees, self.patches.sky[:, 0], self.patches.sky[:, 1])
         seen = candidates & (np.bincount(owner, sky, len(candidates)) > 0)
         # The mouth may be so small that none of the few rays found it.
+        seen |= open_to_sky(self.vertices, faces, self.patches, candidates & ~seen)
         rows = np.flatnonzero((candidates & ~seen)[owner])
         if len(rows):
             normal = _normals(faces, self.patches)[rows]

@@ -41,8 +41,8 @@ def wrong_signs(mesh, inside, seed=0, beyond=0.02, **options):
 @example(mouth=0.125, wall=0.25, joined=False, rim=False, count=8, flipped="outer", seed=0)
 @settings(max_examples=25, deadline=None)
 @given(
-    mouth=st.floats(0.06, 0.6),
-    wall=st.floats(0.03, 0.3),
+    mouth=st.floats(0.04, 0.6),
+    wall=st.floats(0.03, 0.35),
     joined=st.booleans(),
     rim=st.booleans(),
     count=st.integers(8, 20),
@@ -63,6 +63,29 @@ def test_a_flask_is_hollow_whatever_its_mouth_its_rim_and_its_windings(
     mesh = shapes.flip_half(mesh, seed) if flipped == "half the faces" else mesh
     wrong, _ = wrong_signs(mesh, closed, seed, beyond)
     assert wrong == 0
+
+
+@pytest.mark.parametrize(
+    ("mouth", "wall", "count", "flipped", "seed"),
+    [
+        (0.04, 0.3, 9, "outer", 2),
+        (0.05, 0.1, 11, "inner", 53),
+        (0.074, 0.226, 9, "half the faces", 7),
+        (0.085, 0.335, 8, "inner", 193),
+        (0.1, 0.34, 10, "outer", 185),
+    ],
+)
+def test_a_flask_without_a_rim_whose_small_mouth_lets_in_less_light_than_the_gap_in_its_wall(
+    mouth, wall, count, flipped, seed
+):
+    parts, closed = hollows.flask(mouth, wall, count)
+    skins = list(parts[:2])
+    if flipped in ("outer", "inner"):
+        which = ("outer", "inner").index(flipped)
+        skins[which] = shapes.inside_out(skins[which])
+    mesh = shapes.join(*skins)
+    mesh = shapes.flip_half(mesh, seed) if flipped == "half the faces" else mesh
+    assert wrong_signs(mesh, closed, seed, beyond=0.02 + wall)[0] == 0
 
 
 def test_the_middle_of_a_flask_has_the_distance_to_its_inner_wall():
