@@ -6,8 +6,8 @@ it bounds a cavity. Winding numbers do: a wall has the outside in front of it an
 it (Jacobson et al. 2013). Three rules apply:
 
 - *As wound*: light comes in, and by the windings of the mesh the outside lies in front.
-- *By light*: the windings are random, but light comes in on one side only, or the sky is straight
-  ahead of the mouths of one side. With that side in front, the outside lies in front.
+- *By light*: the windings are random, but light comes in on one side only, or the outside is
+  straight ahead of the mouths of one side. With that side in front, the outside lies in front.
 - *Closed*: no light comes in. Only the windings distinguish a cavity from a hidden part, so the
   mesh must be watertight and consistently wound.
 """
@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from shapegan.pipeline.arrays import lengths
 from shapegan.pipeline.queries.rims import rim_edges
 from shapegan.pipeline.queries.winding import WindingField
-from shapegan.pipeline.shell.mouths import open_to_sky
+from shapegan.pipeline.shell.mouths import have_open_mouths
 from shapegan.pipeline.shell.orientation import OrientedPatches, wound_alike
 from shapegan.pipeline.shell.surface_samples import RAY_OFFSET
 
@@ -85,7 +85,9 @@ def find_open_cavities(
     front_lit, back_lit = patches.front > 0, patches.back > BOTH_SIDES * patches.front
     for sides, lit in ((faces, front_lit), (faces[:, ::-1], back_lit)):
         chosen = by_light & lit
-        chosen |= open_to_sky(test.vertices, sides, patches, by_light & ~lit & ~wall)
+        outside = functools.partial(test.are_outside, faces, wall | certain)
+        unlit = by_light & ~lit & ~wall
+        chosen |= have_open_mouths(test.vertices, sides, patches, unlit, outside)
         turned = test.choose(chosen, sides, faces)
         found = test.walls_by_light(turned, wall | certain, chosen & ~wall)
         wall, faces = wall | found, test.choose(found, sides, faces)
@@ -178,16 +180,23 @@ class _SideTest:
         if len(rows) == 0:
             return candidates
         normal = _normals(faces, self.patches)[rows]
-        solid_faces = faces[solid[self.patches.patch]]
-        field = WindingField(self.vertices, solid_faces, self.device, halve_long=False)
         in_front = samples.position[rows] + np.float32(RAY_OFFSET) * normal
-        outside = np.abs(field.numbers(in_front, exact=True)) < OUTSIDE
+        outside = self.are_outside(faces, solid, in_front)
         owner, area = owner[rows], samples.area[rows]
         share, whole = (
             np.bincount(owner, weight, len(candidates)) for weight in (area * outside, area)
         )
         found: NDArray[np.bool_] = candidates & (share >= AGREE * whole)
         return found
+
+    def are_outside(
+        self, faces: NDArray[np.int32], solid: NDArray[np.bool_], points: NDArray[np.float32]
+    ) -> NDArray[np.bool_]:
+        """Find points (N, 3) outside the solid patches (P,), by the windings of faces (F, 3)."""
+        faces = faces[solid[self.patches.patch]]
+        field = WindingField(self.vertices, faces, self.device, halve_long=False)
+        outside: NDArray[np.bool_] = np.abs(field.numbers(points, exact=True)) < OUTSIDE
+        return outside
 
     def walls_by_light(
         self, faces: NDArray[np.int32], solid: NDArray[np.bool_], candidates: NDArray[np.bool_]
@@ -215,7 +224,7 @@ class _SideTest:
         sky = np.where(agrees, self.patches.sky[:, 0], self.patches.sky[:, 1])
         seen = candidates & (np.bincount(owner, sky, len(candidates)) > 0)
         # The mouth may be so small that none of the few rays found it.
-        seen |= open_to_sky(self.vertices, faces, self.patches, candidates & ~seen)
+        seen |= have_open_mouths(self.vertices, faces, self.patches, candidates & ~seen)
         rows = np.flatnonzero((candidates & ~seen)[owner])
         if len(rows):
             normal = _normals(faces, self.patches)[rows]

@@ -1,42 +1,53 @@
-"""Mouths: holes of a patch that have the sky straight ahead.
+"""Mouths: holes of a patch that have the outside straight ahead.
 
 The mouth of a vessel's inner skin lies behind that of its outer skin, so that the sky is seen along
-its axis, however small and deep it is. Light that leaks into a hidden copy comes through holes that
-lie anywhere: behind one in the copy there is hardly ever one in the skin round it.
+its axis, however small and deep it is, or the wall of a vessel that this one stands in. Light that
+leaks into a hidden copy comes through holes that lie anywhere: behind one in the copy there is
+hardly ever one in the skin round it.
 """
+
+from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from shapegan.pipeline.shell.hole_filling import boundary_loops
 from shapegan.pipeline.shell.orientation import OrientedPatches
+from shapegan.pipeline.shell.surface_samples import RAY_OFFSET
 from shapegan.pipeline.triangles import areas, cross_products
 
 ENCLOSING = 0.5
 """A patch encloses a hollow if its faces' area vectors add up to less than this share of its area.
 It is 1 for a plane, 0.5 for a hemisphere, 0 for a closed patch and for a pipe."""
 
-SKY_AHEAD = 0.6
-"""A patch opens to the sky if this share of the area of its holes has the sky straight ahead. It is
-0.5 for a pipe with one end within the solid."""
+OUTSIDE_AHEAD = 0.6
+"""A patch is open if this share of the area of its holes has the outside straight ahead. It is 0.5
+for a pipe with one end within the solid."""
 
 DIAGONAL = 4.0
 """Length of a ray that leaves the mesh, cube frame."""
 
 
-def open_to_sky(
+def _nowhere(points: NDArray[np.float32]) -> NDArray[np.bool_]:
+    return np.zeros(len(points), bool)
+
+
+def have_open_mouths(
     vertices: NDArray[np.float32],
     faces: NDArray[np.int32],
     patches: OrientedPatches,
     candidates: NDArray[np.bool_],
+    outside: Callable[[NDArray[np.float32]], NDArray[np.bool_]] = _nowhere,
 ) -> NDArray[np.bool_]:
-    """Find candidates (P,) that enclose a hollow in front of them whose mouths show the sky.
+    """Find candidates (P,) that enclose a hollow in front of them whose mouths lead outside.
 
     Args:
         vertices: (V, 3), cube frame.
         faces: (F, 3), with the side to test in front.
         patches: the same faces in P patches.
         candidates: (P,), the patches to test.
+        outside: Tells which positions (N, 3) are outside, where the way ahead ends at a face. By
+            default none is, so that only the sky counts.
     """
     # 1. Leave out patches that enclose nothing, and those without a hole.
     count, tested = len(candidates), candidates[patches.patch]
@@ -51,12 +62,16 @@ def open_to_sky(
     points = np.array([len(rim) for rim in rims])
     start = np.concatenate([(rim + rim.mean(axis=0)) / 2 for rim in rims])
     direction = np.repeat(np.array(ahead), points, axis=0)
-    sky = patches.scene.distances(start, direction, DIAGONAL) >= DIAGONAL
+    distance = patches.scene.distances(start, direction, DIAGONAL)
+    is_open = distance >= DIAGONAL
+    if not is_open.all():
+        end = start + (distance - np.float32(RAY_OFFSET))[:, None] * direction
+        is_open[~is_open] = outside(end[~is_open])
 
-    # 3. Compare the area with the sky ahead with the whole area of the holes of each patch.
+    # 3. Compare the area with the outside ahead with the whole area of the holes of each patch.
     weight, patch = np.repeat(np.array(area) / points, points), np.repeat(of_patch, points)
-    seen, whole = (np.bincount(patch, w, count) for w in (weight * sky, weight))
-    found: NDArray[np.bool_] = (seen >= SKY_AHEAD * whole) & (whole > 0)
+    seen, whole = (np.bincount(patch, w, count) for w in (weight * is_open, weight))
+    found: NDArray[np.bool_] = (seen >= OUTSIDE_AHEAD * whole) & (whole > 0)
     return found
 
 

@@ -131,6 +131,17 @@ def test_vessels_within_vessels():
         assert wrong_signs(mesh, truth)[0] == 0
 
 
+@pytest.mark.parametrize("turn", [0.5, 2.0])
+@pytest.mark.parametrize("rim", [True, False])
+def test_a_vessel_in_a_vessel_that_no_light_enters_is_hollow_though_it_is_inside_out(turn, rim):
+    parts, closed = hollows.flask(0.3, 0.1, 16)
+    about = Rotation.from_rotvec([turn, 0, 0]).as_matrix().T
+    small = [(0.5 * vertices @ about, faces) for vertices, faces in (*parts, closed)]
+    mesh = shapes.join(closed, *map(shapes.inside_out, small[: 3 if rim else 2]))
+    wrong, _ = wrong_signs(mesh, shapes.join(closed, small[3]), beyond=0.02 if rim else 0.07)
+    assert wrong == 0
+
+
 BALL = shapes.icosphere(1.0)
 HOLLOW_BALL = hollows.hollow_ball()
 CLOSED = {

@@ -4,17 +4,16 @@ import numpy as np
 import pytest
 from support import hollows, shapes
 
-from shapegan.pipeline.shell.mouths import open_to_sky
+from shapegan.pipeline.shell.mouths import have_open_mouths
 from shapegan.pipeline.shell.orientation import orient_patches
 
 
-def opened(mesh, front):
-    """Patches of a mesh, by their first face, that open to the sky in front of the faces given."""
+def opened(mesh, front, **options):
+    """Patches of a mesh, by their first face, with open mouths in front of the faces given."""
     vertices, faces = (mesh[0] * 0.9).astype(np.float32), np.asarray(mesh[1])
     patches = orient_patches(vertices.astype(np.float64), faces, "cpu")
-    found = open_to_sky(
-        vertices, faces if front else faces[:, ::-1], patches, np.ones(len(patches.front), bool)
-    )
+    sides, every = faces if front else faces[:, ::-1], np.ones(len(patches.front), bool)
+    found = have_open_mouths(vertices, sides, patches, every, **options)
     _, first = np.unique(patches.patch, return_index=True)
     return dict(zip(first.tolist(), found.tolist(), strict=True))
 
@@ -41,6 +40,20 @@ def test_a_hole_with_the_outer_skin_ahead_shows_no_sky():
         outer, inner = ball_without(np.array([0.3, 0.2, 1.0])), ball_without(np.array(way), 0.5)
         found = opened(shapes.join(outer, inner), front=False)
         assert found == {0: True, len(outer[1]): expected}
+
+
+def test_the_outside_may_end_at_a_face():
+    ball, ahead = ball_without(np.array([0.0, 0.0, 1.0]), 0.4), []
+
+    def outside(points):
+        ahead.append(points)
+        return points[:, 2] < 0.8
+
+    for height, expected in ((0.6, True), (0.95, False)):
+        lid = shapes.box((1.0, 1.0, 0.02), (0.0, 0.0, height))
+        assert opened(shapes.join(ball, lid), front=False, outside=outside)[0] == expected
+        # Asked is where the way ahead ends, just below the lid.
+        assert ahead[-1][:, 2] == pytest.approx(0.9 * (height - 0.01), abs=1e-3)
 
 
 def test_most_of_the_area_of_the_holes_counts():
