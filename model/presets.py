@@ -79,7 +79,7 @@ def _fast_voxel() -> TrainConfig:
             Stage(8, 8, 50, weight=1, lattice=64, thin_offset=0.1),
             Stage(16, 8, 150, fade_in=5, weight=9, lattice=64, thin_offset=0.075),
             Stage(
-                32, 4, 50, fade_in=2, weight=6, lattice=64, thin_offset=0.075, thin_offset_end=0.05
+                32, 4, 50, fade_in=2, weight=6, lattice=64, thin_offset=0.075, thin_offset_end=0.065
             ),
         ),
         generator=GeneratorConfig(
