@@ -5,6 +5,9 @@ import re
 import signal
 
 import pytest
+from support.examples import register_profiles
+
+register_profiles()
 
 SKIPS_ANYWHERE = (
     "needs a GPU that CUDA can use",

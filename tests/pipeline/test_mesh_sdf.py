@@ -6,9 +6,10 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import trimesh
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from support import shapes
+from support.examples import examples
 
 import shapegan.pipeline
 from shapegan.pipeline import BadMeshError, MeshSDF
@@ -108,7 +109,7 @@ def test_the_frame_is_the_meshs_own_by_default(box):
     shift=st.tuples(*[st.floats(-3, 3)] * 3),
     sides=st.tuples(*[st.floats(0.2, 1.0)] * 3),
 )
-@settings(max_examples=8, deadline=None)
+@examples(8)
 def test_boxes_of_any_size_at_any_place(scale, shift, sides):
     size, center = scale * np.array(sides), scale * np.array(shift)
     made = MeshSDF(given_as(shapes.box(size, center)))

@@ -4,11 +4,12 @@ from collections import Counter
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 from support import shapes
+from support.examples import examples
 
 from shapegan.pipeline.config import PreprocessConfig
 from shapegan.pipeline.files import OutputError
@@ -90,7 +91,7 @@ def test_the_solid_is_what_the_intact_mesh_encloses(kind, index):
     np.testing.assert_allclose(nearest, gap, atol=1e-3)
 
 
-@settings(max_examples=30, deadline=None)
+@examples(30)
 @given(st.sampled_from(EACH), st.integers(0, 2**32 - 1), st.floats(1e-3, 0.5))
 def test_distances_are_1_lipschitz(which, seed, step):
     solid = sample_of(which[0], 0, which[1]).solid
