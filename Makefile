@@ -36,8 +36,9 @@ check: $(STAMP) docs  ## check format, lint, types, import contracts and the sit
 test: check  ## run the checks and all tests but the slow ones
 	$(BIN)/pytest -n logical --maxprocesses 8 --dist loadfile -m "not slow"
 
-test-slow: $(STAMP)  ## run the slow tests alone
-	$(BIN)/pytest -m "slow and not cluster"
+test-slow: $(STAMP)  ## run the slow tests, and the property tests with all their examples
+	$(BIN)/pytest -n logical --maxprocesses 8 --dist loadfile --hypothesis-profile full -m "hypothesis and not slow"
+	$(BIN)/pytest --hypothesis-profile full -m "slow and not cluster"
 
 coverage: $(STAMP)  ## measure which lines the tests run; HTML report in build/coverage
 	$(BIN)/pytest -m "not slow" --cov --cov-report=term --cov-report=html $(TESTS)

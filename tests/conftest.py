@@ -1,10 +1,16 @@
-"""Set-up of all tests: Ctrl-C that works, and skips that have to be expected."""
+"""Set-up of all tests: Ctrl-C that works, one thread, and skips that have to be expected."""
 
 import os
 import re
 import signal
 
 import pytest
+from support.examples import register_profiles
+
+register_profiles()
+
+THREAD_LIBRARIES = ("OMP", "OPENBLAS", "MKL")
+"""Prefixes of the environment variables that limit native threads."""
 
 SKIPS_ANYWHERE = (
     "needs a GPU that CUDA can use",
@@ -28,8 +34,14 @@ SKIPS_AT_HOME = (
 
 
 def pytest_configure():
-    """Restore Ctrl-C, which a shell may switch off for what runs in its background."""
+    """Restore Ctrl-C, which a shell may switch off in its background; limit native threads to one.
+
+    Each core has a test process, and threads of several processes that wait for each other on one
+    core take 20 times the CPU seconds of one thread. Processes that tests start inherit it.
+    """
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    for library in THREAD_LIBRARIES:
+        os.environ.setdefault(f"{library}_NUM_THREADS", "1")
 
 
 def unexpected_skips(reasons, *, strict):

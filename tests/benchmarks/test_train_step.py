@@ -37,12 +37,13 @@ def test_different_losses_raise():
 def test_steps_are_compared_in_double_precision(monkeypatch):
     import click
     import published_step
-    from train_step import CASES, check
+    from train_step import Case, check
 
-    check(CASES["256 points x 4"])
+    case = Case("point", 48, 2)
+    check(case)
     monkeypatch.setattr(published_step, "PENALTY_WEIGHT", 10.01)
     with pytest.raises(click.ClickException, match="in double precision: step 0"):
-        check(CASES["256 points x 4"])
+        check(case)
 
 
 @pytest.mark.parametrize(

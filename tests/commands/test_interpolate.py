@@ -10,6 +10,7 @@ from click.testing import CliRunner, Result
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
+from support.examples import examples
 from support.one_line import check_one_line
 from support.toys import toy_run
 
@@ -76,7 +77,7 @@ def test_a_spherical_path_through_equal_zero_and_opposite_latents_is_finite():
     assert path_through(latents, 20, "spherical").isfinite().all()
 
 
-@settings(deadline=None, max_examples=30)
+@examples(30)
 @given(st.integers(0, 50), st.integers(51, 99), st.floats(0, 1))
 def test_slerp_interpolates_length_and_angle_linearly(seed, other, t):
     first, second = normal(1, 8, seed)[0], 2 * normal(1, 8, other)[0]

@@ -1,5 +1,6 @@
 """Faults of a real run: the command in its own process, killed, stopped or out of resources."""
 
+import math
 import os
 import signal
 import subprocess
@@ -19,6 +20,8 @@ MESHES = 10
 SLOW = "sleep 0.3"
 CONFIG = ["--resolutions", "4,8", "--points", "20000", "--shard-size", "3"]
 """A third of a megabyte a shape, a megabyte a shard."""
+PATIENCE = 300.0
+"""Seconds after which a command is taken to hang, however busy the machine is."""
 
 
 @pytest.fixture(autouse=True)
@@ -40,19 +43,35 @@ def command(meshes: Path, out: Path, *options: str) -> list[str]:
 
 def finish(meshes: Path, out: Path, *options: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        command(meshes, out, *options), capture_output=True, text=True, timeout=60, check=False
+        command(meshes, out, *options),
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
     )
 
 
 @pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+def undisturbed_run(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, str], float]:
+    """What a run without faults makes, and the seconds that it takes."""
     folder = tmp_path_factory.mktemp("undisturbed")
     meshes = write_meshes(folder / "meshes", ["ok"] * MESHES)
     environment = os.environ | {"PYTHONPATH": python_path()}
-    subprocess.run(
-        command(meshes, folder / "out", "--workers", "0"), check=True, env=environment, timeout=60
-    )
-    return digests(folder / "out")
+    words = command(meshes, folder / "out", "--workers", "0")
+    began = time.monotonic()
+    subprocess.run(words, check=True, env=environment, timeout=PATIENCE)
+    return digests(folder / "out"), time.monotonic() - began
+
+
+@pytest.fixture(scope="module")
+def undisturbed(undisturbed_run: tuple[dict[str, str], float]) -> dict[str, str]:
+    return undisturbed_run[0]
+
+
+@pytest.fixture(scope="module")
+def time_limit(undisturbed_run: tuple[dict[str, str], float]) -> int:
+    """Seconds within which each mesh but one that hangs is done, as busy as the machine is."""
+    return max(2, math.ceil(undisturbed_run[1]))
 
 
 @pytest.fixture
@@ -130,17 +149,17 @@ def test_a_worker_killed_in_mid_shard_costs_nothing(
     assert digests(tmp_path / "out") == undisturbed
 
 
-def test_all_faults_of_meshes_at_once(tmp_path: Path) -> None:
+def test_all_faults_of_meshes_at_once(tmp_path: Path, time_limit: int) -> None:
     behaviours = ["ok", "segfault", "hang", "hog", "leave", "ok", "raise", "reject", "ok"]
     meshes = write_meshes(tmp_path / "meshes", behaviours)
-    limits = ["--workers", "2", "--mesh-timeout", "2", "--mesh-memory", "0.4"]
+    limits = ["--workers", "2", "--mesh-timeout", str(time_limit), "--mesh-memory", "0.4"]
     done = finish(meshes, tmp_path / "out", *limits)
     assert done.returncode == 0, done.stderr
     dataset = Dataset(tmp_path / "out")
     assert {r.id.rpartition("/")[2]: r.reason.partition(" (")[0] for r in dataset.reports} == {
         "mesh000": "",
         "mesh001": "crashed with SIGSEGV, twice",
-        "mesh002": "took longer than 2 s, twice",
+        "mesh002": f"took longer than {time_limit} s, twice",
         "mesh003": "used more than 0.4 GB, twice",
         "mesh004": "ended by itself with exit code 3, twice",
         "mesh005": "",
@@ -177,7 +196,7 @@ def test_a_file_that_may_not_grow_ends_it_cleanly(
         [sys.executable, "-c", program, *wanted],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE,
         check=False,
     )
     check_full(done, "File too large")

@@ -353,7 +353,7 @@ def go_on(data: Path, folder: Path) -> None:
         run(VOXEL, quick(data, folder))
 
 
-@pytest.mark.parametrize("name", ["SIGTERM", "SIGINT"])
+@pytest.mark.parametrize("name", ["SIGTERM", pytest.param("SIGINT", marks=pytest.mark.slow)])
 def test_a_signal_ends_it_after_the_step_and_the_same_command_goes_on(
     data: Path, alone: UndisturbedRuns, tmp_path: Path, name: str
 ) -> None:

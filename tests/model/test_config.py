@@ -3,8 +3,9 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from support.examples import examples
 from support.training import AUTODECODER, CONFIGS, LATENT, POINT, VOXEL
 
 from shapegan.model.config import (
@@ -111,7 +112,7 @@ def configs(draw: Any) -> TrainConfig:
 
 
 @given(configs())
-@settings(max_examples=50, deadline=None)
+@examples(50)
 def test_a_config_is_restored_from_json(config: TrainConfig) -> None:
     again = TrainConfig.from_dict(json.loads(json.dumps(config.to_dict())))
     assert again == config
@@ -120,7 +121,7 @@ def test_a_config_is_restored_from_json(config: TrainConfig) -> None:
 
 
 @given(configs(), configs())
-@settings(max_examples=20, deadline=None)
+@examples(20)
 def test_configs_without_difference_are_equal(one: TrainConfig, other: TrainConfig) -> None:
     assert (one.difference(other) == []) == (one == other)
     assert len(one.difference(other)) == len(other.difference(one))

@@ -3,8 +3,9 @@ import itertools
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from support.examples import examples
 
 from shapegan.pipeline import schema
 
@@ -54,7 +55,7 @@ def test_grid_points_come_in_order_x_y_z(resolution):
 coordinates = st.lists(st.floats(-1, 1), min_size=3, max_size=3)
 
 
-@settings(max_examples=200, deadline=None)
+@examples(200)
 @given(position=coordinates)
 def test_rounding_moves_a_position_by_half_a_step(position):
     encoded = schema.encode_positions(np.array(position))

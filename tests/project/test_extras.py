@@ -1,6 +1,7 @@
 """The data side installs no torch, and a package that is missing is named with its extra."""
 
 import ast
+import functools
 import importlib
 import json
 import pickle
@@ -8,7 +9,7 @@ import re
 import subprocess
 import sys
 import tomllib
-from importlib.metadata import packages_distributions
+from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -35,6 +36,7 @@ def names(requirements: list[str]) -> set[str]:
 
 
 BASE = names(PROJECT["dependencies"])
+packages_distributions = functools.cache(metadata.packages_distributions)
 
 
 def runtime_nodes(tree: ast.AST):

@@ -14,6 +14,7 @@ def run(folder, reason, environment):
     test = f'import pytest\n\n@pytest.mark.skip(reason="{reason}")\ndef test_it(): pass\n'
     (folder / "test_it.py").write_text(test)
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(folder)]
+    environment = {"PYTHONPATH": str(CONFTEST.parent)} | environment  # of `support`
     return subprocess.run(
         command, cwd=folder, env=environment, capture_output=True, text=True, check=False
     )

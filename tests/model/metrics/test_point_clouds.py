@@ -3,9 +3,10 @@ import itertools
 import numpy as np
 import pytest
 import trimesh
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
+from support.examples import examples
 
 from shapegan.model.metrics.point_clouds import (
     chamfer_matrix,
@@ -52,7 +53,7 @@ def test_threads_change_no_distance():
         assert_array_equal(chamfer_matrix(clouds, clouds[:30], workers=4), alone)
 
 
-@settings(max_examples=25, deadline=None)
+@examples(25)
 @given(kinds, kinds, st.integers(1, 6), st.integers(1, 300), st.integers(0, 2**32 - 1))
 def test_chamfer_distances_are_those_of_all_pairs_of_points(one, other, count, points, seed):
     rng = np.random.default_rng(seed)

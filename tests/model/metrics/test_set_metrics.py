@@ -2,8 +2,9 @@ import itertools
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from support.examples import examples
 
 from shapegan.model.metrics.point_clouds import chamfer_matrix, normalise
 from shapegan.model.metrics.set_metrics import (
@@ -71,7 +72,7 @@ def plain_recognised(first, second):
     return right
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(st.integers(1, 7), st.integers(1, 7), st.integers(0, 2**32 - 1))
 def test_scores_are_those_of_plain_loops(samples, references, seed):
     rng = np.random.default_rng(seed)

@@ -3,9 +3,10 @@ import math
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from support import twins
+from support.examples import examples
 from torch import Tensor
 
 from shapegan.model.networks.generator import Generator, GeneratorConfig
@@ -73,7 +74,7 @@ def test_points_that_shapes_share_are_the_same_points_for_each(config):
         torch.testing.assert_close(got, expected, rtol=1e-10, atol=1e-12)
 
 
-@settings(max_examples=20, deadline=None)
+@examples(20)
 @given(
     shapes=st.integers(1, 4),
     count=st.integers(1, 20),

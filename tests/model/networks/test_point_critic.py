@@ -1,8 +1,9 @@
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from support import twins
+from support.examples import examples
 from torch import Tensor
 
 from shapegan.model.networks.point_critic import PointCritic, PointCriticConfig, gather_points
@@ -52,7 +53,7 @@ def test_default_is_the_published_critic():
     assert [layer.weight.shape for layer in critic.head] == [(256, 512), (128, 256), (1, 128)]
 
 
-@settings(max_examples=20, deadline=None)
+@examples(20)
 @given(st.integers(0, 2**32), st.integers(1, 30))
 def test_masked_points_count_as_if_they_were_not_there(seed, count):
     critic = made().double()
@@ -82,7 +83,7 @@ def test_deciding_points_alone_have_the_score_of_all():
     torch.testing.assert_close(few, critic(points, sdf))
 
 
-@settings(max_examples=20, deadline=None)
+@examples(20)
 @given(st.integers(1, 40), st.booleans())
 def test_blocks_change_nothing(rows, masked):
     critic = made().double()

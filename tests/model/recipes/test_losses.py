@@ -2,8 +2,9 @@ import math
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from support.examples import examples
 
 from shapegan.model.recipes.losses import (
     LOSSES,
@@ -78,7 +79,7 @@ def linear_critic(shape, slope: float):
     return weight, lambda samples: (samples * weight).flatten(1).sum(1)
 
 
-@settings(max_examples=20, deadline=None)
+@examples(20)
 @given(shapes, st.floats(0.0, 5.0))
 def test_penalties_of_a_linear_critic_are_those_of_its_slope(shape, slope):
     _, critic = linear_critic(shape, slope)

@@ -2,8 +2,9 @@ import itertools
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from support.examples import examples
 
 from shapegan.model.recipes.step_random import LATENTS, MIXING, WEIGHTS, StepRandom, seeded
 
@@ -12,7 +13,7 @@ seeds = st.integers(0, 2**63 - 1)
 
 
 @given(seeds, places)
-@settings(max_examples=50, deadline=None)
+@examples(50)
 def test_numbers_are_functions_of_seed_and_place(seed: int, place: list[int]) -> None:
     one, other = StepRandom(seed, *place), StepRandom(seed, *place)
     before = torch.get_rng_state()
@@ -22,7 +23,7 @@ def test_numbers_are_functions_of_seed_and_place(seed: int, place: list[int]) ->
 
 
 @given(seeds, places, st.sampled_from([1, 2, 3, 4]))
-@settings(max_examples=50, deadline=None)
+@examples(50)
 def test_ranks_share_the_numbers_of_one(seed: int, place: list[int], world: int) -> None:
     whole = StepRandom(seed, *place)
     parts = [StepRandom(seed, *place, rank=rank, world=world) for rank in range(world)]

@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 import torch
 import trimesh
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 from support.analytic_fields import AnalyticField, ball, clipped, rod, union
+from support.examples import examples
 from support.folders import SHARED, needs_shared
 
 from shapegan.model.networks.generator import Generator, GeneratorConfig
@@ -81,7 +82,7 @@ def test_a_fine_grid_is_evaluated_only_near_the_surface():
 places = st.tuples(*[st.floats(-0.9, 0.9)] * 3).map(list)
 
 
-@settings(max_examples=15, deadline=None)
+@examples(15)
 @given(
     balls=st.lists(st.tuples(places, st.floats(0.01, 0.5)), min_size=1, max_size=3),
     rods=st.lists(st.tuples(places, places, st.floats(0.005, 0.1)), max_size=3),

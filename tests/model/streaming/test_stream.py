@@ -12,8 +12,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from support.examples import examples
 from support.fakes import make_dataset
 
 from shapegan.model.streaming import memory
@@ -187,7 +188,7 @@ def test_balanced_points_are_the_next_of_each_side_out_of_all_sets(made: Path, p
 
 @ALL
 @given(step=st.integers(0, 10**6), world=st.sampled_from([1, 2, 3, 6]))
-@settings(max_examples=8, deadline=None)
+@examples(8)
 def test_ranks_together_get_the_global_batch(
     made: Path, config: StreamConfig, step: int, world: int
 ) -> None:
@@ -207,7 +208,7 @@ def test_workers_and_pinning_change_nothing(made: Path, config: StreamConfig) ->
 
 @ALL
 @given(start=st.integers(0, 9))
-@settings(max_examples=10, deadline=None)
+@examples(10)
 def test_resumes_at_any_step(made: Path, config: StreamConfig, start: int) -> None:
     stream = Stream(made, config)
     assert_same(take(stream, 0, 12)[start:], take(Stream(made, config), start, 12 - start))

@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 import torch
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
+from support.examples import examples
 from support.training import REFINED, VOXEL
 
 from shapegan import __version__
@@ -144,9 +145,7 @@ def test_a_torn_checkpoint_is_refused(saved: Path, tmp_path: Path, share: float)
 
 
 @given(st.binary(max_size=200))
-@settings(
-    max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@examples(50, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_other_files_are_not_checkpoints(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "any.pt"
     path.write_bytes(content)
@@ -154,9 +153,7 @@ def test_other_files_are_not_checkpoints(tmp_path: Path, content: bytes) -> None
 
 
 @given(st.integers(0, 10**9), st.integers(1, 255))
-@settings(
-    max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@examples(50, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_a_changed_byte_is_detected_or_harmless(
     saved: Path, tmp_path: Path, place: int, change: int
 ) -> None:

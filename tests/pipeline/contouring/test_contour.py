@@ -2,9 +2,10 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from support import shapes
+from support.examples import examples
 from support.manifolds import check_manifold
 
 from shapegan.pipeline.config import least_half_thickness
@@ -144,7 +145,7 @@ def noise(seed, size=6, step=0.4):
     return field
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(seed=st.integers(0, 2**32 - 1), method=st.sampled_from(METHODS))
 def test_surfaces_of_random_signs_are_manifold(seed, method):
     vertices, faces = contour(Field(noise(seed)), 6, 1.5, method)
@@ -172,7 +173,7 @@ CORNERS = st.lists(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(corners=CORNERS, method=st.sampled_from(METHODS), shift=st.sampled_from([0, 0.3, 0.5]))
 def test_unions_of_boxes_are_manifold(corners, method, shift):
     """They overlap, and touch in faces, edges and corners; shifted by 1/2, on lattice points."""
@@ -182,7 +183,7 @@ def test_unions_of_boxes_are_manifold(corners, method, shift):
         assert check_manifold(vertices, faces).volume > 0
 
 
-@settings(max_examples=40, deadline=None)
+@examples(40)
 @given(
     thickness=st.floats(0.02, 0.4),
     place=st.floats(-0.5, 0.5),

@@ -8,8 +8,9 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
+from support.examples import examples
 from support.fakes import SMALL, make_shape, python_path
 
 from shapegan.pipeline import schema
@@ -55,7 +56,7 @@ configs = st.builds(
 ) | st.builds(PreprocessConfig, resolutions=st.just((4,)), points=st.just(0))
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+@examples(25, suppress_health_check=list(HealthCheck))
 @given(
     config=configs,
     names=st.lists(

@@ -3,8 +3,9 @@ import socket
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
+from support.examples import examples
 from support.folders import make
 
 from shapegan.pipeline.inputs.folders import DiscoverError, MeshFile, scan_tree
@@ -225,9 +226,7 @@ FILES = st.builds(
 )
 
 
-@settings(
-    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@examples(40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(files=st.lists(FILES, unique=True, max_size=12), seed=st.randoms(use_true_random=False))
 def test_the_order_in_which_files_were_made_does_not_matter(
     tmp_path_factory: pytest.TempPathFactory, files: list[str], seed: object

@@ -2,8 +2,9 @@ import json
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
+from support.examples import examples
 
 from shapegan.pipeline.inputs.folders import DiscoverError
 from shapegan.pipeline.inputs.split_files import read_split_file, standard_split
@@ -147,9 +148,7 @@ def test_usual_names() -> None:
     assert [standard_split(name) for name in names] == ["train", "val", "val", "test", "Mine"]
 
 
-@settings(
-    max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@examples(200, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(text=st.binary() | st.text("id,split\n\"'[]{}:a/\\\0\r", max_size=60))
 @pytest.mark.parametrize("suffix", ["csv", "json", "txt"])
 def test_rubbish_is_read_or_refused_in_one_line(

@@ -1,8 +1,9 @@
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from support import shapes
+from support.examples import examples
 
 from shapegan.pipeline.meshes.clean import (
     MERGE_TOLERANCE,
@@ -130,7 +131,7 @@ meshes = (
 )
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(mesh=meshes)
 def test_cleaning_twice_changes_nothing(mesh):
     once = clean(mesh)
@@ -140,7 +141,7 @@ def test_cleaning_twice_changes_nothing(mesh):
     np.testing.assert_array_equal(twice.vertices[twice.faces], once.vertices[once.faces])
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(mesh=meshes)
 def test_each_proper_triangle_is_kept_once(mesh):
     a, b, c = np.moveaxis(mesh.vertices[mesh.faces], 1, 0)
@@ -149,7 +150,7 @@ def test_each_proper_triangle_is_kept_once(mesh):
     assert surface(clean(mesh)) == sorted(expected)
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(mesh=meshes, seed=st.integers(0, 1000))
 def test_order_does_not_matter(mesh, seed):
     random = np.random.default_rng(seed)

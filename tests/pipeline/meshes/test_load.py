@@ -10,8 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import trimesh
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
+from support.examples import examples
 from support.folders import MESHES
 
 from shapegan.pipeline.meshes.clean import clean
@@ -424,9 +425,7 @@ def loads_or_says_why(path):
         one_line(error)
 
 
-FUZZ = settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+FUZZ = examples(60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 @FUZZ
@@ -448,7 +447,7 @@ def spoilt_files(draw):
     return kind.split()[0], bytes(data)
 
 
-@settings(FUZZ, max_examples=300)
+@examples(300, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(spoilt_files())
 def test_spoilt_files(tmp_path, spoilt):
     suffix, data = spoilt

@@ -2,10 +2,11 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
+from support.examples import examples
 
 from shapegan.pipeline.pictures.camera import Camera
 
@@ -16,7 +17,7 @@ from shapegan.pipeline.pictures.camera import Camera
     elevation=st.floats(-80, 80),
     aspect=st.floats(0.4, 2.5),
 )
-@settings(max_examples=60, deadline=None)
+@examples(60)
 def test_a_fitted_view_holds_all_points_tightly(
     points: NDArray[np.float64], azimuth: float, elevation: float, aspect: float
 ) -> None:

@@ -4,8 +4,9 @@ import math
 import numpy as np
 import pytest
 import trimesh
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from support.examples import examples
 
 from shapegan.pipeline.pictures.camera import Camera
 from shapegan.pipeline.pictures.render import render
@@ -98,7 +99,7 @@ def test_the_same_arguments_give_the_same_picture() -> None:
 
 
 @given(exponent=st.floats(-6, 6), shift=st.tuples(*[st.floats(-1, 1)] * 3))
-@settings(max_examples=15, deadline=None)
+@examples(15)
 def test_a_fitted_view_does_not_depend_on_size_and_position(
     exponent: float, shift: tuple[float, float, float]
 ) -> None:

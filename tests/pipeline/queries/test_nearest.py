@@ -1,9 +1,10 @@
 import numpy as np
 import pytest
 import warp as wp
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 from support import shapes
+from support.examples import examples
 
 from shapegan.pipeline.queries import nearest_kernels as kernels
 from shapegan.pipeline.queries.bvh_kernels import LANES
@@ -26,7 +27,7 @@ def nearest(mesh, points, max_distance=None):
     return got.distance.numpy(), got.closest.numpy(), got.face.numpy(), weights
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(
     count=st.integers(1, 300),
     seed=st.integers(0, 2**32 - 1),
@@ -51,7 +52,7 @@ def test_nearest_points_agree_with_brute_force(count, seed, stretch, points, ord
     assert weights.min() > -1e-5
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(
     log_length=st.floats(-3, 0),
     log_slimness=st.floats(-5, 0),
@@ -72,7 +73,7 @@ def test_distances_to_needles_are_accurate(log_length, log_slimness, log_gap, se
     np.testing.assert_allclose(distance, shapes.distances(queries, *mesh), atol=3e-7)
 
 
-@settings(max_examples=40, deadline=None)
+@examples(40)
 @given(seed=st.integers(0, 2**32 - 1), points=st.integers(1, 3 * LANES))
 def test_no_face_is_found_beyond_the_maximum_distance(seed, points):
     mesh = shapes.random_soup(60, seed, size=0.05)

@@ -1,9 +1,10 @@
 import numpy as np
 import pytest
 import warp as wp
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from support import shapes
+from support.examples import examples
 
 from shapegan.pipeline.queries import nearest_weighted_kernels as kernels
 from shapegan.pipeline.queries.bvh_kernels import LANES
@@ -43,7 +44,7 @@ def brute_force(mesh, weights, points, steps=24):
     return gap.min(axis=1)
 
 
-@settings(max_examples=30, deadline=None)
+@examples(30)
 @given(
     count=st.integers(1, 30),
     seed=st.integers(0, 2**32 - 1),
@@ -83,7 +84,7 @@ def test_even_weights_shift_distances():
     np.testing.assert_allclose(value, shapes.distances(points, *mesh) - 0.1, atol=1e-6)
 
 
-@settings(max_examples=20, deadline=None)
+@examples(20)
 @given(seed=st.integers(0, 2**32 - 1), spread=st.sampled_from([0.02, 0.5]))
 def test_values_change_no_faster_than_points_move(seed, spread):
     mesh = shapes.random_soup(40, seed)

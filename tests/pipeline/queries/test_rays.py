@@ -1,9 +1,10 @@
 import numpy as np
 import pytest
 import warp as wp
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from support import shapes
+from support.examples import examples
 
 from shapegan.pipeline.queries import ray_kernels as kernels
 from shapegan.pipeline.queries.rays import RayScene
@@ -41,7 +42,7 @@ def brute_force(mesh, start, direction):
     return np.minimum(met.min(axis=1), MAX_DISTANCE), close
 
 
-@settings(max_examples=80, deadline=None)
+@examples(80)
 @given(
     count=st.one_of(st.integers(1, 40), st.integers(41, 700)),
     seed=st.integers(0, 2**32 - 1),

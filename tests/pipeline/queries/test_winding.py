@@ -2,9 +2,10 @@ import numpy as np
 import pytest
 import trimesh
 import warp as wp
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from support import shapes
+from support.examples import examples
 
 from shapegan.pipeline.queries import crossing_kernels, winding_kernels
 from shapegan.pipeline.queries.winding import WindingField
@@ -158,7 +159,7 @@ def test_segments_through_slits_leave_no_wrong_reference():
     np.testing.assert_array_equal(got > 0.5, depth[clear] < 0)
 
 
-@settings(max_examples=40, deadline=None)
+@examples(40)
 @given(st.lists(st.tuples(*[st.integers(-1, 1)] * 3), min_size=4, max_size=9, unique=True))
 def test_no_reference_lies_on_a_plane_that_a_modeller_would_choose(corners):
     """Hulls of corners, middles of edges and of faces of a cube: slopes, pyramids, wedges."""
@@ -258,7 +259,7 @@ def test_no_points_give_no_numbers():
 coordinates = st.floats(-1, 1, width=32)
 
 
-@settings(max_examples=40, deadline=None)
+@examples(40)
 @given(
     count=st.integers(1, 60),
     seed=st.integers(0, 2**32 - 1),
@@ -277,7 +278,7 @@ def test_exact_numbers_of_any_soup(count, seed, stretch):
     np.testing.assert_allclose(got, shapes.winding_numbers(points, vertices, faces), atol=TOLERANCE)
 
 
-@settings(max_examples=30, deadline=None)
+@examples(30)
 @given(
     seed=st.integers(0, 2**32 - 1),
     gap=st.sampled_from([1e-4, 1e-3, 1e-2]),

@@ -1,8 +1,9 @@
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from support import shapes
+from support.examples import examples
 
 from shapegan.pipeline.queries.bvh import build_bvh
 from shapegan.pipeline.queries.winding import WindingField
@@ -13,7 +14,7 @@ def nodes_of(vertices, faces):
     return build_winding_bvh(vertices[faces], "cpu").nodes.numpy()
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(
     count=st.integers(1, 40),
     seed=st.integers(0, 2**32 - 1),
@@ -48,7 +49,7 @@ def test_the_error_falls_by_more_than_24_as_the_distance_doubles(away):
     assert errors[1] <= errors[0] / 24 + 3e-7
 
 
-@settings(max_examples=40, deadline=None)
+@examples(40)
 @given(count=st.integers(1, 200), seed=st.integers(0, 2**32 - 1))
 def test_every_node_bounds_the_triangles_below_it(count, seed):
     vertices, faces = shapes.random_soup(count, seed)
@@ -66,7 +67,7 @@ def test_every_node_bounds_the_triangles_below_it(count, seed):
         assert distance <= np.sqrt(nodes[node]["far_square"]) / FAR * 1.0001
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(
     count=st.integers(1, 300),
     seed=st.integers(0, 2**32 - 1),

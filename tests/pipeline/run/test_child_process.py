@@ -125,7 +125,11 @@ def test_processes_that_a_mesh_started_are_killed_with_it(
     assert gone(pid)
 
 
-def test_native_threads_are_pinned_to_one(child: ChildProcess) -> None:
+def test_native_threads_are_pinned_to_one(
+    child: ChildProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for library in ("OMP", "OPENBLAS"):
+        monkeypatch.setenv(f"{library}_NUM_THREADS", "2")
     assert child.call(os.getenv, "OMP_NUM_THREADS") == "1"
     assert child.call(os.getenv, "OPENBLAS_NUM_THREADS") == "1"
 

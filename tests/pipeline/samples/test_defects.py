@@ -2,9 +2,10 @@ from collections import Counter
 
 import numpy as np
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 from support import shapes
+from support.examples import examples
 
 from shapegan.pipeline.meshes.triangle_mesh import TriangleMesh
 from shapegan.pipeline.samples import defects
@@ -60,7 +61,7 @@ def box_of(mesh):
     return np.stack([used.min(axis=0), used.max(axis=0)])
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(st.sampled_from(sorted(DEFECTS)), meshes, seeds)
 def test_every_defect_keeps_the_box_and_is_repeatable(name, mesh, seed):
     before = mesh.vertices.copy(), mesh.faces.copy()
@@ -107,7 +108,7 @@ def test_doubles_walls_the_other_way_round(mesh, seed, share):
     assert added.total() == round(share * len(mesh.faces))
 
 
-@settings(max_examples=40, deadline=None)
+@examples(40)
 @given(meshes, seeds, st.floats(0.2, 0.8))
 @example(mesh_of("torus"), 3476207, 0.201171875)  # sticks out by a few of its 400 faces
 def test_inner_copies_are_smaller_and_hidden(mesh, seed, scale):
@@ -156,7 +157,7 @@ def test_parts_without_an_inside_get_no_inner_copy():
         assert defects.inner_copy(mesh, rng()) is mesh
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(meshes, seeds, st.integers(0, 8), st.floats(0.01, 1))
 def test_cuts_small_holes_into_faces(mesh, seed, count, size):
     spoilt = defects.cut_holes(mesh, rng(seed), count, size)
@@ -185,7 +186,7 @@ def test_cuts_small_holes_into_faces(mesh, seed, count, size):
     assert (gone > 0) == (count > 0)
 
 
-@settings(max_examples=40, deadline=None)
+@examples(40)
 @given(meshes, seeds, shares)
 def test_tears_a_share_of_the_faces_off(mesh, seed, share):
     spoilt = defects.tear_seams(mesh, rng(seed), share)
@@ -225,7 +226,7 @@ def test_joins_side_by_side():
     )
 
 
-@settings(max_examples=30, deadline=None)
+@examples(30)
 @given(meshes, seeds)
 def test_winding_numbers_are_those_of_the_slow_twin(mesh, seed):
     points = shapes.points_around(40, seed, 2).astype(np.float64)

@@ -1,8 +1,9 @@
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from support import any_primitives, shapes
+from support.examples import examples
 
 from shapegan.pipeline.samples.primitives import Pose, Prism, Rod, Turned, polygon_distance
 from shapegan.pipeline.samples.tessellate import tessellate
@@ -17,7 +18,7 @@ def around(primitive, seed, count=60):
     return points.astype(np.float64) + primitive.pose.origin
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(any_primitives.solids, seeds)
 def test_agrees_with_a_fine_mesh_of_it(primitive, seed):
     points = around(primitive, seed)
@@ -33,7 +34,7 @@ def test_agrees_with_a_fine_mesh_of_it(primitive, seed):
     assert (np.abs(got) <= np.abs(expected) + 1.01 * FINE).all()
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(any_primitives.sheets(), seeds)
 def test_a_sheet_has_no_inside(primitive, seed):
     points = around(primitive, seed)
@@ -45,7 +46,7 @@ def test_a_sheet_has_no_inside(primitive, seed):
     np.testing.assert_allclose(got, expected, atol=1.01 * FINE)
 
 
-@settings(max_examples=150, deadline=None)
+@examples(150)
 @given(any_primitives.solids | any_primitives.sheets(), seeds, st.floats(1e-4, 1))
 def test_distances_are_1_lipschitz(primitive, seed, step):
     start = around(primitive, seed, 100)
@@ -54,7 +55,7 @@ def test_distances_are_1_lipschitz(primitive, seed, step):
     assert (change <= np.linalg.norm(end - start, axis=1) + 1e-9).all()
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(any_primitives.solids | any_primitives.sheets(), seeds)
 def test_a_primitive_lies_within_its_bounding_radius(primitive, seed):
     points = around(primitive, seed)

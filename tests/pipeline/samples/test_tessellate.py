@@ -2,9 +2,10 @@ from collections import Counter
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from support import any_primitives, shapes
+from support.examples import examples
 
 from shapegan.pipeline.samples.parts import box, disc, rod
 from shapegan.pipeline.samples.tessellate import arc_steps, tessellate
@@ -25,7 +26,7 @@ def between(mesh):
     return np.concatenate([corners.mean(axis=1), middles.reshape(-1, 3)])
 
 
-@settings(max_examples=80, deadline=None)
+@examples(80)
 @given(any_primitives.solids, tolerances)
 def test_solids_are_closed_and_wound_outwards(primitive, tolerance):
     mesh = tessellate(primitive, tolerance)
@@ -37,7 +38,7 @@ def test_solids_are_closed_and_wound_outwards(primitive, tolerance):
     assert mesh.faces.dtype == np.int32
 
 
-@settings(max_examples=80, deadline=None)
+@examples(80)
 @given(any_primitives.solids | any_primitives.sheets(), tolerances)
 def test_vertices_lie_on_the_primitive_and_faces_near_it(primitive, tolerance):
     mesh = tessellate(primitive, tolerance)
@@ -45,7 +46,7 @@ def test_vertices_lie_on_the_primitive_and_faces_near_it(primitive, tolerance):
     assert np.abs(primitive.distance(between(mesh))).max() <= tolerance + 1e-9
 
 
-@settings(max_examples=40, deadline=None)
+@examples(40)
 @given(any_primitives.sheets(), tolerances)
 def test_sheets_are_open_and_single(primitive, tolerance):
     mesh = tessellate(primitive, tolerance)

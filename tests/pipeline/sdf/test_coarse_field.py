@@ -4,10 +4,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy.ndimage import label
 from support import shapes
+from support.examples import examples
 
 from shapegan.pipeline.meshes.load import load
 from shapegan.pipeline.meshes.triangle_mesh import TriangleMesh
@@ -35,7 +36,7 @@ def grids(made):
     return {r: (made.voxels(r), made.voxels(r, fields)) for r in COARSE}
 
 
-@settings(max_examples=15, deadline=None)
+@examples(15)
 @given(st.tuples(*[st.sampled_from([0.004, 0.02, 0.05, 0.11, 0.3, 1.0])] * 3), st.floats(0, 0.7))
 def test_a_bar_of_any_thickness_is_one_piece_on_every_grid(size, angle):
     size = (2.0, *size[1:])  # the longest side of a mesh is 2

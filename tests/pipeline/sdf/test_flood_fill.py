@@ -1,8 +1,9 @@
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from support import shapes
+from support.examples import examples
 
 from shapegan.pipeline.schema import grid_points, voxel_spacing
 from shapegan.pipeline.sdf import flood_fill as module
@@ -197,7 +198,7 @@ def test_an_inner_cavity_is_filled(coarse):
 
 
 @given(seed=st.integers(0, 2**16), step=st.sampled_from([1e-3, 1e-2, 0.1, 1.0]))
-@settings(max_examples=30, deadline=None)
+@examples(30)
 def test_distances_change_no_faster_than_points(box, sheet, seed, step):
     """Off the edges, where the water of a whole cell may be the other side's."""
     random = np.random.default_rng(seed)
@@ -222,7 +223,7 @@ def near_an_edge(points):
 
 
 @given(seed=st.integers(0, 2**16))
-@settings(max_examples=8, deadline=None)
+@examples(8)
 def test_near_edges_the_zero_set_stays_in_its_place(box, seed):
     points = shapes.points_near(shapes.box(SIZE), 300, 2 * CELL, seed)
     truth = shapes.box_distance(points, SIZE) - T

@@ -4,9 +4,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from support import shapes
+from support.examples import examples
 
 from shapegan.pipeline.meshes.load import load
 from shapegan.pipeline.meshes.triangle_mesh import TriangleMesh
@@ -66,7 +67,7 @@ def furniture(draw):
     return shapes.join(*parts), sheets
 
 
-@settings(max_examples=25, deadline=None)
+@examples(25)
 @given(drawn=furniture(), seed=st.integers(0, 1000))
 def test_thickened_parts_of_any_thickness_make_a_distance_field(drawn, seed):
     mesh, sheets = drawn
@@ -79,7 +80,7 @@ def test_thickened_parts_of_any_thickness_make_a_distance_field(drawn, seed):
     assert excess_of_pairs(field, points, seed, signed=sheets < 2) < ROUNDING
 
 
-@settings(max_examples=15, deadline=None)
+@examples(15)
 @given(seed=st.integers(0, 2**32 - 1), spread=st.sampled_from([0.01, 0.05, 0.3]))
 def test_offsets_of_any_kind_make_a_distance_field(seed, spread):
     """Steps and steep slopes of the offset, too."""

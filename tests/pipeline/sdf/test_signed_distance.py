@@ -2,9 +2,10 @@ from typing import NamedTuple
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from support import shapes
+from support.examples import examples
 
 from shapegan.pipeline.schema import grid_points, voxel_spacing
 from shapegan.pipeline.sdf.caps import NO_CAPS, find_caps, join_to_surface
@@ -126,7 +127,7 @@ def cached(name):
     return CACHE[name]
 
 
-@settings(max_examples=40, deadline=None)
+@examples(40)
 @given(
     name=st.sampled_from(["L", "two", "plane"]),
     seed=st.integers(0, 2**32 - 1),

@@ -1,8 +1,9 @@
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from support import shapes
+from support.examples import examples
 
 from shapegan.pipeline.queries.rims import rim_edges
 from shapegan.pipeline.sdf.shell_queries import ShellQueries
@@ -59,7 +60,7 @@ def test_soup_with_faces_flipped_at_random():
     assert solid_volume(shell) == pytest.approx(shapes.volume(*solid), rel=1e-5)
 
 
-@settings(max_examples=15, deadline=None)
+@examples(15)
 @given(name=st.sampled_from(["box", "L", "two parts"]), seed=st.integers(0, 2**32 - 1))
 def test_signed_distances_do_not_depend_on_windings(name, seed):
     vertices, faces = SOLIDS[name]

@@ -5,10 +5,11 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import trimesh
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 from support import hollows, shapes
+from support.examples import examples
 
 from shapegan.pipeline.mesh_sdf import MeshSDF
 from shapegan.pipeline.meshes.triangle_mesh import TriangleMesh
@@ -39,7 +40,7 @@ def wrong_signs(mesh, inside, seed=0, beyond=0.02, **options):
 
 
 @example(mouth=0.125, wall=0.25, joined=False, rim=False, count=8, flipped="outer", seed=0)
-@settings(max_examples=25, deadline=None)
+@examples(25)
 @given(
     mouth=st.floats(0.04, 0.6),
     wall=st.floats(0.03, 0.35),

@@ -2,9 +2,10 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from support import shapes
+from support.examples import examples
 
 from shapegan.pipeline.sdf.shell_queries import ShellQueries
 from shapegan.pipeline.sdf.signed_distance import SignedDistance
@@ -77,7 +78,7 @@ def some_boxes(draw):
     return [tuple(np.array(box).T.tolist()) for box in sides]
 
 
-@settings(max_examples=25, deadline=None)
+@examples(25)
 @given(boxes=some_boxes(), seed=st.integers(0, 99), turned=st.booleans())
 def test_distances_to_any_union_of_boxes_are_exact(boxes, seed, turned):
     turn = rotation(seed) if turned else np.eye(3)

@@ -2,9 +2,10 @@ import itertools
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from support import shapes
+from support.examples import examples
 
 from shapegan.pipeline.queries.rims import rim_edges
 from shapegan.pipeline.shell.hole_filling import MAX_FILL_EDGES, boundary_loops, fill_loops
@@ -59,7 +60,7 @@ def test_a_figure_of_eight_is_two_loops():
     assert all(len(set(loop)) == len(loop) for loop in loops)
 
 
-@settings(max_examples=40, deadline=None)
+@examples(40)
 @given(dropped=st.sets(st.integers(0, 79), min_size=1, max_size=40))
 def test_filling_all_loops_closes_the_surface(dropped):
     vertices, faces = shapes.icosphere(subdivisions=1)
@@ -83,7 +84,7 @@ def triangulations(polygon):
     return found
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(
     count=st.integers(3, 7),
     numbers=st.lists(st.floats(-1, 1), min_size=21, max_size=21),

@@ -1,8 +1,9 @@
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from support import shapes
+from support.examples import examples
 
 from shapegan.pipeline.shell.patches import find_patches
 
@@ -36,7 +37,7 @@ SOLIDS = {
 }
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(name=st.sampled_from(list(SOLIDS)), data=st.data())
 def test_a_connected_mesh_becomes_one_consistently_wound_patch(name, data):
     vertices, faces = SOLIDS[name]

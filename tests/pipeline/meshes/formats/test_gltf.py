@@ -5,8 +5,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from support.examples import examples
 from support.gltf_builder import (
     BOX,
     TRIANGLE,
@@ -142,7 +143,7 @@ JSON = st.recursive(
 )
 
 
-@settings(max_examples=400, deadline=None)
+@examples(400)
 @given(st.data())
 def test_a_tree_with_anything_in_any_place_is_read_or_refused_in_one_line(data):
     builder = instanced(TRANSLATION=[np.eye(3, dtype="<f4")])

@@ -3,8 +3,9 @@ import struct
 import numpy as np
 import pytest
 import trimesh
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from support.examples import examples
 
 from shapegan.pipeline.meshes.formats.stl import read_stl
 from shapegan.pipeline.meshes.formats.text import FormatError
@@ -204,7 +205,7 @@ def test_round_trips_are_exact(soup):
     np.testing.assert_array_equal(read(data), expected)
 
 
-@settings(max_examples=200)
+@examples(200)
 @given(st.binary(max_size=40), st.integers(0, 2000))
 def test_random_bytes_in_a_text_never_lose_a_facet_in_silence(noise, place):
     data = solid("a", CORNERS[:4]).encode() + solid("b", CORNERS[4:8]).encode()
