@@ -91,8 +91,8 @@ def _levels(_context: click.Context, _option: click.Parameter, value: str) -> tu
 @click.option(
     "--reconstructions",
     is_flag=True,
-    help="Score an autodecoder's learned shapes instead: the chamfer distance of each from the"
-    " training shape, of --count of them or of all.",
+    help="Score learned shapes instead, of recipe autodecoder or latent: the chamfer distance of"
+    " each from the training shape, of --count of them or of all.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
 @device_option

@@ -149,7 +149,9 @@ def levels(source: Path, out: Path, **options: Any) -> None:
 @out_option
 @run_data_option
 def latent_map(source: Path, out: Path, data: Path | None) -> None:
-    """Draw a map of the latents that the autodecoder SOURCE has learned, by t-SNE.
+    """Draw a map of the latents that SOURCE has learned, by t-SNE.
+
+    SOURCE is a run of recipe autodecoder or latent.
 
     SOURCE is the folder of a run, or a checkpoint. Writes map.png to the folder --out; each dot is
     a training shape, coloured by its category.
@@ -193,11 +195,12 @@ def latent_map(source: Path, out: Path, data: Path | None) -> None:
 @device_option
 @click.pass_context
 def latent_tour(context: click.Context, /, source: Path, out: Path, **options: Any) -> None:
-    """Make a film of a round trip through the latents that the autodecoder SOURCE has learned.
+    """Make a film of a round trip through the latents that SOURCE has learned.
 
-    Left are the shapes along a smooth closed path, in the colour of the category that it passes;
-    right is the map of all latents with the path and a point that moves on it. Writes
-    latent-tour.mp4, strip.png and map.png to the folder --out.
+    SOURCE is a run of recipe autodecoder or latent. Left are the shapes along a smooth closed
+    path, in the colour of the category that it passes; right is the map of all latents with the
+    path and a point that moves on it. Writes latent-tour.mp4, strip.png and map.png to the folder
+    --out.
     """
     if options["panel"] % 2:
         raise click.UsageError(f"--panel {options['panel']}: mp4 needs an even number")
@@ -264,17 +267,18 @@ def _embedded(
         UserError: if there are too few.
     """
     from shapegan.model.generation.latent_map import MIN_LATENTS, embed_latents
-    from shapegan.model.generation.source import learned_shapes
+    from shapegan.model.generation.learned import all_learned, latents_of
 
-    shapes = learned_shapes(source, data)
-    if source.learned is None or len(shapes) < MIN_LATENTS:
+    shapes = all_learned(source, data)
+    if len(shapes) < MIN_LATENTS:
         raise UserError(
             f"a map takes {MIN_LATENTS} learned shapes or more, {source.name} has {len(shapes)}"
         )
     with contextlib.redirect_stdout(sys.stderr):
-        places = embed_latents(source.learned, verbose=len(shapes) >= _MANY)
+        latents = latents_of(shapes)
+        places = embed_latents(latents, verbose=len(shapes) >= _MANY)
     categories, ids = [one.category for one in shapes], [one.id for one in shapes]
-    return source.learned.to(source.device), categories, ids, places
+    return latents, categories, ids, places
 
 
 def _open(source: Path, options: dict[str, Any]) -> "tuple[Source, Tensor]":

@@ -53,8 +53,8 @@ if TYPE_CHECKING:
     multiple=True,
     callback=words,
     metavar="ID,...",
-    help="Learned shapes of an autodecoder's run instead of seeds, by id or by the end of an id;"
-    " `all` for all of them.",
+    help="Learned shapes instead of seeds, of a run of recipe autodecoder or latent, by id or by"
+    " the end of an id; `all` for all of them.",
 )
 @run_data_option
 @click.option(

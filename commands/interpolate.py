@@ -48,8 +48,8 @@ def film_options(function: Any) -> Any:
                 multiple=True,
                 callback=words,
                 metavar="ID,ID,...",
-                help="Learned shapes of an autodecoder's run to pass through instead of seeds, by"
-                " id or by the end of an id.",
+                help="Learned shapes to pass through instead of seeds, of a run of recipe"
+                " autodecoder or latent, by id or by the end of an id.",
             ),
             run_data_option,
             click.option(

@@ -27,6 +27,10 @@ if TYPE_CHECKING:
     from shapegan.model.viewer.training_shapes import TrainingShapes
 
 
+_MAX_LEARNED = 500
+"""Training shapes of recipe `latent` that a page lists: the page waits until all are encoded."""
+
+
 @click.command()
 @click.argument(
     "path",
@@ -189,15 +193,17 @@ def _learned(source: "Source", data: Path | None) -> "tuple[Sequence[LearnedShap
     """Learned shapes of a source, and a note why there are none although it has learned some."""
     from rich.console import Console
 
-    from shapegan.model.generation.encoded import training_latents
+    from shapegan.model.generation.learned import all_learned
     from shapegan.pipeline.errors import PlainError
 
+    if source.learned is None and source.encoder is None:
+        return (), ""
     problem = ""
     # `--data` may name any dataset to compare with, so the run's own comes first.
     for folder in (None, *([data] if data else [])):
         try:
             with Console(stderr=True).status(f"reading the learned shapes of {source.name}"):
-                return training_latents(source, folder), ""
+                return all_learned(source, folder, _MAX_LEARNED), ""
         except PlainError as error:
             problem = str(error)
     return (), f"No learned shapes are listed, because {problem}. `--data` names their dataset."

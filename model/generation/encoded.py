@@ -7,40 +7,36 @@ the inverse of its prior find them.
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
-from shapegan.model.generation.learned import LearnedShape, all_learned
 from shapegan.model.generation.source import Source, SourceError
 from shapegan.model.networks.latent_generator import LatentGenerator
 from shapegan.model.streaming.order import evenly_spaced
 from shapegan.pipeline.dataset.reader import Dataset
+from shapegan.pipeline.schema import MeshReport
 
-MAX_ENCODED = 500
-"""Training shapes that are encoded, evenly spaced in the split: each one is read from the disk."""
 _BATCH = 16
 """Shapes that are encoded at once."""
 
 
-def training_latents(source: Source, data: Path | None = None) -> list[LearnedShape]:
-    """Training shapes with their latents, in the order of the split.
+@torch.no_grad()
+def encode_training_shapes(
+    source: Source, data: Path | None = None, limit: int | None = None
+) -> tuple[list[MeshReport], Tensor]:
+    """Encode training shapes, in the order of the split.
 
     Args:
-        source: Of an autodecoder, all of whose shapes are listed, or of recipe `latent`, of which
-            `MAX_ENCODED` are.
+        source: With an encoder.
         data: Dataset of the run; None for the place where it was during training.
+        limit: Largest number of shapes, evenly spaced in the split; None for all. Each one is read
+            from the disk.
 
     Returns:
-        The shapes; none for other sources.
+        Reports, which hold ids and categories, and latents (S, Z).
 
     Raises:
         SourceError, DatasetError: the dataset is unknown, cannot be read, or does not fit.
     """
-    if source.learned is not None:
-        return all_learned(source, data)
-    return [] if source.encoder is None else _encoded(source, data)
-
-
-@torch.no_grad()
-def _encoded(source: Source, data: Path | None) -> list[LearnedShape]:
     generator, folder = source.generator, data or source.data
     assert source.encoder is not None
     assert isinstance(generator, LatentGenerator)
@@ -53,7 +49,7 @@ def _encoded(source: Source, data: Path | None) -> list[LearnedShape]:
             f"{folder} has no voxels of {size}^3 in the split {source.split}, on which"
             f" {source.name} was trained: name the run's dataset with --data"
         )
-    chosen = [rows[place] for place in evenly_spaced(len(rows), MAX_ENCODED)]
+    chosen = [rows[place] for place in evenly_spaced(len(rows), limit or len(rows))]
     reports = [dataset.accepted[row] for row in chosen]
     known = set(generator.config.categories or ())
     if known and not {report.category for report in reports} <= known:
@@ -66,5 +62,4 @@ def _encoded(source: Source, data: Path | None) -> list[LearnedShape]:
         labels = [generator.chosen_labels(one.category) for one in reports[batch]] if known else []
         chosen_labels = torch.stack(labels) if known else codes.new_zeros(len(codes), 0)
         latents.append(generator.latents_of(codes, chosen_labels))
-    found = zip(reports, torch.cat(latents), strict=True)
-    return [LearnedShape(report.id, report.category, latent) for report, latent in found]
+    return reports, torch.cat(latents)

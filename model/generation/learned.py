@@ -1,4 +1,4 @@
-"""Learned latents of an autodecoder: by the ids of its training shapes, as files, and scored."""
+"""Learned latents: by the ids of the training shapes, as files, and scored."""
 
 import csv
 import difflib
@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from shapegan.model.generation.encoded import encode_training_shapes
 from shapegan.model.generation.meshes import NamedLatent
 from shapegan.model.generation.real_shapes import real_surface
 from shapegan.model.generation.reconstruction import chamfer_distance
@@ -29,7 +30,11 @@ _SUGGESTIONS = 3
 
 @dataclass(frozen=True)
 class LearnedShape:
-    """A training shape and its learned latent."""
+    """A training shape and its learned latent.
+
+    An autodecoder has stored the latent. That of recipe `latent` is the noise of which the prior
+    makes the shape's code.
+    """
 
     id: str
     category: str
@@ -42,19 +47,28 @@ class LearnedShape:
         return NamedLatent(self.id.replace("/", "-"), self.latent)
 
 
-def all_learned(source: Source, data: Path | None = None) -> list[LearnedShape]:
-    """All training shapes of an autodecoder with their latents, in the order of its split.
+def all_learned(
+    source: Source, data: Path | None = None, limit: int | None = None
+) -> list[LearnedShape]:
+    """Training shapes with their latents, in the order of the split.
+
+    Args:
+        source: Of an autodecoder or of recipe `latent`.
+        data: Dataset of the run; None for the place where it was during training.
+        limit: Largest number of shapes of recipe `latent`, evenly spaced in the split, because
+            each one is read and encoded; None for all.
 
     Raises:
-        SourceError, DatasetError: see `learned_shapes`.
+        SourceError, DatasetError: see `learned_shapes` and `encode_training_shapes`.
     """
-    reports = learned_shapes(source, data)
-    assert source.learned is not None
-    pairs = zip(reports, source.learned, strict=True)
-    return [
-        LearnedShape(report.id, report.category, latent.to(source.device))
-        for report, latent in pairs
-    ]
+    if source.encoder is not None:
+        reports, latents = encode_training_shapes(source, data, limit)
+    else:
+        reports = learned_shapes(source, data)
+        assert source.learned is not None
+        latents = source.learned.to(source.device)
+    pairs = zip(reports, latents, strict=True)
+    return [LearnedShape(report.id, report.category, latent) for report, latent in pairs]
 
 
 def learned_by_id(
@@ -63,7 +77,7 @@ def learned_by_id(
     """Learned shapes of some ids, in the order of the ids.
 
     Args:
-        source: Of an autodecoder.
+        source: Of an autodecoder or of recipe `latent`.
         words: Ids, or ends of ids that no other shape has; `all` alone for all shapes.
         data: Dataset of the run; None for the place where it was during training.
 
@@ -124,7 +138,7 @@ class ReconstructionScore:
 
 @dataclass(frozen=True)
 class ReconstructionScores:
-    """Scores of an autodecoder's training shapes."""
+    """Scores of a source's training shapes."""
 
     source: str
     data: str
@@ -160,7 +174,7 @@ def score_reconstructions(
     """Compare the surfaces of learned latents with the training shapes (Park et al. 2019, 6.1).
 
     Args:
-        source: Of an autodecoder.
+        source: Of an autodecoder or of recipe `latent`.
         dataset: Of its training.
         count: Shapes to compare, evenly spaced; None for all.
         resolution: Grid of the generated surfaces; None: the dataset's finest voxels.
@@ -168,7 +182,7 @@ def score_reconstructions(
         progress: Called before each shape with a line of text.
 
     Raises:
-        SourceError, DatasetError: see `learned_shapes`.
+        SourceError, DatasetError: see `all_learned`.
     """
     known = all_learned(source, dataset.path)
     places = np.linspace(0, len(known) - 1, min(count or len(known), len(known)))

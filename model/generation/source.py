@@ -204,7 +204,9 @@ def learned_shapes(source: Source, data: Path | None = None) -> list[MeshReport]
     """
     folder = data or source.data
     if source.learned is None:
-        raise SourceError(f"{source.name} has no learned latents: expected a run of an autodecoder")
+        raise SourceError(
+            f"{source.name} has no learned latents: expected a run of recipe autodecoder or latent"
+        )
     if folder is None:
         raise SourceError(f"{source.name} does not name its dataset: name it with --data")
     dataset = Dataset(folder)
