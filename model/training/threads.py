@@ -108,9 +108,13 @@ def fastest_threads(
 
 def _step_seconds(step: Callable[[], None], clock: Callable[[], float], best: float) -> float:
     """Median time of a step after a first one; fewer if they are far slower than `best`."""
-    step()
-    seconds: list[float] = []
     longest = min(_REPEATS * best, _SECONDS / 4)
+    start = clock()
+    step()
+    first = clock() - start
+    if first > longest:
+        return first
+    seconds: list[float] = []
     while len(seconds) < _REPEATS and sum(seconds) < longest:
         start = clock()
         step()
