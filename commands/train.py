@@ -124,6 +124,7 @@ def _settings_of(
         quality_seconds=options["quality_every"],
         preview_shapes=options["preview_shapes"],
         log=options["log"] or "",
+        threads=options["threads"] or "auto",
         began=process_start(),
         **{name: options[name] for name in names},
     )

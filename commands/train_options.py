@@ -121,6 +121,12 @@ def training_options(function: Any) -> Any:
                 "  [default: by a GPU's free memory, or 131,072]",
             ),
             click.option(
+                "--threads",
+                type=click.IntRange(min=1),
+                help="Threads of the CPU, for each process.  [default: the run's, or the fastest of"
+                " a short measurement]",
+            ),
+            click.option(
                 "--workers",
                 type=click.IntRange(min=0),
                 default=0,

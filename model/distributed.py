@@ -23,6 +23,8 @@ class Ranks:
     rank: int = 0
     world: int = 1
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+    local_world: int = 1
+    """Processes of the run on this machine, which share its cores."""
 
     @property
     def is_main(self) -> bool:
@@ -74,7 +76,7 @@ def join(device: str, environment: Mapping[str, str] = os.environ) -> Iterator[R
 
     Args:
         device: `cpu`, `cuda`, `cuda:1` and so on, or `auto`.
-        environment: Variables RANK, WORLD_SIZE and LOCAL_RANK of torchrun.
+        environment: Variables RANK, WORLD_SIZE, LOCAL_RANK and LOCAL_WORLD_SIZE of torchrun.
 
     Raises:
         DeviceError: there is no such device, or another process has ended.
@@ -87,7 +89,7 @@ def join(device: str, environment: Mapping[str, str] = os.environ) -> Iterator[R
     backend = "cpu:gloo,cuda:nccl" if chosen.type == "cuda" else "gloo"
     distributed.init_process_group(backend, rank=rank, world_size=world)
     try:
-        yield Ranks(rank, world, chosen)
+        yield Ranks(rank, world, chosen, int(environment.get("LOCAL_WORLD_SIZE", 1)))
     except BaseException as error:
         _forget_frames(error)
         if not _is_lost_peer(error):

@@ -1,4 +1,4 @@
-"""Reductions over a short last axis, such as that of coordinates, and views of a grid's neighbours.
+"""Reductions over a short last axis, such as that of coordinates, and grids' neighbours and places.
 
 numpy loops over a last axis of three elements once per row. Combining its three columns instead
 is 3x to 14x as fast.
@@ -16,7 +16,7 @@ F = TypeVar("F", bound=np.floating)
 
 def last_axis_first(values: NDArray[Any]) -> Any:
     """A view of (..., K) as (K, ...)."""
-    return np.moveaxis(values, -1, 0)
+    return values.transpose(values.ndim - 1, *range(values.ndim - 1))
 
 
 def largest(values: NDArray[T]) -> NDArray[T]:
@@ -60,8 +60,16 @@ def neighbours(grid: NDArray[Any], axis: int) -> tuple[NDArray[Any], NDArray[Any
     Returns:
         The first N - 1 layers, and the last N - 1 layers.
     """
-    moved = np.moveaxis(grid, axis, 0)
-    return np.moveaxis(moved[:-1], 0, axis), np.moveaxis(moved[1:], 0, axis)
+    before = (slice(None),) * axis
+    return grid[(*before, slice(None, -1))], grid[(*before, slice(1, None))]
+
+
+def true_places(mask: NDArray[np.bool_]) -> tuple[NDArray[np.intp], ...]:
+    """Indices along each axis of the true elements of a mask (...), as `np.nonzero` has them.
+
+    Several times as fast as `np.nonzero` where few elements of several axes are true.
+    """
+    return np.unravel_index(np.flatnonzero(mask), mask.shape)
 
 
 def bounds(points: NDArray[np.floating]) -> tuple[NDArray[np.floating], NDArray[np.floating]]:

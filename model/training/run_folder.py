@@ -18,6 +18,7 @@ from shapegan.pipeline.folder_lock import folder_lock
 CONFIG_NAME = "config.json"
 METRICS_NAME = "metrics.csv"
 QUALITY_NAME = "quality.csv"
+THREADS_NAME = "threads.json"
 _MAX_DIFFERENCES = 8
 """Differences of configs that a message lists."""
 
@@ -62,6 +63,31 @@ class RunFolder:
         if present != config:
             write_text(self.path / CONFIG_NAME, json.dumps(config.to_dict(), indent=2) + "\n")
         return self._load(latest, config) if latest else None
+
+    def recorded_threads(self) -> int | None:
+        """Threads that the run's checkpoints were made with; None if it has none, or no record.
+
+        Raises:
+            RunFolderError: the record cannot be read.
+        """
+        path = self.path / THREADS_NAME
+        if not path.exists() or latest_checkpoint(self.checkpoints) is None:
+            return None
+        try:
+            number = json.loads(read_text(path))["threads"]
+        except (OSError, TypeError, KeyError, ValueError) as error:
+            number = error
+        if type(number) is not int or number < 1:
+            raise RunFolderError(f"cannot use {path}: delete it, or give --threads")
+        return number
+
+    def record_threads(self, number: int) -> None:
+        """Record the threads that the run trains with.
+
+        Raises:
+            OutputError: the folder cannot be written.
+        """
+        write_text(self.path / THREADS_NAME, json.dumps({"threads": number}) + "\n")
 
     def locked(self) -> AbstractContextManager[None]:
         """Keep other trainings out of the folder for a while; make the folder if needed.

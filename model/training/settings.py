@@ -35,6 +35,9 @@ class TrainSettings:
     of a GPU, or 131,072."""
     graphs: bool = True
     """Run steps as CUDA graphs on a GPU."""
+    threads: int | str = "keep"
+    """Threads of the CPU; `auto` keeps the run's, or chooses by measuring a step, and `keep` leaves
+    torch's number."""
     workers: int = 0
     """Processes that read ahead; 0: the training process reads."""
     pin: str = "auto"

@@ -21,6 +21,7 @@ from shapegan.model.training.run_clock import RunClock
 from shapegan.model.training.run_folder import RunFolder
 from shapegan.model.training.run_writer import RunWriter
 from shapegan.model.training.settings import TrainSettings
+from shapegan.model.training.threads import training_threads
 
 __all__ = ["TrainSettings", "TrainingError", "train"]
 
@@ -46,14 +47,18 @@ def train(config: TrainConfig, settings: TrainSettings, reporter: Reporter) -> P
     with ExitStack() as stack:
         ranks = stack.enter_context(join(settings.device))
         folder, interruption = RunFolder(settings.run), Interruption()
+        note = reporter.note if ranks.is_main else NullReporter().note
+        threads = stack.enter_context(training_threads(settings, folder, ranks, note))
         # Errors of the dataset come before the folder is made.
         clock = RunClock(settings, began, ranks)
         training = _Training(config, settings, ranks, folder, reporter, interruption, clock)
         if ranks.is_main:
             stack.enter_context(folder.locked())
             folder.open(config)
-            if note := coarse_grid_note(config, settings.data):
-                reporter.note(note)
+            if threads is not None:
+                folder.record_threads(threads)
+            if about_grids := coarse_grid_note(config, settings.data):
+                reporter.note(about_grids)
         ranks.any_rank(False)  # the others wait until the folder exists
         stack.enter_context(interruption)
         return training.run()

@@ -41,6 +41,11 @@ axis-aligned or diagonal: on the edge of a surface, a winding number says nothin
 beside it."""
 
 
+FEW_FACES = 256
+"""Up to this many faces, numbers are continued from the second grid: longer segments through few
+faces take less time than the finest grid, whose size does not depend on the faces."""
+
+
 class WindingField:
     """Winding numbers of one oriented triangle soup."""
 
@@ -112,7 +117,8 @@ class WindingField:
             points: (N,) vectors; faster if neighbours follow each other.
             distance: (N,), to the nearest face. Segments shorter than this cross no face.
         """
-        data = self._references(len(GRIDS))
+        grids = len(GRIDS) if len(self._faces) > FEW_FACES else 2
+        data = self._references(grids)
         return self._launcher.continue_from_references(data, points, distance)
 
     def summed(self, points: Any) -> Any:

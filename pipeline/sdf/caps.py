@@ -24,7 +24,7 @@ from scipy.ndimage import binary_dilation
 from scipy.spatial import cKDTree
 from skimage.measure import marching_cubes
 
-from shapegan.pipeline.arrays import neighbours
+from shapegan.pipeline.arrays import neighbours, true_places
 from shapegan.pipeline.schema import grid_points, voxel_spacing
 from shapegan.pipeline.sdf.quality import exceeds_distance, is_jump
 
@@ -91,7 +91,7 @@ def _flips_in_mid_air(
     ends = np.zeros(voxels.shape, dtype=bool)
     for axis in range(3):
         near, far = neighbours(voxels, axis)
-        at = np.nonzero((near < 0) != (far < 0))
+        at = true_places((near < 0) != (far < 0))
         before, after = (side[at] for side in neighbours(winding, axis))
         apart = np.minimum(np.abs(near[at]), np.abs(far[at])) > 0.3 * spacing
         flip = (np.abs(before - after) < MAX_FREE_CHANGE) & apart  # false where either is NaN
@@ -194,7 +194,7 @@ def _steep_edges(voxels: NDArray[np.float32]) -> list[NDArray[np.float64]]:
     found = []
     for axis in range(3):
         near, far = neighbours(voxels, axis)
-        at = np.nonzero(exceeds_distance(near, far, spacing))
+        at = true_places(exceeds_distance(near, far, spacing))
         a, b = np.abs(near[at]), np.abs(far[at])
         place = np.stack(at, axis=1).astype(np.float64)
         place[:, axis] += a / (a + b)

@@ -1,5 +1,6 @@
 """Quality of a field, measured on its voxels, and the reasons to reject it."""
 
+import itertools
 from dataclasses import dataclass
 
 import numpy as np
@@ -7,7 +8,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import map_coordinates
 from scipy.spatial import cKDTree
 
-from shapegan.pipeline.arrays import neighbours
+from shapegan.pipeline.arrays import neighbours, true_places
 from shapegan.pipeline.schema import voxel_spacing
 
 MIN_RECALL = 0.82
@@ -80,7 +81,7 @@ def measure(
     crossings, jumps = [], 0
     for axis in range(3):
         near, far = neighbours(padded, axis)
-        at = np.nonzero((near < 0) != (far < 0))
+        at = true_places((near < 0) != (far < 0))
         a, b = near[at], far[at]
         # Edges to the padding do not count as jumps: its values are not distances.
         within = (at[axis] > 0) & (at[axis] < len(voxels))
@@ -132,7 +133,9 @@ def _recall(zero_set: NDArray[np.float32], visible: NDArray[np.float32], limit: 
     """Share of visible points (M, 3) nearer than `limit` to the zero set (N, 3), cube frame."""
     if len(zero_set) == 0 or len(visible) == 0:
         return 0.0
-    distance, _ = cKDTree(zero_set).query(visible, distance_upper_bound=limit)
+    # An unbalanced tree takes half the time to build, and the points spread evenly.
+    tree = cKDTree(zero_set, compact_nodes=False, balanced_tree=False)
+    distance, _ = tree.query(visible, distance_upper_bound=limit)
     return float(np.isfinite(distance).mean())
 
 
@@ -150,14 +153,15 @@ def backed_share(voxels: NDArray[np.float32], visible: NDArray[np.float32]) -> f
         return 0.0
     spacing = voxel_spacing(voxels.shape[0])
     padded = np.pad(voxels, 1, constant_values=spacing)
-    places = (visible + 1) / spacing + 1
-    lowest = np.full(len(places), np.inf, np.float32)
-    for axis in range(3):
-        at = places[:, axis]
+    places = ((visible + 1) / spacing + 1).T.copy()
+    for axis, end in itertools.product(range(3), range(4)):
+        at = places[axis]
         low, high = at - BACKING_DISTANCE, at + BACKING_DISTANCE
-        for place in (low, np.maximum(low, np.floor(at)), np.minimum(high, np.ceil(at)), high):
-            points = places.T.copy()
-            points[axis] = place
-            values = map_coordinates(padded, points, order=1, mode="nearest")
-            np.minimum(lowest, values, out=lowest)
-    return float((lowest < 0).mean())
+        segment = (low, np.maximum(low, np.floor(at)), np.minimum(high, np.ceil(at)), high)
+        points = places.copy()
+        points[axis] = segment[end]
+        values = map_coordinates(padded, points, order=1, mode="nearest")
+        # Points that have some inside near them need no further look.
+        places = places[:, values >= 0]
+    backed = len(visible) - int(places.shape[1])
+    return backed / len(visible)

@@ -49,7 +49,9 @@ def one_thread() -> Iterator[None]:
     """As in the processes that are started: sums by more threads round otherwise."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
-    yield
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("OMP_NUM_THREADS", "1")
+        yield
     torch.set_num_threads(before)
 
 
@@ -95,7 +97,9 @@ def test_plain_train_takes_the_dataset_that_is_there(
     result = train()
     assert result.exit_code == 0, result.output
     assert asked["config"] == preset("voxel", "fast")
-    assert asked["settings"] == TrainSettings(Path("datasets/chairs"), Path("runs/voxel-fast"))
+    assert asked["settings"] == TrainSettings(
+        Path("datasets/chairs"), Path("runs/voxel-fast"), threads="auto"
+    )
 
 
 def test_every_option_arrives(asked: dict[str, Any], tmp_path: Path) -> None:
@@ -113,6 +117,7 @@ def test_every_option_arrives(asked: dict[str, Any], tmp_path: Path) -> None:
         "--precision": "bf16",
         "--chunk": 1000,
         "--workers": 2,
+        "--threads": 3,
         "--pin": "ram",
         "--save-every": "90s",
         "--preview-every": "2m",
@@ -132,6 +137,7 @@ def test_every_option_arrives(asked: dict[str, Any], tmp_path: Path) -> None:
         precision="bf16",
         compiled=True,
         chunk=1000,
+        threads=3,
         workers=2,
         pin="ram",
         budget=Budget(None, 5400.0),
@@ -306,6 +312,7 @@ def test_a_run_from_start_to_end_with_pictures(
         "metrics.csv",
         "previews",
         "quality.csv",
+        "threads.json",
     ]
     pictures = sorted(path.name for path in (folder / "previews").iterdir())
     assert pictures == ["step-00000010.png", "step-00000020.png"]
@@ -320,6 +327,32 @@ def test_a_run_from_start_to_end_with_pictures(
     check_one_line(train(*options, *other, "--batch-size", 99), "too few shapes: 8", "99")
     check_one_line(train(*options, *other, "--stages", "8,64"), "no voxels of resolution 64")
     check_one_line(train(*options, *other, "--device", "cuda:99"), "--device cuda:99")
+
+
+@pytest.mark.usefixtures("small")
+def test_a_resumed_run_keeps_its_threads(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    used: list[int] = []
+    step = trainer._Training._train_step
+
+    def watched(self: Any, batches: Any) -> None:
+        used.append(torch.get_num_threads())
+        step(self, batches)
+
+    monkeypatch.setattr(trainer._Training, "_train_step", watched)
+    options = ("--data", data, "--run", tmp_path / "run", "--device", "cpu", "--preview-shapes", 0)
+    first = train(*options, "--threads", 2, "--steps", 4)
+    resumed = train(*options, "--steps", 8)
+    assert first.exit_code == resumed.exit_code == 0, first.stderr + resumed.stderr
+    assert "threads" not in first.stderr
+    assert "the run began with 2 threads, and 1 can be used now" in resumed.stderr
+    assert set(used) == {2}
+    train(*options, "--threads", 1, "--steps", 10)
+    used.clear()
+    assert "threads" not in train(*options, "--steps", 12).stderr
+    assert set(used) == {1}
+    assert torch.get_num_threads() == 1
 
 
 def start(data: Path, run: Path, *options: str) -> subprocess.Popen[str]:

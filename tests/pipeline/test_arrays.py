@@ -32,3 +32,11 @@ def test_neighbours_are_views_that_differ_by_one_index():
         np.testing.assert_array_equal(far - near, step)
         assert np.shares_memory(near, grid)
         assert np.shares_memory(far, grid)
+
+
+@given(shape=st.lists(st.integers(0, 4), min_size=1, max_size=3), seed=st.integers(0, 2**32 - 1))
+def test_places_of_a_mask_are_those_of_nonzero(shape, seed):
+    mask = np.random.default_rng(seed).random(shape) < 0.4
+    for view in (mask, mask.T):
+        for found, expected in zip(arrays.true_places(view), np.nonzero(view), strict=True):
+            np.testing.assert_array_equal(found, expected)

@@ -91,6 +91,16 @@ def test_repeated_faces_are_dropped_whatever_their_winding(again):
     assert drop_repeated(faces).tolist() == [[0, 1, 2], [0, 2, 3]]
 
 
+@given(st.integers(0, 60), st.integers(3, 9), st.integers(0, 2**32 - 1))
+def test_the_first_of_repeated_faces_is_kept(count, vertices, seed):
+    faces = np.random.default_rng(seed).integers(0, vertices, (count, 3)).astype(np.int32)
+    first = {tuple(sorted(face)): tuple(face) for face in faces[::-1].tolist()}
+    kept = [tuple(face) for face in drop_repeated(faces).tolist()]
+    assert sorted(kept) == sorted(first.values())
+    places = [faces.tolist().index(list(face)) for face in kept]
+    assert places == sorted(places)
+
+
 def test_repeats_across_a_seam_are_found():
     wall = shapes.plane(cells=2)
     double = shapes.join(wall, shapes.flip(wall, np.ones(8, bool)))

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from support import shapes
 from support.examples import examples
 
-from shapegan.pipeline.queries import crossing_kernels, winding_kernels
+from shapegan.pipeline.queries import crossing_kernels, winding, winding_kernels
 from shapegan.pipeline.queries.winding import WindingField
 
 TOLERANCE = 0.1
@@ -290,6 +290,22 @@ def test_points_near_faces_are_on_the_right_side(seed, gap, name):
     points = points[shapes.distances(points, vertices, faces) > gap / 10]
     expected = shapes.winding_numbers(points, vertices, faces)
     np.testing.assert_array_equal(field_of((vertices, faces)).numbers(points) > 0.5, expected > 0.5)
+
+
+@pytest.mark.parametrize("name", list(MESHES))
+def test_signs_of_few_faces_do_not_depend_on_the_grid_that_they_continue_from(name, monkeypatch):
+    vertices, faces = MESHES[name]
+    points = query_points((vertices, faces), 3)
+    points = points[shapes.distances(points, vertices, faces) > 1e-4]
+    queries = [wp.array(points, dtype=wp.vec3), wp.zeros(len(points), dtype=float)]
+    found = []
+    for limit in (0, 10**9):
+        monkeypatch.setattr(winding, "FEW_FACES", limit)
+        field = field_of((vertices, faces))
+        found.append(field.continued(*queries).numpy())
+        assert len(field._data) == (4, 3)[len(found) - 1]
+    clear = np.abs(shapes.winding_numbers(points, vertices, faces) - 0.5) > 0.02
+    np.testing.assert_array_equal((found[0] > 0.5)[clear], (found[1] > 0.5)[clear])
 
 
 def test_numbers_do_not_depend_on_the_grids_built_before():
