@@ -1,18 +1,21 @@
-"""Training on a GPU, in one run of a few minutes. Prints Markdown tables, writes JSON lines.
+"""Training, and other commands, on a GPU. Prints Markdown tables, writes JSON lines.
 
 Each row is printed and written as soon as it is measured, so that a run that is cut off still shows
-what it has. Three tables:
+what it has. Three tables on training:
 
 - the published step and ours, plain and as a CUDA graph, at the same batches and weights
   (`train_step.py` checks their losses in double precision), with the arithmetic a second and its
   share of the GPU's dense bf16 peak;
 - the share of time in which the GPU computes while our steps run;
 - steps a second of whole runs of `shapegan train` on a dataset, plain and with graphs.
+
+And one for each of `generate`, `reconstruct`, `evaluate` and `preprocess` (`gpu_commands.py`), of
+those whose input is given.
 """
 
 import csv
 import dataclasses
-import json
+import os
 import statistics
 import subprocess
 import sys
@@ -23,7 +26,9 @@ from typing import Any
 
 import click
 import torch
+from gpu_commands import CommandSettings, measure_commands
 from published_step import CRITIC_STEPS
+from row_log import Rows
 from step_cases import CASES, Case
 from torch.profiler import ProfilerActivity, profile
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -35,25 +40,6 @@ _PRECISIONS = ("fp32", "tf32", "bf16")
 _CHUNK = 2**23
 """Points that our step holds at once: all of them, as in training on a GPU with much memory."""
 _BUSY_ROUNDS = 6
-
-
-class Rows:
-    """Rows of a table, printed and appended to a file one by one."""
-
-    def __init__(self, file: Path) -> None:
-        self._file, self._names = file, list[str]()
-
-    def add(self, table: str, row: dict[str, Any]) -> None:
-        """Print a row, after its header if the table is new, and append it to the file."""
-        if [table, *row] != self._names:
-            self._names = [table, *row]
-            print(f"\n| {' | '.join(row)} |\n|{' ---: |' * len(row)}")
-        shown = (
-            f"{value:.3g}" if isinstance(value, float) else str(value) for value in row.values()
-        )
-        print(f"| {' | '.join(shown)} |", flush=True)
-        with self._file.open("a") as file:
-            file.write(json.dumps({"table": table} | row) + "\n")
 
 
 class FlopCounter(TorchDispatchMode):
@@ -189,10 +175,20 @@ def measure_run(rows: Rows, data: Path, recipe: str, steps: int, device: str) ->
 @click.option("--cases", default=";".join(STEP_CASES), show_default=True, help="With semicolons.")
 @click.option("--rounds", default=5, show_default=True, help="Rounds of five steps each.")
 @click.option("--peak", default=989.0, show_default=True, help="Dense bf16 TFLOP/s of the GPU.")
-@click.option("--data", type=click.Path(path_type=Path), help="Dataset for whole runs.")
+@click.option("--data", type=click.Path(path_type=Path), help="Dataset of all that takes one.")
 @click.option("--recipes", default="voxel,latent", show_default=True, help="Recipes of whole runs.")
 @click.option("--steps", default=600, show_default=True, help="Steps of a whole run.")
 @click.option("--device", default="cuda", show_default=True)
+@click.option("--meshes", type=click.Path(path_type=Path), help="Folder to preprocess.")
+@click.option("--preprocess-flags", default="", help="Further flags of preprocess.")
+@click.option("--workers", default=os.cpu_count(), help="Of preprocess.  [default: all cores]")
+@click.option("--run", type=click.Path(path_type=Path), help="Generator to generate and evaluate.")
+@click.option("--count", default=256, show_default=True, help="Meshes to generate.")
+@click.option("--resolution", default=128, show_default=True, help="Of generate and reconstruct.")
+@click.option("--autodecoder", type=click.Path(path_type=Path), help="Run to reconstruct with.")
+@click.option("--split", default="test", show_default=True, help="To evaluate and reconstruct.")
+@click.option("--batches", default="1,8,32", show_default=True, help="Batches of reconstruct.")
+@click.option("--fit-steps", default=800, show_default=True, help="Steps of reconstruct.")
 @click.option("--out", type=click.Path(path_type=Path), default=Path("gpu.jsonl"))
 def main(
     cases: str,
@@ -203,14 +199,17 @@ def main(
     steps: int,
     device: str,
     out: Path,
+    **options: Any,
 ) -> None:
-    """Measure everything, the shortest first."""
-    print(f"torch {torch.__version__}, {torch.cuda.get_device_name(device)}")
+    """Measure everything whose input is given."""
+    processor = torch.cuda.get_device_name(device) if device != "cpu" else "CPU"
+    print(f"torch {torch.__version__}, {processor}")
     rows, names = Rows(out), [name for name in cases.split(";") if name]
-    for name in names:
+    for name in names if device != "cpu" else []:
         measure_busy(rows, name, device)
+    measure_commands(rows, CommandSettings(data=data, device=device, **options))
     if data is not None:
-        for recipe in recipes.split(","):
+        for recipe in filter(None, recipes.split(",")):
             measure_run(rows, data, recipe, steps, device)
     for name in names:
         measure_steps(rows, name, rounds, peak, device)

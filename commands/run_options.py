@@ -1,5 +1,6 @@
 """Options of the commands that process many meshes, and what they amount to."""
 
+import re
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -64,6 +65,13 @@ def input_options(function: Any) -> Any:
     )
 
 
+def _device(_context: click.Context, _option: click.Parameter, value: str) -> str:
+    """Check the form of a device's name."""
+    if not re.fullmatch(r"cpu|cuda(:\d+)?", value):
+        raise click.BadParameter(f"got {value!r}, takes cpu, cuda or a GPU such as cuda:1")
+    return value
+
+
 def worker_options(function: Any) -> Any:
     """Options of the workers; none of them changes the output."""
     return decorate(
@@ -85,10 +93,11 @@ def worker_options(function: Any) -> Any:
             ),
             click.option(
                 "--device",
-                type=click.Choice(["cpu", "cuda"]),
                 default="cpu",
                 show_default=True,
-                help="Device that computes the distances.",
+                callback=_device,
+                help="Device that computes the distances: cpu, cuda or cuda:1. With cuda, the"
+                " workers share all GPUs of their machine in turn.",
             ),
             click.option(
                 "--mesh-timeout",

@@ -65,7 +65,7 @@ class MeshSDF:
                 the distance to the nearest sheet. Without any solid it is never negative.
             cavities: `keep` keeps closed cavities of watertight meshes with consistent windings,
                 and fills those of other meshes; `fill` fills all.
-            device: `cpu` or `cuda`.
+            device: `cpu`, `cuda` or `cuda:N`.
 
         Raises:
             BadMeshError: the mesh has no usable face.

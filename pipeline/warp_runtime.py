@@ -49,13 +49,23 @@ def _silent_stderr() -> Iterator[None]:
 
 
 def has_device(device: str) -> bool:
-    """Return whether Warp can use a device, `cpu` or `cuda`, on this machine."""
-    if device == "cpu":
-        return True
+    """Return whether Warp can use a device, `cpu`, `cuda` or `cuda:N`, on this machine."""
+    return device == "cpu" or int(device.partition(":")[2] or 0) < _gpu_count()
+
+
+def devices_to_share(device: str) -> tuple[str, ...]:
+    """All devices that a name stands for: each GPU for `cuda`, otherwise the device itself."""
+    if device != "cuda":
+        return (device,)
+    return tuple(f"cuda:{number}" for number in range(_gpu_count()))
+
+
+def _gpu_count() -> int:
+    """Number of GPUs that Warp can use; a machine without a driver has none."""
     import warp as wp
 
     start_warp()
-    return bool(wp.is_cuda_available())
+    return int(wp.get_cuda_device_count())
 
 
 def check_device(device: str) -> None:
@@ -64,8 +74,11 @@ def check_device(device: str) -> None:
     Raises:
         NoDeviceError: it does not exist.
     """
-    if not has_device(device):
-        raise NoDeviceError(
-            f"device {device}: found no GPU that CUDA can use; choose --device cpu, or check the"
-            " NVIDIA driver"
-        )
+    if has_device(device):
+        return
+    if found := devices_to_share("cuda"):
+        raise NoDeviceError(f"device {device}: this machine has {', '.join(found)}")
+    raise NoDeviceError(
+        f"device {device}: found no GPU that CUDA can use; choose --device cpu, or check the"
+        " NVIDIA driver"
+    )

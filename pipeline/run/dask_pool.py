@@ -39,7 +39,7 @@ from shapegan.pipeline.run.plan import ProgressReporter, RunSettings
 from shapegan.pipeline.run.pool import RunError
 from shapegan.pipeline.run.tasks import MeshTask, Task
 from shapegan.pipeline.run.worker_events import WorkerEvents
-from shapegan.pipeline.warp_runtime import has_device
+from shapegan.pipeline.warp_runtime import devices_to_share, has_device
 
 _CONNECT_SECONDS = 20
 _WORKER_MEMORY = 1e9
@@ -151,8 +151,9 @@ class ChildProcessPlugin(WorkerPlugin):
 
     def setup(self, worker: Any) -> None:
         """Prepare child processes, and check that the worker is fit for the run."""
-        self._children = ChildProcesses(self._settings.target, self._settings.limits)
         self._rejection = self._rejection_reason(worker.address)
+        devices = devices_to_share(self._settings.device)
+        self._children = ChildProcesses(self._settings.target, self._settings.limits, devices)
 
     def _rejection_reason(self, address: str) -> str:
         """Why this worker cannot write the same bytes to the same folder; empty if it can."""

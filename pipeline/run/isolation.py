@@ -1,6 +1,9 @@
 """Tasks in child processes, so that a mesh that crashes, hangs or exhausts memory fails alone."""
 
+import itertools
 import threading
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -20,11 +23,13 @@ class ChildProcesses:
     Args:
         target: Function that processes meshes, see `shapegan.pipeline.run.tasks.MeshTask`.
         limits: Limits of one mesh.
+        devices: Devices that the children share: child i computes on device i modulo their number.
     """
 
-    def __init__(self, target: str, limits: Limits) -> None:
-        self._target, self._limits = target, limits
-        self._children: dict[int, ChildProcess] = {}
+    def __init__(self, target: str, limits: Limits, devices: Sequence[str]) -> None:
+        self._target, self._limits, self._devices = target, limits, devices
+        self._numbers = itertools.count()  # `next` is atomic
+        self._children: dict[int, _Child] = {}
         self._stopped = False
 
     def run(self, task: Task) -> Any:
@@ -37,18 +42,28 @@ class ChildProcesses:
         """
         if self._stopped:
             raise ChildStoppedError
-        child = self._children.setdefault(
-            threading.get_ident(), ChildProcess(partial(warm_up, self._target))
-        )
+        thread = threading.get_ident()
+        if thread not in self._children:
+            device = self._devices[next(self._numbers) % len(self._devices)]
+            self._children[thread] = _Child(ChildProcess(partial(warm_up, self._target)), device)
+        child = self._children[thread]
         if isinstance(task, MeshTask):
-            return run_isolated(child, task, self._limits)
-        return child.call(run_task, task)
+            return run_isolated(child.process, replace(task, device=child.device), self._limits)
+        return child.process.call(run_task, task)
 
     def stop(self) -> None:
         """Kill all child processes, for good."""
         self._stopped = True
         for child in list(self._children.values()):
-            child.stop()
+            child.process.stop()
+
+
+@dataclass(frozen=True)
+class _Child:
+    """A child process and the device on which it computes."""
+
+    process: ChildProcess
+    device: str
 
 
 def run_isolated(child: ChildProcess, task: MeshTask, limits: Limits) -> Report:

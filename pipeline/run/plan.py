@@ -20,7 +20,8 @@ class RunSettings:
     cluster: str | None = None
     """`slurm` starts workers through dask-jobqueue."""
     device: str = "cpu"
-    """`cpu` or `cuda`, on the machine that processes the mesh."""
+    """`cpu`, `cuda` or `cuda:N`, on the machine that processes the mesh; with `cuda`, the threads
+    of a Dask worker share its GPUs in turn."""
     limits: Limits = field(default_factory=Limits)
     """Limits of one mesh."""
     target: str = ""

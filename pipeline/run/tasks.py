@@ -35,7 +35,7 @@ class MeshTask(ABC):
     out: Path
     """The output folder."""
     device: str
-    """`cpu` or `cuda`."""
+    """`cpu`, `cuda` or `cuda:N`; a worker replaces it by its own share of the devices."""
     target: str
     """Function that processes the mesh, `module:name`: (job, config, device) -> outcome."""
 

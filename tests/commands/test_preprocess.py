@@ -297,12 +297,43 @@ def test_a_gpu_that_is_not_there_is_one_line_before_any_work(
     monkeypatch: pytest.MonkeyPatch,
     more: list[str],
 ) -> None:
-    monkeypatch.setattr("warp.is_cuda_available", lambda: False)
+    monkeypatch.setattr("warp.get_cuda_device_count", lambda: 0)
     out = tmp_path / "out"
     result = preprocess(meshes, "--out", out, "--device", "cuda", *more)
     check_one_line(result, "no GPU", "--device cpu")
     assert not asked
     assert not out.exists()
+
+
+@pytest.mark.parametrize(
+    ("device", "words"),
+    [
+        ("cuda:2", ["device cuda:2: this machine has cuda:0, cuda:1"]),
+        ("gpu", ["'gpu'", "cuda:1"]),
+        ("cuda:", ["'cuda:'", "cuda:1"]),
+    ],
+)
+def test_other_devices_than_those_of_the_machine_are_one_line(
+    meshes: Path,
+    tmp_path: Path,
+    asked: dict[str, Any],
+    monkeypatch: pytest.MonkeyPatch,
+    device: str,
+    words: list[str],
+) -> None:
+    monkeypatch.setattr("warp.get_cuda_device_count", lambda: 2)
+    result = preprocess(meshes, "--out", tmp_path / "out", "--device", device)
+    assert result.exit_code == 2
+    assert all(word in result.stderr for word in words)
+    assert not asked
+
+
+def test_a_gpu_is_chosen_by_its_number(
+    meshes: Path, asked: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("warp.get_cuda_device_count", lambda: 2)
+    assert preprocess(meshes, "--out", "x", "--device", "cuda:1").exit_code == 0
+    assert asked["settings"].device == "cuda:1"
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])

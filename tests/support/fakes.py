@@ -75,6 +75,15 @@ def process(job: Job, config: PreprocessConfig, device: str = "cpu") -> Outcome:
     return Outcome(report, make_shape(job.id, config, job.category))
 
 
+DEVICE_TARGET = "support.fakes:note_device"
+
+
+def note_device(job: Job, config: PreprocessConfig, device: str = "cpu") -> Outcome:
+    """Do what the mesh's file says, and note the device in the report."""
+    outcome = process(job, config, device)
+    return dataclasses.replace(outcome, report=dataclasses.replace(outcome.report, notes=device))
+
+
 SURFACE_TARGET = "support.fakes:process_surface"
 
 

@@ -11,7 +11,7 @@ from types import SimpleNamespace
 import psutil
 import pytest
 from distributed import LocalCluster
-from support.fakes import SMALL, TARGET, digests, make_jobs, python_path
+from support.fakes import DEVICE_TARGET, SMALL, TARGET, digests, make_jobs, python_path
 
 from shapegan.pipeline.config import PreprocessConfig
 from shapegan.pipeline.dataset.manifest import DatasetError, Manifest
@@ -269,10 +269,25 @@ def test_a_scheduler_that_is_not_there_is_one_line(
 def test_a_cluster_without_the_device_is_one_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("warp.is_cuda_available", lambda: False)
+    monkeypatch.setattr("warp.get_cuda_device_count", lambda: 0)
     with pytest.raises(RunError, match="finds no device cuda"):
         run(tmp_path, ["ok"], workers=1, device="cuda")
     assert run(tmp_path, ["ok"], workers=1)[0].shard_count == 1
+
+
+@pytest.mark.parametrize(
+    ("device", "used"),
+    [("cuda", {"cuda:0", "cuda:1"}), ("cuda:1", {"cuda:1"}), ("cpu", {"cpu"})],
+)
+def test_workers_share_all_gpus_unless_one_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, device: str, used: set[str]
+) -> None:
+    monkeypatch.setattr("warp.get_cuda_device_count", lambda: 2)
+    progress = Count()
+    meshes = ["sleep 0.5"] * 6
+    run(tmp_path, meshes, progress=progress, workers=3, device=device, target=DEVICE_TARGET)
+    assert len(progress.done) == 6
+    assert {report.notes for report in progress.done} == used
 
 
 def test_a_port_in_use_does_no_harm(tmp_path: Path) -> None:

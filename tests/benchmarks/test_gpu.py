@@ -1,0 +1,116 @@
+"""The script that measures a GPU: all commands run on a CPU, at tiny sizes."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from click.testing import CliRunner
+from support.shapes import boxes, torus, write_obj
+from support.toys import toy_run
+from support.training import SHAPES, make_solids
+
+from shapegan.cli import main as shapegan
+
+FOLDER = Path(__file__).parents[2] / "benchmarks"
+MODULES = ("gpu", "gpu_commands", "published_step", "row_log", "step_cases", "train_step")
+
+
+@pytest.fixture(autouse=True)
+def _importable(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """The script, whose small networks are slower on several threads that other work disturbs."""
+    monkeypatch.syspath_prepend(FOLDER)
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+    for name in MODULES:
+        sys.modules.pop(name, None)
+
+
+@pytest.fixture
+def inputs(tmp_path: Path) -> dict[str, Path]:
+    """Options of the script with their folders."""
+    meshes = tmp_path / "meshes"
+    meshes.mkdir()
+    for name, mesh in (("torus", torus()), ("box", boxes([((-1, -1, -1), (1, 0.5, 0.2))]))):
+        write_obj(meshes / f"{name}.obj", *mesh)
+    return {
+        "--meshes": meshes,
+        "--data": make_solids(tmp_path / "solids"),
+        "--run": toy_run(tmp_path / "toy"),
+        "--autodecoder": toy_run(tmp_path / "learned", torch.zeros(SHAPES, 4)),
+    }
+
+
+def measure(inputs: dict[str, Path], out: Path) -> tuple[list[dict[str, Any]], str]:
+    """Rows of the script, and what it prints."""
+    from gpu import main
+
+    flags = "--cases= --recipes= --device cpu --workers 1 --count 3 --resolution 16 --split val"
+    flags += " --batches 1,2 --fit-steps 2 --out"
+    folders = [str(word) for pair in inputs.items() for word in pair]
+    small = ["--preprocess-flags", "--resolutions 8 --points 64"]
+    done = CliRunner().invoke(main, [*flags.split(), str(out), *small, *folders])
+    assert done.exit_code == 0, done.output
+    return [json.loads(line) for line in out.read_text().splitlines()], done.output
+
+
+@pytest.mark.slow
+def test_every_command_has_its_rows(
+    inputs: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import gpu_commands
+
+    def run_here(*words: object) -> gpu_commands.Cost:
+        """The command in this process, which has imported everything."""
+        done = CliRunner().invoke(shapegan, [*map(str, words)])
+        assert done.exit_code == 0, done.output
+        return gpu_commands.Cost(2.0, 3.0)
+
+    monkeypatch.setattr(gpu_commands, "run_command", run_here)
+    rows, output = measure(inputs, tmp_path / "gpu.jsonl")
+    expected = [
+        {"table": "generate", "grid": "16^3", "shapes": 3, "meshes": 3, "shapes/s": 1.5},
+        {"table": "reconstruct", "batch": 1, "steps": 2, "shapes": 2, "shapes/s": 1.0},
+        {"table": "reconstruct", "batch": 2, "steps": 2, "shapes": 2, "shapes/s": 1.0},
+        {"table": "evaluate", "shapes": "2 x 2", "EMD points": 0, "CPU s": 3.0},
+        {"table": "evaluate", "shapes": "2 x 2", "EMD points": 256, "CPU s": 3.0},
+        {"table": "preprocess", "workers": 1, "meshes": 2, "ok": 2, "CPU s a mesh": 1.5},
+    ]
+    assert [{key: row[key] for key in want} for row, want in zip(rows, expected, strict=True)] == (
+        expected
+    )
+    assert all(row["device"] == "cpu" and row["s"] == 2.0 for row in rows)
+    assert "| cpu | 16^3 | 3 | 3 | 2 | 1.5 | 1 |" in output
+    assert output.count("| device |") == 4
+
+
+def test_a_command_that_fails_is_a_row_and_the_others_go_on(
+    inputs: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import gpu_commands
+
+    run_command = gpu_commands.run_command
+    called: list[object] = []
+
+    def some(command: object, *words: object) -> gpu_commands.Cost:
+        called.append(command)
+        return run_command(command, "--no-such-flag", *words)
+
+    monkeypatch.setattr(gpu_commands, "run_command", some)
+    rows, _ = measure(inputs, tmp_path / "gpu.jsonl")
+    commands = ["generate", "reconstruct", "reconstruct", "evaluate", "preprocess"]
+    assert called == commands
+    assert [(row["table"], row["command"]) for row in rows] == [("failed", one) for one in commands]
+    assert all(row["reason"].startswith("exit code 2: ") for row in rows)
+
+
+def test_the_time_of_a_command_is_that_of_its_process() -> None:
+    from gpu_commands import run_command
+
+    cost = run_command("--help")
+    assert cost.cpu > 0
+    assert 0 < cost.wall < 100
