@@ -104,9 +104,8 @@ def _fast_point() -> TrainConfig:
     return TrainConfig(
         recipe="point",
         stages=(
-            Stage(4096, 8, 50, weight=4, thin_offset=0.08),
-            Stage(4096, 8, 50, weight=4, thin_offset=0.08, thin_offset_end=0.06),
-            Stage(8192, 4, 50, weight=5, thin_offset=0.06, thin_offset_end=0.05),
+            Stage(4096, 8, 50, weight=8, thin_offset=0.08, thin_offset_end=0.07),
+            Stage(8192, 4, 50, weight=5, thin_offset=0.07, thin_offset_end=0.065),
         ),
         generator=GeneratorConfig(
             latent=64,
