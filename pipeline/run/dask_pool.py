@@ -34,6 +34,7 @@ from distributed.utils import silence_logging_cmgr
 
 from shapegan import __version__
 from shapegan.pipeline.extras import naming_extras
+from shapegan.pipeline.run.held_signals import hold_interrupts
 from shapegan.pipeline.run.isolation import ChildProcesses
 from shapegan.pipeline.run.plan import ProgressReporter, RunSettings
 from shapegan.pipeline.run.pool import RunError
@@ -107,7 +108,10 @@ class DaskPool:
         """Queue a task; meshes run after all others."""
         priority = 0 if isinstance(task, MeshTask) else 1
         key = f"{_KEY_PREFIX}{uuid.uuid4().hex}"
-        future = self._client.submit(_run_on_worker, task, self._plugin, key=key, priority=priority)
+        with hold_interrupts():  # half a future would print a traceback when it is deleted
+            future = self._client.submit(
+                _run_on_worker, task, self._plugin, key=key, priority=priority
+            )
         self._tasks[future.key] = task
         self._futures.add(future)
 
