@@ -33,7 +33,7 @@ class CommandSettings:
     """Folder to preprocess."""
     preprocess_flags: str
     workers: int
-    """Of preprocess."""
+    """Worker processes of preprocess."""
     run: Path | None
     """Generator to generate with and to evaluate."""
     count: int

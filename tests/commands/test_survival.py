@@ -53,7 +53,7 @@ def finish(meshes: Path, out: Path, *options: str) -> subprocess.CompletedProces
 
 @pytest.fixture(scope="module")
 def undisturbed_run(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, str], float]:
-    """What a run without faults makes, and the seconds that it takes."""
+    """Hashes of the files of a run without faults, and its seconds."""
     folder = tmp_path_factory.mktemp("undisturbed")
     meshes = write_meshes(folder / "meshes", ["ok"] * MESHES)
     environment = os.environ | {"PYTHONPATH": python_path()}

@@ -1,4 +1,4 @@
-"""What `MeshSDF` takes and refuses, and what importing it loads."""
+"""Inputs that `MeshSDF` takes or refuses, and the modules that importing it loads."""
 
 import json
 import subprocess

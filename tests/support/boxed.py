@@ -11,7 +11,7 @@ SPHERE = np.sqrt(21) / 2
 
 
 def given_as(mesh):
-    """What has vertices and faces, and is nothing of trimesh's."""
+    """Object with vertices and faces that is not one of trimesh's."""
     return SimpleNamespace(vertices=mesh[0], faces=mesh[1])
 
 
