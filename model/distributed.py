@@ -1,5 +1,6 @@
 """Processes that train together: one per device, started by torchrun."""
 
+import importlib
 import os
 import traceback
 from collections.abc import Iterator, Mapping
@@ -86,6 +87,9 @@ def join(device: str, environment: Mapping[str, str] = os.environ) -> Iterator[R
     if world == 1:
         yield Ranks(device=chosen)
         return
+    # torch would import this module later by itself. Its default arguments would then keep the
+    # group, and with it threads that abort a process at its end, now and then.
+    importlib.import_module("torch.distributed.nn.functional")
     backend = "cpu:gloo,cuda:nccl" if chosen.type == "cuda" else "gloo"
     distributed.init_process_group(backend, rank=rank, world_size=world)
     try:

@@ -29,7 +29,7 @@ export PATH="$root/.venv/bin:/usr/sbin:/sbin:$PATH" OMP_NUM_THREADS=1
 # networks that one should have more patience with.
 export DASK_DISTRIBUTED__COMM__TIMEOUTS__TCP=15s DASK_DISTRIBUTED__SCHEDULER__WORKER_TTL=30s
 tell_logs() {
-    if [ "$?" != 0 ]; then tail -n 20 "$work"/*.log || true; fi
+    if [ "$?" != 0 ]; then tail -n 60 "$work"/*.log || true; fi
 }
 trap tell_logs EXIT
 cd "$work"

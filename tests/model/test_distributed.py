@@ -83,6 +83,12 @@ def test_a_stopped_run_goes_on_as_if_it_had_not_been(out: Path) -> None:
     assert rows(out / "stopped/run") == rows(out / "voxel-wgan-gp/run")
 
 
+@pytest.mark.parametrize("name", ["voxel-wgan-gp", "stopped", "refused", "failed"])
+def test_no_thread_of_the_group_outlives_it(out: Path, name: str) -> None:
+    """Such a thread aborts a process that ends, now and then."""
+    assert [one["group_threads"] for one in result(out, name)] == [[], []]
+
+
 def test_only_the_main_process_reports(out: Path) -> None:
     left, right = result(out, "gone-on")
     assert left["notes"] == [

@@ -134,6 +134,12 @@ def cases(data: Path, out: Path, rank: int) -> dict[str, Callable[[], dict[str, 
     }
 
 
+def group_threads() -> list[str]:
+    """Names of this process's threads that serve a group of processes."""
+    names = [one.read_text().strip() for one in Path("/proc/self/task").glob("*/comm")]
+    return [name for name in names if "gloo" in name]
+
+
 def main(data: Path, out: Path, ports: list[str]) -> None:
     """One of both processes."""
     torch.set_num_threads(1)
@@ -141,7 +147,7 @@ def main(data: Path, out: Path, ports: list[str]) -> None:
     for (name, case), port in zip(cases(data, out, rank).items(), ports, strict=True):
         os.environ["MASTER_PORT"] = port
         faulthandler.dump_traceback_later(CASE_SECONDS, exit=True)
-        result = case()
+        result = case() | {"group_threads": group_threads()}
         (out / name).mkdir(parents=True, exist_ok=True)
         torch.save(result, out / name / f"{rank}.pt")
 
