@@ -19,7 +19,7 @@ VOXEL_RECIPES = ("voxel", "latent")
 """Recipes whose stages are sizes of voxel grids."""
 LOSSES = ("wasserstein", "logistic", "relativistic")
 PENALTIES = ("gradient", "r1", "r1+r2")
-OPTIMISERS = ("rmsprop", "adam")
+OPTIMISERS = ("rmsprop", "adam", "muon")
 CLIP_MODES = ("hard", "soft", "none")
 
 Progress = TypeVar("Progress", float, Any)  # a scalar tensor: torch loads with the networks

@@ -141,12 +141,12 @@ def _fast_latent() -> TrainConfig:
     return TrainConfig(
         recipe="latent",
         stages=(
-            Stage(64, 8, 110, weight=10, thin_offset=0.05, thin_offset_end=0.035),
-            Stage(64, 32, 100, prior=True, weight=1.5),
+            Stage(64, 8, 110, weight=10, thin_offset=0.05, thin_offset_end=0.025),
+            Stage(64, 32, 100, prior=True, weight=2),
         ),
         generator=LatentGeneratorConfig(symmetry="auto"),
         autoencoder=AutoencoderConfig(),
-        optimiser=Optimiser("adam", rate=2e-3, critic_rate=2e-3, betas=(0.9, 0.99)),
+        optimiser=Optimiser("muon", rate=2e-3, critic_rate=4e-3, betas=(0.9, 0.99)),
         ema_halflife=70,
     )
 

@@ -32,6 +32,10 @@ class RunningAverage(Generic[Network]):
         self.count_update()
         self.blend(generator)
 
+    def restart(self) -> None:
+        """Forget the past faster again, as at the start: what follows differs from what was."""
+        self._updates = 0
+
     def count_update(self) -> None:
         """Set the share of the present weights in the next `blend`."""
         if self._decay == 0.0:

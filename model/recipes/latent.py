@@ -127,6 +127,11 @@ class Latent(GeneratorRecipe[LatentGenerator]):
         size = self._config.stages[stage].size
         grid = torch.from_numpy(grid_points(size)).view(size, size, size, 3)
         self._points = grid.reshape(-1, 3).to(self._execution.device)
+        stages = self._config.stages
+        if stages[stage].prior and not stages[stage - 1].prior:
+            # The decoder is done, and what stays of it is its average. That of the prior begins.
+            self.generator.decoder.load_state_dict(self.result.decoder.state_dict())
+            self._average.restart()
         self._runner.reset()
 
     def step(self, batch: VoxelBatch, progress: StepProgress) -> dict[str, Tensor]:

@@ -8,11 +8,13 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from shapegan.model.recipes.muon import Muon
+
 
 def build_optimiser(
     name: str, parameters: Iterable[nn.Parameter], betas: tuple[float, float]
 ) -> Optimizer:
-    """Build an optimiser of `config.OPTIMISERS`; `betas` are for Adam.
+    """Build an optimiser of `config.OPTIMISERS`; `betas` are those of Adam.
 
     On a GPU its steps can be captured in a CUDA graph: its learning rate is a tensor there.
     """
@@ -23,6 +25,8 @@ def build_optimiser(
     if name == "adam":
         # Fused: an eighth of the time on a CPU.
         return _quiet(torch.optim.Adam(weights, rate, betas=betas, fused=True, capturable=on_gpu))
+    if name == "muon":
+        return _quiet(Muon(weights, rate, betas, on_gpu))
     return _quiet(torch.optim.RMSprop(weights, rate, capturable=on_gpu))
 
 

@@ -51,6 +51,21 @@ def changed(before: dict[str, Tensor], after: dict[str, Tensor]) -> set[str]:
     }
 
 
+def test_the_prior_starts_with_the_averaged_decoder_and_an_average_of_its_own(data: Path) -> None:
+    recipe, batches = begun(data, 0, replace(LATENT, ema_halflife=50.0))
+    for step in range(8):
+        recipe.step(next(batches), StepProgress(step, 1.0, 0.0))
+    average = {name: one.clone() for name, one in recipe.result.decoder.state_dict().items()}
+    recipe.begin(1)
+    recipe.step(next(batches), StepProgress(0, 1.0, 0.5))
+    for decoder in (recipe.generator.decoder, recipe.result.decoder):
+        for name, one in decoder.state_dict().items():
+            assert torch.allclose(one, average[name], atol=1e-7), name
+    # An average that remembered the decoder's steps would keep most of an untrained prior.
+    trained, kept = recipe.generator.prior.leave.weight.detach(), recipe.result.prior.leave.weight
+    assert float(kept.norm()) > 0.5 * float(trained.norm()) > 0
+
+
 @pytest.mark.parametrize(("stage", "trained"), [(0, "g.decoder"), (1, "g.prior")])
 def test_a_stage_trains_its_own_part(data: Path, stage: int, trained: str) -> None:
     recipe, batches = begun(data, stage)
