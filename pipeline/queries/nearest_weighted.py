@@ -48,6 +48,8 @@ class WeightedQueries:
         if not len(triangles.faces):
             return
         bvh = self._tree.bvh = triangles.bvh
+        if self.device == "cpu":
+            self._tree.flat = triangles.prepared
         corners = weights[triangles.faces.numpy()[bvh.face.numpy()]]
         nodes = _node_maxima(largest(corners), bvh.leaf_start.numpy())
         self._tree.triangles = wp.empty(len(corners), dtype=WeightedTriangle, device=self.device)

@@ -8,7 +8,7 @@
 
 import warp as wp
 
-from shapegan.pipeline.queries.nearest_kernels import NearestPoints
+from shapegan.pipeline.queries.nearest_kernels import NOT_FOUND, NearestPoints
 from shapegan.pipeline.queries.nearest_weighted_kernels import WeightedPoints
 from shapegan.pipeline.warp_runtime import start_warp
 
@@ -42,9 +42,11 @@ def sign(
     sdf: wp.array(dtype=float),
     closest: wp.array(dtype=wp.vec3),
 ) -> None:
-    # Signed distance to the nearest face or cap.
+    # Signed distance to the nearest face or cap. Without any, the closest point is the origin.
     i = wp.tid()
-    closest[i] = nearest.closest[i]
+    closest[i] = wp.vec3()
+    if nearest.distance[i] < NOT_FOUND:
+        closest[i] = nearest.closest[i]
     sdf[i] = wp.where(winding[i] > 0.5, -nearest.distance[i], nearest.distance[i])
 
 
