@@ -13,6 +13,7 @@ import numpy as np
 import warp as wp
 from numpy.typing import NDArray
 
+from shapegan.pipeline.arrays import take_rows
 from shapegan.pipeline.queries import nearest_kernels as kernels
 from shapegan.pipeline.queries.bvh import build_bvh
 from shapegan.pipeline.queries.bvh_kernels import LANES
@@ -59,7 +60,7 @@ class TriangleQueries:
     @cached_property
     def bvh(self) -> Any:
         """A `Bvh` over the triangles, which CUDA needs for weighted queries alone."""
-        return build_bvh(self.vertices.numpy()[self.faces.numpy()], self.device)
+        return build_bvh(take_rows(self.vertices.numpy(), self.faces.numpy()), self.device)
 
     @cached_property
     def prepared(self) -> Any:

@@ -189,7 +189,7 @@ def _by_winding(shell: Shell, frame: Frame, sheet_thickness: float) -> MeshField
     # 3. Thicken thin parts where the grid loses them.
     thickness = None
     if quality.backed < THICKEN_BELOW and sheet_thickness > 0:
-        thickness = local_thickness(shell)
+        thickness = local_thickness(shell, queries.exterior)
         field, grid, quality = _thickened(field, queried, thickness)
 
     # 4. Cap every voxel edge at which the sign still flips in mid-air.
