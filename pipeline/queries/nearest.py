@@ -84,13 +84,15 @@ class TriangleQueries:
         if max_distance is None:
             max_distance = wp.full(count, kernels.NOT_FOUND, dtype=float, device=self.device)
         found: Any = kernels.NearestPoints()
-        found.face = wp.full(count, -1, dtype=int, device=self.device)
+        found.face = wp.empty(count, dtype=int, device=self.device)
         found.distance = wp.empty(count, dtype=float, device=self.device)
         found.closest = wp.empty(count, dtype=wp.vec3, device=self.device)
         found.weights = wp.empty(count, dtype=wp.vec2, device=self.device)
         if len(self.faces):
             inputs = [*self._target, points, max_distance, found.face]
             self._launch(self._find_faces, inputs, math.ceil(count / self._points_per_thread))
+        else:
+            found.face.fill_(-1)
         self._launch(kernels.locate, [self.vertices, self.faces, points, found], count)
         return found
 

@@ -7,10 +7,12 @@ inside. The others enclose the solid once its holes are closed.
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
+from shapegan.pipeline.arrays import take_rows
 from shapegan.pipeline.queries.winding import GRIDS, WindingField
 from shapegan.pipeline.shell.cavities import (
     find_open_cavities,
@@ -19,6 +21,7 @@ from shapegan.pipeline.shell.cavities import (
 from shapegan.pipeline.shell.exterior import PROBE_DISTANCE, SplitFaces, split_exterior
 from shapegan.pipeline.shell.hole_filling import Solid, close_holes
 from shapegan.pipeline.shell.orientation import orient_patches, wind_as_given
+from shapegan.pipeline.shell.split_vertices import SplitVertices
 from shapegan.pipeline.shell.surface_samples import (
     RAY_OFFSET,
     SurfaceSamples,
@@ -65,6 +68,12 @@ class Shell:
     def device(self) -> str:
         """Warp's name of the device that the shell was built for."""
         return self.winding.device
+
+    @cached_property
+    def split_vertices(self) -> SplitVertices:
+        """The vertices that splitting added to exterior pieces."""
+        faces = take_rows(self.solid, self.source[self.exterior])
+        return SplitVertices.of(self.vertices, self.pieces[self.exterior], faces)
 
 
 def build_shell(

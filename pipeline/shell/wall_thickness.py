@@ -5,13 +5,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from shapegan.pipeline.arrays import any_true, cross, largest, take_rows
+from shapegan.pipeline.arrays import largest
 from shapegan.pipeline.queries.nearest import TriangleQueries
 from shapegan.pipeline.queries.rays import RayScene
 from shapegan.pipeline.shell.build import Shell
 from shapegan.pipeline.shell.exterior import PROBE_DISTANCE
 from shapegan.pipeline.shell.surface_samples import RAY_OFFSET, sample_faces
-from shapegan.pipeline.triangles import cross_products
 
 MIN_THICKNESS = 1e-3
 """Thinner walls count as this thick, cube frame."""
@@ -99,29 +98,4 @@ def interpolate_at_splits(shell: Shell, values: NDArray[np.float32]) -> NDArray[
     Returns:
         (V,), linear within each face.
     """
-    # 1. Find the face within which each added vertex lies.
-    corners = shell.solid[shell.source[shell.exterior]]
-    pieces = shell.pieces[shell.exterior]
-    face = np.full(len(values), -1)
-    for k in range(3):
-        added = ~any_true(pieces[:, k, None] == corners)
-        face[pieces[added, k]] = np.flatnonzero(added)
-    vertex = np.flatnonzero(face >= 0)
-
-    # 2. Weight the values of its corners by barycentric coordinates.
-    corner = take_rows(corners, face[vertex])
-    triangles = take_rows(shell.vertices, corner).astype(np.float64)
-    a, b, c = triangles.transpose(1, 0, 2)
-    place = shell.vertices[vertex]
-    normal = cross_products(triangles)
-    weights = np.stack(
-        [
-            np.einsum("nx,nx->n", cross(q - p, place - p), normal)
-            for p, q in ((b, c), (c, a), (a, b))
-        ],
-        axis=1,
-    ).clip(0)
-    total = np.maximum(weights.sum(axis=1), np.finfo(float).tiny)
-    result = values.copy()
-    result[vertex] = (weights * values[corner]).sum(axis=1) / total
-    return result
+    return shell.split_vertices.interpolate(values)
