@@ -120,16 +120,16 @@ def limit_growth(
     faces: wp.array2d(dtype=int),
     offset: wp.array(dtype=float),
     sdf: wp.array(dtype=float),
-    within: float,
+    searched: wp.array(dtype=wp.bool),
     limit: wp.array(dtype=float),
     face: wp.array(dtype=int),
 ) -> None:
     # Where to search for the least distance minus offset: below the field, and below what the
-    # nearest face has. Points farther than `within` outside are left out.
+    # nearest face has. `searched` marks the points to search for, or is empty for all of them.
     i = wp.tid()
     limit[i] = sdf[i]
     face[i] = -1
-    if sdf[i] > within:
+    if searched.shape[0] > 0 and not searched[i]:
         limit[i] = NOT_SEARCHED
     elif nearest.face[i] >= 0:
         thin = row[nearest.face[i]]
