@@ -50,6 +50,26 @@ def unit(vectors: NDArray[F]) -> NDArray[F]:
     return scaled
 
 
+def cross(one: NDArray[F], other: NDArray[F]) -> NDArray[F]:
+    """Cross products of vectors that broadcast to one shape: (..., 3) -> (..., 3)."""
+    ax, ay, az = np.ascontiguousarray(last_axis_first(one))
+    bx, by, bz = np.ascontiguousarray(last_axis_first(other))
+    products = np.empty(np.broadcast_shapes(one.shape, other.shape), one.dtype)
+    products[..., 0] = ay * bz - az * by
+    products[..., 1] = az * bx - ax * bz
+    products[..., 2] = ax * by - ay * bx
+    return products
+
+
+def take_rows(values: NDArray[T], rows: NDArray[np.integer]) -> NDArray[T]:
+    """Rows of (N, ...) by their indices (M, ...): `values[rows]`, (M, ..., ...).
+
+    5x to 20x as fast where a row has a few numbers, such as the coordinates of a point.
+    """
+    taken: NDArray[T] = np.take(values, rows, axis=0)
+    return taken
+
+
 def neighbours(grid: NDArray[Any], axis: int) -> tuple[NDArray[Any], NDArray[Any]]:
     """Two views of a grid whose equal indices are neighbours along an axis.
 

@@ -9,7 +9,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from shapegan.pipeline.arrays import largest, lengths, smallest
+from shapegan.pipeline.arrays import cross, largest, lengths, smallest
 
 F = TypeVar("F", bound=np.floating)
 
@@ -17,8 +17,7 @@ F = TypeVar("F", bound=np.floating)
 def cross_products(corners: NDArray[F]) -> NDArray[F]:
     """Normals (N, 3) whose length is twice the area: (b - a) x (c - a)."""
     a, b, c = corners[:, 0], corners[:, 1], corners[:, 2]
-    cross: NDArray[F] = np.cross(b - a, c - a).astype(corners.dtype, copy=False)
-    return cross
+    return cross(b - a, c - a)
 
 
 def double_areas(corners: NDArray[F]) -> NDArray[F]:
@@ -34,9 +33,9 @@ def areas(corners: NDArray[F]) -> NDArray[F]:
 
 def normals_and_double_areas(corners: NDArray[F]) -> tuple[NDArray[F], NDArray[F]]:
     """Unit normals (N, 3), 0 where there is no area, and twice the areas (N,)."""
-    cross = cross_products(corners)
-    double = lengths(cross)
-    normals: NDArray[F] = cross / np.maximum(double, np.finfo(corners.dtype).tiny)[:, None]
+    product = cross_products(corners)
+    double = lengths(product)
+    normals: NDArray[F] = product / np.maximum(double, np.finfo(corners.dtype).tiny)[:, None]
     return normals, double
 
 

@@ -10,6 +10,7 @@ from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
+from shapegan.pipeline.arrays import take_rows
 from shapegan.pipeline.meshes.triangle_mesh import NO_AREA, TriangleMesh
 from shapegan.pipeline.triangles import double_areas, longest_box_sides
 
@@ -60,7 +61,7 @@ def merge_vertices(
 
 def _drop_flat(vertices: NDArray[np.float64], faces: NDArray[np.int32]) -> NDArray[np.int32]:
     """Drop faces (F, 3) without area relative to their own size."""
-    corners = vertices[faces]
+    corners = take_rows(vertices, faces)
     side = longest_box_sides(corners)
     keep: NDArray[np.bool_] = double_areas(corners) > NO_AREA * side**2
     return faces[keep]
@@ -71,7 +72,9 @@ def drop_degenerate(vertices: NDArray[np.float64], faces: NDArray[np.int32]) -> 
     a, b, c = faces.T
     distinct = (a != b) & (b != c) & (c != a)
     extent = float(np.ptp(vertices, axis=0).max()) if len(vertices) else 0.0
-    keep: NDArray[np.bool_] = distinct & (double_areas(vertices[faces]) > NO_AREA * extent**2)
+    keep: NDArray[np.bool_] = distinct & (
+        double_areas(take_rows(vertices, faces)) > NO_AREA * extent**2
+    )
     return faces[keep]
 
 

@@ -2,7 +2,8 @@
 
 A hierarchy is a complete binary tree: node i has the children 2i and 2i + 1, so traversal needs no
 stack. Each node's triangles are split at the median along the longest side of their centroids'
-bounding box, which keeps nodes compact.
+bounding box, which keeps nodes compact. On the CPU a single launch splits, or bounds, all nodes: a
+launch takes longer than a small level. The result is the same.
 """
 
 import math
@@ -12,11 +13,17 @@ import numpy as np
 import warp as wp
 from numpy.typing import NDArray
 
+from shapegan.pipeline.arrays import take_rows
 from shapegan.pipeline.queries import bvh_kernels as kernels
 from shapegan.pipeline.triangles import centroids
 
 LEAF_SIZE = 4
 """Triangles in a leaf where many points traverse a BVH together."""
+
+
+def leaf_count(triangles: int, leaf_size: int) -> int:
+    """Number of leaves, a power of two, of a BVH over triangles with leaves up to a size."""
+    return 1 << max(0, math.ceil(math.log2(max(triangles, 1) / leaf_size)))
 
 
 def build_bvh(corners: NDArray[np.float32], device: str, leaf_size: int = LEAF_SIZE) -> Any:
@@ -31,7 +38,7 @@ def build_bvh(corners: NDArray[np.float32], device: str, leaf_size: int = LEAF_S
     Returns:
         A `Bvh` for kernels. Row 0 of its boxes is unused; without triangles, all rows are.
     """
-    leaves = 1 << max(0, math.ceil(math.log2(max(len(corners), 1) / leaf_size)))
+    leaves = leaf_count(len(corners), leaf_size)
     leaf_start: Any = wp.array(
         np.arange(leaves + 1) * len(corners) // leaves, dtype=int, device=device
     )
@@ -41,9 +48,11 @@ def build_bvh(corners: NDArray[np.float32], device: str, leaf_size: int = LEAF_S
     bvh.leaves = leaves
     bvh.leaf_start = leaf_start
     bvh.face = face
-    bvh.corners = wp.array(corners[face.numpy()], dtype=wp.vec3, ndim=2, device=device)
+    bvh.corners = wp.array(take_rows(corners, face.numpy()), dtype=wp.vec3, ndim=2, device=device)
     bvh.boxes = wp.zeros(2 * leaves, dtype=kernels.Box, device=device)
-    if len(corners):
+    if device == "cpu" and len(corners):
+        wp.launch(kernels.bound_levels, dim=1, inputs=[bvh], device=device)
+    elif len(corners):
         wp.launch(kernels.bound_leaves, dim=leaves, inputs=[bvh], device=device)
         level = leaves // 2
         while level:
@@ -68,9 +77,12 @@ def _sort_into_leaves(
     """
     positions: Any = wp.array(centers, dtype=wp.vec3, device=device)
     order: Any = wp.array(np.arange(len(centers)), dtype=int, device=device)
+    if device == "cpu":
+        wp.launch(kernels.split_levels, dim=1, inputs=[positions, leaf_start, order], device=device)
+        return order
     below = leaves
     while below > 1:
         inputs = [positions, leaf_start, below, order]
-        wp.launch(kernels.split_at_median, dim=leaves // below, inputs=inputs, device=device)
+        wp.launch(kernels.split_level, dim=leaves // below, inputs=inputs, device=device)
         below //= 2
     return order

@@ -18,6 +18,10 @@ LANES = wp.constant(32)
 """Points that one CPU thread takes through a BVH together. A node is visited if any of them needs
 it, and loops over the points become vector instructions."""
 
+BLOCK = wp.constant(8)
+"""Points that are tested against a node's box together, before those that follow: one point near it
+suffices for a visit."""
+
 Floats32 = wp.types.vector(length=LANES, dtype=float)
 Ints32 = wp.types.vector(length=LANES, dtype=int)
 
@@ -60,20 +64,13 @@ def next_node(node: int) -> int:
     return wp.where(node > 0, node + 1, 0)
 
 
-@wp.kernel
-def split_at_median(
-    centers: wp.array(dtype=wp.vec3),
-    leaf_start: wp.array(dtype=int),
-    leaves: int,
-    order: wp.array(dtype=int),
-) -> None:
-    # Partitions a node's triangles, a contiguous range of `order`, at the median along the longest
-    # side of the box round their centres; reorders the centres alike. `leaves` is the number of
-    # leaves below each node. Hoare 1961, "Algorithm 65: find" (quickselect).
-    node = wp.tid()
-    start = leaf_start[leaves * node]
-    end = leaf_start[leaves * (node + 1)]
-    middle = leaf_start[leaves * node + leaves // 2]
+@wp.func
+def split_node(
+    centers: wp.array(dtype=wp.vec3), order: wp.array(dtype=int), start: int, middle: int, end: int
+):
+    # Partitions a node's triangles, from `start` to `end` in `order`, at the median along the
+    # longest side of the box round their centres; reorders the centres alike. Hoare 1961,
+    # "Algorithm 65: find" (quickselect).
     low = centers[start]
     high = low
     for k in range(start, end):
@@ -115,8 +112,39 @@ def split_at_median(
 
 
 @wp.kernel
-def bound_leaves(bvh: Bvh) -> None:
-    leaf = wp.tid()
+def split_level(
+    centers: wp.array(dtype=wp.vec3),
+    leaf_start: wp.array(dtype=int),
+    leaves: int,
+    order: wp.array(dtype=int),
+) -> None:
+    # Splits the nodes of a level, which have `leaves` leaves each.
+    first = leaves * wp.tid()
+    start = leaf_start[first]
+    split_node(centers, order, start, leaf_start[first + leaves // 2], leaf_start[first + leaves])
+
+
+@wp.kernel
+def split_levels(
+    centers: wp.array(dtype=wp.vec3), leaf_start: wp.array(dtype=int), order: wp.array(dtype=int)
+) -> None:
+    # Splits all nodes in one thread, depth first: small nodes then stay in the processor's cache.
+    first = int(0)
+    leaves = leaf_start.shape[0] - 1
+    size = int(leaves)
+    while first < leaves:
+        while size > 1:
+            start = leaf_start[first]
+            half = size // 2
+            split_node(centers, order, start, leaf_start[first + half], leaf_start[first + size])
+            size = half
+        # The next node begins where the last leaf ends; its size is the place's lowest bit.
+        first += 1
+        size = first & -first
+
+
+@wp.func
+def bound_leaf(bvh: Bvh, leaf: int):
     low = bvh.corners[bvh.leaf_start[leaf], 0]
     high = low
     for t in range(bvh.leaf_start[leaf], bvh.leaf_start[leaf + 1]):
@@ -131,11 +159,29 @@ def bound_leaves(bvh: Bvh) -> None:
     bvh.boxes[bvh.leaves + leaf] = box
 
 
-@wp.kernel
-def bound_level(level: int, boxes: wp.array(dtype=Box)) -> None:
-    # Boxes of a level of `level` nodes, from those of their children.
-    i = level + wp.tid()
+@wp.func
+def bound_children(boxes: wp.array(dtype=Box), i: int):
     box = Box()
     box.low = wp.min(boxes[2 * i].low, boxes[2 * i + 1].low)
     box.high = wp.max(boxes[2 * i].high, boxes[2 * i + 1].high)
     boxes[i] = box
+
+
+@wp.kernel
+def bound_leaves(bvh: Bvh) -> None:
+    bound_leaf(bvh, wp.tid())
+
+
+@wp.kernel
+def bound_level(level: int, boxes: wp.array(dtype=Box)) -> None:
+    # Boxes of a level of `level` nodes, from those of their children.
+    bound_children(boxes, level + wp.tid())
+
+
+@wp.kernel
+def bound_levels(bvh: Bvh) -> None:
+    # Boxes of all nodes, in one thread.
+    for leaf in range(bvh.leaves):
+        bound_leaf(bvh, leaf)
+    for k in range(1, bvh.leaves):
+        bound_children(bvh.boxes, bvh.leaves - k)

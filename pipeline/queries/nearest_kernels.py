@@ -8,8 +8,16 @@
 
 import warp as wp
 
-from shapegan.pipeline.queries.bvh_kernels import LANES, Bvh, Floats32, Ints32, smaller
+from shapegan.pipeline.queries.bvh_kernels import (
+    BLOCK,
+    LANES,
+    Bvh,
+    Floats32,
+    Ints32,
+    smaller,
+)
 from shapegan.pipeline.queries.closest_point_functions import (
+    PreparedTriangle,
     closest_point,
     closest_weights,
     prepare_triangle,
@@ -34,7 +42,8 @@ next search."""
 @wp.struct
 class NearestPoints:
     # The nearest point on triangles for each of N points, its triangle, and the barycentric weights
-    # of that triangle's first two corners. Without one, the face is -1, the distance `NOT_FOUND`.
+    # of that triangle's first two corners. Without one, the face is -1, the distance `NOT_FOUND`,
+    # and the others are undefined: memory that is not written to costs nothing.
     distance: wp.array(dtype=float)
     closest: wp.array(dtype=wp.vec3)
     face: wp.array(dtype=int)
@@ -42,13 +51,23 @@ class NearestPoints:
 
 
 @wp.kernel
+def prepare_triangles(
+    corners: wp.array2d(dtype=wp.vec3), triangles: wp.array(dtype=PreparedTriangle)
+) -> None:
+    t = wp.tid()
+    triangles[t] = prepare_triangle(corners[t, 0], corners[t, 1], corners[t, 2])
+
+
+@wp.kernel
 def find_faces_batched(
     bvh: Bvh,
+    triangles: wp.array(dtype=PreparedTriangle),
     points: wp.array(dtype=wp.vec3),
     max_distance: wp.array(dtype=float),
     face: wp.array(dtype=int),
 ) -> None:
     # The triangle nearest to each point, of those nearer than `max_distance`; -1 for none.
+    # `triangles` has the rows of `bvh.corners`.
     px = Floats32()
     py = Floats32()
     pz = Floats32()
@@ -83,9 +102,13 @@ def find_faces_batched(
             while True:
                 box = bvh.boxes[node]
                 within = int(0)
-                for k in range(LANES):
-                    gap = squared_distance_to_box(box, wp.vec3(px[k], py[k], pz[k]))
-                    within += wp.where(gap < best[k], 1, 0)
+                block = int(0)
+                while within == 0 and block < LANES:
+                    for j in range(BLOCK):
+                        k = block + j
+                        gap = squared_distance_to_box(box, wp.vec3(px[k], py[k], pz[k]))
+                        within += wp.where(gap < best[k], 1, 0)
+                    block += BLOCK
                 if within > 0 and node < bvh.leaves:
                     left = squared_distance_to_box(bvh.boxes[2 * node], middle)
                     right = squared_distance_to_box(bvh.boxes[2 * node + 1], middle)
@@ -97,9 +120,7 @@ def find_faces_batched(
                 if within > 0:
                     leaf = node - bvh.leaves
                     for t in range(bvh.leaf_start[leaf], bvh.leaf_start[leaf + 1]):
-                        triangle = prepare_triangle(
-                            bvh.corners[t, 0], bvh.corners[t, 1], bvh.corners[t, 2]
-                        )
+                        triangle = triangles[t]
                         for k in range(LANES):
                             square = squared_distance_to_triangle(
                                 triangle, wp.vec3(px[k], py[k], pz[k])
@@ -161,8 +182,6 @@ def locate(
     # Computes the nearest points on the faces that were found, in double precision.
     i = wp.tid()
     nearest.distance[i] = NOT_FOUND
-    nearest.closest[i] = wp.vec3()
-    nearest.weights[i] = wp.vec2()
     t = nearest.face[i]
     if t >= 0:
         a = wp.vec3d(vertices[faces[t, 0]])

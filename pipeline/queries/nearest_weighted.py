@@ -22,7 +22,7 @@ import numpy as np
 import warp as wp
 from numpy.typing import NDArray
 
-from shapegan.pipeline.arrays import largest
+from shapegan.pipeline.arrays import largest, take_rows
 from shapegan.pipeline.queries import nearest_weighted_kernels as kernels
 from shapegan.pipeline.queries.bvh_kernels import LANES
 from shapegan.pipeline.queries.nearest import TriangleQueries
@@ -48,7 +48,9 @@ class WeightedQueries:
         if not len(triangles.faces):
             return
         bvh = self._tree.bvh = triangles.bvh
-        corners = weights[triangles.faces.numpy()[bvh.face.numpy()]]
+        if self.device == "cpu":
+            self._tree.flat = triangles.prepared
+        corners = weights[take_rows(triangles.faces.numpy(), bvh.face.numpy())]
         nodes = _node_maxima(largest(corners), bvh.leaf_start.numpy())
         self._tree.triangles = wp.empty(len(corners), dtype=WeightedTriangle, device=self.device)
         of_corners: Any = wp.array(corners, dtype=float, ndim=2, device=self.device)

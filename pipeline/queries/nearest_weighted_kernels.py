@@ -9,6 +9,7 @@
 import warp as wp
 
 from shapegan.pipeline.queries.bvh_kernels import (
+    BLOCK,
     LANES,
     Bvh,
     Floats32,
@@ -16,7 +17,7 @@ from shapegan.pipeline.queries.bvh_kernels import (
     next_node,
 )
 from shapegan.pipeline.queries.closest_point_functions import (
-    prepare_triangle,
+    PreparedTriangle,
     squared_distance_to_box,
     squared_distance_to_triangle,
 )
@@ -36,6 +37,10 @@ start_warp()
 BATCHES = wp.constant(64)
 """Batches of `LANES` neighbouring points that one thread searches."""
 
+SCALAR_LANES = wp.constant(4)
+"""Up to this many points near a triangle are tested one after the other. With more, vector
+instructions for all points of the batch take less time."""
+
 
 @wp.struct
 class WeightedPoints:
@@ -49,9 +54,11 @@ class WeightedPoints:
 
 @wp.struct
 class WeightedBvh:
-    # A BVH over triangles whose points have weights, linear within a triangle. `triangles` has the
-    # rows of `bvh.corners`; `largest` holds the largest weight of each node.
+    # A BVH over triangles whose points have weights, linear within a triangle. `flat` and
+    # `triangles` have the rows of `bvh.corners`; `largest` holds the largest weight of each node.
+    # `flat`, the triangles without their weights, is for the CPU alone.
     bvh: Bvh
+    flat: wp.array(dtype=PreparedTriangle)
     triangles: wp.array(dtype=WeightedTriangle)
     largest: wp.array(dtype=float)
 
@@ -112,11 +119,15 @@ def find_weighted_batched(
             box = tree.bvh.boxes[node]
             largest = tree.largest[node]
             within = int(0)
-            for k in range(LANES):
-                gap = squared_distance_to_box(box, wp.vec3(px[k], py[k], pz[k]))
-                reach = best[k] + largest
-                reach = wp.where(reach > 0.0, reach, 0.0)
-                within += wp.where(gap < reach * reach, 1, 0)
+            block = int(0)
+            while within == 0 and block < LANES:
+                for j in range(BLOCK):
+                    k = block + j
+                    gap = squared_distance_to_box(box, wp.vec3(px[k], py[k], pz[k]))
+                    reach = best[k] + largest
+                    reach = wp.where(reach > 0.0, reach, 0.0)
+                    within += wp.where(gap < reach * reach, 1, 0)
+                block += BLOCK
             if within > 0 and node < tree.bvh.leaves:
                 left = least_in_box(tree, 2 * node, middle)
                 right = least_in_box(tree, 2 * node + 1, middle)
@@ -129,9 +140,7 @@ def find_weighted_batched(
                 leaf = node - tree.bvh.leaves
                 for t in range(tree.bvh.leaf_start[leaf], tree.bvh.leaf_start[leaf + 1]):
                     # Few points are near enough to need the exact value with its square roots.
-                    flat = prepare_triangle(
-                        tree.bvh.corners[t, 0], tree.bvh.corners[t, 1], tree.bvh.corners[t, 2]
-                    )
+                    flat = tree.flat[t]
                     triangle = tree.triangles[t]
                     passing = int(0)
                     for k in range(LANES):
@@ -141,14 +150,21 @@ def find_weighted_batched(
                         reach = wp.where(reach > 0.0, reach, 0.0)
                         near[k] = wp.where(square < reach * reach, 1, 0)
                         passing += near[k]
-                    for k in range(wp.where(passing > 0, LANES, 0)):
-                        value = best[k]
-                        if near[k] > 0:
-                            p = wp.vec3(px[k], py[k], pz[k])
-                            value = least_over_triangle(triangle, p)
-                        closer = value < best[k]
-                        best[k] = wp.where(closer, value, best[k])
-                        found[k] = wp.where(closer, t, found[k])
+                    if passing > SCALAR_LANES:
+                        for k in range(LANES):
+                            value = least_over_triangle(triangle, wp.vec3(px[k], py[k], pz[k]))
+                            value = wp.where(near[k] > 0, value, best[k])
+                            closer = value < best[k]
+                            best[k] = wp.where(closer, value, best[k])
+                            found[k] = wp.where(closer, t, found[k])
+                    elif passing > 0:
+                        for k in range(LANES):
+                            if near[k] > 0:
+                                p = wp.vec3(px[k], py[k], pz[k])
+                                value = least_over_triangle(triangle, p)
+                                if value < best[k]:
+                                    best[k] = value
+                                    found[k] = t
             # Go up while this was the second child, then to the second child.
             while node > 1 and node % 2 != (trail >> depth) % 2:
                 node = node // 2

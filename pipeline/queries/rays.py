@@ -11,15 +11,21 @@ import numpy as np
 import warp as wp
 from numpy.typing import NDArray
 
+from shapegan.pipeline.arrays import take_rows
 from shapegan.pipeline.queries import ray_kernels as kernels
-from shapegan.pipeline.queries.bvh import build_bvh
+from shapegan.pipeline.queries.bvh import build_bvh, leaf_count
+from shapegan.pipeline.queries.nearest import TriangleQueries
 
 
 class RayScene:
     """Triangles with a BVH for rays."""
 
     def __init__(
-        self, vertices: NDArray[np.floating], faces: NDArray[np.int32], device: str = "cpu"
+        self,
+        vertices: NDArray[np.floating],
+        faces: NDArray[np.int32],
+        device: str = "cpu",
+        searched: TriangleQueries | None = None,
     ) -> None:
         """Build the BVH.
 
@@ -27,12 +33,16 @@ class RayScene:
             vertices: (V, 3), cube frame.
             faces: (F, 3), F > 0.
             device: Warp's name of the device.
+            searched: the same triangles for nearest-point queries, if there are such: the CPU then
+                takes their BVH.
         """
         self.device = device
         corners = vertices.astype(np.float32, copy=False)
         self._target: Any
         if device == "cpu":
-            self._target = _build_wide_bvh(corners[faces], device)
+            width = int(kernels.WIDTH)
+            bvh = searched.bvh if searched else build_bvh(take_rows(corners, faces), device, width)
+            self._target = _widened(bvh, device)
             self._sky_kernel: Any = kernels.sky_fractions_wide
             self._distance_kernel: Any = kernels.ray_distances_wide
         else:
@@ -94,17 +104,20 @@ class RayScene:
         wp.launch(kernel, dim=dim, inputs=[self._target, *inputs], device=self.device)
 
 
-def _build_wide_bvh(corners: NDArray[np.float32], device: str) -> Any:
-    """Build a BVH over triangles (F, 3, 3) whose nodes have eight children: a `WideBvh`."""
+def _widened(bvh: Any, device: str) -> Any:
+    """A `WideBvh`, whose nodes have eight children, from the nodes of a `Bvh`.
+
+    Leaves that are small, as nearest-point queries need them, are joined in pairs.
+    """
     width = int(kernels.WIDTH)
-    bvh = build_bvh(corners, device, width)
+    leaves = leaf_count(len(bvh.corners), width)
     wide: Any = kernels.WideBvh()
-    wide.leaves = bvh.leaves
+    wide.leaves = leaves
     # Every third level of the binary tree remains, counted from the leaves.
-    levels = int(math.log2(bvh.leaves))
+    levels = int(math.log2(leaves))
     wide.root_width = 1 << ((levels - 1) % 3 + 1) if levels else 1
-    wide.boxes = wp.empty(max(2, 2 * bvh.leaves // width), dtype=kernels.Boxes8, device=device)
-    wide.triangles = wp.empty(bvh.leaves, dtype=kernels.Triangles8, device=device)
+    wide.boxes = wp.empty(max(2, 2 * leaves // width), dtype=kernels.Boxes8, device=device)
+    wide.triangles = wp.empty(leaves, dtype=kernels.Triangles8, device=device)
     wp.launch(kernels.fill_boxes, dim=len(wide.boxes), inputs=[bvh, wide], device=device)
-    wp.launch(kernels.fill_triangles, dim=bvh.leaves, inputs=[bvh, wide], device=device)
+    wp.launch(kernels.fill_triangles, dim=leaves, inputs=[bvh, wide], device=device)
     return wide

@@ -23,7 +23,7 @@ import warp as wp
 from numpy.typing import NDArray
 from scipy.ndimage import binary_dilation
 
-from shapegan.pipeline.arrays import neighbours
+from shapegan.pipeline.arrays import bounds, neighbours, take_rows
 from shapegan.pipeline.queries import winding_kernels as kernels
 from shapegan.pipeline.queries.morton import morton_order
 from shapegan.pipeline.queries.rims import open_rim_points, rim_edges
@@ -69,9 +69,9 @@ class WindingField:
         self._vertices, self._faces = vertices, faces
         self._launcher = WindingLauncher(device)
         # Item k has the references of the k-th grid; item 0 has none.
-        self._data = [build_winding_bvh(vertices[faces], device, halve_long=halve_long)]
-        used = vertices[faces.ravel()]
-        self._bounds = (used.min(axis=0), used.max(axis=0)) if len(used) else None
+        corners = take_rows(vertices, faces)
+        self._data = [build_winding_bvh(corners, device, halve_long=halve_long)]
+        self._bounds = bounds(corners.reshape(-1, 3)) if len(corners) else None
 
     def __getstate__(self) -> dict[str, Any]:
         """Triangles and references; the BVH is built again, which takes milliseconds."""
@@ -228,7 +228,7 @@ class WindingField:
     ) -> NDArray[np.float32]:
         # Neighbouring points traverse the same nodes.
         order = morton_order(points)
-        queries: Any = wp.array(points[order], dtype=wp.vec3, device=self.device)
+        queries: Any = wp.array(take_rows(points, order), dtype=wp.vec3, device=self.device)
         if exact:
             winding = self._launcher.sum(data, queries)
         else:

@@ -17,7 +17,7 @@ import numpy as np
 import warp as wp
 from numpy.typing import NDArray
 
-from shapegan.pipeline.arrays import largest
+from shapegan.pipeline.arrays import largest, take_rows
 from shapegan.pipeline.queries import winding_bvh_kernels, winding_kernels
 from shapegan.pipeline.queries.bvh import build_bvh
 from shapegan.pipeline.triangles import edge_lengths
@@ -58,10 +58,11 @@ def _halve_long_edges(corners: NDArray[np.float32]) -> NDArray[np.float32]:
     while longest > 0:
         longest /= 2**0.5
         long = length > longest
-        halves = _halved(corners[long], longest)
+        halves = _halved(take_rows(corners, np.flatnonzero(long)), longest)
         if len(corners) - long.sum() + len(halves) > limit:
             break
-        corners = np.concatenate([corners[~long], halves])
+        short = take_rows(corners, np.flatnonzero(~long))
+        corners = np.concatenate([short, halves])
         length = np.concatenate([length[~long], largest(edge_lengths(halves))])
     return corners
 
@@ -73,7 +74,7 @@ def _halved(corners: NDArray[np.float32], max_length: float) -> NDArray[np.float
         length = edge_lengths(corners)
         edge = length.argmax(axis=1)
         long = largest(length) > max_length
-        short.append(corners[~long])
+        short.append(take_rows(corners, np.flatnonzero(~long)))
         turn = (edge[long, None] + np.arange(3)) % 3
         a, b, c = np.take_along_axis(corners[long], turn[:, :, None], axis=1).transpose(1, 0, 2)
         middle = (a + b) / 2
@@ -87,15 +88,16 @@ def _multipoles(bvh: Any, device: str) -> Any:
     if len(bvh.corners) == 0:
         return nodes
     kernels = winding_bvh_kernels
-    level: Any = wp.empty(bvh.leaves, dtype=kernels.Multipole, device=device)
-    wp.launch(kernels.leaf_multipoles, dim=bvh.leaves, inputs=[bvh, level], device=device)
-    while True:
-        inputs = [level, FAR, nodes]
-        wp.launch(kernels.store_moments, dim=len(level), inputs=inputs, device=device)
-        if len(level) == 1:
-            return nodes
-        above: Any = wp.empty(len(level) // 2, dtype=kernels.Multipole, device=device)
-        wp.launch(
-            kernels.merge_multipoles, dim=len(above), inputs=[bvh, level, above], device=device
-        )
-        level = above
+    parts: Any = wp.empty(2 * bvh.leaves, dtype=kernels.Multipole, device=device)
+    if device == "cpu":
+        wp.launch(kernels.all_multipoles, dim=1, inputs=[bvh, parts], device=device)
+    else:
+        wp.launch(kernels.leaf_multipoles, dim=bvh.leaves, inputs=[bvh, parts], device=device)
+        level = bvh.leaves // 2
+        while level:
+            inputs = [bvh, level, parts]
+            wp.launch(kernels.merge_multipoles, dim=level, inputs=inputs, device=device)
+            level //= 2
+    inputs = [parts, FAR, nodes]
+    wp.launch(kernels.store_moments, dim=2 * bvh.leaves - 1, inputs=inputs, device=device)
+    return nodes

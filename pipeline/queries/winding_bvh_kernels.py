@@ -139,9 +139,8 @@ def bounded_by(whole: Multipole, box: Box) -> Multipole:
     return whole
 
 
-@wp.kernel
-def leaf_multipoles(bvh: Bvh, level: wp.array(dtype=Multipole)) -> None:
-    leaf = wp.tid()
+@wp.func
+def leaf_multipole(bvh: Bvh, leaf: int) -> Multipole:
     start = bvh.leaf_start[leaf]
     end = bvh.leaf_start[leaf + 1]
     whole = centered_like(triangle_multipole(bvh, start))
@@ -149,31 +148,51 @@ def leaf_multipoles(bvh: Bvh, level: wp.array(dtype=Multipole)) -> None:
         whole = centered_between(whole, triangle_multipole(bvh, t))
     for t in range(start, end):
         whole = with_moments_of(whole, triangle_multipole(bvh, t))
-    level[leaf] = bounded_by(whole, bvh.boxes[bvh.leaves + leaf])
+    return bounded_by(whole, bvh.boxes[bvh.leaves + leaf])
+
+
+@wp.func
+def merged_multipole(bvh: Bvh, parts: wp.array(dtype=Multipole), node: int) -> Multipole:
+    # The multipole of a node from those of its children.
+    one = parts[2 * node]
+    other = parts[2 * node + 1]
+    whole = with_moments_of(with_moments_of(centered_between(one, other), one), other)
+    return bounded_by(whole, bvh.boxes[node])
 
 
 @wp.kernel
-def merge_multipoles(
-    bvh: Bvh, level: wp.array(dtype=Multipole), above: wp.array(dtype=Multipole)
-) -> None:
-    # From the nodes of a level to those of the level above it.
-    i = wp.tid()
-    one = level[2 * i]
-    other = level[2 * i + 1]
-    whole = with_moments_of(with_moments_of(centered_between(one, other), one), other)
-    above[i] = bounded_by(whole, bvh.boxes[above.shape[0] + i])
+def leaf_multipoles(bvh: Bvh, parts: wp.array(dtype=Multipole)) -> None:
+    # `parts` holds the multipoles of all nodes; row 0 is unused.
+    leaf = wp.tid()
+    parts[bvh.leaves + leaf] = leaf_multipole(bvh, leaf)
+
+
+@wp.kernel
+def merge_multipoles(bvh: Bvh, level: int, parts: wp.array(dtype=Multipole)) -> None:
+    # From the children of a level of `level` nodes to these nodes.
+    node = level + wp.tid()
+    parts[node] = merged_multipole(bvh, parts, node)
+
+
+@wp.kernel
+def all_multipoles(bvh: Bvh, parts: wp.array(dtype=Multipole)) -> None:
+    # The same for all levels in one thread.
+    for leaf in range(bvh.leaves):
+        parts[bvh.leaves + leaf] = leaf_multipole(bvh, leaf)
+    for k in range(1, bvh.leaves):
+        node = bvh.leaves - k
+        parts[node] = merged_multipole(bvh, parts, node)
 
 
 @wp.kernel
 def store_moments(
-    level: wp.array(dtype=Multipole),
+    parts: wp.array(dtype=Multipole),
     far: float,
     nodes: wp.array(dtype=Node),
 ) -> None:
-    # Writes a level's multipoles, their moments without traces, to the nodes for traversal. The
-    # index of a level's first node is the number of its nodes.
-    part = level[wp.tid()]
-    i = level.shape[0] + wp.tid()
+    # Writes multipoles, their moments without traces, to the nodes for traversal.
+    i = 1 + wp.tid()
+    part = parts[i]
     m = part.first_moment
     trace = (m[0] + m[3] + m[5]) / wp.float64(3.0)
     q = part.second_moment

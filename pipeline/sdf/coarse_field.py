@@ -34,8 +34,10 @@ class CoarseFields:
 
     def __init__(self, field: SignedDistance, thickness: NDArray[np.float32] | None = None) -> None:
         self._field = field
-        shell = field.queries.shell
-        self._thickness = local_thickness(shell) if thickness is None else thickness
+        queries = field.queries
+        self._thickness = (
+            local_thickness(queries.shell, queries.exterior) if thickness is None else thickness
+        )
 
     def of(self, resolution: int) -> SignedDistance:
         """The field for a grid of a resolution; the fine field above `MAX_COARSE_RESOLUTION`."""

@@ -12,7 +12,14 @@ from shapegan.pipeline.schema import MAX_COARSE_RESOLUTION, voxel_spacing
 from shapegan.pipeline.sdf.caps import find_caps, join_to_surface, limit_jumps, square_caps
 from shapegan.pipeline.sdf.coarse_field import CoarseFields
 from shapegan.pipeline.sdf.flood_fill import FloodedDistance
-from shapegan.pipeline.sdf.quality import NEAR, Quality, backed_share, lipschitz_excess, measure
+from shapegan.pipeline.sdf.quality import (
+    MAX_EXCESS,
+    Quality,
+    lipschitz_excess,
+    measure,
+    unbacked,
+    voxels_beside,
+)
 from shapegan.pipeline.sdf.sampling import SignedDistanceField
 from shapegan.pipeline.sdf.scan import CUBE_RADIUS, ScannedSurface
 from shapegan.pipeline.sdf.shell_queries import QueriedPoints, ShellQueries
@@ -189,8 +196,8 @@ def _by_winding(shell: Shell, frame: Frame, sheet_thickness: float) -> MeshField
     # 3. Thicken thin parts where the grid loses them.
     thickness = None
     if quality.backed < THICKEN_BELOW and sheet_thickness > 0:
-        thickness = local_thickness(shell)
-        field, grid, quality = _thickened(field, queried, thickness)
+        thickness = local_thickness(shell, queries.exterior)
+        field, grid, quality = _thickened(field, queried, grid, thickness)
 
     # 4. Cap every voxel edge at which the sign still flips in mid-air.
     squares = square_caps(grid)
@@ -203,26 +210,34 @@ def _by_winding(shell: Shell, frame: Frame, sheet_thickness: float) -> MeshField
 
 
 def _thickened(
-    field: SignedDistance, queried: QueriedPoints, thickness: NDArray[np.float32]
+    field: SignedDistance,
+    queried: QueriedPoints,
+    grid: NDArray[np.float32],
+    thickness: NDArray[np.float32],
 ) -> tuple[SignedDistance, NDArray[np.float32], Quality]:
     """Thicken the thin parts of a field, and once more if that does not suffice.
 
     Args:
         field: a field without thickened parts.
         queried: results at the grid that quality is measured on.
+        grid: (64, 64, 64), the field there.
         thickness: (V,), from `local_thickness`.
 
     Returns:
         The thickened field, its grid, and its quality.
     """
     shell, half_thickness = field.queries.shell, field.sheet_thickness
-    near = NEAR * voxel_spacing(QUALITY_RESOLUTION)
+    # Growth lowers the field, but for rounding: points that are backed stay so.
+    doubtful = unbacked(grid, shell.visible, MAX_EXCESS)
+    beside = voxels_beside(doubtful, QUALITY_RESOLUTION)
     for factor in (1.0, ROD_FACTOR):
         thin = thicken_thin_parts(shell, thickness, factor * half_thickness)
         field = SignedDistance(field.queries, half_thickness, thin)
         if factor < ROD_FACTOR:
-            grid = _as_grid(field.distances(queried, within=near))
-            if backed_share(grid, shell.visible) >= THICKEN_BELOW:
+            partly_grown = _as_grid(field.distances(queried, beside.ravel()))
+            lost = len(unbacked(partly_grown, doubtful))
+            total = len(shell.visible)
+            if (total - lost) / max(total, 1) >= THICKEN_BELOW:
                 break
     grid = _grid(field, queried)
     return field, grid, measure(grid, shell.visible, half_thickness)

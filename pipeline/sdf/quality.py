@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import map_coordinates
 from scipy.spatial import cKDTree
 
-from shapegan.pipeline.arrays import neighbours, true_places
+from shapegan.pipeline.arrays import neighbours, take_rows, true_places
 from shapegan.pipeline.schema import voxel_spacing
 
 MIN_RECALL = 0.82
@@ -25,11 +25,6 @@ BACKING_DISTANCE = 0.75
 """Distance from a surface point within which some inside must lie, in voxels. The crumbs of a wall
 that broke up have zero set all around them, but little inside. With half a voxel, edges of any rod
 would count as lost."""
-
-
-NEAR = 2.5
-"""More than the distance, in voxels, of a point within `BACKING_DISTANCE` of a surface point, along
-an axis, from the corners of the voxel cell that it lies in."""
 
 
 @dataclass(frozen=True)
@@ -142,15 +137,28 @@ def _recall(zero_set: NDArray[np.float32], visible: NDArray[np.float32], limit: 
 def backed_share(voxels: NDArray[np.float32], visible: NDArray[np.float32]) -> float:
     """Share of visible points that have some inside near them: see `Quality.backed`.
 
-    Along an axis, values are linear between planes of voxels, so the lowest value of a segment is
-    on a plane or at an end. Voxels farther than `NEAR` voxels from all points do not matter.
-
     Args:
         voxels: (R, R, R), signed distances, cube frame.
         visible: (M, 3), points on the surface, cube frame.
     """
     if len(visible) == 0:
         return 0.0
+    return (len(visible) - len(unbacked(voxels, visible))) / len(visible)
+
+
+def unbacked(
+    voxels: NDArray[np.float32], visible: NDArray[np.float32], margin: float = 0.0
+) -> NDArray[np.float32]:
+    """Those of visible points (M, 3) that have no value below minus a margin near them.
+
+    Along an axis, values are linear between planes of voxels, so the lowest value of a segment is
+    on a plane or at an end.
+
+    Args:
+        voxels: (R, R, R), signed distances, cube frame.
+        visible: (M, 3), points on the surface, cube frame.
+        margin: cube frame.
+    """
     spacing = voxel_spacing(voxels.shape[0])
     padded = np.pad(voxels, 1, constant_values=spacing)
     places = ((visible + 1) / spacing + 1).T.copy()
@@ -162,6 +170,25 @@ def backed_share(voxels: NDArray[np.float32], visible: NDArray[np.float32]) -> f
         points[axis] = segment[end]
         values = map_coordinates(padded, points, order=1, mode="nearest")
         # Points that have some inside near them need no further look.
-        places = places[:, values >= 0]
-    backed = len(visible) - int(places.shape[1])
-    return backed / len(visible)
+        left = np.flatnonzero(values >= -margin)
+        places, visible = places[:, left], take_rows(visible, left)
+    return visible
+
+
+def voxels_beside(points: NDArray[np.float32], resolution: int) -> NDArray[np.bool_]:
+    """The voxels (R, R, R) that `unbacked` reads at points (N, 3) of the cube frame.
+
+    Args:
+        points: (N, 3).
+        resolution: R.
+    """
+    # The cell of a point, and one more to each side: a segment ends less than a voxel away. Voxel i
+    # is element i + 1.
+    beside = np.zeros((resolution + 3,) * 3, bool)
+    cell = np.floor((points + 1) / voxel_spacing(resolution)).astype(np.int64)
+    beside[tuple(cell.clip(0, resolution - 1).T)] = True
+    for axis in range(3):
+        for _ in range(3):
+            near, far = neighbours(beside, axis)
+            far |= near.copy()
+    return beside[1:-2, 1:-2, 1:-2]

@@ -10,6 +10,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from shapegan.pipeline.arrays import take_rows
 from shapegan.pipeline.meshes.triangle_mesh import Frame
 from shapegan.pipeline.schema import Points, decode_positions, encode_positions
 from shapegan.pipeline.triangles import normals_and_double_areas
@@ -69,14 +70,14 @@ def points_on_faces(
     Returns:
         The points (count, 3), the unit normals of their faces (count, 3), and the faces (count,).
     """
-    corners = vertices[faces]
+    corners = take_rows(vertices, faces)
     normals, double = normals_and_double_areas(corners)
     face = rng.choice(len(faces), count, p=double / double.sum())
     u, v = rng.random((2, count, 1), dtype=np.float32)
     u, v = np.where(u + v > 1, 1 - u, u), np.where(u + v > 1, 1 - v, v)
-    a, b, c = (corners[face, k] for k in range(3))
+    a, b, c = (take_rows(corners[:, k], face) for k in range(3))
     points: NDArray[np.float32] = a + u * (b - a) + v * (c - a)
-    return points, normals[face], face
+    return points, take_rows(normals, face), face
 
 
 def sample_points(

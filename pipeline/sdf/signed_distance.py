@@ -82,17 +82,20 @@ class SignedDistance:
         return queried.in_order(sdf.numpy()), queried.in_order(closest.numpy())
 
     def distances(
-        self, queried: QueriedPoints, within: float = float("inf")
+        self, queried: QueriedPoints, grown: NDArray[np.bool_] | None = None
     ) -> NDArray[np.float32]:
         """Signed distances (N,) alone from a query's results.
 
         Args:
             queried: N points.
-            within: farther outside, parts that grow are not searched for, which is faster.
+            grown: (N,), where to search for parts that grow; None: everywhere. Elsewhere the
+                distance is that before they grow outwards.
         """
-        return queried.in_order(self._evaluate(queried, within)[0].numpy())
+        return queried.in_order(self._evaluate(queried, grown)[0].numpy())
 
-    def _evaluate(self, queried: QueriedPoints, within: float = float("inf")) -> tuple[Any, Any]:
+    def _evaluate(
+        self, queried: QueriedPoints, grown: NDArray[np.bool_] | None = None
+    ) -> tuple[Any, Any]:
         """Signed distances (N,) and closest points (N,), Warp arrays in the query's order."""
         count = len(queried.points)
         sdf: Any = wp.empty(count, dtype=float, device=self.queries.device)
@@ -103,7 +106,7 @@ class SignedDistance:
         if len(self.queries.shell.sheets):
             self._thicken_sheets(queried, sdf, closest)
         if self._growing is not None:
-            self._grow(self._growing, queried, within, sdf, closest)
+            self._grow(self._growing, queried, grown, sdf, closest)
         return sdf, closest
 
     def _deepen(self, growing: "_Growing", queried: QueriedPoints, sdf: Any, closest: Any) -> None:
@@ -137,10 +140,17 @@ class SignedDistance:
         self._launch(kernels.thicken, queried, [*inputs, even, sdf, closest])
 
     def _grow(
-        self, growing: "_Growing", queried: QueriedPoints, within: float, sdf: Any, closest: Any
+        self,
+        growing: "_Growing",
+        queried: QueriedPoints,
+        grown: NDArray[np.bool_] | None,
+        sdf: Any,
+        closest: Any,
     ) -> None:
         """Take the minimum with `outer` of the faces that grow."""
         thin = growing.thin
+        chosen = np.zeros(0, bool) if grown is None else grown[queried.order]
+        searched: Any = wp.array(chosen, dtype=wp.bool, device=self.queries.device)
         limit, face = self._starts(queried)
         inputs = [
             queried.nearest,
@@ -148,7 +158,7 @@ class SignedDistance:
             thin.faces,
             growing.offset,
             sdf,
-            within,
+            searched,
             limit,
             face,
         ]

@@ -8,7 +8,7 @@
 
 import warp as wp
 
-from shapegan.pipeline.queries.nearest_kernels import NearestPoints
+from shapegan.pipeline.queries.nearest_kernels import NOT_FOUND, NearestPoints
 from shapegan.pipeline.queries.nearest_weighted_kernels import WeightedPoints
 from shapegan.pipeline.warp_runtime import start_warp
 
@@ -42,9 +42,11 @@ def sign(
     sdf: wp.array(dtype=float),
     closest: wp.array(dtype=wp.vec3),
 ) -> None:
-    # Signed distance to the nearest face or cap.
+    # Signed distance to the nearest face or cap. Without any, the closest point is the origin.
     i = wp.tid()
-    closest[i] = nearest.closest[i]
+    closest[i] = wp.vec3()
+    if nearest.distance[i] < NOT_FOUND:
+        closest[i] = nearest.closest[i]
     sdf[i] = wp.where(winding[i] > 0.5, -nearest.distance[i], nearest.distance[i])
 
 
@@ -118,16 +120,16 @@ def limit_growth(
     faces: wp.array2d(dtype=int),
     offset: wp.array(dtype=float),
     sdf: wp.array(dtype=float),
-    within: float,
+    searched: wp.array(dtype=wp.bool),
     limit: wp.array(dtype=float),
     face: wp.array(dtype=int),
 ) -> None:
     # Where to search for the least distance minus offset: below the field, and below what the
-    # nearest face has. Points farther than `within` outside are left out.
+    # nearest face has. `searched` marks the points to search for, or is empty for all of them.
     i = wp.tid()
     limit[i] = sdf[i]
     face[i] = -1
-    if sdf[i] > within:
+    if searched.shape[0] > 0 and not searched[i]:
         limit[i] = NOT_SEARCHED
     elif nearest.face[i] >= 0:
         thin = row[nearest.face[i]]

@@ -96,7 +96,8 @@ def with_thickness(
     if sheet_thickness > 0:
         wanted = max(sheet_thickness, ROD_FACTOR * least_half_thickness(resolution))
         wanted = min(wanted, ROD_FACTOR * sheet_thickness)
-        thin = thicken_thin_parts(shell, local_thickness(shell), wanted)
+        thickness = local_thickness(shell, field.queries.exterior)
+        thin = thicken_thin_parts(shell, thickness, wanted)
     return replace(field, sheet_thickness=sheet_thickness, thin_parts=thin)
 
 

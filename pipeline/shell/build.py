@@ -7,10 +7,12 @@ inside. The others enclose the solid once its holes are closed.
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
+from shapegan.pipeline.arrays import take_rows
 from shapegan.pipeline.queries.winding import GRIDS, WindingField
 from shapegan.pipeline.shell.cavities import (
     find_open_cavities,
@@ -19,6 +21,7 @@ from shapegan.pipeline.shell.cavities import (
 from shapegan.pipeline.shell.exterior import PROBE_DISTANCE, SplitFaces, split_exterior
 from shapegan.pipeline.shell.hole_filling import Solid, close_holes
 from shapegan.pipeline.shell.orientation import orient_patches, wind_as_given
+from shapegan.pipeline.shell.split_vertices import SplitVertices
 from shapegan.pipeline.shell.surface_samples import (
     RAY_OFFSET,
     SurfaceSamples,
@@ -66,6 +69,12 @@ class Shell:
         """Warp's name of the device that the shell was built for."""
         return self.winding.device
 
+    @cached_property
+    def split_vertices(self) -> SplitVertices:
+        """The vertices that splitting added to exterior pieces."""
+        faces = take_rows(self.solid, self.source[self.exterior])
+        return SplitVertices.of(self.vertices, self.pieces[self.exterior], faces)
+
 
 def build_shell(
     vertices: NDArray[np.float64],
@@ -93,46 +102,55 @@ def build_shell(
     solid, open_ended = close_holes(vertices, oriented[is_solid], patches.patch[is_solid], device)
 
     # 3. Add dim faces that do not lie inside the solid, and those that bound closed cavities.
-    cavities = False
+    cavities, winding = False, _winding_of(solid, device)
     if is_dim.any():
         added = oriented[is_dim]
-        exposed = _outside(solid.vertices, solid.faces, added, device)
+        exposed = _outside(winding, solid.vertices, added)
         if not fill_cavities and is_consistently_wound(vertices, as_wound, patches, device):
             added, filled = as_wound[is_dim], ~exposed
-            exposed = _outside(vertices, as_wound, added, device)
+            wound = WindingField(vertices.astype(np.float32), as_wound, device)
+            exposed = _outside(wound, vertices, added)
             cavities = bool((exposed & filled).any())
-        solid = solid.add(added[exposed], patches.patch[is_dim][exposed])
+        if exposed.any():
+            solid = solid.add(added[exposed], patches.patch[is_dim][exposed])
+            winding = _winding_of(solid, device)
 
     # 4. Split the solid's faces into exterior and interior; add faces without an inside to sheets.
     sheets = np.concatenate([oriented[sheet[patches.patch]], open_ended])
-    return _split_solid(solid, sheets, patches.visible, cavities, device)
+    return _split_solid(solid, winding, sheets, patches.visible, cavities)
+
+
+def _winding_of(solid: Solid, device: str) -> WindingField:
+    """Winding numbers of a solid."""
+    return WindingField(solid.vertices.astype(np.float32), solid.faces, device)
 
 
 def _outside(
-    vertices: NDArray[np.float64],
-    solid: NDArray[np.int32],
-    faces: NDArray[np.int32],
-    device: str,
+    winding: WindingField, vertices: NDArray[np.float64], faces: NDArray[np.int32]
 ) -> NDArray[np.bool_]:
-    """Faces (N, 3) that have nothing of a solid (F, 3) in front: (N,)."""
-    field = WindingField(vertices.astype(np.float32), solid, device)
+    """Faces (N, 3) of vertices (V, 3) that have nothing of a solid in front: (N,).
+
+    Args:
+        winding: winding numbers of the solid.
+        vertices: (V, 3), cube frame.
+        faces: (N, 3).
+    """
     samples = sample_faces(vertices, faces, extra=0)
     in_front = samples.position + np.float32(RAY_OFFSET) * samples.normal
-    inside = field.numbers(in_front, exact=True) > 0.5
+    inside = winding.numbers(in_front, exact=True) > 0.5
     outside: NDArray[np.bool_] = np.bincount(samples.face, inside, len(faces)) == 0
     return outside
 
 
 def _split_solid(
     solid: Solid,
+    winding: WindingField,
     sheets: NDArray[np.int32],
     visible: NDArray[np.float32],
     cavities: bool,
-    device: str,
 ) -> Shell:
     """Move faces without an inside from the solid to the sheets, and split its other faces."""
     vertices = solid.vertices.astype(np.float32)
-    winding = WindingField(vertices, solid.faces, device)
     # The finest grid does not pay off for these few points.
     classes = _classify_faces(vertices, solid, winding, grids=2)
     if classes.sheet.any():
@@ -140,13 +158,13 @@ def _split_solid(
         own = len(solid.faces) - solid.filled
         sheets = np.concatenate([sheets, solid.faces[:own][classes.sheet[:own]]])
         solid = solid.without(classes.sheet)
-        winding = WindingField(vertices, solid.faces, device)
+        winding = _winding_of(solid, winding.device)
         classes = _classify_faces(vertices, solid, winding, grids=len(GRIDS))
     whole = np.arange(len(solid.faces))
     split_up = SplitFaces(vertices, solid.faces, classes.exterior, whole)
     if len(solid.faces):
         split_up = split_exterior(
-            vertices, solid.faces, classes.exterior, classes.clusters, winding, device
+            vertices, solid.faces, classes.exterior, classes.clusters, winding
         )
     return Shell(
         split_up.vertices,

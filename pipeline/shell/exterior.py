@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from shapegan.pipeline.arrays import largest
+from shapegan.pipeline.arrays import largest, take_rows
 from shapegan.pipeline.queries.winding import WindingField
 from shapegan.pipeline.shell.intersections import (
     TOLERANCE,
@@ -61,7 +61,6 @@ def split_exterior(
     exterior: NDArray[np.bool_],
     clusters: NDArray[np.int64],
     winding: WindingField,
-    device: str,
 ) -> SplitFaces:
     """Split the faces that bound the inside only in part, and those that are too slender.
 
@@ -72,10 +71,9 @@ def split_exterior(
         clusters: (F,), faces that share one value of `exterior`, so that it may be wrong for some
             of them where another face of the cluster is intersected.
         winding: winding numbers of the faces.
-        device: Warp's name of the device.
     """
     split_up = SplitFaces(vertices, faces, exterior.copy(), np.arange(len(faces)))
-    intersections = find_intersections(vertices, faces, device, MAX_INTERSECTIONS)
+    intersections = find_intersections(vertices, faces, winding.device, MAX_INTERSECTIONS)
     if intersections is not None and len(intersections.face):
         # 1. Classify again the faces that share a cluster with intersected ones.
         exact = vertices.astype(np.float64)
@@ -95,7 +93,7 @@ def halve_slender(faces: SplitFaces) -> SplitFaces:
     fresh = np.arange(len(pieces))
     while True:
         # 1. Errors grow with the cube of the length over the square of the height.
-        corners = vertices[pieces[fresh]]
+        corners = take_rows(vertices, take_rows(pieces, fresh))
         length = edge_lengths(corners)
         longest = largest(length)
         double_area = normals_and_double_areas(corners)[1]
@@ -129,11 +127,13 @@ def _classify(
     leaf[tree.parent[tree.rounds[0] :]] = False
 
     # 1. Classify the leaves at their centroids.
-    corners = tree.vertices[tree.triangles[leaf]]
+    corners = take_rows(tree.vertices, tree.triangles[leaf])
     double_area = normals_and_double_areas(corners)[1]
     wide = double_area > TOLERANCE * largest(edge_lengths(corners))
     reliable = np.flatnonzero(leaf)[wide]
-    every[reliable] = some[reliable] = _is_exterior(corners[wide], winding)
+    every[reliable] = some[reliable] = _is_exterior(
+        take_rows(corners, np.flatnonzero(wide)), winding
+    )
 
     # 2. Combine them from the last round up.
     for first, end in reversed(list(itertools.pairwise(tree.rounds))):

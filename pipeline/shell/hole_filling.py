@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
+from shapegan.pipeline.arrays import take_rows
 from shapegan.pipeline.queries.winding import WindingField
 from shapegan.pipeline.shell.patches import directed_edges, group_edges
 from shapegan.pipeline.shell.surface_samples import RAY_OFFSET, sample_faces
@@ -147,7 +148,7 @@ def _open_ended(
     links = coo_matrix((np.ones(len(tail), np.int8), (tail, head)), shape=(len(vertices),) * 2)
     count, part = connected_components(links, directed=False)
     of_face, of_fill = part[faces[:, 0]], part[fill[:, 0]]
-    area = np.bincount(of_face, areas(vertices[faces]), count)
+    area = np.bincount(of_face, areas(take_rows(vertices, faces)), count)
     closed = np.bincount(of_fill, areas(vertices[fill]), count)
     holes = np.bincount(part[fill[np.unique(loop, return_index=True)[1], 0]], minlength=count)
     is_sheet = (holes >= 2) & (closed > OPEN_ENDED * area)

@@ -8,7 +8,7 @@ import numpy as np
 import warp as wp
 from numpy.typing import NDArray
 
-from shapegan.pipeline.arrays import any_true, largest, lengths, smallest, unit
+from shapegan.pipeline.arrays import any_true, cross, largest, lengths, smallest, take_rows, unit
 from shapegan.pipeline.shell import intersection_kernels
 from shapegan.pipeline.shell.split_triangles import halving_sides, split
 from shapegan.pipeline.triangles import edge_lengths, edge_vectors, normals_and_double_areas
@@ -139,7 +139,7 @@ def split_faces(
     limit = max(MAX_PIECES, MAX_PIECES_PER_FACE * len(faces))
     while True:
         # 1. Keep the cuts that cross their piece.
-        latest = vertices[triangles[-1]]
+        latest = take_rows(vertices, triangles[-1])
         crosses, side = _crossing(latest, piece, cuts, cut)
         piece, cut = piece[crosses], cut[crosses]
         if len(piece) == 0 or rounds[-1] > limit:
@@ -208,7 +208,7 @@ def _by_length(
     order = np.lexsort([-lengths(end - start), piece])
     piece, start, end = piece[order], start[order], end[order]
     normal = normals_and_double_areas(corners)[0][piece]
-    return piece, _Cuts(start, end, normal, unit(np.cross(normal, end - start)))
+    return piece, _Cuts(start, end, normal, unit(cross(normal, end - start)))
 
 
 def _crossing(
@@ -225,11 +225,12 @@ def _crossing(
     Returns:
         The M pairs (M,), and the side of the cut on which each corner of their piece lies (M, 3).
     """
-    side = _sides(corners[piece], cuts.start[cut], cuts.left[cut])
+    of_piece = take_rows(corners, piece)
+    side = _sides(of_piece, take_rows(cuts.start, cut), take_rows(cuts.left, cut))
     through = np.flatnonzero((smallest(side) < 0) & (largest(side) > 0))
-    segments = (x[cut[through]] for x in (cuts.start, cuts.end, cuts.normal))
-    kept = through[_within(corners[piece[through]], *segments)]
-    return kept, side[kept]
+    segments = (take_rows(x, cut[through]) for x in (cuts.start, cuts.end, cuts.normal))
+    kept = through[_within(take_rows(of_piece, through), *segments)]
+    return kept, take_rows(side, kept)
 
 
 def _sides(
@@ -258,7 +259,7 @@ def _within(
     normal: NDArray[np.float64],
 ) -> NDArray[np.bool_]:
     """For each segment (N,): more of it than an end lies in its triangle and not along an edge."""
-    inwards = unit(np.cross(normal[:, None], edge_vectors(corners)))
+    inwards = unit(cross(normal[:, None], edge_vectors(corners)))
     first, last = (np.einsum("nkx,nkx->nk", x[:, None] - corners, inwards) for x in (start, end))
     beside = any_true((first <= TOLERANCE) & (last <= TOLERANCE))
     difference = np.where(first == last, 1.0, first - last)

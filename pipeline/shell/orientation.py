@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from shapegan.pipeline.arrays import any_true
+from shapegan.pipeline.arrays import any_true, take_rows
 from shapegan.pipeline.queries.rays import RayScene
 from shapegan.pipeline.shell.patches import find_patches
 from shapegan.pipeline.shell.surface_samples import (
@@ -114,7 +114,7 @@ def wind_as_given(
         faces: (F, 3), as the mesh has them.
         patches: the same faces, oriented by what they see.
     """
-    area = areas(vertices[faces]) * ~patches.dim[patches.patch]
+    area = areas(take_rows(vertices, faces)) * ~patches.dim[patches.patch]
     agrees = wound_alike(faces, patches.faces)
     return faces if area[agrees].sum() >= area[~agrees].sum() else faces[:, ::-1]
 

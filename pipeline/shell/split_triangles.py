@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from shapegan.pipeline.arrays import any_true
+from shapegan.pipeline.arrays import any_true, take_rows
 
 
 def halving_sides(length: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -52,7 +52,7 @@ def split(
     )
     order = np.argsort(owners, kind="stable")
     grown = np.concatenate([vertices, crossing, crossings])
-    return grown, np.concatenate(in_two + in_three)[order], owners[order]
+    return grown, take_rows(np.concatenate(in_two + in_three), order), owners[order]
 
 
 def _in_two(
@@ -106,7 +106,6 @@ def _crossings(
 ) -> NDArray[np.float64]:
     """Points (N, 3) where lines cross edges, whose ends are on opposite sides."""
     share = side_of_one / (side_of_one - side_of_other)
-    crossing: NDArray[np.float64] = vertices[one] + share[:, None] * (
-        vertices[other] - vertices[one]
-    )
+    start = take_rows(vertices, one)
+    crossing: NDArray[np.float64] = start + share[:, None] * (take_rows(vertices, other) - start)
     return crossing

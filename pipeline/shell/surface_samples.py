@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from shapegan.pipeline.arrays import take_rows
 from shapegan.pipeline.triangles import (
     areas,
     centroids,
@@ -54,7 +55,7 @@ def sample_faces(
         faces: (F, 3).
         extra: number of points on top of F.
     """
-    corners = vertices[faces]
+    corners = take_rows(vertices, faces)
     normal, double = normals_and_double_areas(corners)
     share = double / max(double.sum(), np.finfo(float).tiny)
     count = 1 + np.rint(share * extra).astype(np.int64)
@@ -63,12 +64,12 @@ def sample_faces(
     u, v = (1 / 3 + rank * 0.7548776662) % 1.0, (1 / 3 + rank * 0.5698402910) % 1.0
     fold = u + v > 1
     u, v = np.where(fold, 1 - u, u)[:, None], np.where(fold, 1 - v, v)[:, None]
-    a, b, c = (corners[face, k] for k in range(3))
+    a, b, c = (take_rows(corners[:, k], face) for k in range(3))
     position = a + u * (b - a) + v * (c - a)
     return SurfaceSamples(
         face,
         position.astype(np.float32),
-        normal[face].astype(np.float32),
+        take_rows(normal.astype(np.float32), face),
         (double / 2 / count)[face],
     )
 
@@ -89,7 +90,7 @@ def cluster_faces(
     """
     if len(faces) <= CLUSTER_ABOVE:
         return np.arange(len(faces))
-    corners = vertices[faces]
+    corners = take_rows(vertices, faces)
     size = longest_box_sides(corners)
     normal = cross_products(corners)
     axis = np.abs(normal).argmax(axis=1)
@@ -115,7 +116,7 @@ def sample_clusters(
     samples = sample_faces(vertices, faces[first])
     if len(first) == len(faces):
         return samples
-    area = areas(vertices[faces])
+    area = areas(take_rows(vertices, faces))
     whole = np.bincount(clusters, area)[clusters[first]]
     share = whole / np.maximum(area[first], np.finfo(float).tiny)
     return replace(samples, face=first[samples.face], area=samples.area * share[samples.face])

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from shapegan.pipeline.arrays import any_true, largest
+from shapegan.pipeline.arrays import largest
+from shapegan.pipeline.queries.nearest import TriangleQueries
 from shapegan.pipeline.queries.rays import RayScene
 from shapegan.pipeline.shell.build import Shell
 from shapegan.pipeline.shell.exterior import PROBE_DISTANCE
 from shapegan.pipeline.shell.surface_samples import RAY_OFFSET, sample_faces
-from shapegan.pipeline.triangles import cross_products
 
 MIN_THICKNESS = 1e-3
 """Thinner walls count as this thick, cube frame."""
@@ -29,11 +29,15 @@ class ThinParts:
     """(V,), the distance by which the surface grows at each vertex; linear within a face."""
 
 
-def local_thickness(shell: Shell) -> NDArray[np.float32]:
+def local_thickness(shell: Shell, exterior: TriangleQueries | None = None) -> NDArray[np.float32]:
     """Wall thickness at the vertices of a shell, cube frame.
 
     Rays go straight inwards from samples on the exterior pieces, to the next exterior piece, as in
     the shape diameter function (Shapira et al. 2008) with a single ray.
+
+    Args:
+        shell: a shell of V vertices.
+        exterior: queries of its exterior pieces, if there are such: their BVH is used again.
 
     Returns:
         (V,), the mean over the faces around a vertex; infinite where no exterior face is, and at
@@ -46,7 +50,7 @@ def local_thickness(shell: Shell) -> NDArray[np.float32]:
     samples = sample_faces(shell.vertices.astype(np.float64), faces)
     position, normal = samples.position, samples.normal
     start = position - np.float32(RAY_OFFSET) * normal
-    scene = RayScene(shell.vertices, faces, shell.device)
+    scene = RayScene(shell.vertices, faces, shell.device, exterior)
     depth = np.float32(RAY_OFFSET) + scene.distances(start, -normal, MAX_THICKNESS)
 
     # 2. A ray starts beyond the wall if the way to its start leaves the inside again. This also
@@ -94,29 +98,4 @@ def interpolate_at_splits(shell: Shell, values: NDArray[np.float32]) -> NDArray[
     Returns:
         (V,), linear within each face.
     """
-    # 1. Find the face within which each added vertex lies.
-    corners = shell.solid[shell.source[shell.exterior]]
-    pieces = shell.pieces[shell.exterior]
-    face = np.full(len(values), -1)
-    for k in range(3):
-        added = ~any_true(pieces[:, k, None] == corners)
-        face[pieces[added, k]] = np.flatnonzero(added)
-    vertex = np.flatnonzero(face >= 0)
-
-    # 2. Weight the values of its corners by barycentric coordinates.
-    corner = corners[face[vertex]]
-    triangles = shell.vertices[corner].astype(np.float64)
-    a, b, c = triangles.transpose(1, 0, 2)
-    place = shell.vertices[vertex]
-    normal = cross_products(triangles)
-    weights = np.stack(
-        [
-            np.einsum("nx,nx->n", np.cross(q - p, place - p), normal)
-            for p, q in ((b, c), (c, a), (a, b))
-        ],
-        axis=1,
-    ).clip(0)
-    total = np.maximum(weights.sum(axis=1), np.finfo(float).tiny)
-    result = values.copy()
-    result[vertex] = (weights * values[corner]).sum(axis=1) / total
-    return result
+    return shell.split_vertices.interpolate(values)

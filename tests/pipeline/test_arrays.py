@@ -40,3 +40,18 @@ def test_places_of_a_mask_are_those_of_nonzero(shape, seed):
     for view in (mask, mask.T):
         for found, expected in zip(arrays.true_places(view), np.nonzero(view), strict=True):
             np.testing.assert_array_equal(found, expected)
+
+
+def test_rows_are_those_of_indexing():
+    values = np.random.default_rng(0).random((5, 3))
+    rows = np.array([[4, 0], [2, 2]], np.int32)
+    np.testing.assert_array_equal(arrays.take_rows(values, rows), values[rows])
+
+
+@given(seed=st.integers(0, 2**32 - 1), other=st.sampled_from([(4, 3), (2, 4, 3), (1, 3)]))
+def test_cross_products_agree_with_numpy(seed, other):
+    random = np.random.default_rng(seed)
+    a, b = (random.standard_normal(shape).astype(np.float32) for shape in ((4, 3), other))
+    got = arrays.cross(a, b)
+    np.testing.assert_array_equal(got, np.cross(a, b))
+    assert got.dtype == np.float32

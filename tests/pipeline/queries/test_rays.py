@@ -7,6 +7,7 @@ from support import shapes
 from support.examples import examples
 
 from shapegan.pipeline.queries import ray_kernels as kernels
+from shapegan.pipeline.queries.nearest import TriangleQueries
 from shapegan.pipeline.queries.rays import RayScene
 from shapegan.pipeline.shell.surface_samples import RAY_OFFSET, sample_faces
 
@@ -129,3 +130,18 @@ def test_the_floor_of_an_open_box_sees_its_form_factor():
     bottom = samples.position[:, 2] < -0.499
     seen = sky(vertices, faces, samples)[bottom, 1]
     assert np.average(seen, weights=samples.area[bottom]) == pytest.approx(0.2, abs=0.015)
+
+
+@pytest.mark.parametrize("faces", [1, 4, 5, 8, 9, 700])
+def test_the_tree_of_nearest_point_queries_serves_rays(faces):
+    mesh = shapes.random_soup(faces, 0)
+    start, direction = rays(500, 1)
+    own, shared = (
+        RayScene(*mesh, searched=searched) for searched in (None, TriangleQueries(*mesh))
+    )
+    for ask in (
+        lambda scene: scene.distances(start, direction, MAX_DISTANCE),
+        lambda scene: scene.sky_fractions(start, direction, 8, RAY_OFFSET),
+    ):
+        np.testing.assert_array_equal(ask(shared), ask(own))
+    assert (shared.distances(start, direction, MAX_DISTANCE) < MAX_DISTANCE).any()

@@ -5,7 +5,15 @@ from support import shapes
 
 from shapegan.pipeline.arrays import neighbours
 from shapegan.pipeline.schema import grid_points, voxel_spacing
-from shapegan.pipeline.sdf.quality import MAX_LEAK, MIN_RECALL, Quality, is_jump, measure
+from shapegan.pipeline.sdf.quality import (
+    MAX_LEAK,
+    MIN_RECALL,
+    Quality,
+    is_jump,
+    measure,
+    unbacked,
+    voxels_beside,
+)
 
 RESOLUTION = 32
 TOP, LEG = ((1.6, 1.6, 0.3), (0, 0, 0.8)), ((0.3, 0.3, 1.7), (0.6, 0.6, -0.1))
@@ -155,3 +163,29 @@ def test_jumps_are_steeper_than_a_distance():
     near = np.array([0.0, 0.1, 0.1, 0.1], np.float32)
     far = np.array([0.0, -0.04, -0.06, 0.26], np.float32)
     assert is_jump(near, far, 0.1).tolist() == [False, False, True, True]
+
+
+def test_points_near_some_inside_are_backed_by_a_margin():
+    field, surface = field_of(TOP), surface_of(TOP)
+    assert len(unbacked(field, surface)) < 0.02 * len(surface)
+    assert len(unbacked(field, surface, 0.2)) == len(surface)
+    # Nothing is inside below this height.
+    upper = np.where(grid_points(RESOLUTION)[:, 2].reshape(field.shape) > 0.8, field, 1)
+    lost = unbacked(upper.astype(np.float32), surface)
+    below = surface[surface[:, 2] < 0.7]
+    assert len(below) <= len(lost) < 0.8 * len(surface)
+
+
+def test_only_voxels_beside_points_decide_whether_they_are_backed():
+    random = np.random.default_rng(0)
+    for _ in range(20):
+        field = random.uniform(-0.2, 1, (RESOLUTION,) * 3).astype(np.float32)
+        points = random.uniform(-1, 1, (40, 3)).astype(np.float32)
+        points[:3] = [[-1, -1, -1], [1, 1, 1], [0, 1, -1]]
+        beside = voxels_beside(points, RESOLUTION)
+        assert beside.mean() < 0.2
+        lost = unbacked(field, points)
+        assert 0 < len(lost) < len(points)
+        other = random.uniform(-1, 1, field.shape).astype(np.float32)
+        got = unbacked(np.where(beside, field, other), points)
+        np.testing.assert_array_equal(got, lost)

@@ -370,3 +370,16 @@ def test_distances_do_not_depend_on_the_order_of_points(box):
 
 def test_no_points(box):
     assert ask(box, np.zeros((0, 3), np.float32)).sdf.shape == (0,)
+
+
+def test_parts_grow_only_where_they_are_searched_for():
+    mesh = shapes.join(shapes.box((1.6, 1.2, 0.008)), shapes.box((0.4, 0.4, 0.8), (0, 0, 0.4)))
+    plain, grown = field_of(mesh), field_of(mesh, thicken=True)
+    points = grid_points(24)
+    chosen = np.random.default_rng(0).random(len(points)) < 0.5
+    before, after = (one.distances(one.queries.query(points)) for one in (plain, grown))
+    got = grown.distances(grown.queries.query(points), chosen)
+    np.testing.assert_array_equal(got[chosen], after[chosen])
+    outside = ~chosen & (before > 0)
+    np.testing.assert_array_equal(got[outside], before[outside])
+    assert (after[outside] < before[outside] - 0.005).any()
