@@ -1,4 +1,4 @@
-"""shapegan: meshes to signed distance shards, shards to GANs over implicit shapes.
+"""shapegan: meshes to signed distances, signed distances to generators of implicit shapes.
 
 Map of the package; each module's docstring has the details.
 

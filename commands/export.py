@@ -28,7 +28,7 @@ from shapegan.pipeline.exchange.kinds import EXPORTS
     "  [default: that of DATASET's folder]",
 )
 def export(path: Path, to: str, out: Path, name: str) -> None:
-    """Write the dataset DATASET as files that another project reads.
+    """Write DATASET as files for another project.
 
     deepsdf, occnet and shapegan are the formats of DeepSDF, of Occupancy Networks and of the code
     of Kleineberg et al. 2020; npz, npy and webdataset are plain arrays. Frames and signs are those

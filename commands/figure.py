@@ -151,10 +151,8 @@ def levels(source: Path, out: Path, **options: Any) -> None:
 def latent_map(source: Path, out: Path, data: Path | None) -> None:
     """Draw a map of the latents that SOURCE has learned, by t-SNE.
 
-    SOURCE is a run of recipe autodecoder or latent.
-
-    SOURCE is the folder of a run, or a checkpoint. Writes map.png to the folder --out; each dot is
-    a training shape, coloured by its category.
+    SOURCE is a run of recipe autodecoder or latent, or a checkpoint of one. Writes map.png to
+    the folder --out; each dot is a training shape, coloured by its category.
     """
     with interruptible("nothing was written"), plain_errors():
         from shapegan.model.generation.latent_map import draw_map
@@ -195,12 +193,11 @@ def latent_map(source: Path, out: Path, data: Path | None) -> None:
 @device_option
 @click.pass_context
 def latent_tour(context: click.Context, /, source: Path, out: Path, **options: Any) -> None:
-    """Make a film of a round trip through the latents that SOURCE has learned.
+    """Make a film of a round trip through learned latents.
 
     SOURCE is a run of recipe autodecoder or latent. Left are the shapes along a smooth closed
     path, in the colour of the category that it passes; right is the map of all latents with the
-    path and a point that moves on it. Writes latent-tour.mp4, strip.png and map.png to the folder
-    --out.
+    path and a moving point. Writes latent-tour.mp4, strip.png and map.png to the folder --out.
     """
     if options["panel"] % 2:
         raise click.UsageError(f"--panel {options['panel']}: mp4 needs an even number")

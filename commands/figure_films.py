@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 out_option = click.option(
-    "--out", required=True, type=click.Path(path_type=Path), help="Folder for the picture."
+    "--out", required=True, type=click.Path(path_type=Path), help="Folder for pictures and films."
 )
 
 

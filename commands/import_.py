@@ -38,12 +38,12 @@ from shapegan.pipeline.exchange.kinds import IMPORTS
 @click.option("--shard-size", default=64, show_default=True, help="Shapes per shard.")
 @click.option("--seed", default=0, show_default=True, help="Seed of the order of the points.")
 def import_(folder: Path, out: Path, **options: Any) -> None:
-    """Make a dataset of the files of another project in the folder SOURCE.
+    """Make a dataset of another project's files.
 
-    deepsdf is a data source of DeepSDF, with SdfSamples. shapegan is a folder that the code of
-    Kleineberg et al. 2020 prepared, with voxels_64, uniform, surface or cloud. occnet is a dataset
-    of Occupancy Networks, with points.npz and pointcloud.npz. If a run was interrupted, the same
-    command resumes it.
+    SOURCE is their folder. deepsdf is a data source of DeepSDF, with SdfSamples. shapegan is a
+    folder that the code of Kleineberg et al. 2020 prepared, with voxels_64, uniform, surface or
+    cloud. occnet is a dataset of Occupancy Networks, with points.npz and pointcloud.npz. If a run
+    was interrupted, the same command resumes it.
     """
     with interruptible(), plain_errors():
         from rich.console import Console

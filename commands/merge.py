@@ -24,10 +24,10 @@ from shapegan.pipeline.wording import counted
 )
 @copy_option
 def merge(inputs: tuple[Path, ...], out: Path, copy: bool) -> None:
-    """Merge datasets of equal settings, such as one per category, into one.
+    """Merge datasets of equal settings into one.
 
-    Shards are hard links where the file system can, otherwise copies, and keep their bytes; each is
-    compared with its SHA-256. `meshes.csv` and the splits are merged as well. If a run was
+    Shards keep their bytes: they are hard links where the file system can, otherwise copies. Each
+    is compared with its SHA-256. `meshes.csv` and the splits are merged as well. If a run was
     interrupted, the same command resumes it.
     """
     if len(inputs) < 2:

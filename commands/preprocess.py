@@ -141,7 +141,7 @@ def config_options(function: Any) -> Any:
 @worker_options
 @click.option("--dry-run", is_flag=True, help="Print what the run would do, and stop.")
 def preprocess(root: Path, out: Path, dry_run: bool, **options: Any) -> None:
-    """Turn the meshes below INPUT into shards of signed distances.
+    """Turn the meshes in INPUT into shards of signed distances.
 
     INPUT is a ShapeNetCore tree (version 1 or 2, whole or in part) or any folder with .obj, .ply,
     .stl, .off, .glb or .gltf files, which may be compressed (.gz, .bz2, .xz). If a run was

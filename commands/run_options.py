@@ -1,4 +1,4 @@
-"""Options of the commands that process many meshes, and what they amount to."""
+"""Options of the commands that process many meshes, and the settings that they give."""
 
 import re
 from typing import TYPE_CHECKING, Any

@@ -23,9 +23,10 @@ from shapegan.pipeline.samples.kinds import KINDS
 )
 @click.option("--intact", is_flag=True, help="Write closed meshes without defects.")
 def samples(kinds: tuple[str, ...], out: Path, count: int, seed: int, intact: bool) -> None:
-    """Write procedural meshes with known solids, in ShapeNet's layout.
+    """Write procedural meshes with known solids.
 
-    KIND is chairs, tables, sofas, planes or all; several may be given. The meshes have the usual
+    KIND is chairs, tables, sofas, planes or all; several may be given. The layout of the files is
+    that of ShapeNet. The meshes have the usual
     defects of real ones: flipped, doubled, torn and missing faces. Beside each mesh, solid.json
     describes its exact solid. Existing files are kept.
     """

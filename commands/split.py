@@ -21,11 +21,10 @@ from shapegan.commands.options import dataset
 @click.option("--by", type=click.Choice(["category"]), help="Make a split of each category.")
 @click.option("--remove", is_flag=True, help="Remove all splits.")
 def split(path: Path, splits: tuple[str, ...], by: str | None, remove: bool) -> None:
-    """Give the finished dataset DATASET other splits.
+    """Replace the splits of the finished dataset DATASET.
 
     SPLITS are fractions, such as 0.8,0.1,0.1 or train=0.9,test=0.1, or files, as for `preprocess
-    --splits`. The new splits replace all former ones. No shard is touched; shapes in no split stay
-    in the dataset.
+    --splits`. No shard is touched; shapes in no split stay in the dataset.
     """
     if (len(splits) > 0) + (by is not None) + remove != 1:
         raise click.UsageError("give one of SPLITS, --by category and --remove")

@@ -32,7 +32,9 @@ _TAKES = ("dataset", "watertight", "run")
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object, for programs.")
 def status(path: Path, as_json: bool) -> None:
-    """Show the progress of a preprocessing, of watertight meshes or of a training.
+    """Show the progress of preprocess, watertight or train.
+
+    FOLDER is the --out of `preprocess` or `watertight`, or the --run of `train`.
 
     Prints how much is done, the speed, the time left, why meshes failed, and whether a process is
     running. It reads the folder's files only, so it works on any machine that mounts the folder and

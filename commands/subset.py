@@ -47,11 +47,11 @@ from shapegan.pipeline.wording import counted
 )
 @copy_option
 def subset(path: Path, out: Path, copy: bool, **selected: Any) -> None:
-    """Make a dataset of those shapes of DATASET that fulfil all conditions.
+    """Make a dataset of chosen shapes of DATASET.
 
-    Shards that stay whole are hard links where the file system can, otherwise copies, and keep
-    their bytes; parts of others are joined into new shards. If a run was interrupted, the same
-    command resumes it.
+    Takes the shapes that meet all given conditions. Shards that stay whole keep their bytes:
+    they are hard links where the file system can, otherwise copies. Parts of others are joined into
+    new shards. If a run was interrupted, the same command resumes it.
     """
     if not any(selected.values()):
         raise UserError("subset takes --category, --split or --ids")

@@ -18,16 +18,16 @@ def recipe_options(function: Any) -> Any:
                 type=click.Choice(["voxel", "point", "autodecoder", "latent"]),
                 default="voxel",
                 show_default=True,
-                help="A GAN on voxels, a GAN on points with refinement, DeepSDF's autodecoder, or a"
-                " decoder of voxels with a flow prior.",
+                help="A GAN with a critic of voxels, a GAN with a critic of points, DeepSDF's"
+                " autodecoder, or an autoencoder with a flow prior.",
             ),
             click.option(
                 "--preset",
                 type=click.Choice(["paper", "fast", "best", "demo"]),
                 default="fast",
                 show_default=True,
-                help="Settings to start from: the published ones, faster ones, a night's on a GPU"
-                " (recipes voxel and latent), or a toy's.",
+                help="Settings to start from. paper: the published ones (not for latent). fast: for"
+                " minutes on a CPU. best: for a night on a GPU (voxel and latent). demo: a toy.",
             ),
             click.option(
                 "--config",

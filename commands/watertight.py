@@ -75,7 +75,7 @@ def surface_options(function: Any) -> Any:
 def watertight(
     context: click.Context, /, root: Path, out: Path, dry_run: bool, **options: Any
 ) -> None:
-    """Make closed meshes of the solids that the meshes of INPUT enclose.
+    """Make closed meshes of the solids that meshes enclose.
 
     INPUT is a mesh, or a folder of meshes as for `preprocess`. Each result is a closed, oriented
     2-manifold in the coordinates of its input, without hidden faces or double walls. The files are

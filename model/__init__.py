@@ -1,7 +1,7 @@
 """Generators from shards, with torch.
 
-- `config`, `presets`, `config_file`, `default_data`: what is trained. `schedule`, `distributed`:
-  when, and on which devices.
+- `config`, `presets`, `config_file`, `overrides`, `default_data`: the settings of a training and
+  its data. `schedule`, `distributed`: its stages and its processes.
 - `networks`: generators and critics. `streaming`: shards -> batches.
 - `recipes`: a step of training. `training`: the loop around it.
 - `shapes`: generators -> surfaces and pictures. `metrics`: scores of sets of shapes.

@@ -170,10 +170,10 @@ class TrainConfig:
     8^3 grid."""
     clip_mode: str = "hard"
     """`hard`: real distances are clipped, generated ones are not. `soft`: the critic sees
-    tanh(sdf / clip) of both, so the generator may give unclipped distances. `none`: the critic
-    sees all distances as they are."""
+    tanh(sdf / clip) of both, so the generator may give unclipped distances. `none`: no distance
+    is clipped."""
     ema_halflife: float = 0.0
-    """Generator steps after which the running average has forgotten half; 0: no average."""
+    """Half-life of the running average of weights (EMA), generator steps; 0: no average."""
     latent_weight: float = 1e-4
     """Weight of |z|^2 in the loss of recipe `autodecoder` (Park et al. 2019, equation 9)."""
     latent_spread: float = 0.01

@@ -1,4 +1,4 @@
-"""Evaluation of a generator: scores by level, an oracle, and the nearest training shapes."""
+"""Evaluation of a generator: scores by level, those of training shapes, and nearest neighbours."""
 
 import os
 from collections.abc import Callable, Sequence
@@ -131,7 +131,7 @@ def evaluate(
     if dataset.splits.get(_TRAIN) and settings.split != _TRAIN:
         progress("comparing with training shapes")
         training = read_real_shapes(dataset, dataset.splits[_TRAIN])
-        rows.append(_score_oracle(training, reference, settings))
+        rows.append(_score_training_shapes(training, reference, settings))
         nearest = find_nearest(generated, training, settings.seed, source.warp_device)
     counts = len(dataset), len(dataset.reports)
     return Evaluation(
@@ -219,7 +219,7 @@ def _score(
     return ScoreRow(name, level, mesh_validity(surfaces), scores)
 
 
-def _score_oracle(
+def _score_training_shapes(
     training: RealShapes, reference: Reference, settings: EvaluationSettings
 ) -> ScoreRow:
     """Score as many random training shapes as there are generated ones, or all there are."""

@@ -1,4 +1,4 @@
-"""Learned latents: by the ids of the training shapes, as files, and scored."""
+"""Learned latents of training shapes: selection by id, files, and reconstruction scores."""
 
 import csv
 import difflib

@@ -60,7 +60,7 @@ def as_markdown(evaluation: Evaluation) -> str:
         f" {NORMALISATION}{emd}. Surfaces at {settings.resolution}^3.",
     ]
     if not evaluation.nearest:
-        lines.append("No training shapes to compare with, so neither an oracle nor nearest shapes.")
+        lines.append("No other split `train`, so no row of training shapes and no nearest.png.")
     return "\n".join(lines) + "\n"
 
 

@@ -1,6 +1,6 @@
 """All scores of a set of generated shapes against a set of real ones.
 
-docs/evaluation.md explains to users which scores there are and how empty shapes count.
+docs/evaluation.md defines the scores, also for empty shapes.
 """
 
 from collections.abc import Sequence

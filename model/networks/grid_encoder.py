@@ -2,7 +2,7 @@
 
 The components are those of the training shapes: their fields on a coarse lattice that fills the
 shape's bounding box, and the sizes of that box. They are found once, when a run starts. A learned
-encoder takes far longer to tell shapes from each other, and the decoder learns nothing before.
+encoder takes far longer to tell shapes apart, and until then the decoder learns nothing.
 
 Letters in shapes: B shapes, R resolution, Z code, M measurements.
 """

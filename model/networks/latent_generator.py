@@ -1,6 +1,6 @@
 """The generator of the recipe `latent`: noise -> code -> signed distances.
 
-It is called as the DeepSDF `Generator` is, so that all that works with one works with the other.
+It has the interface of the DeepSDF `Generator`, so code for one works with the other.
 Its latents are standard normal: `code` numbers of noise, from which the prior makes a code, then a
 number for each category, from which the weights of the categories follow.
 

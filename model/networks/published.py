@@ -1,8 +1,9 @@
 """The authors' published weights -> `Generator` (Kleineberg et al. 2020, marian42/shapegan).
 
-There are two layouts. The voxel generator concatenates points and latent to the inputs of layers 1
-and 5. The point generator has layer norm and adds linear maps of the latent. Both give distances in
-units of their frame; the voxel weights saturate at 0.1, the clip of their training data.
+The files have two layouts. The voxel generator concatenates points and latent to the inputs of
+layers 1 and 5. The point generator has layer norm and adds linear maps of the latent. Both give
+distances in units of their frame; the voxel weights saturate at 0.1, the clip of their training
+data.
 """
 
 import pickle

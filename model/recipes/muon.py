@@ -1,7 +1,7 @@
 """Muon (Jordan et al. 2024) for the kernels of convolutions, and Adam for all other weights.
 
-Muon takes its steps by the momentum's nearest orthogonal matrix, so that all its directions are
-learned at the same rate. Beside a convolution, which is applied at many places, that costs little.
+A step of Muon follows the orthogonal matrix nearest to the momentum, so all directions are learned
+at the same rate. That costs little compared with a convolution, which is applied at many places.
 """
 
 from collections.abc import Sequence

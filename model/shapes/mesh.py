@@ -1,4 +1,4 @@
-"""Triangle meshes of any origin, and their common size."""
+"""The interface of triangle meshes, and scaling of points to a ball."""
 
 from typing import Protocol
 

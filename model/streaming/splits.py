@@ -1,4 +1,4 @@
-"""Opening of the shapes that a stream reads, with checks that the dataset has what it needs."""
+"""Opening of a split for a stream, with checks that the dataset has what the stream needs."""
 
 from dataclasses import replace
 from pathlib import Path

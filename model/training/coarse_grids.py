@@ -1,4 +1,4 @@
-"""Stored coarse grids, which hold the true field only if the dataset was made so."""
+"""Note for runs that train on stored coarse grids, whose thin parts may be thickened."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Settings of a config that its training shapes decide."""
+"""Settings of a config that depend on the training shapes."""
 
 from dataclasses import replace
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Time for previews: a small share of a run's, from which their size and number follow."""
+"""Time budget of previews: a small share of the run's time decides their size and number."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager

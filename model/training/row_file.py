@@ -1,4 +1,4 @@
-"""Rows of a CSV file that a run appends to, and of which a resumed run drops the later ones."""
+"""CSV files of a run: rows are appended, and a resumed run drops those after its checkpoint."""
 
 import csv
 import io

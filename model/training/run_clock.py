@@ -1,4 +1,4 @@
-"""Wall time of a run: what its steps took, what lay between them, and when it is over."""
+"""Wall time of a run: its steps, the pauses between them, and its end."""
 
 import torch
 

@@ -1,4 +1,4 @@
-"""Settings of how a run is done; what is learned depends on them by rounding and length only."""
+"""Settings of the execution of a run. But for the length, they affect results by rounding only."""
 
 import time
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Threads of the CPU that a training uses: chosen by measuring, and kept by the run's folder.
+"""Number of CPU threads of a training: measured, and recorded in the run's folder.
 
 Two threads on a machine with one free core wait for each other, and can take ten times as long as
 one. So the number is measured rather than taken from the machine. Sums by more threads round

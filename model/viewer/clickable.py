@@ -1,6 +1,6 @@
 """Clickable pictures beside the controls: thumbnails of shapes, and a map of latents.
 
-A clicked picture writes the key of what was clicked into a text field of the page that nobody sees,
+A clicked picture writes the key of what was clicked into an invisible text field of the page,
 because pictures of viser report no clicks. Keys and ids come from files, so all text is escaped.
 """
 

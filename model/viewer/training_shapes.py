@@ -1,4 +1,4 @@
-"""Training shapes, among which the nearest one to a generated shape is searched."""
+"""Search for the training shape nearest to a generated one."""
 
 import threading
 from collections.abc import Sequence
