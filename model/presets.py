@@ -141,7 +141,7 @@ def _fast_latent() -> TrainConfig:
     return TrainConfig(
         recipe="latent",
         stages=(
-            Stage(64, 8, 110, weight=10, thin_offset=0.05, thin_offset_end=0.025),
+            Stage(64, 8, 110, weight=10, thin_offset=0.05, thin_offset_end=0.03),
             Stage(64, 32, 100, prior=True, weight=2),
         ),
         generator=LatentGeneratorConfig(symmetry="auto"),
