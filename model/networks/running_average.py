@@ -33,7 +33,7 @@ class RunningAverage(Generic[Network]):
         self.blend(generator)
 
     def restart(self) -> None:
-        """Forget the past faster again, as at the start: what follows differs from what was."""
+        """Let the next updates replace most of the average, as the first ones do."""
         self._updates = 0
 
     def count_update(self) -> None:

@@ -129,7 +129,7 @@ class Latent(GeneratorRecipe[LatentGenerator]):
         self._points = grid.reshape(-1, 3).to(self._execution.device)
         stages = self._config.stages
         if stages[stage].prior and not stages[stage - 1].prior:
-            # The decoder is done, and what stays of it is its average. That of the prior begins.
+            # The decoder ends as its average. That of the prior begins without its first weights.
             self.generator.decoder.load_state_dict(self.result.decoder.state_dict())
             self._average.restart()
         self._runner.reset()

@@ -24,8 +24,8 @@ class Muon(Optimizer):
     """Optimiser of convolutions.
 
     Args:
-        weights: Kernels of at least two axes besides channels become matrices of their first axis
-            and all others; the rest is left to Adam.
+        weights: Kernels of convolutions with enough channels are taken as matrices of their first
+            axis and all others; Adam takes the rest.
         rate: Learning rate: a number, or a scalar tensor on a GPU.
         betas: Those of Adam.
         capturable: Steps can be captured in a CUDA graph.
