@@ -4,12 +4,27 @@ import difflib
 
 import click
 
+_SDF_TOOLS = ("mesh2sdf", "mesh-to-sdf", "mesh-to-voxels", "sdf", "voxelize", "voxelise")
+_ELSEWHERE = {
+    **dict.fromkeys(_SDF_TOOLS, ("preprocess",)),
+    **dict.fromkeys(("convert", "prepare", "process"), ("preprocess", "export", "import")),
+    **dict.fromkeys(("manifold", "manifoldplus", "remesh", "repair"), ("watertight",)),
+    **dict.fromkeys(("fit", "resume", "finetune"), ("train",)),
+    **dict.fromkeys(("test", "score", "metrics"), ("evaluate",)),
+    **dict.fromkeys(("encode", "embed", "complete"), ("reconstruct",)),
+    **dict.fromkeys(("show", "viz", "visualize", "visualise", "gui"), ("view", "inspect")),
+    **dict.fromkeys(("info", "verify", "check", "stats", "list"), ("inspect", "status")),
+    **dict.fromkeys(("render", "plot", "draw"), ("figure", "inspect")),
+    **dict.fromkeys(("tensorboard", "log", "logs", "progress"), ("status",)),
+}
+"""Name that another project or habit gives -> commands that do this here."""
+
 
 class SuggestingGroup(click.Group):
     """A group that suggests commands; newer versions of click do so for names that are spelt alike.
 
-    This one also suggests commands that begin with the name, and those of its groups: `upscale`
-    gives `figure upscale`.
+    This one also suggests commands that begin with the name, those of its groups (`upscale` gives
+    `figure upscale`), and those that do what other projects call by the name (`_ELSEWHERE`).
     """
 
     def resolve_command(
@@ -37,7 +52,9 @@ class SuggestingGroup(click.Group):
             if isinstance(command, click.Group):
                 for below in command.commands:
                     paths.setdefault(below, f"{own} {below}")
-        word = name.lower()
+        word = name.lower().replace("_", "-")
+        if elsewhere := [one for one in _ELSEWHERE.get(word, ()) if one in paths]:
+            return elsewhere
         begins = [one for one in paths if len(word) > 1 and one.startswith(word)]
         close = difflib.get_close_matches(word, paths, n=3)
         return [paths[one] for one in dict.fromkeys([*begins, *close])][:3]

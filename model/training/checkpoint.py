@@ -108,6 +108,8 @@ def load_checkpoint(path: Path, device: torch.device | str = "cpu") -> Checkpoin
         CheckpointError: the file is not a checkpoint, or has another format.
     """
     content = _read(path, device)
+    if "format" not in content:
+        raise CheckpointError(f"{path} is not a checkpoint of shapegan: it holds other values")
     if content.get("format") != CHECKPOINT_FORMAT:
         raise CheckpointError(
             f"{path} has checkpoint format {content.get('format')}, this shapegan reads"

@@ -75,7 +75,7 @@ def _read(
         return read_stl(data, notes)
     if kind == ".ply":
         return read_ply(data, notes)
-    return read_obj(data) if kind == ".obj" else read_off(data)
+    return read_obj(data) if kind == ".obj" else read_off(data, notes)
 
 
 def _contents(path: Path) -> bytes:

@@ -199,6 +199,10 @@ def test_archives_of_every_kind(tmp_path: Path, content: bytes) -> None:
         (["upscale", "x"], "No such command 'upscale'. Did you mean 'figure upscale'?"),
         (["figure", "level"], "No such command 'level'. Did you mean 'levels'?"),
         (["figure", "maps"], "No such command 'maps'. Did you mean 'map'?"),
+        (["mesh2sdf"], "No such command 'mesh2sdf'. Did you mean 'preprocess'?"),
+        (["mesh_to_sdf", "x"], "No such command 'mesh_to_sdf'. Did you mean 'preprocess'?"),
+        (["viz", "x"], "No such command 'viz'. Did you mean 'view' or 'inspect'?"),
+        (["figure", "viz"], "No such command 'viz'."),
         (["xyzzy"], "No such command 'xyzzy'."),
     ],
 )

@@ -82,11 +82,9 @@ def _read_mesh(
 ) -> list[Geometry]:
     parts = []
     for primitive in mesh["primitives"]:
-        part = read_geometry(document, primitive, weights, skin)
+        part = read_geometry(document, primitive, weights, skin, notes)
         if part is not None:
             parts.append(part)
-        elif "POSITION" not in primitive["attributes"]:
-            notes.append("left out a primitive without positions")
     return parts
 
 

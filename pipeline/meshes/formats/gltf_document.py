@@ -136,7 +136,10 @@ def printable_text(value: Any) -> str:
 
 
 def _chunks(data: bytes) -> tuple[bytes, bytes | None]:
-    """JSON and binary chunk of a GLB file; bytes after the last chunk are ignored."""
+    """JSON and binary chunk of a GLB file; bytes after the last chunk are ignored.
+
+    A binary chunk is read even where the header declares too short a file for it.
+    """
     if data[4:8] == b"\x01\0\0\0":
         raise _version_error("1.0")
     declared = int.from_bytes(data[8:_HEADER], "little")
@@ -145,10 +148,12 @@ def _chunks(data: bytes) -> tuple[bytes, bytes | None]:
         raise FormatError(f"truncated: {len(data)} bytes of a GLB file of at least {declared}")
     found: dict[int, bytes] = {}
     position = _HEADER
-    while position + _CHUNK_HEADER <= len(data) and (position < declared or not found):
+    while position + _CHUNK_HEADER <= len(data):
         length, kind = (
             int.from_bytes(data[at : at + 4], "little") for at in (position, position + 4)
         )
+        if position >= declared and found and (kind != _BINARY or _BINARY in found):
+            break
         position += _CHUNK_HEADER
         if position + length > len(data):
             raise FormatError(

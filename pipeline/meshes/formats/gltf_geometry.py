@@ -32,7 +32,7 @@ class Geometry:
 
 
 def read_geometry(
-    document: Document, primitive: Json, weights: list[float], skin: Any
+    document: Document, primitive: Json, weights: list[float], skin: Any, notes: list[str]
 ) -> Geometry | None:
     """Read a primitive; None if it has no triangles: points, lines, or no positions.
 
@@ -41,6 +41,7 @@ def read_geometry(
         primitive: a primitive of one of its meshes.
         weights: weights of the morph targets; may be shorter than the list of targets.
         skin: index of the node's skin; None without one.
+        notes: gets a line for each part that is left out.
 
     Raises:
         FormatError: the accessors are invalid, or a face uses a vertex that does not exist.
@@ -48,11 +49,18 @@ def read_geometry(
     mode = primitive.get("mode", _TRIANGLES)
     if not isinstance(mode, int) or not 0 <= mode <= _FAN:
         raise FormatError(f"a primitive has the mode {printable_text(mode)}, expected 0 to 6")
-    if mode < _TRIANGLES or "POSITION" not in primitive["attributes"]:
+    if "POSITION" not in primitive["attributes"]:
+        notes.append("left out a primitive without positions")
+        return None
+    if mode < _TRIANGLES:
         return None
     reader = _AttributeReader(document, primitive)
     vertices = reader.floats("POSITION", 3)
-    faces = _faces(reader.corners(len(vertices)), _TRIANGLES if reader.draco else mode)
+    corners = reader.corners(len(vertices))
+    mode = _TRIANGLES if reader.draco else mode
+    faces = _faces(corners, mode)
+    if mode == _TRIANGLES and len(corners) % 3:
+        notes.append(f"left out {len(corners) % 3} corners that complete no triangle")
     check_range(faces.reshape(-1), np.full(len(faces), 3), len(vertices))
     vertices = _morphed(document, primitive, weights, vertices)
     is_skinned = skin is not None and "JOINTS_0" in primitive["attributes"]

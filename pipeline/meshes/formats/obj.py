@@ -65,6 +65,9 @@ def read_obj(data: bytes) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
 def _joined_lines(data: bytes) -> bytes:
     """Join continued lines, and remove blanks before keywords."""
     text = plain_lines(data)
+    if b"\\ " in text:
+        # Blanks may follow the backslash of a vertex or face; names may end in a backslash.
+        text = re.sub(rb"(?m)^( *(?:[vf] |[-+.\d])[^\n]*\\) +$", rb"\1", text)
     if b"\\\n" in text:
         text = text.replace(b"\\\n", b" ")
     if text.startswith(b" ") or b"\n " in text:

@@ -17,7 +17,7 @@ from shapegan.pipeline.meshes.formats.text import (
 from shapegan.pipeline.meshes.formats.triangulate import triangulate
 
 # Thousands of ModelNet files have no newline between keyword and counts: OFF490 518 0.
-_HEADER = re.compile(rb"\s*(ST)?(C)?(N)?(4?n?)OFF\s*(BINARY)?")
+_HEADER = re.compile(rb"\s*(ST)?(C)?(N)?(4?n?)(?:OFF|off)\s*(BINARY)?")
 
 
 @dataclass(frozen=True)
@@ -34,12 +34,18 @@ class _Numbers:
     """Numbers of each vertex by the file's keyword."""
 
 
-def read_off(data: bytes) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+def read_off(
+    data: bytes, notes: list[str] | None = None
+) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     """Read the vertices and faces of an OFF file; colours, normals and so on are skipped.
 
     Usually each vertex and each face has a line of its own. If not, vertices, and then faces, are
     read as a stream of numbers. Polygons are cut into triangles. Faces of one or two corners are
     skipped.
+
+    Args:
+        data: contents of the file.
+        notes: gets a line if there are more lines than the header declares.
 
     Returns:
         Vertices (V, 3) as in the file, possibly not finite or in no face, and faces (F, 3), rows
@@ -52,6 +58,9 @@ def read_off(data: bytes) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     numbers = _parse(plain_lines(data))
     try:
         vertices, corners, sizes = _read_lines(numbers)
+        surplus = len(numbers.counts) - 1 - numbers.vertex_count - numbers.face_count
+        if surplus and notes is not None:
+            notes.append(f"left out {surplus} lines after those that the header declares")
     except FormatError:
         stream = _read_stream(numbers)
         if stream is None:

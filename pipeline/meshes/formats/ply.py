@@ -25,8 +25,10 @@ from shapegan.pipeline.meshes.formats.text import (
 from shapegan.pipeline.meshes.formats.triangulate import triangulate
 
 _INDEX_NAMES = ("vertex_indices", "vertex_index")
-_UNSIGNED_RESTART = 2**32 - 1
-"""A -1 in a list of unsigned integers: the end of a strip."""
+_UNSIGNED_RESTARTS = (2**16 - 1, 2**32 - 1)
+"""A -1 in lists of unsigned integers: the end of a strip, unless there are so many vertices."""
+_PADDING = b"\0\x1a \t\r\n"
+"""Bytes that may follow the rows of a binary file and mean nothing."""
 
 
 @dataclass(frozen=True)
@@ -45,11 +47,11 @@ def read_ply(
     """Read the vertices, faces and triangle strips of a PLY file, text or binary.
 
     All else is skipped. Polygons are cut into triangles. Faces of one or two corners are skipped.
-    Where the rows of a text have more values than the header declares, the first ones are taken.
+    Values and rows beyond those that the header declares are left out.
 
     Args:
         data: contents of the file.
-        notes: gets a line if rows have more values than the header declares.
+        notes: gets a line for each kind of what is left out.
 
     Returns:
         Vertices (V, 3) as in the file, possibly not finite or in no face, and faces (F, 3), rows
@@ -60,15 +62,15 @@ def read_ply(
             face uses a vertex that does not exist.
     """
     # 1. Locate the values of all elements that the header declares.
+    notes = [] if notes is None else notes
     elements, is_text, body = read_header(data)
     if is_text:
-        body = parse_rows(body, elements, [] if notes is None else notes).tobytes()
-    declared = {element.name: element.properties for element in elements}
+        body = parse_rows(body, elements, notes).tobytes()
+    declared, position = {element.name: element.properties for element in elements}, 0
     locations: dict[str, dict[str, _Location]] = {}
-    position = 0
     for element in elements:
         locations[element.name], position = _locate(body, position, element)
-
+    notes += _notes_on_rest(body[position:], is_text)
     # 2. Vertices, faces and triangle strips.
     vertices = _vertices(body, locations.get("vertex", {}), declared.get("vertex", {}))
     found = [
@@ -79,6 +81,15 @@ def read_ply(
     if not found:
         raise FormatError("no faces: the header declares none with vertex indices")
     return vertices, np.concatenate(found)
+
+
+def _notes_on_rest(rest: bytes, is_text: bool) -> list[str]:
+    """A line if something follows the rows that the header declares."""
+    if is_text:
+        left_out = f"{len(rest) // 8} numbers" if rest else ""
+    else:
+        left_out = f"{len(rest)} bytes" if rest.strip(_PADDING) else ""
+    return [f"left out {left_out} after the rows that the header declares"] if left_out else []
 
 
 def _vertices(
@@ -111,7 +122,8 @@ def _strips(
     vertices: NDArray[np.float64], corners: NDArray[np.int64], counts: NDArray[np.int64]
 ) -> NDArray[np.int64]:
     """Triangles of rows of strips; -1 and the end of a row end a strip."""
-    corners = np.where(corners == _UNSIGNED_RESTART, -1, corners)
+    ends = np.isin(corners, _UNSIGNED_RESTARTS) & (corners >= len(vertices))
+    corners = np.where(ends, -1, corners)
     corners = np.insert(corners, np.cumsum(counts), -1)
     used = corners[corners != -1]
     check_range(used, np.ones(len(used), np.int64), len(vertices))

@@ -62,6 +62,8 @@ def read_header(data: bytes) -> tuple[list[Element], bool, bytes]:
         raise FormatError(f"PLY of an unknown format: '{printable(encoding.encode())}'")
     try:
         elements = _elements(statements, _ORDERS[encoding])
+    except FormatError:
+        raise
     except (ValueError, LookupError) as error:
         raise FormatError("the PLY header is invalid") from error
     return elements, encoding == "ascii", data[end.end() :]
@@ -71,6 +73,8 @@ def _elements(statements: list[list[str]], order: str) -> list[Element]:
     """Parse the lines of a header; invalid ones raise ValueError or LookupError."""
 
     def dtype(name: str) -> np.dtype[Any]:
+        if name not in _TYPES:
+            raise FormatError(f"PLY of an unknown type of numbers: '{printable(name.encode())}'")
         code = _TYPES[name]
         return np.dtype(order + code if order else "<f8")
 

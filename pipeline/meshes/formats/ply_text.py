@@ -8,7 +8,7 @@ from shapegan.pipeline.meshes.formats.text import Words, parse_floats, plain_lin
 
 
 def parse_rows(body: bytes, elements: list[Element], notes: list[str]) -> NDArray[np.float64]:
-    """Numbers of all rows, one row after the other.
+    """Numbers of all rows, one row after the other, and of what follows them.
 
     If every row has a line of its own, the values that a line has beyond those that the header
     declares are left out. Otherwise the lines do not count, and all numbers are returned.
@@ -33,8 +33,8 @@ def parse_rows(body: bytes, elements: list[Element], notes: list[str]) -> NDArra
     notes.append(f"left out values of {longer} rows that are longer than the header declares")
     step = np.arange(lengths.sum()) - np.repeat(np.cumsum(lengths) - lengths, lengths)
     first = (np.cumsum(counts) - counts)[: len(lengths)]
-    kept: NDArray[np.float64] = values[np.repeat(first, lengths) + step]
-    return kept
+    rest = values[counts[: len(lengths)].sum() :]
+    return np.concatenate([values[np.repeat(first, lengths) + step], rest])
 
 
 def _row_lengths(

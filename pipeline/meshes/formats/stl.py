@@ -34,7 +34,8 @@ def read_stl(
     notes = [] if notes is None else notes
     count = int.from_bytes(data[80:_HEADER], "little")
     fits = len(data) >= _HEADER and len(data) == _HEADER + _TRIANGLE.itemsize * count
-    if fits or b"\0" in data[:_LOOK_AHEAD]:
+    unpadded = data.rstrip(b"\0")  # zeros may pad a text at its end
+    if fits or not unpadded or b"\0" in unpadded[:_LOOK_AHEAD]:
         return _read_binary(data, count, notes)
     return read_stl_text(data, notes)
 

@@ -146,7 +146,7 @@ def test_files_of_another_kind_are_refused(tmp_path, alone):
     with pytest.raises(WeightsError, match="is not a file of weights, or damaged"):
         open_source(tmp_path / "notes.txt")
     torch.save({"other": torch.zeros(1)}, tmp_path / "other.pt")
-    with pytest.raises(CheckpointError, match="checkpoint format None"):
+    with pytest.raises(CheckpointError, match="not a checkpoint of shapegan"):
         open_source(tmp_path / "other.pt")
     run = tmp_path / "run"
     shutil.copytree(alone["voxel"], run)

@@ -113,7 +113,7 @@ def test_balanced_windows_hold_more_rows_if_there_are_more():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ((VOXELS, 3, 0), "too few shapes: 3 in split train, 4 in a batch"),
+        ((VOXELS, 3, 0), "too few shapes: 3 in split train, 4 in a batch: lower --batch-size to 3"),
         ((dataclasses.replace(VOXELS, split=""), 3, 0), "3 in the dataset"),
         ((POINTS, 4, 1023), "too few points: the dataset has 1023 .* the stream needs 1024"),
         ((VOXELS, 9, 0, 0, 3), "batch of 4 cannot be divided among 3 processes: .* multiple of 3"),

@@ -174,7 +174,7 @@ def test_a_changed_byte_is_detected_or_harmless(
     ("content", "says"),
     [
         ([1, 2], "is not a checkpoint of shapegan"),
-        ({"weights": 1}, "has checkpoint format None, this shapegan reads 1"),
+        ({"weights": 1}, "is not a checkpoint of shapegan: it holds other values"),
         ({"format": 2}, "has checkpoint format 2, this shapegan reads 1"),
         ({"format": 1}, "is by another version of shapegan"),
     ],

@@ -99,6 +99,8 @@ def test_containers_of_all_sorts(tmp_path):
         whole + bytes(3),
         unpadded,
         whole[:8] + struct.pack("<I", len(whole) + 12) + whole[12:] + extra,
+        whole[:8] + bytes(4) + whole[12:],  # without a length
+        whole[:8] + struct.pack("<I", len(whole) - len(builder.data) - 8) + whole[12:],
     ):
         vertices, _ = read_gltf(data, tmp_path)
         np.testing.assert_array_equal(vertices, TRIANGLE)

@@ -42,6 +42,12 @@ def test_points_lines_and_primitives_without_positions_are_left_out():
     assert "mode 7" in rejection_reason(builder)
 
 
+def test_corners_that_complete_no_triangle_are_left_out_with_a_note():
+    notes = []
+    assert len(Builder(indices=np.array([0, 1, 2, 2, 1], "<u2")).read(notes)) == 1
+    assert notes == ["left out 2 corners that complete no triangle"]
+
+
 def test_indices_out_of_range():
     builder = Builder(indices=np.array([0, 1, 3], "<u1"))
     assert rejection_reason(builder) == "face 0 uses vertex 3; there are vertices 0 to 2"

@@ -36,6 +36,8 @@ def read(text):
         "f 1 2 3\rf 1 4 2\r",
         "f 1 2 \\\n3\nf 1\\\n 4 2\n",
         "f 1 2 \\\r\n3\r\nf 1 4 2\r\n",
+        "f 1 2 \\ \n3\nf 1 \\\t\r\n4 \\  \n2\n",
+        "usemtl C:\\wood\\ \nf 1 2 3\nf 1 4 2\n",
         "f 1 2 3 # a face\nf 1 4 2#another\n",
         "# C:\\meshes\\\nf 1 2 3\n#\n#\\\nf 1 4 2\n",
         "f +1 +2 +3\nf 01 004 2\n",

@@ -19,6 +19,7 @@ FACES = [[0, 1, 2], [3, 2, 1], [3, 1, 0]]
         "OFF 4 2 0\n" + BODY,
         "OFF4 2 0\n" + BODY,
         "OFF\n4 2\n" + BODY,
+        "off\n4 2 0\n" + BODY,
         "\n# made by hand\nOFF # really\n\n4 2 0\n# corners\n" + BODY.replace("\n", " # x\n\n"),
         "OFF\n4 2 0\n" + BODY.replace("\n", "\r\n"),
         "OFF\n4 2 0\n" + BODY.replace(" ", "\t "),
@@ -75,6 +76,15 @@ def test_messages_name_the_fault(text, message):
     with pytest.raises(FormatError) as error:
         read_off(text.encode())
     assert str(error.value) == message
+
+
+def test_lines_that_are_not_declared_are_left_out_with_a_note():
+    notes = []
+    _, faces = read_off(("OFF\n4 1 0\n" + BODY + "\n3 2 1 0\n").encode(), notes)
+    assert faces.tolist() == FACES[:1]
+    assert notes == ["left out 2 lines after those that the header declares"]
+    read_off(("OFF\n4 2 0\n" + BODY + "\n# made by hand\n").encode(), notes)
+    assert len(notes) == 1
 
 
 def test_what_trimesh_writes_is_read():

@@ -5,49 +5,10 @@ import pytest
 import trimesh
 from hypothesis import given
 from hypothesis import strategies as st
+from support.ply_builder import CUT, ENCODINGS, MIXED, SQUARE, indices, write, xyz
 
 from shapegan.pipeline.meshes.formats.ply import read_ply
 from shapegan.pipeline.meshes.formats.text import FormatError
-
-SQUARE = [(0.0, 0.0, 0.0), (1.0, 0.0, 0.0), (1.0, 1.0, 0.0), (0.0, 1.0, 0.0), (0.5, 0.5, 1.0)]
-MIXED = [(0, 1, 2, 3), (0, 1, 4), (1, 2, 4), (0, 1), (2,), (), (2, 3, 4)]
-CUT = [[0, 1, 2], [0, 2, 3], [0, 1, 4], [1, 2, 4], [2, 3, 4]]
-ENCODINGS = ["ascii", "binary_little_endian", "binary_big_endian"]
-CODES = {
-    **{"char": "b", "uchar": "B", "short": "h", "ushort": "H", "int": "i", "uint": "I"},
-    **{"int8": "b", "uint8": "B", "int16": "h", "uint16": "H", "int32": "i", "uint32": "I"},
-    **{"float": "f", "double": "d", "float32": "f", "float64": "d"},
-}
-
-
-def write(encoding, elements, comment="comment nothing"):
-    """A PLY file of elements (name, properties, rows); a list property is (length, type, name)."""
-    order = ">" if encoding.endswith("big_endian") else "<"
-    header, rows = ["ply", f"format {encoding} 1.0", comment], []
-    for name, properties, values in elements:
-        header.append(f"element {name} {len(values)}")
-        for known in properties:
-            header.append(" ".join(["property", *(["list"] if len(known) == 3 else []), *known]))
-        for row in values:
-            pairs = []
-            for known, value in zip(properties, row, strict=True):
-                if len(known) == 3:
-                    pairs += [(known[0], len(value)), *((known[1], item) for item in value)]
-                else:
-                    pairs.append((known[0], value))
-            if encoding == "ascii":
-                rows.append(" ".join(repr(value) for _, value in pairs).encode() + b"\n")
-            else:
-                rows.append(b"".join(struct.pack(order + CODES[k], value) for k, value in pairs))
-    return "\n".join([*header, "end_header\n"]).encode() + b"".join(rows)
-
-
-def xyz(points=SQUARE, number="float"):
-    return ("vertex", [(number, axis) for axis in "xyz"], points)
-
-
-def indices(faces=MIXED, length="uchar", item="int", name="vertex_indices"):
-    return ("face", [(length, item, name)], [(face,) for face in faces])
 
 
 def assert_square(data, faces=CUT):
@@ -133,7 +94,7 @@ GOOD = write("ascii", [xyz(), indices()])
         (b"ply\nend_head", "not a PLY file: no header from 'ply' to 'end_header'"),
         (GOOD.replace(b"ascii", b"zip"), "PLY of an unknown format: 'zip'"),
         (GOOD.replace(b"format ascii 1.0", b""), "PLY of an unknown format: ''"),
-        (GOOD.replace(b"float", b"quad"), "the PLY header is invalid"),
+        (GOOD.replace(b"float", b"quad"), "PLY of an unknown type of numbers: 'quad'"),
         (GOOD.replace(b"vertex 5", b"vertex five"), "the PLY header is invalid"),
         (GOOD.replace(b"element vertex 5", b"a"), "the PLY header is invalid"),
         (
@@ -218,9 +179,18 @@ def test_strips_are_wound_as_their_first_triangle(encoding, item):
     assert_square(data, [*first, [2, 3, 4], [3, 0, 4]])
 
 
-def test_strips_of_unsigned_integers_end_with_the_largest():
-    data = write("binary_little_endian", [xyz(), strips([[0, 1, 2, 2**32 - 1, 1, 2, 3]], "uint")])
+@pytest.mark.parametrize("encoding", ENCODINGS)
+@pytest.mark.parametrize(("item", "largest"), [("ushort", 2**16 - 1), ("uint", 2**32 - 1)])
+def test_strips_of_unsigned_integers_end_with_the_largest(item, largest, encoding):
+    data = write(encoding, [xyz(), strips([[0, 1, 2, largest, 1, 2, 3]], item)])
     assert_square(data, [[0, 1, 2], [1, 2, 3]])
+
+
+def test_the_largest_unsigned_integer_may_be_a_vertex():
+    points = np.zeros((2**16, 3))
+    points[[1, -1]] = (1, 0, 0), (0, 1, 0)
+    data = write("binary_little_endian", [xyz(points), strips([[0, 1, 2**16 - 1]], "ushort")])
+    assert read_ply(data)[1].tolist() == [[0, 1, 2**16 - 1]]
 
 
 def test_strips_beside_faces():
@@ -244,44 +214,6 @@ def test_strips_are_cut_as_by_a_loop(corners):
             a, b, c = strip[-3:]
             expected.append([a, b, c] if len(strip) % 2 else [a, c, b])
     assert_square(write("ascii", [xyz(), strips([corners])]), expected)
-
-
-# --- Rows of other lengths than declared ---
-
-
-def longer(data, tail):
-    head, body = data.split(b"end_header\n")
-    return head + b"end_header\n" + b"".join(line + tail + b"\n" for line in body.splitlines())
-
-
-@pytest.mark.parametrize("line_end", [b"\n", b"\r\n", b"\r"])
-def test_values_that_are_not_declared_are_left_out_with_a_note(line_end):
-    notes = []
-    data = longer(write("ascii", [xyz(), indices()]), b" 255 128 0.5").replace(b"\n", line_end)
-    vertices, faces = read_ply(data, notes)
-    np.testing.assert_array_equal(vertices, SQUARE)
-    assert faces.tolist() == CUT
-    assert notes == ["left out values of 12 rows that are longer than the header declares"]
-
-
-def test_only_some_rows_may_be_longer():
-    notes = []
-    data = write("ascii", [xyz(), indices()]).replace(b"0.5 0.5 1.0\n", b"0.5 0.5 1.0 7 8\n")
-    vertices, faces = read_ply(data, notes)
-    np.testing.assert_array_equal(vertices, SQUARE)
-    assert faces.tolist() == CUT
-    assert notes == ["left out values of 1 rows that are longer than the header declares"]
-
-
-@given(st.randoms(use_true_random=False))
-def test_line_ends_anywhere_give_the_same_mesh(random):
-    head, body = write("ascii", [xyz(), indices()]).split(b"end_header\n")
-    body = b"".join(word + random.choice([b" ", b"\n", b"\r\n", b"\t"]) for word in body.split())
-    notes = []
-    vertices, faces = read_ply(head + b"end_header\n" + body, notes)
-    np.testing.assert_array_equal(vertices, SQUARE)
-    assert faces.tolist() == CUT
-    assert notes == []
 
 
 @pytest.mark.parametrize("encoding", ENCODINGS)

@@ -160,6 +160,14 @@ def test_a_text_cut_off_anywhere_is_refused_or_whole(line_end, names):
             assert length >= first_end or notes
 
 
+@pytest.mark.parametrize("count", [2, 12])
+def test_zeros_may_pad_a_text(count):
+    notes = []
+    text = solid("a", CORNERS[:count]) + "\0" * 64
+    np.testing.assert_array_equal(read(text, notes), CORNERS[:count])
+    assert notes == []
+
+
 def test_an_incomplete_facet_is_named():
     text = solid("a").replace("vertex", "vertx", 5).replace("vertx", "vertex", 4)
     assert rejection_reason(text) == "truncated: facet 2 is incomplete at 'facet normal 0 0 1'"

@@ -1,4 +1,5 @@
 import math
+from collections import Counter
 
 import numpy as np
 import pytest
@@ -122,14 +123,61 @@ def test_stars_of_any_size_are_covered_once(size, seed):
 def test_collinear_corners_stay_corners_of_triangles(polygon, turn, pieces):
     points = np.roll(subdivided(polygon, pieces), turn, axis=0)
     faces = check_covered(solid(points), (0, 0, 1), area(points))
-    assert len(np.unique(faces)) == len(points)
+    assert outline(faces) == ring(len(points))
+
+
+def ring(size):
+    """Edges of a polygon."""
+    return Counter((k, (k + 1) % size) for k in range(size))
+
+
+def outline(faces):
+    """Edges of triangles that no other triangle has the other way round."""
+    steps = np.stack([faces, np.roll(faces, -1, axis=1)], axis=2).reshape(-1, 2)
+    edges = Counter(map(tuple, steps.tolist()))
+    return Counter({edge: edges[edge] - edges[edge[::-1]] for edge in edges}) & edges
+
+
+@pytest.mark.parametrize("turn", range(5))
+def test_a_convex_polygon_with_a_corner_in_an_edge_has_no_flat_triangle(turn):
+    points = np.roll([(0, 0), (1, 0), (2, 0), (2, 2), (0, 2)], turn, axis=0)
+    vertices, faces = cut(solid(points))
+    assert areas(vertices, faces, (0, 0, 1)).min() > 0.1
+    assert outline(faces) == ring(5)
+
+
+def test_a_closed_mesh_of_polygons_stays_closed():
+    floor = np.array([(0, 0), (3, 0), (6, 0), (6, 2), (4, 2), (2, 2), (2, 4), (2, 6), (0, 6)])
+    size = len(floor)  # the corners (3, 0), (4, 2) and (2, 4) are in the middle of edges
+    low, high = range(size), range(size, 2 * size)
+    walls = [(k, (k + 1) % size, size + (k + 1) % size, size + k) for k in low]
+    polygons = [tuple(reversed(low)), tuple(high), *walls]
+    vertices = np.concatenate([np.insert(floor, 2, z, axis=1) for z in (0.0, 1.0)])
+    counts = np.array([len(polygon) for polygon in polygons])
+    faces = triangulate(vertices, np.concatenate(polygons), counts)
+    corners = vertices[faces]
+    crosses = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+    assert np.linalg.norm(crosses, axis=1).min() > 0.1
+    assert not +outline(faces)
+
+
+@pytest.mark.parametrize("turn", range(4))
+def test_a_triangle_with_a_corner_in_an_edge_has_no_flat_triangle(turn):
+    vertices, faces = cut(solid(np.roll([(0, 0), (1, 0), (2, 0), (0, 2)], turn, axis=0)))
+    assert areas(vertices, faces, (0, 0, 1)).tolist() == pytest.approx([1, 1])
+
+
+def test_a_corner_that_sticks_out_of_the_plane_over_an_edge_is_kept():
+    _, faces = cut([(-1, 0, 1), (1, 0, 1), (1, 0, -1), (-1, 0, -1), (0, 1, -1)])
+    assert outline(faces) == ring(5)
 
 
 @given(st.integers(5, 300), seeds)
 def test_repeated_corners_change_no_area(size, seed):
     points, normal = random_star(size, seed)
     repeats = np.random.default_rng(seed).integers(1, 4, size)
-    check_covered(solid(np.repeat(points, repeats, axis=0), normal), normal, area(points))
+    faces = check_covered(solid(np.repeat(points, repeats, axis=0), normal), normal, area(points))
+    assert outline(faces) == ring(repeats.sum())
 
 
 @given(st.integers(4, 60), seeds)
@@ -138,7 +186,8 @@ def test_polygons_that_touch_themselves_are_covered_once(size, seed):
     radii[:, 0] = 1  # the only corner at x = 1
     left, right = star(radii[0]), [2, 0] - star(radii[1])
     pinched = np.concatenate([left, right])  # both begin at (1, 0)
-    check_covered(solid(pinched), (0, 0, 1), area(left) + area(right))
+    faces = check_covered(solid(pinched), (0, 0, 1), area(left) + area(right))
+    assert outline(faces) == ring(2 * size)
 
 
 @given(st.integers(5, 300), seeds, st.floats(0, 0.05))
@@ -148,8 +197,8 @@ def test_warped_polygons_are_covered_once(size, seed, height):
     vertices, faces = cut(np.insert(points, 2, rise, axis=1))
     assert len(faces) == size - 2
     for axis in np.eye(3):  # the boundary decides the projected areas
-        outline = np.cross(vertices, np.roll(vertices, -1, axis=0)).sum(axis=0) / 2
-        np.testing.assert_allclose(areas(vertices, faces, axis).sum(), outline @ axis, atol=1e-9)
+        newell = np.cross(vertices, np.roll(vertices, -1, axis=0)).sum(axis=0) / 2
+        np.testing.assert_allclose(areas(vertices, faces, axis).sum(), newell @ axis, atol=1e-9)
     assert np.abs(areas(vertices, faces, (0, 0, 1))).sum() <= 1.1 * area(points)
 
 
