@@ -70,6 +70,21 @@ def take_rows(values: NDArray[T], rows: NDArray[np.integer]) -> NDArray[T]:
     return taken
 
 
+def distinct(values: NDArray[np.integer], limit: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Distinct values (D,), ascending, and the place of each value (...) among them.
+
+    As `np.unique` with its inverse, but without a sort: several times as fast.
+
+    Args:
+        values: (...), from 0 to below `limit`.
+        limit: of the order of the number of values.
+    """
+    present = np.zeros(limit, bool)
+    present[values.ravel()] = True
+    place: NDArray[np.intp] = np.take(np.cumsum(present) - 1, values)
+    return np.flatnonzero(present), place
+
+
 def neighbours(grid: NDArray[Any], axis: int) -> tuple[NDArray[Any], NDArray[Any]]:
     """Two views of a grid whose equal indices are neighbours along an axis.
 

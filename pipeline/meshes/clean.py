@@ -10,7 +10,7 @@ from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
-from shapegan.pipeline.arrays import take_rows
+from shapegan.pipeline.arrays import distinct, take_rows
 from shapegan.pipeline.meshes.triangle_mesh import NO_AREA, TriangleMesh
 from shapegan.pipeline.triangles import double_areas, longest_box_sides
 
@@ -31,8 +31,8 @@ def clean(mesh: TriangleMesh) -> TriangleMesh:
     # Drop faces without area first: their corners alone must not determine the mesh's size.
     vertices, faces = merge_vertices(mesh.vertices, _drop_flat(mesh.vertices, mesh.faces))
     faces = drop_repeated(drop_degenerate(vertices, faces))
-    used, corners = np.unique(faces, return_inverse=True)
-    return TriangleMesh(vertices[used], corners.reshape(faces.shape).astype(np.int32))
+    used, corners = distinct(faces, len(vertices))
+    return TriangleMesh(take_rows(vertices, used), corners.astype(np.int32))
 
 
 def merge_vertices(
@@ -46,8 +46,8 @@ def merge_vertices(
     if len(faces) == 0:
         return vertices[:0], faces
     # 1. Merge vertices at exactly the same position; these are most.
-    used, corners = np.unique(faces, return_inverse=True)
-    points, same = np.unique(vertices[used], axis=0, return_inverse=True)
+    used, corners = distinct(faces, len(vertices))
+    points, same = np.unique(take_rows(vertices, used), axis=0, return_inverse=True)
     corners = same.ravel()[corners.ravel()]
 
     # 2. Merge vertices at nearly the same position.

@@ -13,6 +13,11 @@ from shapegan.pipeline.warp_runtime import start_warp
 
 start_warp()
 
+BOX_SHARE = wp.constant(0.9999)
+BOX_MARGIN = wp.constant(5.0e-8)
+"""The squared distance to a triangle plus `BOX_MARGIN` is at least `BOX_SHARE` of that to its box,
+although rounding moves the nearest point by up to 1e-6, cube frame."""
+
 
 @wp.func
 def closest_weights(a: wp.vec3d, b: wp.vec3d, c: wp.vec3d, q: wp.vec3d) -> wp.vec3d:
@@ -131,6 +136,14 @@ def prepare_triangle(a: wp.vec3, b: wp.vec3, c: wp.vec3) -> PreparedTriangle:
     triangle.inwards_bc = wp.cross(triangle.normal, triangle.bc)
     triangle.inwards_ca = wp.cross(triangle.normal, triangle.ca)
     return triangle
+
+
+@wp.func
+def box_around(triangle: PreparedTriangle) -> Box:
+    box = Box()
+    box.low = wp.min(triangle.a, wp.min(triangle.b, triangle.c))
+    box.high = wp.max(triangle.a, wp.max(triangle.b, triangle.c))
+    return box
 
 
 @wp.func

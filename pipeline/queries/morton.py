@@ -7,7 +7,7 @@ import warp as wp
 from numpy.typing import NDArray
 
 from shapegan.pipeline.arrays import bounds
-from shapegan.pipeline.queries.morton_kernels import numbered_keys
+from shapegan.pipeline.queries.morton_kernels import morton_keys
 
 _CELLS = 64
 """Cells along the longest side of the points' bounding box."""
@@ -29,14 +29,15 @@ def morton_order(points: NDArray[np.float32]) -> NDArray[np.intp]:
     corners = bounds(points)
     low, high = corners[0].astype(np.float64), corners[1]
     scale = (_CELLS - 1) / max(float((high - low).max()), 1e-30)
-    keys = np.empty(len(points), np.int64)
-    inputs: list[Any] = [
-        wp.array(np.ascontiguousarray(points), dtype=wp.vec3, device="cpu", copy=False),
-        wp.vec3d(*low),
-        scale,
-        wp.array(keys, dtype=wp.int64, device="cpu", copy=False),
-    ]
-    wp.launch(numbered_keys, dim=len(points), inputs=inputs, device="cpu")
-    # Keys with the index in their lower bits sort several times as fast as a stable argsort.
-    keys.sort()
-    return keys & 0xFFFFFFFF
+    count = len(points)
+    # The sort needs as much room again.
+    keys: Any = wp.empty(2 * count, dtype=int, device="cpu")
+    order: Any = wp.empty(2 * count, dtype=int, device="cpu")
+    order.numpy()[:count] = np.arange(count)
+    on_cpu: Any = wp.array(np.ascontiguousarray(points), dtype=wp.vec3, device="cpu", copy=False)
+    inputs = [on_cpu, wp.vec3d(*low), scale, keys]
+    wp.launch(morton_keys, dim=count, inputs=inputs, device="cpu")
+    # A stable radix sort takes a third of the time of numpy's sort.
+    wp.utils.radix_sort_pairs(keys, order, count)
+    rows: NDArray[np.intp] = order.numpy()[:count].astype(np.intp)
+    return rows

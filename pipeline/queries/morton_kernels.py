@@ -26,17 +26,16 @@ def spread_bits(value: wp.int64) -> wp.int64:
 
 
 @wp.kernel
-def numbered_keys(
+def morton_keys(
     points: wp.array(dtype=wp.vec3),
     low: wp.vec3d,
     scale: wp.float64,
-    keys: wp.array(dtype=wp.int64),
+    keys: wp.array(dtype=int),
 ) -> None:
-    # The place of each point's cell along the curve, with the point's index in the lower 32 bits.
+    # The place of each point's cell along the curve.
     i = wp.tid()
     at = (wp.vec3d(points[i]) - low) * scale
     x = spread_bits(wp.int64(at[0]))
     y = spread_bits(wp.int64(at[1]))
     z = spread_bits(wp.int64(at[2]))
-    key = x | (y << wp.int64(1)) | (z << wp.int64(2))
-    keys[i] = (key << wp.int64(32)) | wp.int64(i)
+    keys[i] = int(x | (y << wp.int64(1)) | (z << wp.int64(2)))

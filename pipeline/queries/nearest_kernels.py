@@ -17,7 +17,10 @@ from shapegan.pipeline.queries.bvh_kernels import (
     smaller,
 )
 from shapegan.pipeline.queries.closest_point_functions import (
+    BOX_MARGIN,
+    BOX_SHARE,
     PreparedTriangle,
+    box_around,
     closest_point,
     closest_weights,
     prepare_triangle,
@@ -120,14 +123,22 @@ def find_faces_batched(
                 if within > 0:
                     leaf = node - bvh.leaves
                     for t in range(bvh.leaf_start[leaf], bvh.leaf_start[leaf + 1]):
+                        # Half of the triangles are too far away for all points, and the test of a
+                        # box takes a fraction of the time.
                         triangle = triangles[t]
+                        around = box_around(triangle)
+                        near = int(0)
                         for k in range(LANES):
-                            square = squared_distance_to_triangle(
-                                triangle, wp.vec3(px[k], py[k], pz[k])
-                            )
-                            closer = square < best[k]
-                            best[k] = wp.where(closer, square, best[k])
-                            found[k] = wp.where(closer, t, found[k])
+                            gap = squared_distance_to_box(around, wp.vec3(px[k], py[k], pz[k]))
+                            near += wp.where(BOX_SHARE * gap < best[k] + BOX_MARGIN, 1, 0)
+                        if near > 0:
+                            for k in range(LANES):
+                                square = squared_distance_to_triangle(
+                                    triangle, wp.vec3(px[k], py[k], pz[k])
+                                )
+                                closer = square < best[k]
+                                best[k] = wp.where(closer, square, best[k])
+                                found[k] = wp.where(closer, t, found[k])
                 # Go up while this was the second child, then to the second child.
                 while node > 1 and node % 2 != (trail >> depth) % 2:
                     node = node // 2

@@ -17,7 +17,10 @@ from shapegan.pipeline.queries.bvh_kernels import (
     next_node,
 )
 from shapegan.pipeline.queries.closest_point_functions import (
+    BOX_MARGIN,
+    BOX_SHARE,
     PreparedTriangle,
+    box_around,
     squared_distance_to_box,
     squared_distance_to_triangle,
 )
@@ -139,17 +142,25 @@ def find_weighted_batched(
             if within > 0:
                 leaf = node - tree.bvh.leaves
                 for t in range(tree.bvh.leaf_start[leaf], tree.bvh.leaf_start[leaf + 1]):
-                    # Few points are near enough to need the exact value with its square roots.
                     flat = tree.flat[t]
                     triangle = tree.triangles[t]
-                    passing = int(0)
+                    around = box_around(flat)
+                    beside = int(0)
                     for k in range(LANES):
-                        p = wp.vec3(px[k], py[k], pz[k])
-                        square = squared_distance_to_triangle(flat, p)
+                        gap = squared_distance_to_box(around, wp.vec3(px[k], py[k], pz[k]))
                         reach = best[k] + triangle.largest
                         reach = wp.where(reach > 0.0, reach, 0.0)
-                        near[k] = wp.where(square < reach * reach, 1, 0)
-                        passing += near[k]
+                        beside += wp.where(BOX_SHARE * gap < reach * reach + BOX_MARGIN, 1, 0)
+                    # Few points are near enough to need the exact value with its square roots.
+                    passing = int(0)
+                    if beside > 0:
+                        for k in range(LANES):
+                            p = wp.vec3(px[k], py[k], pz[k])
+                            square = squared_distance_to_triangle(flat, p)
+                            reach = best[k] + triangle.largest
+                            reach = wp.where(reach > 0.0, reach, 0.0)
+                            near[k] = wp.where(square < reach * reach, 1, 0)
+                            passing += near[k]
                     if passing > SCALAR_LANES:
                         for k in range(LANES):
                             value = least_over_triangle(triangle, wp.vec3(px[k], py[k], pz[k]))

@@ -9,6 +9,8 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
+from shapegan.pipeline.arrays import last_axis_first
+
 PROBES = 2
 """Positions on the rims in each cell at which they are tested."""
 
@@ -22,11 +24,17 @@ def rim_edges(faces: NDArray[np.int32]) -> NDArray[np.int64]:
 
     They bound the surface. Without any, winding numbers are whole everywhere.
     """
-    edges = faces[:, [0, 1, 1, 2, 2, 0]].reshape(-1, 2).astype(np.int64)
-    key, edge = np.unique(np.sort(edges, axis=1) @ [1 << 32, 1], return_inverse=True)
-    net = np.bincount(edge, np.where(edges[:, 0] < edges[:, 1], 1, -1), len(key))
-    rim = key[net != 0]
-    return np.stack([rim >> 32, rim & 0xFFFFFFFF], axis=1)
+    tail = np.concatenate(last_axis_first(faces)).astype(np.int64)
+    head = np.concatenate(last_axis_first(faces[:, [1, 2, 0]])).astype(np.int64)
+    # The lowest bit of a key is the direction. Sorting takes a fraction of the time of numpy's
+    # `unique` with an inverse.
+    key = np.minimum(tail, head) << 32 | np.maximum(tail, head) << 1 | (tail < head)
+    key.sort()
+    edge = key >> 1
+    first = np.flatnonzero(np.diff(edge, prepend=-1))
+    net = np.add.reduceat(2 * (key & 1) - 1, first) if len(first) else first
+    rim = edge[first[net != 0]]
+    return np.stack([rim >> 31, rim & 0x7FFFFFFF], axis=1)
 
 
 def open_rim_points(

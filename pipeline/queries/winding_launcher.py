@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import warp as wp
 
+from shapegan.pipeline.arrays import take_rows
 from shapegan.pipeline.queries import crossing_kernels
 from shapegan.pipeline.queries import winding_kernels as kernels
 from shapegan.pipeline.queries.bvh_kernels import LANES
@@ -55,7 +56,7 @@ class WindingLauncher:
         rest = np.flatnonzero(np.isnan(numbers))
         if len(rest) == 0:
             return winding
-        unknown: Any = wp.array(points.numpy()[rest], dtype=wp.vec3, device=self._device)
+        unknown: Any = wp.array(take_rows(points.numpy(), rest), dtype=wp.vec3, device=self._device)
         numbers[rest] = self.sum(data, unknown).numpy()
         return wp.array(numbers, dtype=float, device=self._device)
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
-from shapegan.pipeline.arrays import largest, smallest
+from shapegan.pipeline.arrays import distinct, largest, smallest
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ def find_patches(faces: NDArray[np.int32]) -> Patches:
         parts = _components(count, left[consistent], right[consistent])
         patch = np.where(unorientable, 2 * count + parts, patch)
     oriented = np.where(flip[:, None], faces[:, ::-1], faces)
-    return Patches(oriented, np.unique(patch, return_inverse=True)[1].astype(np.int32))
+    return Patches(oriented, distinct(patch, 3 * count)[1].astype(np.int32))
 
 
 def _adjacent_faces(

@@ -1,4 +1,5 @@
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -55,3 +56,12 @@ def test_cross_products_agree_with_numpy(seed, other):
     got = arrays.cross(a, b)
     np.testing.assert_array_equal(got, np.cross(a, b))
     assert got.dtype == np.float32
+
+
+@pytest.mark.parametrize("shape", [(0,), (7,), (40, 3)], ids=["empty", "row", "rows"])
+def test_distinct_values_are_those_of_unique(shape):
+    values = np.random.default_rng(0).integers(0, 25, shape)
+    present, place = arrays.distinct(values, 25)
+    expected, inverse = np.unique(values, return_inverse=True)
+    np.testing.assert_array_equal(present, expected)
+    np.testing.assert_array_equal(place, inverse.reshape(shape))
