@@ -24,8 +24,9 @@ from training_quality import (
     trained_for,
 )
 
-from shapegan.model.config import Objective, Optimiser, TrainConfig
+from shapegan.model.config import TrainConfig
 from shapegan.model.networks.voxel_critic import VoxelCriticConfig
+from shapegan.model.objective_config import Objective, Optimiser
 from shapegan.model.overrides import Overrides, override
 from shapegan.model.presets import preset
 from shapegan.model.training.trainer import TrainSettings

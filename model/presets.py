@@ -9,18 +9,14 @@ not a published one, so it has no `paper`.
 from collections.abc import Callable
 from dataclasses import replace
 
-from shapegan.model.config import (
-    Objective,
-    Optimiser,
-    Stage,
-    TrainConfig,
-    TrainConfigError,
-)
+from shapegan.model.config import Stage, TrainConfig
+from shapegan.model.config_check import TrainConfigError
 from shapegan.model.networks.autoencoder_config import AutoencoderConfig
 from shapegan.model.networks.generator import GeneratorConfig
 from shapegan.model.networks.latent_generator import LatentGeneratorConfig
 from shapegan.model.networks.point_critic import PointCriticConfig
 from shapegan.model.networks.voxel_critic import VoxelCriticConfig
+from shapegan.model.objective_config import Objective, Optimiser
 
 PRESETS = ("paper", "fast", "best", "demo")
 

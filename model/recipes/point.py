@@ -86,6 +86,19 @@ class PointTask:
         scores: Tensor = critic(critic_input.points, critic_input.sdf, critic_input.mask)
         return scores
 
+    def reconstruction(
+        self, generator: Generator, codes: Tensor, data: StepData[PointBatch]
+    ) -> Tensor:
+        """Mean absolute difference of shapes and those of their codes (B, Z), a scalar.
+
+        At the uniform points, in refinement as well.
+        """
+        real, fake = PointTask.real(self, data), PointTask.fake(self, generator, codes, data)
+        difference = (fake.sdf - real.sdf).abs()
+        if real.mask is None:
+            return difference.mean()
+        return (difference * real.mask).sum() / real.mask.sum()
+
     def _on_side(self, points: Tensor, sdf: Tensor) -> tuple[Tensor | None, Tensor, Tensor]:
         """Points and distances that are shown, and which of them count; None: all."""
         if not self._half:

@@ -94,6 +94,15 @@ class VoxelTask:
         scores: Tensor = critic(critic_input.sdf)
         return scores
 
+    def reconstruction(
+        self, generator: Generator, codes: Tensor, data: StepData[VoxelBatch]
+    ) -> Tensor:
+        """Mean absolute difference of real grids and those of their codes (B, Z), a scalar."""
+        sdf = self.fake(generator, codes, data).sdf
+        if self._clip_mode == "hard":
+            sdf = clip_distances(sdf, self._clip, "hard")
+        return (sdf - self.real(data).sdf).abs().mean()
+
     def _lattice(self, data: StepData[VoxelBatch]) -> Tensor:
         """Voxels of the step's lattice as positions in the grid: (H, R, R) int64."""
         if self._stride == 1:
