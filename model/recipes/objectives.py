@@ -63,7 +63,7 @@ class CriticTask(Protocol):
         """Critic scores of shapes: (B,) float32."""
 
     def reconstruction(self, generator: Generator, codes: Tensor, data: StepData[Any], /) -> Tensor:
-        """Mean absolute difference of the batch's shapes and those of their codes (B, Z), a scalar.
+        """Error of the batch's shapes when they are generated from their codes (B, Z), a scalar.
 
         Distances are clipped as for the critic, and compared at the places that it sees.
         """

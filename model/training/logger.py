@@ -47,7 +47,7 @@ COLUMNS = (
 - `waiting`: share of the time in which the trainer waited for data.
 - `distance`: the critic's mean score of real shapes minus that of generated ones.
 - `penalty`: without its weight.
-- `reconstruction`: mean absolute difference of clipped distances, of training shapes and of
+- `reconstruction`: mean absolute error of clipped distances, of training shapes and of
   those that the generator makes of their codes, without its weight.
 - `loss`: that of recipe `autodecoder`, or of the stage's part of recipe `latent`.
 - `overall`: progress of the run, 0 to 1.
