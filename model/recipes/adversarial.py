@@ -94,8 +94,8 @@ class Adversarial(GeneratorRecipe[Generator]):
             self._critic = critic.to(self._execution.device)
             name, betas = self._config.optimiser.name, self._config.optimiser.betas
             self._optimisers = [
-                build_optimiser(name, network.parameters(), betas)
-                for network in (self.generator, self._critic)
+                build_optimiser(name, self.generator.parameters(), betas, at_points=True),
+                build_optimiser(name, self._critic.parameters(), betas),
             ]
         self._task, self._stage = self._task_of(self._config.stages[stage]), stage
         self.critic.requires_grad_(True)

@@ -11,9 +11,6 @@ from shapegan.model.streaming.stream import VoxelBatch
 from shapegan.model.streaming.thin_parts import thickened
 from shapegan.pipeline.schema import grid_points, voxel_spacing
 
-_INSIDE_WEIGHT = 4.0
-"""Weight of places inside real shapes, relative to those outside, in a reconstruction."""
-
 
 def clip_distances(sdf: Tensor, clip: float, clip_mode: str) -> Tensor:
     """Clip true distances for a critic, by one of `TrainConfig.clip_mode`."""
@@ -23,19 +20,15 @@ def clip_distances(sdf: Tensor, clip: float, clip_mode: str) -> Tensor:
 
 
 def reconstruction_error(found: Tensor, real: Tensor, mask: Tensor | None = None) -> Tensor:
-    """Mean absolute difference of clipped distances, with more weight on the inside of real shapes.
-
-    So a hole in a thin part costs more than a bulge beside it.
+    """Mean absolute difference of clipped distances, a scalar.
 
     Args:
         found: (B, ...), of generated shapes.
         real: (B, ...), of real ones.
         mask: (B, ...) bool: the places that count; None: all.
     """
-    weights = torch.where(real < 0, _INSIDE_WEIGHT, 1.0)
-    if mask is not None:
-        weights = weights * mask
-    return (weights * (found - real).abs()).sum() / weights.sum()
+    difference = (found - real).abs()
+    return difference.mean() if mask is None else (difference * mask).sum() / mask.sum()
 
 
 def lattice_spacing(stage: Stage) -> float:
