@@ -24,8 +24,9 @@ from training_quality import (
     trained_for,
 )
 
-from shapegan.model.config import Objective, Optimiser, TrainConfig
+from shapegan.model.config import TrainConfig
 from shapegan.model.networks.voxel_critic import VoxelCriticConfig
+from shapegan.model.objective_config import Optimiser
 from shapegan.model.overrides import Overrides, override
 from shapegan.model.presets import preset
 from shapegan.model.training.trainer import TrainSettings
@@ -79,9 +80,14 @@ def stage_setting(**values: object) -> Change:
     return change
 
 
-def r1(weight: float, every: int = 1) -> Objective:
-    """Logistic loss with R1."""
-    return Objective("logistic", "r1", weight, every, critic_steps=1)
+def changed_objective(**values: object) -> Change:
+    """Change settings of the losses."""
+
+    def change(config: TrainConfig) -> TrainConfig:
+        objective = dataclasses.replace(config.objective, **values)  # type: ignore[arg-type]
+        return dataclasses.replace(config, objective=objective)
+
+    return change
 
 
 def combined(first: Change, second: Change) -> Change:
@@ -89,23 +95,27 @@ def combined(first: Change, second: Change) -> Change:
     return lambda config: second(first(config))
 
 
-def relativistic(weight: float, penalty: str = "r1+r2", every: int = 1) -> Objective:
-    """Relativistic loss."""
-    return Objective("relativistic", penalty, weight, every, critic_steps=1)
-
+WGAN_GP = {"loss": "wasserstein", "penalty": "gradient", "penalty_weight": 10.0}
 
 VARIANTS: dict[str, Change] = {
     "fast": changed_run(),
     "another seed": changed_run(seed=1),
-    "WGAN-GP, 5 critic steps": changed_run(objective=Objective()),
-    "WGAN-GP, 1 critic step": changed_run(objective=Objective(critic_steps=1)),
-    "WGAN-GP, RMSprop at 1e-4": changed_run(objective=Objective(), optimiser=Optimiser()),
-    "logistic, R1 of weight 0.3": changed_run(objective=r1(0.3)),
-    "logistic, R1 of weight 0.03": changed_run(objective=r1(0.03)),
-    "relativistic, R1 alone": changed_run(objective=relativistic(0.3, "r1")),
-    "penalties of weight 1": changed_run(objective=relativistic(1.0)),
-    "penalties of weight 0.1": changed_run(objective=relativistic(0.1)),
-    "penalties at each fourth step": changed_run(objective=relativistic(0.3, every=4)),
+    "nothing is reconstructed": changed_objective(reconstruction_weight=0.0),
+    "codes of 64 numbers": changed_generator(latent=64),
+    "Adam": changed_optimiser(name="adam"),
+    "WGAN-GP, 5 critic steps": changed_objective(**WGAN_GP, critic_steps=5),
+    "WGAN-GP, 1 critic step": changed_objective(**WGAN_GP),
+    "WGAN-GP, RMSprop at 1e-4": combined(
+        changed_objective(**WGAN_GP, critic_steps=5), changed_run(optimiser=Optimiser())
+    ),
+    "logistic, R1 of weight 0.3": changed_objective(loss="logistic", penalty="r1"),
+    "logistic, R1 of weight 0.03": changed_objective(
+        loss="logistic", penalty="r1", penalty_weight=0.03
+    ),
+    "relativistic, R1 alone": changed_objective(penalty="r1"),
+    "penalties of weight 1": changed_objective(penalty_weight=1.0),
+    "penalties of weight 0.1": changed_objective(penalty_weight=0.1),
+    "penalties at each fourth step": changed_objective(penalty_every=4),
     "clip at 0.1 throughout": changed_run(clip=0.1, clip_voxels=0.0),
     "hard clip": changed_run(clip_mode="hard"),
     "no running average": changed_run(ema_halflife=0.0),

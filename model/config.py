@@ -4,22 +4,20 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
+from shapegan.model.config_check import TrainConfigError, check
 from shapegan.model.networks.any_generator import AnyGeneratorConfig
 from shapegan.model.networks.autoencoder_config import AutoencoderConfig
 from shapegan.model.networks.generator import GeneratorConfig
 from shapegan.model.networks.latent_generator import LatentGeneratorConfig
 from shapegan.model.networks.point_critic import PointCriticConfig
 from shapegan.model.networks.voxel_critic import RESOLUTIONS, VoxelCriticConfig
+from shapegan.model.objective_config import Objective, Optimiser
 from shapegan.pipeline.dataclass_json import differences, from_plain, to_plain
 from shapegan.pipeline.dataclass_paths import replace_by_paths
-from shapegan.pipeline.errors import PlainError
 
 RECIPES = ("voxel", "point", "autodecoder", "latent")
 VOXEL_RECIPES = ("voxel", "latent")
 """Recipes whose stages are sizes of voxel grids."""
-LOSSES = ("wasserstein", "logistic", "relativistic")
-PENALTIES = ("gradient", "r1", "r1+r2")
-OPTIMISERS = ("rmsprop", "adam", "muon")
 CLIP_MODES = ("hard", "soft", "none")
 
 Progress = TypeVar("Progress", float, Any)  # a scalar tensor: torch loads with the networks
@@ -29,10 +27,6 @@ _CRITICS: dict[str, type[VoxelCriticConfig | PointCriticConfig]] = {
     "point": PointCriticConfig,
 }
 """Recipe -> class of its critic's settings; the other recipes have no critic."""
-
-
-class TrainConfigError(PlainError, ValueError):
-    """An unusable setting; the message is one line that says what to do."""
 
 
 @dataclass(frozen=True)
@@ -67,18 +61,18 @@ class Stage:
 
     def __post_init__(self) -> None:
         """Check all settings."""
-        _check(2 <= self.size <= 2**20, "stages", self.size, "sizes from 2")
-        _check(self.batch >= 1, "batch size", self.batch, "1 or more")
-        _check(self.epochs > 0, "epochs", self.epochs, "more than 0")
-        _check(0 <= self.fade_in <= self.epochs, "fade_in", self.fade_in, "0 to its epochs")
-        _check(self.weight is None or self.weight > 0, "weight", self.weight, "more than 0")
+        check(2 <= self.size <= 2**20, "stages", self.size, "sizes from 2")
+        check(self.batch >= 1, "batch size", self.batch, "1 or more")
+        check(self.epochs > 0, "epochs", self.epochs, "more than 0")
+        check(0 <= self.fade_in <= self.epochs, "fade_in", self.fade_in, "0 to its epochs")
+        check(self.weight is None or self.weight > 0, "weight", self.weight, "more than 0")
         fitting = self.lattice == 0 or (
             self.lattice in RESOLUTIONS and self.lattice % self.size == 0
         )
-        _check(fitting, "lattice", self.lattice, f"0, or one of {RESOLUTIONS} from {self.size} on")
+        check(fitting, "lattice", self.lattice, f"0, or one of {RESOLUTIONS} from {self.size} on")
         offsets = self.thin_offset, self.thin_offset_at(1.0)
-        _check(min(offsets) >= 0, "thin_offset", offsets, "0 or more")
-        _check(not (self.refine and self.thin_parts), "thin_offset", offsets, "0 in refinement")
+        check(min(offsets) >= 0, "thin_offset", offsets, "0 or more")
+        check(not (self.refine and self.thin_parts), "thin_offset", offsets, "0 in refinement")
 
     @property
     def grid(self) -> int:
@@ -94,58 +88,6 @@ class Stage:
         """Offset of thin parts at a progress of the stage, 0 to 1: a number, or a scalar tensor."""
         end = self.thin_offset if self.thin_offset_end is None else self.thin_offset_end
         return self.thin_offset + (end - self.thin_offset) * progress
-
-
-@dataclass(frozen=True)
-class Objective:
-    """The adversarial losses of critic and generator."""
-
-    loss: str = "wasserstein"
-    """`wasserstein` (Arjovsky et al. 2017), `logistic` (non-saturating, Goodfellow et al. 2014) or
-    `relativistic` (Huang et al. 2024, R3GAN, equation 2)."""
-    penalty: str = "gradient"
-    """`gradient`: WGAN-GP (Gulrajani et al. 2017, equation 3). `r1`: zero-centred, on real shapes
-    (Mescheder et al. 2018, equation 9). `r1+r2`: on generated shapes as well."""
-    penalty_weight: float = 10.0
-    penalty_every: int = 1
-    """Lazy regularisation: apply the penalty every n-th step, scaled by n (Karras et al. 2020,
-    StyleGAN2, section 3.1)."""
-    critic_steps: int = 5
-    """Critic steps per generator step."""
-
-    def __post_init__(self) -> None:
-        """Check all settings."""
-        _check(self.loss in LOSSES, "loss", self.loss, " or ".join(LOSSES))
-        _check(self.penalty in PENALTIES, "penalty", self.penalty, " or ".join(PENALTIES))
-        _check(self.penalty_weight >= 0, "penalty_weight", self.penalty_weight, "0 or more")
-        _check(self.penalty_every >= 1, "penalty_every", self.penalty_every, "1 or more")
-        _check(self.critic_steps >= 1, "critic_steps", self.critic_steps, "1 or more")
-
-
-@dataclass(frozen=True)
-class Optimiser:
-    """The optimisers of both networks."""
-
-    name: str = "rmsprop"
-    """One of `OPTIMISERS`."""
-    rate: float = 1e-4
-    """Learning rate of the generator."""
-    critic_rate: float = 1e-4
-    """Learning rate of the critic, of the latents in recipe `autodecoder`, or of the prior in
-    recipe `latent`."""
-    betas: tuple[float, float] = (0.9, 0.999)
-    """Coefficients of Adam."""
-    halvings: int = 0
-    """Number of times that both rates are halved, evenly spaced over the run. The last halving
-    falls on the end of the run, where it has no effect."""
-
-    def __post_init__(self) -> None:
-        """Check all settings."""
-        object.__setattr__(self, "betas", tuple(self.betas))
-        _check(self.name in OPTIMISERS, "optimiser", self.name, " or ".join(OPTIMISERS))
-        _check(len(self.betas) == 2, "betas", self.betas, "two numbers")
-        _check(self.rate > 0 and self.critic_rate > 0, "rate", self.rate, "more than 0")
-        _check(self.halvings >= 0, "halvings", self.halvings, "0 or more")
 
 
 @dataclass(frozen=True)
@@ -192,32 +134,32 @@ class TrainConfig:
             TrainConfigError: one line that names the setting and the values it takes.
         """
         object.__setattr__(self, "stages", tuple(self.stages))
-        _check(self.recipe in RECIPES, "recipe", self.recipe, " or ".join(RECIPES))
-        _check(bool(self.stages), "stages", "none", "at least one")
-        _check(self.clip > 0, "clip", self.clip, "more than 0")
-        _check(self.clip_voxels >= 0, "clip_voxels", self.clip_voxels, "0 or more")
-        _check(self.clip_mode in CLIP_MODES, "clip_mode", self.clip_mode, " or ".join(CLIP_MODES))
-        _check(self.ema_halflife >= 0, "ema_halflife", self.ema_halflife, "0 or more")
-        _check(0 <= self.seed < 2**63, "seed", self.seed, "0 to 2^63 - 1")
+        check(self.recipe in RECIPES, "recipe", self.recipe, " or ".join(RECIPES))
+        check(bool(self.stages), "stages", "none", "at least one")
+        check(self.clip > 0, "clip", self.clip, "more than 0")
+        check(self.clip_voxels >= 0, "clip_voxels", self.clip_voxels, "0 or more")
+        check(self.clip_mode in CLIP_MODES, "clip_mode", self.clip_mode, " or ".join(CLIP_MODES))
+        check(self.ema_halflife >= 0, "ema_halflife", self.ema_halflife, "0 or more")
+        check(0 <= self.seed < 2**63, "seed", self.seed, "0 to 2^63 - 1")
         self._check_critic()
         self._check_latent()
         sizes = [stage.size for stage in self.stages]
         if self.recipe in VOXEL_RECIPES:
             known = " or ".join(str(size) for size in RESOLUTIONS)
-            _check(set(sizes) <= set(RESOLUTIONS), "stages", sizes, known)
-            _check(sizes == sorted(sizes), "stages", sizes, "ascending resolutions")
+            check(set(sizes) <= set(RESOLUTIONS), "stages", sizes, known)
+            check(sizes == sorted(sizes), "stages", sizes, "ascending resolutions")
         self._check_real_shapes()
         if isinstance(self.critic, VoxelCriticConfig):
             side = sizes[0] if self.generator.symmetry == "none" else sizes[0] // 2
             layers, fitting = self.critic.patches, side // 4
-            _check(len(layers) <= fitting, "critic.patches", layers, f"at most {fitting} layers")
+            check(len(layers) <= fitting, "critic.patches", layers, f"at most {fitting} layers")
 
     def _check_critic(self) -> None:
         if self.recipe not in _CRITICS:
-            _check(self.critic is None, "critic", self.critic, f"none in recipe {self.recipe}")
+            check(self.critic is None, "critic", self.critic, f"none in recipe {self.recipe}")
         else:
             expected = _CRITICS[self.recipe]
-            _check(
+            check(
                 isinstance(self.critic, expected), "critic", self.critic, f"a {expected.__name__}"
             )
 
@@ -225,25 +167,25 @@ class TrainConfig:
         takes, finest = f"0 in recipe {self.recipe}", RESOLUTIONS[-1]
         for stage in self.stages:
             offset, thin, grids = stage.thin_offset, stage.thin_parts, self.recipe in VOXEL_RECIPES
-            _check(self.recipe == "voxel" or not stage.lattice, "lattice", stage.lattice, takes)
-            _check(self.recipe != "autodecoder" or not thin, "thin_offset", offset, takes)
+            check(self.recipe == "voxel" or not stage.lattice, "lattice", stage.lattice, takes)
+            check(self.recipe != "autodecoder" or not thin, "thin_offset", offset, takes)
             fine = not (grids and thin) or stage.grid == finest
-            _check(fine, "thin_offset", offset, f"0 unless lattice or size is {finest}")
+            check(fine, "thin_offset", offset, f"0 unless lattice or size is {finest}")
 
     def _check_latent(self) -> None:
         latent = self.recipe == "latent"
         expected = LatentGeneratorConfig if latent else GeneratorConfig
         fitting = isinstance(self.generator, expected)
-        _check(fitting, "generator", self.generator, f"a {expected.__name__}")
+        check(fitting, "generator", self.generator, f"a {expected.__name__}")
         takes = "settings in recipe latent, and none elsewhere"
-        _check((self.autoencoder is not None) == latent, "autoencoder", self.autoencoder, takes)
+        check((self.autoencoder is not None) == latent, "autoencoder", self.autoencoder, takes)
         priors = [stage.prior for stage in self.stages]
-        _check(latent or not any(priors), "prior", True, f"false in recipe {self.recipe}")
+        check(latent or not any(priors), "prior", True, f"false in recipe {self.recipe}")
         if latent:
             ordered = priors == sorted(priors) and not priors[0] and priors[-1]
-            _check(ordered, "prior", priors, "false, then true, at least once each")
+            check(ordered, "prior", priors, "false, then true, at least once each")
             halvings = self.optimiser.halvings
-            _check(halvings == 0, "halvings", halvings, "0 in recipe latent")
+            check(halvings == 0, "halvings", halvings, "0 in recipe latent")
 
     @property
     def deepsdf(self) -> GeneratorConfig:
@@ -293,8 +235,3 @@ def _one_line(build: Callable[[], TrainConfig]) -> TrainConfig:
         raise
     except (TypeError, ValueError) as error:
         raise TrainConfigError(f"unusable settings: {error}") from error
-
-
-def _check(holds: bool, name: str, value: object, takes: str) -> None:
-    if not holds:
-        raise TrainConfigError(f"{name}: got {value}, takes {takes}")

@@ -7,7 +7,8 @@ from typing import Any
 
 import yaml
 
-from shapegan.model.config import RECIPES, TrainConfig, TrainConfigError
+from shapegan.model.config import RECIPES, TrainConfig
+from shapegan.model.config_check import TrainConfigError
 from shapegan.model.presets import PRESETS, preset
 from shapegan.pipeline.files import read_text
 

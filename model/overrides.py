@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from shapegan.model.config import Stage, TrainConfig, TrainConfigError
+from shapegan.model.config import Stage, TrainConfig
+from shapegan.model.config_check import TrainConfigError
 from shapegan.model.networks.voxel_critic import RESOLUTIONS
 
 

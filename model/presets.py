@@ -9,23 +9,25 @@ not a published one, so it has no `paper`.
 from collections.abc import Callable
 from dataclasses import replace
 
-from shapegan.model.config import (
-    Objective,
-    Optimiser,
-    Stage,
-    TrainConfig,
-    TrainConfigError,
-)
+from shapegan.model.config import Stage, TrainConfig
+from shapegan.model.config_check import TrainConfigError
 from shapegan.model.networks.autoencoder_config import AutoencoderConfig
 from shapegan.model.networks.generator import GeneratorConfig
 from shapegan.model.networks.latent_generator import LatentGeneratorConfig
 from shapegan.model.networks.point_critic import PointCriticConfig
 from shapegan.model.networks.voxel_critic import VoxelCriticConfig
+from shapegan.model.objective_config import Objective, Optimiser
 
 PRESETS = ("paper", "fast", "best", "demo")
 
-_RELATIVISTIC = Objective(loss="relativistic", penalty="r1+r2", penalty_weight=0.3, critic_steps=1)
-_ADAM = Optimiser("adam", rate=1e-3, critic_rate=1e-3, betas=(0.0, 0.99))
+_RELATIVISTIC = Objective(
+    loss="relativistic",
+    penalty="r1+r2",
+    penalty_weight=0.3,
+    critic_steps=1,
+    reconstruction_weight=20.0,
+)
+_MUON = Optimiser("muon", rate=1e-3, critic_rate=1e-3, betas=(0.0, 0.99))
 
 
 def _paper_voxel() -> TrainConfig:
@@ -79,11 +81,11 @@ def _fast_voxel() -> TrainConfig:
             Stage(8, 8, 50, weight=1, lattice=64, thin_offset=0.1),
             Stage(16, 8, 150, fade_in=5, weight=9, lattice=64, thin_offset=0.075),
             Stage(
-                32, 4, 50, fade_in=2, weight=6, lattice=64, thin_offset=0.075, thin_offset_end=0.065
+                32, 4, 50, fade_in=2, weight=6, lattice=64, thin_offset=0.07, thin_offset_end=0.06
             ),
         ),
         generator=GeneratorConfig(
-            latent=64,
+            latent=12,
             width=64,
             depth=6,
             bounded=False,
@@ -92,7 +94,7 @@ def _fast_voxel() -> TrainConfig:
         ),
         critic=VoxelCriticConfig(width=0.5, gradients=True),
         objective=_RELATIVISTIC,
-        optimiser=replace(_ADAM, halvings=3),
+        optimiser=replace(_MUON, halvings=3),
         clip=0.03,
         clip_voxels=0.6,
         clip_mode="soft",
@@ -108,7 +110,7 @@ def _fast_point() -> TrainConfig:
             Stage(8192, 4, 50, weight=5, thin_offset=0.07, thin_offset_end=0.065),
         ),
         generator=GeneratorConfig(
-            latent=64,
+            latent=12,
             width=64,
             depth=6,
             bounded=False,
@@ -118,7 +120,7 @@ def _fast_point() -> TrainConfig:
         ),
         critic=PointCriticConfig(features=(32, 11), head=(64,), grid=16, convolutions=(48, 96)),
         objective=_RELATIVISTIC,
-        optimiser=replace(_ADAM, halvings=3),
+        optimiser=replace(_MUON, halvings=3),
         clip=0.05,
         clip_mode="soft",
         ema_halflife=200,
@@ -171,7 +173,7 @@ def _best_voxel() -> TrainConfig:
             ),
             Stage(64, 8, 200, fade_in=5, weight=8, thin_offset=0.04, thin_offset_end=0.0),
         ),
-        generator=replace(fast.deepsdf, latent=128, width=256, depth=8),
+        generator=replace(fast.deepsdf, latent=32, width=256, depth=8),
         critic=VoxelCriticConfig(gradients=True),
         optimiser=replace(fast.optimiser, rate=5e-4, critic_rate=5e-4),
         ema_halflife=1000,
@@ -213,7 +215,6 @@ def _demo_voxel() -> TrainConfig:
                 thin_offset_end=0.06,
             ),
         ),
-        generator=replace(fast.deepsdf, latent=32),
         ema_halflife=50,
     )
 
@@ -226,7 +227,6 @@ def _demo_point() -> TrainConfig:
             Stage(2048, 8, 100, weight=1, thin_offset=0.08),
             Stage(4096, 8, 60, weight=2, thin_offset=0.08, thin_offset_end=0.06),
         ),
-        generator=replace(fast.deepsdf, latent=32),
         ema_halflife=50,
     )
 

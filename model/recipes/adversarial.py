@@ -5,7 +5,8 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
-from shapegan.model.config import Stage, TrainConfig, TrainConfigError
+from shapegan.model.config import Stage, TrainConfig
+from shapegan.model.config_check import TrainConfigError
 from shapegan.model.distributed import Ranks
 from shapegan.model.networks.generator import Generator
 from shapegan.model.networks.point_critic import PointCritic, PointCriticConfig
@@ -24,10 +25,12 @@ from shapegan.model.recipes.objectives import (
 )
 from shapegan.model.recipes.optimisers import build_optimiser, decay, set_rate
 from shapegan.model.recipes.point import PointTask, RefinementTask
+from shapegan.model.recipes.shape_codes import ShapeCodes, finest_grid
 from shapegan.model.recipes.step_graphs import Half
-from shapegan.model.recipes.step_random import PICTURES, WEIGHTS, StepRandom, seeded
+from shapegan.model.recipes.step_random import CODES, PICTURES, WEIGHTS, StepRandom, seeded
 from shapegan.model.recipes.voxel import VoxelTask, lattice_clip
 from shapegan.model.schedule import StepProgress
+from shapegan.model.streaming.stream import Stream
 
 Critic = VoxelCritic | PointCritic | PointVoxelCritic
 
@@ -42,13 +45,29 @@ class Adversarial(GeneratorRecipe[Generator]):
         config: Config of the run, with recipe `voxel` or `point`.
         ranks: Processes that share the run.
         execution: Precision, compilation and chunking.
+        stream: The training shapes; None if no shape is reconstructed, or for a forecast.
+
+    Raises:
+        TrainConfigError: shapes are reconstructed, and the dataset has no voxels.
     """
 
-    def __init__(self, config: TrainConfig, ranks: Ranks, execution: Execution) -> None:
+    def __init__(
+        self,
+        config: TrainConfig,
+        ranks: Ranks,
+        execution: Execution,
+        stream: Stream | None = None,
+    ) -> None:
         super().__init__(config, ranks, execution, Generator, config.deepsdf)
+        self._stream, self._codes = stream, None
+        if config.objective.reconstruction_weight and stream is not None:
+            finest_grid(stream)
+            codes = ShapeCodes(stream.shape_count, config.generator.latent, self._half)
+            self._codes = codes.to(execution.device)
         if execution.compiled:
             self.generator.compile()
         self._critic: Critic | None = None
+        self._codes_found = False
         self._stage = -1
 
     @property
@@ -65,7 +84,8 @@ class Adversarial(GeneratorRecipe[Generator]):
     @property
     def networks(self) -> dict[str, nn.Module]:
         """Name -> network, of all that are trained."""
-        return {"generator": self.generator, "critic": self.critic}
+        codes = {} if self._codes is None else {"codes": self._codes}
+        return {"generator": self.generator, "critic": self.critic, **codes}
 
     def begin(self, stage: int) -> None:
         """Prepare for a stage: grow the critic if its input grows, and build the objectives."""
@@ -74,8 +94,8 @@ class Adversarial(GeneratorRecipe[Generator]):
             self._critic = critic.to(self._execution.device)
             name, betas = self._config.optimiser.name, self._config.optimiser.betas
             self._optimisers = [
-                build_optimiser(name, network.parameters(), betas)
-                for network in (self.generator, self._critic)
+                build_optimiser(name, self.generator.parameters(), betas, at_points=True),
+                build_optimiser(name, self._critic.parameters(), betas),
             ]
         self._task, self._stage = self._task_of(self._config.stages[stage]), stage
         self.critic.requires_grad_(True)
@@ -94,6 +114,7 @@ class Adversarial(GeneratorRecipe[Generator]):
         Returns:
             Losses and their parts: scalars on the device.
         """
+        self._find_codes()
         # 1. What the halves read besides batch and random numbers
         if isinstance(self.critic, VoxelCritic):
             self.critic.set_fade(progress.fade)
@@ -143,10 +164,28 @@ class Adversarial(GeneratorRecipe[Generator]):
         self.critic.requires_grad_(False)
         count = len(data.batch.indices)
         latents = draw_latents(data.random, count, self._config.generator.latent)
-        loss = self._generator_objective(latents, data)
-        self._descend(loss, self._optimisers[0])
+        values = self._generator_objective(latents, data, self._noisy_codes(data))
+        self._descend(values["generator_loss"], self._optimisers[0])
         self._average.blend(self.generator)
-        return {"generator_loss": loss.detach()} | gradient_norm("generator", self._optimisers[0])
+        values = {name: value.detach() for name, value in values.items()}
+        return values | gradient_norm("generator", self._optimisers[0])
+
+    def _noisy_codes(self, data: StepData[Batch]) -> Tensor | None:
+        """Codes (B, Z) of the batch's shapes, with noise; None: nothing is reconstructed."""
+        if self._codes is None:
+            return None
+        codes: Tensor = self._codes(data.batch.indices)
+        noise = data.random.normal(CODES, *codes.shape)
+        return codes + self._config.objective.reconstruction_noise * noise
+
+    def _find_codes(self) -> None:
+        """Find the codes before the first step of a run."""
+        if self._codes is None or self._codes_found:
+            return
+        if not bool(self._codes.found):  # asked once, because the answer is on the device
+            assert self._stream is not None, "codes are of a stream's shapes"
+            self._codes.find(self._stream, self._ranks)
+        self._codes_found = True
 
     def _random(self, step: int, half: int) -> StepRandom:
         ranks = self._ranks

@@ -61,9 +61,10 @@ class Autodecoder(GeneratorRecipe[Generator]):
             latents = nn.Embedding(shape_count, config.generator.latent).to(execution.device)
             nn.init.normal_(latents.weight, std=config.latent_spread)
         self.latents = latents
+        name, betas = config.optimiser.name, config.optimiser.betas
         self._optimisers = [
-            build_optimiser(config.optimiser.name, network.parameters(), config.optimiser.betas)
-            for network in (self.generator, self.latents)
+            build_optimiser(name, self.generator.parameters(), betas, at_points=True),
+            build_optimiser(name, self.latents.parameters(), betas),
         ]
         self._objective = AutodecoderObjective(self.generator, self.latents, config.clip, execution)
         self._weight = torch.zeros((), device=execution.device)

@@ -78,10 +78,10 @@ def build_recipe(
         ranks: Processes that share the run.
         execution: Precision, compilation and chunking.
         shape_count: Training shapes.
-        stream: The training shapes, for the steps of recipe `latent`.
+        stream: The training shapes, for the steps of the recipes that encode them.
     """
     if config.recipe == "latent":
         return Latent(config, ranks, execution, stream)
     if config.recipe == "autodecoder":
         return Autodecoder(config, ranks, execution, shape_count)
-    return Adversarial(config, ranks, execution)
+    return Adversarial(config, ranks, execution, stream)

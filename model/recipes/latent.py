@@ -11,7 +11,8 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
-from shapegan.model.config import TrainConfig, TrainConfigError
+from shapegan.model.config import TrainConfig
+from shapegan.model.config_check import TrainConfigError
 from shapegan.model.distributed import Ranks
 from shapegan.model.networks.autoencoder_config import AutoencoderConfig
 from shapegan.model.networks.grid_decoder import GridDecoder

@@ -1,7 +1,8 @@
-"""Muon (Jordan et al. 2024) for the kernels of convolutions, and Adam for all other weights.
+"""Muon (Jordan et al. 2024) for weights that are applied at many places, and Adam for all others.
 
 A step of Muon follows the orthogonal matrix nearest to the momentum, so all directions are learned
-at the same rate. That costs little compared with a convolution, which is applied at many places.
+at the same rate. That costs little compared with a convolution, which is applied at each voxel, or
+with a layer of a DeepSDF network, which is applied at each point.
 """
 
 from collections.abc import Sequence
@@ -21,7 +22,7 @@ _ITERATIONS = 5
 
 
 class Muon(Optimizer):
-    """Optimiser of convolutions.
+    """Optimiser of convolutions, and of layers that are applied at many points.
 
     Args:
         weights: Kernels of convolutions with enough channels are taken as matrices of their first
@@ -29,6 +30,7 @@ class Muon(Optimizer):
         rate: Learning rate: a number, or a scalar tensor on a GPU.
         betas: Those of Adam.
         capturable: Steps can be captured in a CUDA graph.
+        at_points: Muon takes matrices of linear layers as well: they are applied at many points.
     """
 
     def __init__(
@@ -37,10 +39,12 @@ class Muon(Optimizer):
         rate: float | Tensor,
         betas: tuple[float, float],
         capturable: bool,
+        at_points: bool = False,
     ) -> None:
         self._adam = Adam(weights, rate, betas=betas, fused=True, capturable=capturable)
-        kernels = [one for one in weights if _is_kernel(one)]
-        others = [one for one in weights if not _is_kernel(one)]
+        axes = 2 if at_points else 3
+        kernels = [one for one in weights if _is_kernel(one, axes)]
+        others = [one for one in weights if not _is_kernel(one, axes)]
         adam_group = self._adam.param_groups[0] | {"params": others}
         super().__init__([adam_group, {"params": kernels}], {"lr": rate})
 
@@ -81,6 +85,6 @@ def orthogonal(matrix: Tensor) -> Tensor:
     return result.T if tall else result
 
 
-def _is_kernel(weight: nn.Parameter) -> bool:
-    """Test whether a weight is the kernel of a convolution with enough channels."""
-    return weight.ndim > 2 and min(weight.shape[0], weight[0].numel()) >= _SMALLEST
+def _is_kernel(weight: nn.Parameter, axes: int) -> bool:
+    """Test whether a weight has so many axes or more, and enough features on both sides."""
+    return weight.ndim >= axes and min(weight.shape[0], weight[0].numel()) >= _SMALLEST

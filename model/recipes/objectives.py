@@ -9,8 +9,8 @@ from typing import Any, Generic, Protocol, TypeVar
 import torch
 from torch import Tensor, nn
 
-from shapegan.model.config import Objective
 from shapegan.model.networks.generator import Generator
+from shapegan.model.objective_config import Objective
 from shapegan.model.recipes import losses
 from shapegan.model.recipes.execution import Execution
 from shapegan.model.recipes.step_random import LATENTS, MIXING, RandomNumbers
@@ -61,6 +61,12 @@ class CriticTask(Protocol):
 
     def scores(self, critic: nn.Module, critic_input: CriticInput, /) -> Tensor:
         """Critic scores of shapes: (B,) float32."""
+
+    def reconstruction(self, generator: Generator, codes: Tensor, data: StepData[Any], /) -> Tensor:
+        """Error of the batch's shapes when they are generated from their codes (B, Z), a scalar.
+
+        Distances are clipped as for the critic, and compared at the places that it sees.
+        """
 
 
 class CriticObjective(nn.Module):
@@ -132,15 +138,29 @@ class GeneratorObjective(nn.Module):
         self._critic = (execution.compile(critic),)
         self._task, self._objective, self._execution = task, objective, execution
 
-    def forward(self, latents: Tensor, data: StepData[Any]) -> Tensor:
-        """The generator's loss, a scalar, for latents (B, Z)."""
+    def forward(
+        self, latents: Tensor, data: StepData[Any], codes: Tensor | None = None
+    ) -> dict[str, Tensor]:
+        """The generator's loss and its parts, scalars.
+
+        Args:
+            latents: (B, Z), of the shapes that the critic judges.
+            data: Data of the step.
+            codes: (B, Z), of the batch's shapes, with noise; None: nothing is reconstructed.
+        """
         with self._execution.autocast():
             critic = self._critic[0]
             fake_scores = self._task.generator_scores(self.generator, critic, latents, data)
             real_scores = None
             if self._objective.loss == "relativistic":
                 real_scores = self._task.scores(critic, self._task.real(data))
-        return losses.generator_loss(self._objective.loss, fake_scores, real_scores)
+            if codes is not None:
+                reconstruction = self._task.reconstruction(self.generator, codes, data)
+        loss = losses.generator_loss(self._objective.loss, fake_scores, real_scores)
+        if codes is None:
+            return {"generator_loss": loss}
+        weighted = self._objective.reconstruction_weight * reconstruction
+        return {"generator_loss": loss + weighted, "reconstruction": reconstruction.detach()}
 
 
 def draw_latents(random: RandomNumbers, count: int, size: int) -> Tensor:

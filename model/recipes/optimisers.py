@@ -12,11 +12,20 @@ from shapegan.model.recipes.muon import Muon
 
 
 def build_optimiser(
-    name: str, parameters: Iterable[nn.Parameter], betas: tuple[float, float]
+    name: str,
+    parameters: Iterable[nn.Parameter],
+    betas: tuple[float, float],
+    at_points: bool = False,
 ) -> Optimizer:
-    """Build an optimiser of `config.OPTIMISERS`; `betas` are those of Adam.
+    """Build an optimiser of `objective_config.OPTIMISERS`.
 
     On a GPU its steps can be captured in a CUDA graph: its learning rate is a tensor there.
+
+    Args:
+        name: One of those.
+        parameters: Weights.
+        betas: Those of Adam.
+        at_points: The linear layers are applied at many points, as those of a DeepSDF network.
     """
     weights = list(parameters)
     device = weights[0].device
@@ -26,7 +35,7 @@ def build_optimiser(
         # Fused: an eighth of the time on a CPU.
         return _quiet(torch.optim.Adam(weights, rate, betas=betas, fused=True, capturable=on_gpu))
     if name == "muon":
-        return _quiet(Muon(weights, rate, betas, on_gpu))
+        return _quiet(Muon(weights, rate, betas, on_gpu, at_points))
     return _quiet(torch.optim.RMSprop(weights, rate, capturable=on_gpu))
 
 

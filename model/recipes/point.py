@@ -8,7 +8,7 @@ from shapegan.model.networks.generator import Generator
 from shapegan.model.networks.point_critic import gather_points
 from shapegan.model.recipes.objectives import CriticInput, StepData
 from shapegan.model.recipes.step_random import CHOICE, NOISE, RandomNumbers
-from shapegan.model.recipes.voxel import clip_distances
+from shapegan.model.recipes.voxel import clip_distances, reconstruction_error
 from shapegan.model.streaming.stream import PointBatch
 from shapegan.model.streaming.thin_parts import thickened
 
@@ -85,6 +85,13 @@ class PointTask:
         """Critic scores of shapes: (B,)."""
         scores: Tensor = critic(critic_input.points, critic_input.sdf, critic_input.mask)
         return scores
+
+    def reconstruction(
+        self, generator: Generator, codes: Tensor, data: StepData[PointBatch]
+    ) -> Tensor:
+        """Error of the shapes of codes (B, Z) at the uniform points, in refinement as well."""
+        real, fake = PointTask.real(self, data), PointTask.fake(self, generator, codes, data)
+        return reconstruction_error(fake.sdf, real.sdf, real.mask)
 
     def _on_side(self, points: Tensor, sdf: Tensor) -> tuple[Tensor | None, Tensor, Tensor]:
         """Points and distances that are shown, and which of them count; None: all."""

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from shapegan.model.streaming.memory import moved
 
-LATENTS, MIXING, WEIGHTS, NOISE, PICTURES, CHOICE, LATTICE, TIMES, STRETCH = range(9)
+LATENTS, MIXING, WEIGHTS, NOISE, PICTURES, CHOICE, LATTICE, TIMES, STRETCH, CODES = range(10)
 """Purposes of random numbers; each has a stream of its own."""
 
 

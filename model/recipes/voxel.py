@@ -19,6 +19,18 @@ def clip_distances(sdf: Tensor, clip: float, clip_mode: str) -> Tensor:
     return sdf.clamp(-clip, clip) if clip_mode == "hard" else sdf
 
 
+def reconstruction_error(found: Tensor, real: Tensor, mask: Tensor | None = None) -> Tensor:
+    """Mean absolute difference of clipped distances, a scalar.
+
+    Args:
+        found: (B, ...), of generated shapes.
+        real: (B, ...), of real ones.
+        mask: (B, ...) bool: the places that count; None: all.
+    """
+    difference = (found - real).abs()
+    return difference.mean() if mask is None else (difference * mask).sum() / mask.sum()
+
+
 def lattice_spacing(stage: Stage) -> float:
     """Distance between neighbouring places of a stage's grid, cube frame."""
     return stage.grid // stage.size * voxel_spacing(stage.grid)
@@ -93,6 +105,15 @@ class VoxelTask:
         """Critic scores of shapes: (B,)."""
         scores: Tensor = critic(critic_input.sdf)
         return scores
+
+    def reconstruction(
+        self, generator: Generator, codes: Tensor, data: StepData[VoxelBatch]
+    ) -> Tensor:
+        """Error of the grids of codes (B, Z) of the batch's shapes, a scalar."""
+        sdf = self.fake(generator, codes, data).sdf
+        if self._clip_mode == "hard":
+            sdf = clip_distances(sdf, self._clip, "hard")
+        return reconstruction_error(sdf, self.real(data).sdf)
 
     def _lattice(self, data: StepData[VoxelBatch]) -> Tensor:
         """Voxels of the step's lattice as positions in the grid: (H, R, R) int64."""

@@ -116,6 +116,11 @@ class Stream:
         return [ids[number] for number in self._disk.numbers]
 
     @property
+    def resolutions(self) -> tuple[int, ...]:
+        """Resolutions of the dataset's grids, ascending."""
+        return self._disk.dataset.resolutions
+
+    @property
     def categories(self) -> list[str]:
         """Categories of the split's shapes: synset ids or folders."""
         categories = self._disk.dataset.categories

@@ -12,7 +12,8 @@ from typing import Any
 import torch
 
 from shapegan import __version__
-from shapegan.model.config import TrainConfig, TrainConfigError
+from shapegan.model.config import TrainConfig
+from shapegan.model.config_check import TrainConfigError
 from shapegan.model.networks.any_generator import AnyGenerator, build_generator
 from shapegan.model.schedule import Position
 from shapegan.pipeline.errors import PlainError

@@ -19,7 +19,7 @@ from shapegan.model.training.settings import TrainSettings
 
 _ROWS = 512
 """Points on which the generator's memory is measured."""
-_OPTIMISER_STATES = {"rmsprop": 1, "adam": 2}
+_OPTIMISER_STATES = {"rmsprop": 1, "adam": 2, "muon": 2}
 """Numbers that an optimiser keeps per weight."""
 
 

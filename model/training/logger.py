@@ -32,6 +32,7 @@ COLUMNS = (
     "penalty",
     "critic_loss",
     "generator_loss",
+    "reconstruction",
     "loss",
     "overall",
     "generator_rate",
@@ -46,6 +47,8 @@ COLUMNS = (
 - `waiting`: share of the time in which the trainer waited for data.
 - `distance`: the critic's mean score of real shapes minus that of generated ones.
 - `penalty`: without its weight.
+- `reconstruction`: mean absolute error of clipped distances, of training shapes and of
+  those that the generator makes of their codes, without its weight.
 - `loss`: that of recipe `autodecoder`, or of the stage's part of recipe `latent`.
 - `overall`: progress of the run, 0 to 1.
 - `generator_rate`, `critic_rate`: learning rates, the second one of the critic, of the learned
@@ -54,7 +57,7 @@ COLUMNS = (
 - `latent_norm`: mean norm of the learned latents of recipe `autodecoder`.
 """
 _GROUPS = {
-    "loss": ("distance", "penalty", "critic_loss", "generator_loss", "loss"),
+    "loss": ("distance", "penalty", "critic_loss", "generator_loss", "reconstruction", "loss"),
     "speed": ("seconds", "shapes_per_second", "waiting"),
     "schedule": ("stage", "fade", "overall", "generator_rate", "critic_rate"),
     "norm": ("generator_gradient", "critic_gradient", "latent_norm"),

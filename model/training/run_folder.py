@@ -4,7 +4,8 @@ import json
 from contextlib import AbstractContextManager
 from pathlib import Path
 
-from shapegan.model.config import TrainConfig, TrainConfigError
+from shapegan.model.config import TrainConfig
+from shapegan.model.config_check import TrainConfigError
 from shapegan.model.training.checkpoint import (
     Checkpoint,
     CheckpointError,

@@ -26,7 +26,8 @@ from support.training import (
 
 from shapegan.cli import main
 from shapegan.model import presets
-from shapegan.model.config import TrainConfig, TrainConfigError
+from shapegan.model.config import TrainConfig
+from shapegan.model.config_check import TrainConfigError
 from shapegan.model.config_file import load_config
 from shapegan.model.distributed import DeviceError
 from shapegan.model.presets import preset

@@ -8,20 +8,12 @@ from hypothesis import strategies as st
 from support.examples import examples
 from support.training import AUTODECODER, CONFIGS, LATENT, POINT, VOXEL
 
-from shapegan.model.config import (
-    CLIP_MODES,
-    LOSSES,
-    OPTIMISERS,
-    PENALTIES,
-    Objective,
-    Optimiser,
-    Stage,
-    TrainConfig,
-    TrainConfigError,
-)
+from shapegan.model.config import CLIP_MODES, Stage, TrainConfig
+from shapegan.model.config_check import TrainConfigError
 from shapegan.model.networks.generator import GeneratorConfig
 from shapegan.model.networks.point_critic import PointCriticConfig
 from shapegan.model.networks.voxel_critic import VoxelCriticConfig
+from shapegan.model.objective_config import LOSSES, OPTIMISERS, PENALTIES, Objective, Optimiser
 
 above_zero = st.floats(1e-9, 1e9)
 counts = st.integers(1, 1000)

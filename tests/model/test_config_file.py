@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 from support.training import CONFIGS, VOXEL
 
-from shapegan.model.config import RECIPES, TrainConfig, TrainConfigError
+from shapegan.model.config import RECIPES, TrainConfig
+from shapegan.model.config_check import TrainConfigError
 from shapegan.model.config_file import config_text, load_config
 from shapegan.model.presets import preset, presets_of
 

@@ -3,7 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from shapegan.model.config import RECIPES, TrainConfigError
+from shapegan.model.config import RECIPES
+from shapegan.model.config_check import TrainConfigError
 from shapegan.model.default_data import resolve_data
 from shapegan.model.overrides import Overrides, override
 from shapegan.model.presets import preset, presets_of

@@ -4,7 +4,8 @@ import pytest
 import torch
 from support.training import SHAPES
 
-from shapegan.model.config import RECIPES, VOXEL_RECIPES, Stage, TrainConfig, TrainConfigError
+from shapegan.model.config import RECIPES, VOXEL_RECIPES, Stage, TrainConfig
+from shapegan.model.config_check import TrainConfigError
 from shapegan.model.distributed import Ranks
 from shapegan.model.networks.any_generator import build_generator
 from shapegan.model.networks.point_critic import PointCriticConfig

@@ -12,12 +12,13 @@ import click
 import pytest
 
 from shapegan.cli import main
-from shapegan.model.config import Objective, Optimiser, Stage, TrainConfig
+from shapegan.model.config import Stage, TrainConfig
 from shapegan.model.networks.autoencoder_config import AutoencoderConfig
 from shapegan.model.networks.generator import GeneratorConfig
 from shapegan.model.networks.latent_generator import LatentGeneratorConfig
 from shapegan.model.networks.point_critic import PointCriticConfig
 from shapegan.model.networks.voxel_critic import VoxelCriticConfig
+from shapegan.model.objective_config import Objective, Optimiser
 from shapegan.pipeline.config import PreprocessConfig
 from shapegan.pipeline.inputs.discover import discover
 from shapegan.pipeline.run.plan import RunSettings

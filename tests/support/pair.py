@@ -32,7 +32,8 @@ from support.training import (
 )
 from torch.optim import SGD, Optimizer
 
-from shapegan.model.config import Objective, Optimiser, Stage, TrainConfig
+from shapegan.model.config import Stage, TrainConfig
+from shapegan.model.objective_config import Objective, Optimiser
 from shapegan.model.recipes import adversarial, autodecoder, latent
 from shapegan.model.training import trainer
 from shapegan.model.training.trainer import train
@@ -58,6 +59,7 @@ SAME: dict[str, TrainConfig] = {
     "voxel-r1": large_steps(VOXEL, R1),
     "voxel-r1-r2": large_steps(VOXEL, R1_R2),
     "voxel-lattice": large_steps(LATTICE, R1),
+    "voxel-reconstructed": large_steps(VOXEL, dataclasses.replace(R1, reconstruction_weight=10.0)),
     "point-wgan-gp": large_steps(POINT, WGAN_GP),
     "point-r1": large_steps(POINT, R1),
     "point-voxel-r1-r2": large_steps(POINT_VOXEL, R1_R2),
@@ -71,7 +73,7 @@ SAME: dict[str, TrainConfig] = {
 def plain_descent(patch: pytest.MonkeyPatch) -> None:
     """Updates that grow with the gradients; other optimisers divide even rounding by its size."""
 
-    def build(_name: str, parameters: Any, _betas: Any) -> Optimizer:
+    def build(_name: str, parameters: Any, _betas: Any, **_options: Any) -> Optimizer:
         return SGD(parameters, lr=1.0)
 
     patch.setattr(adversarial, "build_optimiser", build)

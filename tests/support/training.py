@@ -19,12 +19,13 @@ import torch
 from numpy.typing import NDArray
 
 from shapegan.model import presets
-from shapegan.model.config import Objective, Optimiser, Stage, TrainConfig
+from shapegan.model.config import Stage, TrainConfig
 from shapegan.model.networks.autoencoder_config import AutoencoderConfig
 from shapegan.model.networks.generator import GeneratorConfig
 from shapegan.model.networks.latent_generator import LatentGeneratorConfig
 from shapegan.model.networks.point_critic import PointCriticConfig
 from shapegan.model.networks.voxel_critic import VoxelCriticConfig
+from shapegan.model.objective_config import Objective, Optimiser
 from shapegan.model.schedule import Budget, Position
 from shapegan.model.training import trainer
 from shapegan.model.training.checkpoint import Checkpoint, latest_checkpoint, load_checkpoint
@@ -154,6 +155,11 @@ POINT_VOXEL = dataclasses.replace(
     generator=dataclasses.replace(_SPHERE, symmetry="x"),
     critic=PointCriticConfig(features=(8, 7), head=(8,), grid=8, convolutions=(8,)),
 )
+RECONSTRUCTED = dataclasses.replace(
+    VOXEL,
+    objective=dataclasses.replace(R1_R2, reconstruction_weight=10.0),
+    optimiser=dataclasses.replace(_ADAM, name="muon"),
+)
 AUTODECODER = TrainConfig(
     recipe="autodecoder",
     stages=(Stage(256, 4, 5), Stage(512, 4, 5)),
@@ -176,6 +182,7 @@ CONFIGS = {
     "point": POINT,
     "point-voxel": POINT_VOXEL,
     "refined": REFINED,
+    "reconstructed": RECONSTRUCTED,
     "autodecoder": AUTODECODER,
     "latent": LATENT,
 }

@@ -9,11 +9,12 @@ import torch
 from support.training import AUTODECODER, make_solids, solid
 from torch import Tensor, nn
 
-from shapegan.model.config import Optimiser, Stage, TrainConfig
+from shapegan.model.config import Stage, TrainConfig
 from shapegan.model.distributed import Ranks
 from shapegan.model.generation.reconstruction import ReconstructionSettings
 from shapegan.model.generation.split_reconstruction import SPLIT_SAMPLES
 from shapegan.model.networks.generator import Generator, GeneratorConfig
+from shapegan.model.objective_config import Optimiser
 from shapegan.model.recipes.autodecoder import Autodecoder, fit_latents
 from shapegan.model.recipes.build import stream_config
 from shapegan.model.recipes.execution import Execution

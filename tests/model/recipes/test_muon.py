@@ -84,3 +84,19 @@ def test_a_network_without_convolutions_has_adam_alone() -> None:
     optimiser = build_optimiser("muon", linear.parameters(), BETAS)
     assert isinstance(optimiser, Muon)
     assert optimiser.param_groups[1]["params"] == []
+
+
+def test_matrices_of_layers_at_points_take_orthogonal_steps_too() -> None:
+    torch.manual_seed(0)
+    layer = nn.Linear(16, 32)
+    before = layer.weight.detach().clone()
+    optimiser = build_optimiser("muon", layer.parameters(), BETAS, at_points=True)
+    set_rate(optimiser, 0.01)
+    layer(torch.randn(64, 16)).square().mean().backward()
+    gradient = layer.weight.grad
+    assert gradient is not None
+    values = torch.linalg.svdvals(gradient)
+    assert values.min() < 0.5 * values.max()  # which the step then does not have
+    optimiser.step()
+    values = torch.linalg.svdvals(layer.weight.detach() - before)
+    assert values.min() > 0.5 * values.max()

@@ -7,9 +7,10 @@ import torch
 from support.training import POINT, POINT_VOXEL, R1, R1_R2, REFINED, VOXEL, WGAN_GP, flat
 from torch import Tensor
 
-from shapegan.model.config import Objective, Optimiser, Stage, TrainConfig
+from shapegan.model.config import Stage, TrainConfig
 from shapegan.model.distributed import Ranks
 from shapegan.model.networks.voxel_critic import VoxelCritic
+from shapegan.model.objective_config import Objective, Optimiser
 from shapegan.model.recipes.adversarial import Adversarial
 from shapegan.model.recipes.build import stream_config
 from shapegan.model.recipes.execution import Execution
@@ -276,7 +277,7 @@ def generator_gradients(config: TrainConfig, **execution: Any) -> tuple[Tensor, 
     if isinstance(recipe.critic, VoxelCritic):
         recipe.critic.set_fade(0.5)
     data = StepData(batch_of(config, 1), StepRandom(0))
-    loss = objective(torch.randn(4, 4), data)
+    loss = objective(torch.randn(4, 4), data)["generator_loss"]
     assert loss.dtype == torch.float32
     return loss, [*torch.autograd.grad(loss, [*recipe.generator.parameters()])]
 

@@ -8,6 +8,7 @@ from support.training import AUTODECODER, CONFIGS, LATENT, POINT, SHAPES, VOXEL,
 from shapegan.model.config import Stage, TrainConfig
 from shapegan.model.distributed import DeviceError
 from shapegan.model.networks.latent_generator import LatentGenerator
+from shapegan.model.objective_config import OPTIMISERS
 from shapegan.model.schedule import Budget
 from shapegan.model.streaming.stream import StreamError
 from shapegan.model.training.forecast import forecast_training
@@ -40,6 +41,15 @@ def test_the_forecast_of_a_latent_prior_counts_its_grid(data: Path, tmp_path: Pa
         # At least the finest grid of each shape
         assert one.peak_bytes > 4 * 4 * count + 4 * one.stage.batch * 2 * 32**3
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("name", OPTIMISERS)
+def test_every_optimiser_can_be_forecast(data: Path, tmp_path: Path, name: str) -> None:
+    optimiser = dataclasses.replace(VOXEL.optimiser, name=name)
+    config = dataclasses.replace(VOXEL, optimiser=optimiser)
+    found = forecast_training(config, quick(data, tmp_path))
+    plain = forecast_training(VOXEL, quick(data, tmp_path))
+    assert found[0].peak_bytes >= plain[0].peak_bytes  # RMSprop keeps the least
 
 
 def test_the_critic_grows(data: Path, tmp_path: Path) -> None:

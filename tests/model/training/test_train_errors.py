@@ -23,7 +23,8 @@ from support.training import (
     run,
 )
 
-from shapegan.model.config import Stage, TrainConfig, TrainConfigError
+from shapegan.model.config import Stage, TrainConfig
+from shapegan.model.config_check import TrainConfigError
 from shapegan.model.distributed import DeviceError
 from shapegan.model.training import trainer
 from shapegan.model.training.checkpoint import CheckpointError, checkpoint_path

@@ -1,0 +1,88 @@
+"""Codes of the training shapes: the latents from which a GAN's generator reconstructs them.
+
+The codes are the principal components of the shapes' coarse fields (`networks.grid_encoder`), each
+of mean 0 and variance 1, like the latents that are drawn. So a code is a latent like any other.
+GLO (Bojanowski et al. 2018) may begin with such latents.
+
+Letters in shapes: S training shapes, Z latent.
+"""
+
+import torch
+from torch import Tensor, nn
+
+from shapegan.model.config_check import TrainConfigError
+from shapegan.model.distributed import Ranks
+from shapegan.model.networks.grid_encoder import GridEncoder
+from shapegan.model.streaming.stream import Stream
+
+_FITTED_SHAPES = 2048
+"""Shapes whose principal components make the codes, evenly spaced in the split."""
+_SMALLEST_SPREAD = 1e-6
+"""Components of a smaller standard deviation are none: there are more numbers than shapes."""
+
+
+class ShapeCodes(nn.Module):
+    """Codes of S training shapes.
+
+    They are found once, when a run starts, and kept in its checkpoints.
+
+    Args:
+        shapes: S.
+        length: Z.
+        mirrored: Shapes are their own mirror images at x = 0.
+    """
+
+    codes: Tensor
+    """(S, Z)"""
+    found: Tensor
+    """Scalar bool: True after `find`."""
+
+    def __init__(self, shapes: int, length: int, mirrored: bool) -> None:
+        super().__init__()
+        self._mirrored = mirrored
+        self.register_buffer("codes", torch.zeros(shapes, length))
+        self.register_buffer("found", torch.zeros((), dtype=torch.bool))
+
+    def forward(self, indices: Tensor) -> Tensor:
+        """Codes (B, Z) of the shapes at positions (B,) of the split."""
+        return self.codes[indices]
+
+    @torch.no_grad()
+    def find(self, stream: Stream, ranks: Ranks) -> None:
+        """Find the codes of a stream's shapes, by their finest stored grids.
+
+        Raises:
+            StreamError: a shard is missing or damaged.
+            TrainConfigError: the dataset has no voxels.
+        """
+        resolution = finest_grid(stream)
+        encoder = GridEncoder(self.codes.shape[1], self._mirrored)
+        fitted = stream.whole_voxels(resolution, _FITTED_SHAPES)
+        encoder.fit(torch.cat([encoder.measurements(grid[None]) for grid in fitted]))
+        everything = stream.whole_voxels(resolution, stream.shape_count)
+        codes = torch.cat([encoder(grid[None]) for grid in everything])
+        # Numbers beyond the last component are as those of drawn latents.
+        spread = codes.std(dim=0, correction=0)
+        filled = torch.randn(codes.shape, generator=torch.Generator().manual_seed(0))
+        codes = torch.where(
+            spread > _SMALLEST_SPREAD,
+            (codes - codes.mean(dim=0)) / spread.clamp(min=_SMALLEST_SPREAD),
+            filled,
+        )
+        self.codes.copy_(codes)
+        # Eigenvectors of other processors may differ by rounding.
+        ranks.broadcast_tensor(self.codes)
+        self.found.fill_(True)
+
+
+def finest_grid(stream: Stream) -> int:
+    """Resolution of the finest grids of a stream's dataset.
+
+    Raises:
+        TrainConfigError: it has no voxels.
+    """
+    if not stream.resolutions:
+        raise TrainConfigError(
+            "objective.reconstruction_weight: takes 0 for a dataset without voxels"
+        )
+    return max(stream.resolutions)
