@@ -1,79 +1,24 @@
+"""`shapegan train`: options, and errors that cost no work."""
+
 import dataclasses
-import os
 import shutil
-import signal
-import subprocess
-import sys
-import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
-from click.testing import CliRunner, Result
-from support import one_line
-from support.training import (
-    CONFIGS,
-    VOXEL,
-    UndisturbedRuns,
-    assert_same_run,
-    make_solids,
-    quick,
-    rows,
-    run,
-)
+from support.train_command import check_one_line, train
 
-from shapegan.cli import main
-from shapegan.model import presets
 from shapegan.model.config import TrainConfig
 from shapegan.model.config_check import TrainConfigError
-from shapegan.model.config_file import load_config
 from shapegan.model.distributed import DeviceError
 from shapegan.model.presets import preset
 from shapegan.model.schedule import Budget, Position
-from shapegan.model.training import preview_budget, trainer
+from shapegan.model.training import trainer
 from shapegan.model.training.checkpoint import CheckpointError
 from shapegan.model.training.run_folder import RunFolderError
 from shapegan.model.training.trainer import TrainingError, TrainSettings
 from shapegan.pipeline.dataset.manifest import DatasetError
 from shapegan.pipeline.files import OutputError
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_solids(tmp_path_factory.mktemp("solids"))
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Iterator[None]:
-    """As in the processes that are started: sums by more threads round otherwise."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("OMP_NUM_THREADS", "1")
-        yield
-    torch.set_num_threads(before)
-
-
-@pytest.fixture(scope="module")
-def alone(
-    data: Path, one_thread: None, tmp_path_factory: pytest.TempPathFactory
-) -> UndisturbedRuns:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(trainer, "STEPS_PER_ROW", 5)
-        found = UndisturbedRuns(data, tmp_path_factory.mktemp("alone"))
-        found["voxel"]
-    return found
-
-
-def check_one_line(result: Result, *expected: str) -> None:
-    one_line.check_one_line(result, *expected)
-    assert result.stderr.splitlines()[-1].startswith("Error: ")
-
-
-def train(*arguments: object) -> Result:
-    return CliRunner().invoke(main, ["train", *map(str, arguments)])
 
 
 @pytest.fixture
@@ -257,198 +202,3 @@ def test_without_data_it_says_how_to_make_some(
     check_one_line(train(), "there is no dataset in `datasets`", "shapegan preprocess")
     check_one_line(train("--data", tmp_path), "is not a dataset")
     assert list(tmp_path.iterdir()) == []
-
-
-@pytest.fixture
-def small(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(presets, "preset", lambda recipe, _: CONFIGS[recipe])
-
-
-@pytest.mark.usefixtures("small")
-@pytest.mark.parametrize("recipe", ["voxel", "point", "autodecoder"])
-def test_a_dry_run_prints_a_config_and_a_forecast_and_trains_nothing(
-    data: Path, tmp_path: Path, recipe: str
-) -> None:
-    folder = tmp_path / "run"
-    result = train("--data", data, "--run", folder, "--recipe", recipe, "--dry-run", "--steps", 20)
-    assert result.exit_code == 0, result.output
-    assert result.stderr.count("10 steps of 4 shapes; weights: generator ") == 2
-    assert "of memory" in result.stderr
-    assert not folder.exists()
-    (tmp_path / "mine.yaml").write_text(result.stdout)
-    assert load_config(tmp_path / "mine.yaml") == CONFIGS[recipe]
-    again = train("--data", data, "--config", tmp_path / "mine.yaml", "--dry-run", "--steps", 20)
-    assert (again.stdout, again.stderr) == (result.stdout, result.stderr)
-
-
-@pytest.mark.usefixtures("small")
-@pytest.mark.parametrize("recipe", ["voxel", "point"])
-def test_a_dry_run_forecasts_halves_of_symmetric_shapes(
-    data: Path, tmp_path: Path, recipe: str
-) -> None:
-    result = train(
-        "--data", data, "--run", tmp_path / "run", "--recipe", recipe,
-        "--set", "generator.symmetry=x", "--dry-run", "--steps", 20,
-    )  # fmt: skip
-    assert result.exit_code == 0, result.output
-    assert result.stderr.count("10 steps of 4 shapes; weights: generator ") == 2
-
-
-@pytest.mark.usefixtures("small")
-def test_a_run_from_start_to_end_with_pictures(
-    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(preview_budget, "_FREE_SECONDS", 1e6)  # for a busy machine
-    folder = tmp_path / "run"
-    options = ("--data", data, "--run", folder, "--device", "cpu", "--preview-shapes", 2)
-    result = train(*options)
-    assert result.exit_code == 0, result.output
-    assert "stage 1 of 2 (8^3): 10 steps, 4 shapes each" in result.stderr
-    assert f"done: 20 steps, in {folder}" in result.stderr
-    names = sorted(path.name for path in folder.iterdir() if not path.name.startswith("events"))
-    assert names == [
-        ".lock",
-        "checkpoints",
-        "config.json",
-        "metrics.csv",
-        "previews",
-        "quality.csv",
-        "threads.json",
-    ]
-    pictures = sorted(path.name for path in (folder / "previews").iterdir())
-    assert pictures == ["step-00000010.png", "step-00000020.png"]
-    assert [row["total"] for row in rows(folder)] == ["10", "20"]
-    again = train("--config", folder / "config.json", *options)
-    assert again.exit_code == 0
-    assert again.stderr.splitlines() == [f"done: 20 steps, in {folder}"]
-    check_one_line(train(*options, "--seed", 3), "a run of another config", "seed: 0 -> 3")
-    check_one_line(train(*options, "--stages", "8"), "a run of another config", "stages.1.size")
-    check_one_line(train(*options, "--run", tmp_path), "holds run but no config.json")
-    other = ("--run", tmp_path / "other")
-    check_one_line(train(*options, *other, "--batch-size", 99), "too few shapes: 8", "99")
-    check_one_line(train(*options, *other, "--stages", "8,64"), "no voxels of resolution 64")
-    check_one_line(train(*options, *other, "--device", "cuda:99"), "--device cuda:99")
-
-
-@pytest.mark.usefixtures("small")
-def test_a_resumed_run_keeps_its_threads(
-    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    used: list[int] = []
-    step = trainer._Training._train_step
-
-    def watched(self: Any, batches: Any) -> None:
-        used.append(torch.get_num_threads())
-        step(self, batches)
-
-    monkeypatch.setattr(trainer._Training, "_train_step", watched)
-    options = ("--data", data, "--run", tmp_path / "run", "--device", "cpu", "--preview-shapes", 0)
-    first = train(*options, "--threads", 2, "--steps", 4)
-    resumed = train(*options, "--steps", 8)
-    assert first.exit_code == resumed.exit_code == 0, first.stderr + resumed.stderr
-    assert "threads" not in first.stderr
-    assert "the run began with 2 threads, and 1 can be used now" in resumed.stderr
-    assert set(used) == {2}
-    train(*options, "--threads", 1, "--steps", 10)
-    used.clear()
-    assert "threads" not in train(*options, "--steps", 12).stderr
-    assert set(used) == {1}
-    assert torch.get_num_threads() == 1
-
-
-def start(data: Path, run: Path, *options: str) -> subprocess.Popen[str]:
-    """The command as a process of its own, small."""
-    program = [sys.executable, str(Path(__file__).parents[1] / "support" / "training.py"), "train"]
-    fixed = ("--data", str(data), "--run", str(run), "--preview-shapes", "0", "--device", "cpu")
-    return subprocess.Popen(
-        [*program, *fixed, "--recipe", "voxel", *options], stderr=subprocess.PIPE, text=True
-    )
-
-
-def finish(process: subprocess.Popen[str]) -> str:
-    _, said = process.communicate(timeout=120)
-    assert process.returncode == 0, said
-    assert "Traceback" not in said
-    return said
-
-
-def wait_for(run: Path, pattern: str, process: subprocess.Popen[str]) -> None:
-    deadline = time.monotonic() + 120
-    while not list(run.glob(pattern)):
-        assert process.poll() is None, process.communicate()
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.002)
-
-
-def go_on(data: Path, folder: Path) -> None:
-    """The rest of the run, in this process."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(trainer, "STEPS_PER_ROW", 5)
-        run(VOXEL, quick(data, folder))
-
-
-@pytest.mark.parametrize("name", ["SIGTERM", pytest.param("SIGINT", marks=pytest.mark.slow)])
-def test_a_signal_ends_it_after_the_step_and_the_same_command_goes_on(
-    data: Path, alone: UndisturbedRuns, tmp_path: Path, name: str
-) -> None:
-    process = start(data, tmp_path / "run", "--save-every", "0.001s")
-    wait_for(tmp_path / "run", "checkpoints/step-00000003.pt", process)
-    process.send_signal(signal.Signals[name])
-    said = finish(process)
-    assert "stopped, and the same command resumes: " in said.splitlines()[-1]
-    assert not list((tmp_path / "run").glob("checkpoints/stage-2.pt"))
-    go_on(data, tmp_path / "run")
-    assert_same_run(tmp_path / "run", alone["voxel"])
-
-
-def test_a_killed_run_goes_on_from_its_last_checkpoint(
-    data: Path, alone: UndisturbedRuns, tmp_path: Path
-) -> None:
-    """Also where it is killed while it writes one."""
-    folder = tmp_path / "run"
-    process = start(data, folder, "--save-every", "0.001s")
-    wait_for(folder, "checkpoints/step-00000012.pt", process)
-    process.kill()
-    process.communicate()
-    assert process.returncode == -signal.SIGKILL
-    (folder / "checkpoints/.step-00000099.pt.abc.tmp").write_bytes(b"half")
-    go_on(data, folder)
-    assert_same_run(folder, alone["voxel"])
-    assert not list(folder.rglob("*.tmp"))
-
-
-@pytest.mark.slow
-def test_time_is_that_of_the_process_from_its_start_to_its_exit(data: Path, tmp_path: Path) -> None:
-    """Imports, previews and checkpoints included."""
-    began = time.monotonic()
-    finish(start(data, tmp_path / "plan", "--dry-run"))
-    busy = time.monotonic() - began  # of imports and exit, which take long on a busy machine
-    began = time.monotonic()
-    said = finish(start(data, tmp_path / "run", "--time", "40s", "--preview-shapes", "16"))
-    assert abs(time.monotonic() - began - 40) <= 10 + busy
-    assert "done: " in said.splitlines()[-1]
-    assert len(list((tmp_path / "run/previews").iterdir())) >= 1
-
-
-@pytest.mark.slow
-def test_torchrun_trains_with_several_processes(data: Path, tmp_path: Path) -> None:
-    folder = tmp_path / "run"
-    program = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--"]
-    command = [
-        str(Path(__file__).parents[1] / "support" / "training.py"),
-        "train",
-        "--data",
-        str(data),
-    ]
-    options = ["--run", str(folder), "--preview-shapes", "0", "--device", "cpu"]
-    done = subprocess.run(
-        [*program, *command, *options],
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-        env=os.environ | {"OMP_NUM_THREADS": "1"},
-    )
-    assert done.returncode == 0, done.stderr
-    assert done.stderr.count(f"done: 20 steps, in {folder}") == 1
-    assert len(rows(folder)) == 4

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import trimesh
-from support import shapes
+from support import formulas, shapes
 from support.boxed import BOX, given_as
 
 import shapegan.pipeline
@@ -30,7 +30,7 @@ def test_scenes_are_put_together_in_their_places():
         )
     made = MeshSDF(scene)
     points = np.random.default_rng(0).uniform((-1, -1, -1), (4, 1, 1), (500, 3))
-    expected = np.minimum(*(shapes.box_distance(points - [x, 0, 0]) for x in (0, 3)))
+    expected = np.minimum(*(formulas.box_distance(points - [x, 0, 0]) for x in (0, 3)))
     np.testing.assert_allclose(made.signed_distances(points), expected, atol=1e-6)
 
 

@@ -3,8 +3,9 @@
 from types import SimpleNamespace
 
 import numpy as np
-from support import shapes
+from support import formulas, shapes
 
+FRAMES = ("mesh", "cube", "sphere")
 SIZE, CENTER = np.array([4.0, 2.0, 1.0]), np.array([10.0, -3.0, 5.0])
 SPHERE = np.sqrt(21) / 2
 """Mesh units in a unit of the box's sphere frame; in one of its cube frame there are 2."""
@@ -19,8 +20,13 @@ BOX = given_as(shapes.box(SIZE, CENTER, subdivisions=1))
 
 
 def truth(points):
-    return shapes.box_distance(np.asarray(points) - CENTER, SIZE)
+    return formulas.box_distance(np.asarray(points) - CENTER, SIZE)
 
 
 def points_in_mesh(count, seed=0):
     return CENTER + np.random.default_rng(seed).uniform(-3, 3, (count, 3))
+
+
+def apply(matrix, points):
+    """Points (N, 3) moved by a matrix (4, 4)."""
+    return points @ matrix[:3, :3].T + matrix[:3, 3]

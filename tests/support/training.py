@@ -1,15 +1,10 @@
-"""Runs that take a second: a dataset of spheres and boxes, and networks of a few weights.
-
-As a program it is `shapegan` with those configs in place of the presets.
-"""
+"""Runs that take a second: a dataset of spheres and boxes, and networks of a few weights."""
 
 import csv
 import dataclasses
 import os
 import signal
-import sys
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +12,8 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
+from support.recording_reporter import RecordingReporter
 
-from shapegan.model import presets
 from shapegan.model.config import Stage, TrainConfig
 from shapegan.model.networks.autoencoder_config import AutoencoderConfig
 from shapegan.model.networks.generator import GeneratorConfig
@@ -26,7 +21,7 @@ from shapegan.model.networks.latent_generator import LatentGeneratorConfig
 from shapegan.model.networks.point_critic import PointCriticConfig
 from shapegan.model.networks.voxel_critic import VoxelCriticConfig
 from shapegan.model.objective_config import Objective, Optimiser
-from shapegan.model.schedule import Budget, Position
+from shapegan.model.schedule import Budget
 from shapegan.model.training import trainer
 from shapegan.model.training.checkpoint import Checkpoint, latest_checkpoint, load_checkpoint
 from shapegan.model.training.trainer import TrainSettings
@@ -189,24 +184,6 @@ CONFIGS = {
 """20 steps each, 10 to a stage."""
 
 
-@dataclass
-class RecordingReporter:
-    """Reporter that keeps all reports."""
-
-    stages: list[tuple[int, int, int | None]] = field(default_factory=list)
-    rows: list[dict[str, float]] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
-
-    def stage(self, stage: Stage, position: Position, steps: int | None) -> None:
-        self.stages.append((stage.size, position.step, steps))
-
-    def row(self, row: dict[str, float], overall: float) -> None:
-        self.rows.append(row | {"overall": overall})
-
-    def note(self, text: str) -> None:
-        self.notes.append(text)
-
-
 def quick(data: Path, run: Path, steps: int | None = None, **settings: Any) -> TrainSettings:
     """Settings of a run on this CPU without pictures."""
     return TrainSettings(data, run, "cpu", budget=Budget(steps), preview_shapes=0, **settings)
@@ -304,17 +281,3 @@ def each_step(patch: pytest.MonkeyPatch, act: Callable[[int], None]) -> None:
         return recipe
 
     patch.setattr(trainer, "build_recipe", building)
-
-
-def main() -> None:
-    """`shapegan train`, small."""
-    from shapegan.cli import main as command
-
-    torch.set_num_threads(1)
-    trainer.STEPS_PER_ROW = 5  # type: ignore[attr-defined]
-    presets.preset = lambda recipe, _: CONFIGS[recipe]  # type: ignore[assignment]
-    sys.exit(command())
-
-
-if __name__ == "__main__":
-    main()

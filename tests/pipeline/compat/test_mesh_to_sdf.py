@@ -1,4 +1,5 @@
-import inspect
+"""Distances, voxels and samples with the interface of mesh-to-sdf, and programs for it."""
+
 import subprocess
 import sys
 from types import SimpleNamespace
@@ -6,182 +7,19 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import trimesh
-from PIL import Image
 from skimage.measure import marching_cubes
-from support import shapes
+from support import formulas, shapes
 
 import shapegan.pipeline.compat.mesh_to_sdf as mesh_to_sdf
 from shapegan.pipeline import BadMeshError, MeshSDF
-from shapegan.pipeline.compat.mesh_to_sdf import pyrender_wrapper, scan, surface_point_cloud, utils
-from shapegan.pipeline.sdf.scan import NoOpenGLError, check_opengl, voxels_rejection
+from shapegan.pipeline.compat.mesh_to_sdf import utils
+from shapegan.pipeline.sdf.scan import voxels_rejection
 
 SIZE, CENTER = np.array([4.0, 2.0, 1.0]), np.array([10.0, -3.0, 5.0])
 VERTICES, FACES = shapes.box(SIZE, CENTER, subdivisions=1)
 BOX = SimpleNamespace(vertices=VERTICES, faces=FACES)
 SPHERE = np.sqrt(21) / 2
 """Mesh units in a unit of the box's sphere frame."""
-
-L_SHAPE = shapes.moved(shapes.turned(shapes.l_shape(), 0.4), (0.2, 0.1, -0.3))
-
-
-@pytest.fixture(scope="module")
-def mesh():
-    return trimesh.Trimesh(*L_SHAPE)
-
-
-@pytest.fixture(scope="module")
-def cloud(mesh):
-    return mesh_to_sdf.get_surface_point_cloud(
-        mesh_to_sdf.scale_to_unit_sphere(mesh), scan_count=5, scan_resolution=60, seed=0
-    )
-
-
-@pytest.fixture(scope="module")
-def original():
-    """The package mesh-to-sdf."""
-    try:
-        check_opengl()
-    except NoOpenGLError as error:
-        pytest.skip(str(error))
-    import mesh_to_sdf
-
-    return mesh_to_sdf
-
-
-# --- the contract --------------------------------------------------------------------------------
-
-FUNCTIONS = (
-    "mesh_to_sdf",
-    "mesh_to_voxels",
-    "sample_sdf_near_surface",
-    "get_surface_point_cloud",
-    "scale_to_unit_sphere",
-    "scale_to_unit_cube",
-    "get_raster_points",
-    "check_voxels",
-    "surface_point_cloud.SurfacePointCloud",
-    "surface_point_cloud.SurfacePointCloud.get_random_surface_points",
-    "surface_point_cloud.SurfacePointCloud.get_sdf",
-    "surface_point_cloud.SurfacePointCloud.get_sdf_in_batches",
-    "surface_point_cloud.SurfacePointCloud.get_voxels",
-    "surface_point_cloud.SurfacePointCloud.sample_sdf_near_surface",
-    "surface_point_cloud.SurfacePointCloud.is_outside",
-    "surface_point_cloud.SurfacePointCloud.show",
-    "surface_point_cloud.create_from_scans",
-    "surface_point_cloud.sample_from_mesh",
-    "surface_point_cloud.get_equidistant_camera_angles",
-    "utils.sample_uniform_points_in_unit_sphere",
-    "scan.Scan",
-    "scan.Scan.is_visible",
-    "scan.Scan.convert_world_space_to_viewport",
-    "scan.Scan.show",
-    "scan.Scan.save",
-    "scan.get_rotation_matrix",
-    "scan.get_camera_transform",
-    "scan.get_camera_transform_looking_at_origin",
-    "pyrender_wrapper.render_normal_and_depth_buffers",
-)
-
-
-def named(module, path):
-    for name in path.split("."):
-        module = getattr(module, name)
-    return module
-
-
-@pytest.mark.gl
-@pytest.mark.parametrize("path", FUNCTIONS)
-def test_arguments_and_defaults_are_those_of_the_original(original, path):
-
-    theirs, ours = (inspect.signature(named(module, path)) for module in (original, mesh_to_sdf_()))
-    positional = [p for p in ours.parameters.values() if p.kind is not p.KEYWORD_ONLY]
-    for mine, its in zip(positional, theirs.parameters.values(), strict=True):
-        assert (mine.name, mine.default) == (its.name, its.default)
-    added = set(ours.parameters) - set(theirs.parameters)
-    assert added <= {"seed", "sheet_thickness"}
-
-
-def mesh_to_sdf_():
-    """The stand-in, where an import hides its name."""
-    return sys.modules["shapegan.pipeline.compat.mesh_to_sdf"]
-
-
-@pytest.mark.gl
-def test_every_public_name_is_there(original):
-
-    modules = ("scan", "surface_point_cloud", "utils", "pyrender_wrapper")
-    public = {name for name, value in vars(original).items() if inspect.isroutine(value)}
-    public |= {"BadMeshException", "surface_point_cloud"}
-    assert public <= set(dir(mesh_to_sdf_())) | set(modules)
-    assert set(mesh_to_sdf_().__all__) >= public - {"utils"}
-
-
-@pytest.mark.gl
-def test_shapes_and_types_are_those_of_the_original(original, mesh):
-    scans = {"scan_count": 3, "scan_resolution": 40}
-    points = np.random.default_rng(0).uniform(-1, 1, (30, 3))
-    for module in (original, mesh_to_sdf_()):
-        cloud = module.get_surface_point_cloud(mesh, **scans)
-        results = [
-            module.mesh_to_sdf(mesh, points, **scans),
-            *module.mesh_to_voxels(mesh, 5, pad=True, return_gradients=True, **scans),
-            *module.sample_sdf_near_surface(mesh, 60, return_gradients=True, **scans),
-            cloud.get_random_surface_points(7),
-            cloud.is_outside(points),
-            *cloud.kd_tree.query(points),
-            *cloud.kd_tree.query(points, k=4),
-            cloud.scans[0].depth_buffer,
-            cloud.scans[0].normal_buffer,
-            cloud.scans[0].depth,
-            cloud.scans[0].projection_matrix,
-            cloud.scans[0].convert_world_space_to_viewport(points),
-            cloud.scans[0].is_visible(points),
-            module.get_raster_points(4),
-        ]
-        found = [(result.shape, result.dtype) for result in results]
-        found += [x.dtype for x in (cloud.points, cloud.normals, cloud.scans[0].normals)]
-        if module is original:
-            expected = found
-    assert found == expected
-
-
-@pytest.mark.gl
-def test_scans_show_what_those_of_the_original_show(original, mesh):
-    arguments = {"scan_count": 3, "scan_resolution": 90}
-    theirs = original.get_surface_point_cloud(mesh, **arguments)
-    ours = mesh_to_sdf.get_surface_point_cloud(mesh, **arguments)
-    points = np.random.default_rng(0).uniform(-1, 1, (500, 3))
-    for a, b in zip(theirs.scans, ours.scans, strict=True):
-        np.testing.assert_allclose(a.camera_transform, b.camera_transform, atol=1e-12)
-        np.testing.assert_allclose(a.projection_matrix, b.projection_matrix, atol=1e-12)
-        both = (a.depth_buffer > 0) & (b.depth_buffer > 0)
-        assert both.sum() > 300
-        assert ((a.depth_buffer > 0) != (b.depth_buffer > 0)).mean() < 0.005
-        gap = np.abs(a.depth_buffer - b.depth_buffer)[both]
-        assert np.quantile(gap, 0.99) < 1e-4
-        colors = np.abs(a.normal_buffer.astype(int) - b.normal_buffer)[both]
-        assert np.quantile(colors, 0.99) <= 1
-        assert (a.is_visible(points) == b.is_visible(points)).mean() > 0.99
-
-
-@pytest.mark.gl
-def test_distances_agree_with_the_original_on_a_closed_mesh(original, mesh):
-    scans = {"scan_count": 14, "scan_resolution": 150, "sign_method": "depth"}
-    points = np.random.default_rng(0).uniform(-1.5, 1.5, (3000, 3))
-    theirs = original.mesh_to_sdf(mesh, points, **scans)
-    ours = mesh_to_sdf.mesh_to_sdf(mesh, points, **scans)
-    clear = np.abs(ours) > 0.03
-    np.testing.assert_allclose(ours[clear], theirs[clear], atol=0.02)
-    assert (ours[clear] < 0).any()
-
-    theirs, ours = (m.mesh_to_voxels(mesh, 16, **scans) for m in (original, mesh_to_sdf_()))
-    clear = np.abs(ours) > 0.03
-    np.testing.assert_allclose(ours[clear], theirs[clear], atol=0.02)
-
-    points, sdf = original.sample_sdf_near_surface(mesh, 3000, **scans)
-    ours = MeshSDF(mesh).signed_distances(points, "sphere")
-    clear = np.abs(ours) > 0.03
-    np.testing.assert_allclose(ours[clear], sdf[clear], atol=0.02)
 
 
 # --- distances -----------------------------------------------------------------------------------
@@ -190,7 +28,7 @@ def test_distances_agree_with_the_original_on_a_closed_mesh(original, mesh):
 def test_distances_in_mesh_units():
     points = CENTER + np.random.default_rng(0).uniform(-3, 3, (500, 3))
     sdf = mesh_to_sdf.mesh_to_sdf(BOX, points)
-    np.testing.assert_allclose(sdf, shapes.box_distance(points - CENTER, SIZE), atol=3e-6)
+    np.testing.assert_allclose(sdf, formulas.box_distance(points - CENTER, SIZE), atol=3e-6)
     assert (sdf.dtype, sdf.shape) == (np.float32, (500,))
 
 
@@ -321,113 +159,6 @@ def test_voxels_are_checked_on_request(cloud, monkeypatch):
 def test_bad_arguments_raise_value_errors(cloud, call, words):
     with pytest.raises(ValueError, match=words):
         call(cloud)
-
-
-# --- clouds and scans ----------------------------------------------------------------------------
-
-
-def test_scaled_meshes_have_the_frames_of_the_original(mesh):
-    scene = trimesh.Scene([mesh])
-    for given in (mesh, scene):
-        ball = mesh_to_sdf.scale_to_unit_sphere(given)
-        assert np.linalg.norm(ball.vertices, axis=1).max() == pytest.approx(1)
-        cube = mesh_to_sdf.scale_to_unit_cube(given)
-        np.testing.assert_allclose(cube.bounds.sum(axis=0), 0, atol=1e-9)
-        assert cube.extents.max() == pytest.approx(2)
-
-
-def test_points_of_a_cloud_lie_on_the_surface(cloud):
-    assert cloud.points.shape == cloud.normals.shape == (5 * 60**2 // 4, 3)
-    np.testing.assert_allclose(cloud.get_sdf(cloud.points), 0, atol=1e-4)
-    ahead = cloud.get_sdf(cloud.points + 1e-3 * cloud.normals)
-    assert (ahead > 0).all()
-
-
-def test_the_tree_finds_the_nearest_points(cloud):
-    points = np.random.default_rng(1).uniform(-1, 1, (40, 3))
-    distances, indices = cloud.kd_tree.query(points, k=3)
-    gaps = np.linalg.norm(points[:, None] - cloud.points, axis=2)
-    np.testing.assert_array_equal(indices, gaps.argsort(axis=1)[:, :3])
-    np.testing.assert_allclose(distances, np.sort(gaps)[:, :3])
-    np.testing.assert_array_equal(
-        cloud.kd_tree.query(points, return_distance=False), indices[:, :1]
-    )
-
-
-def test_clouds_by_sampling_have_no_scans(mesh):
-    cloud = mesh_to_sdf.get_surface_point_cloud(
-        mesh, "sample", sample_point_count=50, calculate_normals=False
-    )
-    assert (cloud.points.shape, cloud.normals, cloud.scans) == ((50, 3), None, None)
-
-
-def test_a_cloud_takes_points_of_ones_own(mesh):
-    points = mesh.vertices
-    cloud = surface_point_cloud.SurfacePointCloud(mesh, points, mesh.vertex_normals, [])
-    np.testing.assert_array_equal(cloud.points, points)
-    assert cloud.scans == []
-    assert cloud.kd_tree.query(points)[1].ravel().tolist() == list(range(len(points)))
-
-
-def test_batches_give_the_same_distances(cloud):
-    points = np.random.default_rng(2).uniform(-1, 1, (50, 3))
-    whole, parts = (
-        cloud.get_sdf_in_batches(points, batch_size=size, return_gradients=True) for size in (99, 7)
-    )
-    for one, other in zip(whole, parts, strict=True):
-        np.testing.assert_allclose(one, other, atol=1e-6)
-    np.testing.assert_array_equal(cloud.get_sdf_in_batches(points, batch_size=7), parts[0])
-    np.testing.assert_array_equal(cloud.is_outside(points), whole[0] >= 0)
-
-
-def test_scans_lie_on_the_surface_and_are_saved(cloud, tmp_path):
-    for one in cloud.scans:
-        assert len(one.points) == (one.depth_buffer > 0).sum() > 100
-        np.testing.assert_allclose(cloud.get_sdf(one.points), 0, atol=1e-5)
-        to_camera = one.camera_position - one.points
-        assert (np.einsum("ij,ij->i", to_camera, one.normals) >= 0).all()
-        assert one.is_visible(one.points + 0.01 * to_camera).all()
-        assert not one.is_visible(one.points - 0.01 * to_camera).any()
-    cloud.scans[0].save(tmp_path / "scan_0.png")
-    with Image.open(tmp_path / "scan_0.png") as depth:
-        assert np.asarray(depth).max() == 255
-    with Image.open(tmp_path / "scan_0_normals.png") as normals:
-        np.testing.assert_array_equal(np.asarray(normals), cloud.scans[0].normal_buffer)
-
-
-def test_a_camera_of_pyrender_takes_a_picture(mesh):
-    camera = SimpleNamespace(yfov=1.0, znear=0.5, zfar=None)
-    pose = scan.get_camera_transform_looking_at_origin(0.3, -0.2, 3)
-    np.testing.assert_allclose(
-        scan.get_camera_transform(0.3, -0.2), scan.get_camera_transform_looking_at_origin(0.3, -0.2)
-    )
-    colors, depth = pyrender_wrapper.render_normal_and_depth_buffers(mesh, camera, pose, 50)
-    assert (colors.shape, depth.shape) == ((50, 50, 3), (50, 50))
-    assert (colors[depth == 0] == 255).all()
-    nearest = np.linalg.norm(mesh.vertices - pose[:3, 3], axis=1).min()
-    assert nearest - 0.5 < depth[depth > 0].min() < nearest + 0.5
-
-
-@pytest.mark.parametrize("direction", [(1, 0, 0), (0, 0, -1), (0.3, -1, 0.2)])
-def test_a_camera_looks_in_its_direction(direction):
-    pose = scan.get_camera_transform(np.array([1.0, 2, 3]), np.array(direction, float))
-    np.testing.assert_allclose(pose[:3, :3] @ pose[:3, :3].T, np.eye(3), atol=1e-12)
-    np.testing.assert_allclose(-pose[:3, 2], direction / np.linalg.norm(direction), atol=1e-12)
-    np.testing.assert_array_equal(pose[:3, 3], [1, 2, 3])
-
-
-def test_show_opens_the_viewer_of_trimesh(cloud, monkeypatch):
-    shown = []
-    monkeypatch.setattr(trimesh.PointCloud, "show", lambda self: shown.append(len(self.vertices)))
-    cloud.show()
-    cloud.scans[0].show()
-    assert shown == [len(cloud.points), len(cloud.scans[0].points)]
-
-
-def test_uniform_points_lie_in_the_ball():
-    points = utils.sample_uniform_points_in_unit_sphere(500)
-    assert (points.shape, points.dtype) == ((500, 3), np.float64)
-    assert np.linalg.norm(points, axis=1).max() <= 1 + 1e-6
 
 
 # --- programs written for the original -----------------------------------------------------------

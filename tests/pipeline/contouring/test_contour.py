@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support import shapes
+from support import formulas
 from support.examples import examples
 from support.manifolds import check_manifold
 
@@ -36,12 +36,12 @@ class Field:
 
 
 def sphere(points):
-    return shapes.sphere_distance(points, 0.8)
+    return formulas.sphere_distance(points, 0.8)
 
 
 def turned_box(points):
     turn = np.linalg.qr(np.random.default_rng(3).standard_normal((3, 3)))[0]
-    return shapes.box_distance(points @ turn, (1.2, 1.0, 0.6))
+    return formulas.box_distance(points @ turn, (1.2, 1.0, 0.6))
 
 
 def union(boxes):
@@ -49,7 +49,7 @@ def union(boxes):
     middle, size = boxes.mean(axis=1), boxes[:, 1] - boxes[:, 0]
 
     def distance(points):
-        each = [shapes.box_distance(points - m, s) for m, s in zip(middle, size, strict=True)]
+        each = [formulas.box_distance(points - m, s) for m, s in zip(middle, size, strict=True)]
         return np.min(each, axis=0)
 
     return distance
@@ -67,7 +67,7 @@ def test_a_sphere(method):
 @pytest.mark.parametrize("method", METHODS)
 def test_a_box_on_planes_of_the_lattice_is_exact(method):
     """Signs are at random where the field is 0 but for rounding."""
-    field = Field(lambda points: shapes.box_distance(points, (2 - 2 / 32, 1, 0.5)))
+    field = Field(lambda points: formulas.box_distance(points, (2 - 2 / 32, 1, 0.5)))
     mesh = check_manifold(*contour(field, 32, 1.0, method))
     np.testing.assert_allclose(np.ptp(mesh.vertices, axis=0), (2 - 2 / 32, 1, 0.5), atol=0.002)
     assert mesh.volume == pytest.approx((2 - 2 / 32) / 2, rel=0.02)
@@ -195,7 +195,7 @@ def test_thin_plates_are_manifold(thickness, place, seed, method):
     turn = np.linalg.qr(np.random.default_rng(seed).standard_normal((3, 3)))[0]
 
     def plate(points):
-        return shapes.box_distance(points @ turn + [0, 0, place], (1.2, 1.0, thickness))
+        return formulas.box_distance(points @ turn + [0, 0, place], (1.2, 1.0, thickness))
 
     vertices, faces = contour(Field(plate), 16, 1.2, method)
     if len(faces):
@@ -207,7 +207,7 @@ def test_a_plate_that_the_grid_cannot_miss_is_whole_and_as_thick():
     for place in np.linspace(0, 2 / 32, 5):
 
         def plate(points, z=place):
-            return shapes.box_distance(points - [0, 0, z], (1.5, 1.2, thickness))
+            return formulas.box_distance(points - [0, 0, z], (1.5, 1.2, thickness))
 
         for method in METHODS:
             mesh = check_manifold(*contour(Field(plate), 32, 1.0, method))

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 import warp as wp
-from support import shapes
+from support import formulas, shapes
 
 from shapegan.pipeline.arrays import neighbours
 from shapegan.pipeline.queries.nearest import TriangleQueries
@@ -86,7 +86,7 @@ def test_caps_separate_the_sides_of_all_jumps():
 
 def test_closed_shapes_need_no_caps():
     points = grid_points(16)
-    sdf = shapes.box_distance(points, (1.2, 1.0, 0.8)).reshape(16, 16, 16)
+    sdf = formulas.box_distance(points, (1.2, 1.0, 0.8)).reshape(16, 16, 16)
     assert find_caps(sdf.astype(np.float32), (sdf < 0).astype(np.float32)) is NO_CAPS
     assert NO_CAPS.vertices.shape == NO_CAPS.faces.shape == (0, 3)
 

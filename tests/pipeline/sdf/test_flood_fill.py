@@ -2,12 +2,12 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support import shapes
+from support import formulas, shapes
 from support.examples import examples
 
 from shapegan.pipeline.schema import grid_points, voxel_spacing
 from shapegan.pipeline.sdf import flood_fill as module
-from shapegan.pipeline.sdf.flood_fill import FloodedDistance, flood
+from shapegan.pipeline.sdf.flood_fill import FloodedDistance
 
 CELL = voxel_spacing(module.RESOLUTION)
 COARSE = 48
@@ -56,9 +56,9 @@ def sheet():
 def test_a_box_grows_by_the_thickness(box):
     points = shapes.points_around(4000, reach=1.3)  # the cube's border is at 1
     sdf, closest = box.signed_distances(points)
-    truth = shapes.box_distance(points, SIZE)
+    truth = formulas.box_distance(points, SIZE)
     np.testing.assert_allclose(sdf, truth - T, atol=1e-6)
-    np.testing.assert_allclose(shapes.box_distance(closest, SIZE), T, atol=1e-6)
+    np.testing.assert_allclose(formulas.box_distance(closest, SIZE), T, atol=1e-6)
     np.testing.assert_allclose(np.linalg.norm(points - closest, axis=1), np.abs(sdf), atol=1e-6)
     assert (truth < -T).any()
     assert sdf.dtype == closest.dtype == np.float32
@@ -108,7 +108,7 @@ def test_voxels_are_distances_at_the_grid(box):
 def test_a_sheet_becomes_a_slab(sheet):
     points = shapes.points_around(2000, reach=1.2)
     sdf, closest = sheet.signed_distances(points)
-    np.testing.assert_allclose(sdf, shapes.plane_distance(points, (1.5, 1.0)) - T, atol=1e-6)
+    np.testing.assert_allclose(sdf, formulas.plane_distance(points, (1.5, 1.0)) - T, atol=1e-6)
     np.testing.assert_allclose(sheet.signed_distances(closest)[0], 0, atol=1e-6)
 
 
@@ -122,14 +122,14 @@ def test_points_of_the_sheet_itself_lie_inside_the_slab(sheet):
 )
 def test_beyond_the_cube_all_is_outside(box, at):
     points = np.array([at], np.float32)
-    expected = shapes.box_distance(points, SIZE) - T
+    expected = formulas.box_distance(points, SIZE) - T
     np.testing.assert_allclose(box.signed_distances(points)[0], expected, rtol=1e-6)
 
 
 def test_a_mesh_that_touches_the_border_is_closed(coarse):
     field = fill(shapes.box((2.0, 2.0, 2.0)))
     points = shapes.points_around(2000, reach=1.3)
-    truth = shapes.box_distance(points, (2, 2, 2))
+    truth = formulas.box_distance(points, (2, 2, 2))
     np.testing.assert_allclose(field.signed_distances(points)[0], truth - T, atol=1e-6)
     assert (truth < 0).any()
 
@@ -160,7 +160,7 @@ def test_windings_and_seams_do_not_matter(box, spoil):
 def test_narrow_gaps_at_edges_are_closed(coarse):
     field = fill(shapes.apart(shapes.box((1.6, 1.6, 1.6), subdivisions=3), 0.1))
     points = shapes.points_around(2000)
-    truth = shapes.box_distance(points, (1.6, 1.6, 1.6))
+    truth = formulas.box_distance(points, (1.6, 1.6, 1.6))
     clear = np.abs(truth) > coarse
     sdf, _ = field.signed_distances(points)
     np.testing.assert_allclose(sdf[clear], truth[clear] - T, atol=0.01)
@@ -226,7 +226,7 @@ def near_an_edge(points):
 @examples(8)
 def test_near_edges_the_zero_set_stays_in_its_place(box, seed):
     points = shapes.points_near(shapes.box(SIZE), 300, 2 * CELL, seed)
-    truth = shapes.box_distance(points, SIZE) - T
+    truth = formulas.box_distance(points, SIZE) - T
     clear = np.abs(truth) > 1e-5
     np.testing.assert_array_equal((box.signed_distances(points)[0] < 0)[clear], (truth < 0)[clear])
 
@@ -257,52 +257,3 @@ def test_surface_points_follow_the_seed(box):
     )
     np.testing.assert_array_equal(first, again)
     assert (first != other).any()
-
-
-# --- the flood itself ----------------------------------------------------------------------------
-
-
-def near(faces_at, resolution=16):
-    """Which of a grid's voxels are within a step of some of them."""
-    there = np.argwhere(faces_at)
-    here = np.argwhere(np.ones((resolution,) * 3, bool))
-    gap = np.linalg.norm(here[:, None] - there[None], axis=2).min(axis=1)
-    return gap.reshape((resolution,) * 3) <= 1
-
-
-def shell(resolution=16, low=3, high=12):
-    walls = np.zeros((resolution,) * 3, bool)
-    walls[low : high + 1, low : high + 1, low : high + 1] = True
-    walls[low + 1 : high, low + 1 : high, low + 1 : high] = False
-    return walls
-
-
-def test_the_flood_stays_out_of_a_closed_room():
-    reached = flood(near(shell()))
-    assert reached.dtype == bool
-    assert not reached[3:13, 3:13, 3:13].any()
-    assert reached[:3].all()
-    assert reached[13:].all()
-
-
-@pytest.mark.parametrize("axis", range(3))
-@pytest.mark.parametrize("end", [3, 12])
-def test_the_flood_enters_through_an_opening_from_any_side(axis, end):
-    walls = shell()
-    opening: list[int | slice] = [slice(6, 10)] * 3
-    opening[axis] = end
-    walls[tuple(opening)] = False
-    reached = flood(near(walls))
-    assert reached[7, 7, 7]
-    assert not reached[walls].any()
-
-
-def test_an_empty_cube_is_flooded_whole():
-    assert flood(np.zeros((8, 8, 8), bool)).all()
-
-
-def test_a_cube_full_of_faces_is_flooded_at_its_border_only():
-    reached = flood(np.ones((8, 8, 8), bool))
-    border = np.ones((8, 8, 8), bool)
-    border[1:-1, 1:-1, 1:-1] = False
-    np.testing.assert_array_equal(reached, border)

@@ -3,7 +3,7 @@ from functools import partial
 import numpy as np
 import pytest
 import trimesh
-from support import shapes
+from support import formulas, shapes
 from support.scanners import ball_scanner
 
 from shapegan.pipeline.config import SCAN_SIGNS
@@ -200,7 +200,7 @@ def test_quality_is_measured_at_visible_points_of_the_mesh(monkeypatch):
 
     monkeypatch.setattr(mesh_field, "measure", recorded)
     field_of(shapes.box((4.0, 2.0, 1.0), (10.0, -3.0, 5.0), subdivisions=1))
-    np.testing.assert_allclose(shapes.box_distance(seen[0], (2, 1, 0.5)), 0, atol=1e-6)
+    np.testing.assert_allclose(formulas.box_distance(seen[0], (2, 1, 0.5)), 0, atol=1e-6)
     assert len(seen[0]) > 1000
 
 
@@ -265,7 +265,7 @@ def test_scans_of_a_box(monkeypatch):
     monkeypatch.setattr(mesh_field, "ScannedSurface", partial(ScannedSurface, scans=12, pixels=128))
     made = field_of(shapes.box((4.0, 2.0, 1.0), (10.0, -3.0, 5.0)), method="scan")
     points = shapes.points_around(1000)
-    truth = shapes.box_distance(points, (2, 1, 0.5))
+    truth = formulas.box_distance(points, (2, 1, 0.5))
     clear = np.abs(truth) > 0.05
     for field in (made.field, made.ball_field):
         np.testing.assert_allclose(

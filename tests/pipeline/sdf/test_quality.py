@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 import trimesh
-from support import shapes
+from support import formulas, shapes
 
 from shapegan.pipeline.arrays import neighbours
 from shapegan.pipeline.schema import grid_points, voxel_spacing
@@ -22,7 +22,7 @@ OTHER_LEG = ((0.3, 0.3, 1.7), (-0.6, -0.6, -0.1))
 
 def field_of(*boxes, resolution=RESOLUTION):
     points = grid_points(resolution)
-    parts = [shapes.box_distance(points - np.array(center), size) for size, center in boxes]
+    parts = [formulas.box_distance(points - np.array(center), size) for size, center in boxes]
     return np.min(parts, axis=0).reshape((resolution,) * 3).astype(np.float32)
 
 
@@ -36,7 +36,7 @@ def surface_of(*boxes, count=4000):
         mix = random.dirichlet((1, 1, 1), count)
         kept.append(np.einsum("nk,nkd->nd", mix, vertices[faces[face]]))
     points = np.concatenate(kept)
-    depth = np.min([shapes.box_distance(points - np.array(c), s) for s, c in boxes], axis=0)
+    depth = np.min([formulas.box_distance(points - np.array(c), s) for s, c in boxes], axis=0)
     return points[depth > -1e-9].astype(np.float32)
 
 
@@ -58,7 +58,7 @@ def test_a_lost_leg_lowers_recall_by_its_share():
     table = (TOP, LEG, OTHER_LEG)
     visible = surface_of(*table)
     quality = measure(field_of(TOP, LEG), visible)
-    near = shapes.box_distance(visible - np.array(OTHER_LEG[1]), OTHER_LEG[0]) < 1e-6
+    near = formulas.box_distance(visible - np.array(OTHER_LEG[1]), OTHER_LEG[0]) < 1e-6
     # A voxel's breadth of it lies near the top.
     assert near.mean() > 0.2
     assert quality.surface_recall == pytest.approx(1 - near.mean(), abs=0.03)
@@ -88,7 +88,7 @@ def test_a_wall_in_crumbs_is_near_its_zero_set_but_not_backed():
     size = (1.4, 1.4, 0.5 * spacing)
     surface = tilted(surface_of((size, (0, 0, 0)))).astype(np.float32)
     turned_back = grid_points(RESOLUTION) @ tilted(np.eye(3)).T
-    crumbs = shapes.box_distance(turned_back, size).reshape((RESOLUTION,) * 3)
+    crumbs = formulas.box_distance(turned_back, size).reshape((RESOLUTION,) * 3)
     quality = measure(crumbs.astype(np.float32), surface)
     assert quality.surface_recall > 0.97
     assert quality.backed < 0.9

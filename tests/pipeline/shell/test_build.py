@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support import shapes
+from support import formulas, shapes
 from support.examples import examples
 
 from shapegan.pipeline.queries.rims import rim_edges
@@ -100,8 +100,8 @@ def test_parts_that_stick_into_each_other_make_one_solid():
     shell = shell_of(mesh)
     points = shapes.points_around(500)
     sdf, _ = SignedDistance(ShellQueries.of(shell), 0.016).signed_distances(points)
-    one = shapes.box_distance(points)
-    other = shapes.box_distance(points, (0.3, 0.3, 1.6))
+    one = formulas.box_distance(points)
+    other = formulas.box_distance(points, (0.3, 0.3, 1.6))
     union = np.minimum(one, other)
     np.testing.assert_array_equal(sdf < 0, union < 0)
     np.testing.assert_allclose(sdf[union > 0], union[union > 0], atol=1e-6)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support import shapes
+from support import formulas, shapes
 from support.examples import examples
 
 from shapegan.pipeline.sdf.shell_queries import ShellQueries
@@ -62,7 +62,7 @@ def test_distances_to_a_union_are_exact_on_both_sides(boxes, turn):
     points = np.concatenate([shapes.points_around(3000), shapes.points_near(mesh, 3000, 0.03)])
     back = points if turn is None else points.astype(float) @ turn
     np.testing.assert_allclose(
-        distances(mesh, points), shapes.boxes_distance(back, boxes), atol=3e-5
+        distances(mesh, points), formulas.boxes_distance(back, boxes), atol=3e-5
     )
 
 
@@ -86,7 +86,7 @@ def test_distances_to_any_union_of_boxes_are_exact(boxes, seed, turned):
     points = np.concatenate(
         [shapes.points_around(500, seed), shapes.points_near(mesh, 500, 0.05, seed)]
     )
-    expected = shapes.boxes_distance(points.astype(float) @ turn, boxes)
+    expected = formulas.boxes_distance(points.astype(float) @ turn, boxes)
     np.testing.assert_allclose(distances(mesh, points), expected, atol=3e-5)
 
 
@@ -132,7 +132,9 @@ def test_clustered_faces_are_classified_one_by_one_where_parts_meet(monkeypatch)
     balls = [shapes.icosphere(0.6, 4, (x, 0, 0)) for x in (-0.25, 0.25)]
     shell = build_shell(*shapes.join(*balls))
     middle = shell.vertices[shell.pieces].mean(axis=1)
-    depth = np.min([shapes.sphere_distance(middle - [x, 0, 0], 0.6) for x in (-0.25, 0.25)], axis=0)
+    depth = np.min(
+        [formulas.sphere_distance(middle - [x, 0, 0], 0.6) for x in (-0.25, 0.25)], axis=0
+    )
     clear = (depth < -0.003) | (depth > -0.001)
     assert clear.mean() > 0.9
     np.testing.assert_array_equal(shell.exterior[clear], depth[clear] > -0.001)
