@@ -134,7 +134,7 @@ def _fast_autodecoder() -> TrainConfig:
         generator=GeneratorConfig(
             latent=64, width=128, bounded=False, initialisation="sphere", frame="sphere"
         ),
-        optimiser=Optimiser("adam", rate=1e-3, critic_rate=5e-3, halvings=4),
+        optimiser=Optimiser("muon", rate=1e-3, critic_rate=5e-3, halvings=4),
         ema_halflife=100,
     )
 
