@@ -1,69 +1,31 @@
-import copy
 import dataclasses
 from typing import Any
 
 import pytest
 import torch
-from support.training import POINT, POINT_VOXEL, R1, R1_R2, REFINED, VOXEL, WGAN_GP, flat
+from support.adversarial import (
+    CONFIGS,
+    batch_of,
+    begun,
+    changed,
+    each_task,
+    weights,
+    with_objective,
+)
+from support.training import POINT, R1, R1_R2, VOXEL, WGAN_GP
 from torch import Tensor
 
-from shapegan.model.config import Stage, TrainConfig
-from shapegan.model.distributed import Ranks
+from shapegan.model.config import TrainConfig
 from shapegan.model.networks.voxel_critic import VoxelCritic
 from shapegan.model.objective_config import Objective, Optimiser
-from shapegan.model.recipes.adversarial import Adversarial
-from shapegan.model.recipes.build import stream_config
-from shapegan.model.recipes.execution import Execution
 from shapegan.model.recipes.objectives import (
     CriticObjective,
     GeneratorObjective,
     StepData,
-    draw_latents,
     draw_mix,
 )
 from shapegan.model.recipes.step_random import StepRandom
 from shapegan.model.schedule import StepProgress
-from shapegan.model.streaming.stream import PointBatch, StreamConfig, VoxelBatch
-
-CPU = torch.device("cpu")
-CONFIGS = {"voxel": VOXEL, "point": POINT, "point-voxel": POINT_VOXEL, "refined": REFINED}
-THICKENED = dataclasses.replace(POINT, stages=(Stage(256, 4, 5, thin_offset=0.1),))
-each_task = pytest.mark.parametrize("name", CONFIGS)
-
-
-def batch_of(config: TrainConfig, stage: int = 0) -> Any:
-    """Spheres of four radii."""
-    torch.manual_seed(0)
-    radii, size = torch.tensor([0.3, 0.4, 0.5, 0.6]), config.stages[stage].size
-    shapes = torch.arange(4)
-    if config.recipe == "voxel":
-        axis = torch.linspace(-1, 1, size)
-        grid = torch.stack(torch.meshgrid(axis, axis, axis, indexing="ij")).norm(dim=0)
-        return VoxelBatch(shapes, grid - radii.view(4, 1, 1, 1))
-    points = torch.rand(4, size, 3) * 1.2 - 0.6
-    sdf = points.norm(dim=-1) - radii.view(4, 1)
-    surface = points - sdf[..., None] * points / points.norm(dim=-1, keepdim=True)
-    return PointBatch(shapes, {"uniform": (points, sdf), "surface": (surface, 0 * sdf)})
-
-
-def begun(config: TrainConfig, stage: int = 0, **execution: Any) -> Adversarial:
-    recipe = Adversarial(config, Ranks(), Execution(CPU, **execution))
-    for number in range(stage + 1):
-        recipe.begin(number)
-    return recipe
-
-
-def weights(recipe: Adversarial, name: str) -> dict[str, Tensor]:
-    return {key: value.clone() for key, value in recipe.networks[name].state_dict().items()}
-
-
-def changed(recipe: Adversarial, name: str, before: dict[str, Tensor]) -> bool:
-    after = recipe.networks[name].state_dict()
-    return any(not torch.equal(after[key], value) for key, value in before.items())
-
-
-def with_objective(config: TrainConfig, **changes: Any) -> TrainConfig:
-    return dataclasses.replace(config, objective=dataclasses.replace(config.objective, **changes))
 
 
 @each_task
@@ -165,109 +127,6 @@ def test_rates_are_halved_at_even_distances(overall: float, share: float) -> Non
     recipe.step(batch_of(config), StepProgress(0, 1.0, overall))
     rates = [one.param_groups[0]["lr"] for one in recipe._optimisers]
     assert rates == [0.01 * share, 0.02 * share]
-
-
-@pytest.mark.parametrize("halflife", [1.0, 5.0])
-def test_the_average_follows_the_generator(halflife: float) -> None:
-    config = dataclasses.replace(POINT, ema_halflife=halflife)
-    recipe, batch = begun(config), batch_of(config)
-    mean = weights(recipe, "generator")
-    assert all(map(torch.equal, mean.values(), recipe.result.state_dict().values()))
-    for step in range(12):
-        recipe.step(batch, StepProgress(step, 1.0, 0.0))
-        kept = min(0.5 ** (1 / halflife), (2 + step) / (11 + step))
-        for key, now in weights(recipe, "generator").items():
-            mean[key] = kept * mean[key] + (1 - kept) * now
-    for key, value in recipe.result.state_dict().items():
-        torch.testing.assert_close(value, mean[key], rtol=1e-5, atol=1e-6)
-    assert changed(recipe, "generator", recipe.result.state_dict())
-
-
-def test_without_an_average_the_result_is_the_generator_itself() -> None:
-    recipe = begun(dataclasses.replace(VOXEL, ema_halflife=0))
-    assert recipe.result is recipe.networks["generator"]
-
-
-def test_the_critic_grows_and_keeps_its_weights() -> None:
-    recipe = begun(VOXEL)
-    before, generator = weights(recipe, "critic"), recipe.networks["generator"]
-    recipe.begin(1)
-    critic = recipe.networks["critic"]
-    assert isinstance(critic, VoxelCritic)
-    assert critic.resolution == 16
-    assert not changed(recipe, "critic", before)
-    assert recipe.networks["generator"] is generator
-    again = weights(recipe, "critic")
-    recipe.begin(1)
-    assert recipe.networks["critic"] is critic
-    assert not changed(recipe, "critic", again)
-
-
-def test_the_point_critic_and_its_optimiser_stay() -> None:
-    recipe = begun(POINT)
-    recipe.step(batch_of(POINT), StepProgress(0, 1.0, 0.0))
-    before = flat(recipe.state()["optimisers"])
-    critic = recipe.networks["critic"]
-    recipe.begin(1)
-    assert recipe.networks["critic"] is critic
-    assert flat(recipe.state()["optimisers"]).keys() == before.keys()
-
-
-def test_weights_begin_as_the_seed_says() -> None:
-    one, same, other = (
-        begun(dataclasses.replace(VOXEL, seed=seed)).state()["networks"] for seed in (1, 1, 2)
-    )
-    for key, value in flat(one).items():
-        assert torch.equal(value, flat(same)[key])
-    assert not torch.equal(
-        one["generator"]["layers.0.weight"], other["generator"]["layers.0.weight"]
-    )
-    assert not torch.equal(one["critic"]["hidden.weight"], other["critic"]["hidden.weight"])
-
-
-@each_task
-def test_a_step_is_a_function_of_state_batch_and_moment(name: str) -> None:
-    config = CONFIGS[name]
-    recipes = [begun(config, stage=1) for _ in range(2)]
-    for step in range(2):
-        recipes[0].step(batch_of(config, 1), StepProgress(step, 0.5, 0.0))
-    recipes[1].load(copy.deepcopy(recipes[0].state()))
-    torch.manual_seed(123)
-    values = [one.step(batch_of(config, 1), StepProgress(2, 0.5, 0.0)) for one in recipes]
-    assert values[0] == values[1]
-
-
-def test_every_step_of_every_stage_draws_its_own_latents() -> None:
-    recipe, drawn = begun(VOXEL), []
-    for stage in range(2):
-        recipe.begin(stage)
-        for step in range(3):
-            drawn += [draw_latents(recipe._random(step, which), 2, 4) for which in range(2)]
-    assert len({tuple(row.tolist()) for latents in drawn for row in latents}) == 24
-
-
-def test_preview_latents_are_the_same_at_every_time() -> None:
-    recipe = begun(VOXEL)
-    first = recipe.preview(5)
-    recipe.step(batch_of(VOXEL), StepProgress(0, 1.0, 0.0))
-    assert torch.equal(recipe.preview(5), first)
-    assert first.shape == (5, 4)
-    assert not torch.equal(begun(dataclasses.replace(VOXEL, seed=1)).preview(5), first)
-
-
-@pytest.mark.parametrize(
-    ("config", "stage", "expected"),
-    [
-        (VOXEL, 1, StreamConfig("voxels", 16, 4)),
-        (POINT, 0, StreamConfig("points", 256, 4)),
-        (REFINED, 1, StreamConfig("points", 512, 4, sets=("uniform", "surface"))),
-        (THICKENED, 0, StreamConfig("points", 256, 4, thin_parts=True)),
-    ],
-)
-def test_a_stage_reads_what_it_needs(
-    config: TrainConfig, stage: int, expected: StreamConfig
-) -> None:
-    assert stream_config(config, config.stages[stage]) == expected
 
 
 def generator_gradients(config: TrainConfig, **execution: Any) -> tuple[Tensor, list[Tensor]]:

@@ -7,7 +7,6 @@ import torch
 from support.training import (
     AUTODECODER,
     CONFIGS,
-    POINT,
     VOXEL,
     RecordingReporter,
     UndisturbedRuns,
@@ -18,7 +17,6 @@ from support.training import (
     last,
     quick,
     rows,
-    run,
 )
 
 from shapegan.model.schedule import Budget
@@ -245,34 +243,6 @@ def test_pictures_are_of_the_average_and_of_the_same_latents(
     assert torch.equal(*seen)
 
 
-@pytest.mark.parametrize("name", ["voxel", "refined"])
-def test_a_run_in_chunks_is_the_same(
-    data: Path, alone: UndisturbedRuns, tmp_path: Path, name: str
-) -> None:
-    run(CONFIGS[name], quick(data, tmp_path / "run", chunk=1000))
-    compare_losses(rows(tmp_path / "run"), rows(alone[name]), 1e-3)
-
-
-@each_recipe
-def test_bf16_trains_to_about_the_same_losses(
-    data: Path, alone: UndisturbedRuns, tmp_path: Path, name: str
-) -> None:
-    run(CONFIGS[name], quick(data, tmp_path / "run", precision="bf16"))
-    compare_losses(rows(tmp_path / "run"), rows(alone[name]), 0.05)
-
-
-def compare_losses(
-    found: list[dict[str, str]], expected: list[dict[str, str]], tolerance: float
-) -> None:
-    assert len(found) == len(expected)
-    for mine, theirs in zip(found, expected, strict=True):
-        for name, value in theirs.items():
-            if value and not name.endswith("_gradient"):  # of single steps, which amplify rounding
-                assert float(mine[name]) == pytest.approx(
-                    float(value), rel=tolerance, abs=tolerance
-                ), name
-
-
 @each_recipe
 def test_the_generator_of_a_run_is_its_average(alone: UndisturbedRuns, name: str) -> None:
     path = checkpoint_path(alone[name] / "checkpoints", STEPS)
@@ -281,22 +251,3 @@ def test_the_generator_of_a_run_is_its_average(alone: UndisturbedRuns, name: str
     found = load_generator(path).state_dict()
     assert all(torch.equal(found[key], average[key]) for key in found)
     assert not all(torch.equal(found[key], networks[key]) for key in found)
-
-
-def test_loader_workers_change_nothing(data: Path, alone: UndisturbedRuns, tmp_path: Path) -> None:
-    settings = quick(data, tmp_path / "run", pin="none", workers=1)
-    run(POINT, settings)
-    assert_same_run(settings.run, alone["point"])
-
-
-@pytest.mark.slow
-@pytest.mark.filterwarnings("ignore")  # of torch's own, while it compiles
-@each_recipe
-def test_a_compiled_run_has_the_same_losses(
-    data: Path, alone: UndisturbedRuns, tmp_path: Path, name: str
-) -> None:
-    run(CONFIGS[name], quick(data, tmp_path / "run", compiled=True))
-    for mine, theirs in zip(rows(tmp_path / "run"), rows(alone[name]), strict=True):
-        for column, value in theirs.items():
-            expected = pytest.approx(float(value), rel=1e-2, abs=1e-3) if value else None
-            assert (float(mine[column]) if mine[column] else None) == expected, column
