@@ -34,6 +34,12 @@ NO_INSIDE = 0.6
 """A face has no inside behind it if the winding number there is below this. It is 0.5 for a flat
 sheet on its own, 0.75 or more for a wall of a cube without a bottom."""
 
+MORE_SAMPLES = 4000
+"""Samples spread over the dim faces by area, in addition to one per face."""
+
+MOSTLY = 0.5
+"""A dim patch that has the outside in front of more than this share of it is kept whole."""
+
 MAX_FOLD = 0.1
 """Samples without an inside behind them may be a fold of a solid patch if they cover less than
 this share of it."""
@@ -104,15 +110,17 @@ def build_shell(
     # 3. Add dim faces that do not lie inside the solid, and those that bound closed cavities.
     cavities, winding = False, _winding_of(solid, device)
     if is_dim.any():
-        added = oriented[is_dim]
-        exposed = _outside(winding, solid.vertices, added)
+        added, owner = oriented[is_dim], patches.patch[is_dim]
+        exposed = _outside(winding, solid.vertices, added, owner)
         if not fill_cavities and is_consistently_wound(vertices, as_wound, patches, device):
             added, filled = as_wound[is_dim], ~exposed
             wound = WindingField(vertices.astype(np.float32), as_wound, device)
-            exposed = _outside(wound, vertices, added)
+            exposed = _outside(wound, vertices, added, owner)
             cavities = bool((exposed & filled).any())
+            # Winding numbers are whole only with all faces.
+            exposed |= cavities
         if exposed.any():
-            solid = solid.add(added[exposed], patches.patch[is_dim][exposed])
+            solid = solid.add(added[exposed], owner[exposed])
             winding = _winding_of(solid, device)
 
     # 4. Split the solid's faces into exterior and interior; add faces without an inside to sheets.
@@ -126,20 +134,32 @@ def _winding_of(solid: Solid, device: str) -> WindingField:
 
 
 def _outside(
-    winding: WindingField, vertices: NDArray[np.float64], faces: NDArray[np.int32]
+    winding: WindingField,
+    vertices: NDArray[np.float64],
+    faces: NDArray[np.int32],
+    patch: NDArray[np.int32],
 ) -> NDArray[np.bool_]:
-    """Faces (N, 3) of vertices (V, 3) that have nothing of a solid in front: (N,).
+    """Faces (N, 3) that do not lie inside a solid, at least in part, or of a patch outside it.
 
     Args:
         winding: winding numbers of the solid.
         vertices: (V, 3), cube frame.
         faces: (N, 3).
+        patch: (N,), the patch of each face.
+
+    Returns:
+        (N,).
     """
-    samples = sample_faces(vertices, faces, extra=0)
+    # The middle of a large face may lie in another part, such as a board that stands on it.
+    samples = sample_faces(vertices, faces, extra=MORE_SAMPLES)
     in_front = samples.position + np.float32(RAY_OFFSET) * samples.normal
-    inside = winding.numbers(in_front, exact=True) > 0.5
-    outside: NDArray[np.bool_] = np.bincount(samples.face, inside, len(faces)) == 0
-    return outside
+    shown = winding.numbers(in_front, exact=True) <= 0.5
+    outside: NDArray[np.bool_] = np.bincount(samples.face, shown, len(faces)) > 0
+
+    # A patch that is mostly outside is kept whole: without some faces it would have holes.
+    owner = patch[samples.face]
+    share, whole = (np.bincount(owner, area) for area in (samples.area * shown, samples.area))
+    return outside | (share > MOSTLY * whole)[patch]
 
 
 def _split_solid(

@@ -9,6 +9,7 @@ from scipy.sparse.csgraph import connected_components
 
 from shapegan.pipeline.arrays import take_rows
 from shapegan.pipeline.queries.winding import WindingField
+from shapegan.pipeline.shell.missing_rims import bridge_missing_rims
 from shapegan.pipeline.shell.patches import directed_edges, group_edges
 from shapegan.pipeline.shell.surface_samples import RAY_OFFSET, sample_faces
 from shapegan.pipeline.triangles import areas
@@ -71,15 +72,21 @@ def close_holes(
     Returns:
         The solid, and the faces (S, 3) of open-ended parts, which are left out of it.
     """
-    # 1. Fill every loop of boundary edges.
+    # 1. Fill every loop of boundary edges, and pairs of loops between which a rim is missing.
     loops = [loop for loop in boundary_loops(faces) if len(loop) >= 3]
     fill, loop, centers = fill_loops(loops, vertices)
     grown = np.concatenate([vertices, centers])
     if len(fill) == 0:
         return Solid(vertices, faces, patch, 0), faces[:0]
+    pairs, strips = bridge_missing_rims(loops, vertices, faces, patch)
+    fill = np.concatenate([fill, *strips])
+    loop = np.concatenate(
+        [loop, *(len(loops) + k + 0 * strip[:, 0] for k, strip in enumerate(strips))]
+    )
 
-    # 2. Keep the fillings that separate the inside from the outside.
+    # 2. Keep the fillings that separate the inside from the outside; strips go first.
     separates = _separate_inside(grown, faces, fill, loop, device)
+    separates[pairs[separates[len(loops) :]]] = False
     fill, loop = fill[separates[loop]], loop[separates[loop]]
 
     # 3. Leave out the parts that consist mostly of holes.
