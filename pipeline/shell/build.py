@@ -21,6 +21,7 @@ from shapegan.pipeline.shell.cavities import (
 from shapegan.pipeline.shell.exterior import PROBE_DISTANCE, SplitFaces, split_exterior
 from shapegan.pipeline.shell.hole_filling import Solid, close_holes
 from shapegan.pipeline.shell.orientation import orient_patches, wind_as_given
+from shapegan.pipeline.shell.patches import closed_patches
 from shapegan.pipeline.shell.split_vertices import SplitVertices
 from shapegan.pipeline.shell.surface_samples import (
     RAY_OFFSET,
@@ -29,16 +30,14 @@ from shapegan.pipeline.shell.surface_samples import (
     sample_clusters,
     sample_faces,
 )
+from shapegan.pipeline.triangles import areas
 
 NO_INSIDE = 0.6
 """A face has no inside behind it if the winding number there is below this. It is 0.5 for a flat
 sheet on its own, 0.75 or more for a wall of a cube without a bottom."""
 
-MORE_SAMPLES = 4000
-"""Samples spread over the dim faces by area, in addition to one per face."""
-
 MOSTLY = 0.5
-"""A dim patch that has the outside in front of more than this share of it is kept whole."""
+"""A closed dim patch with the outside in front of more than this share of it is kept whole."""
 
 MAX_FOLD = 0.1
 """Samples without an inside behind them may be a fold of a solid patch if they cover less than
@@ -139,7 +138,10 @@ def _outside(
     faces: NDArray[np.int32],
     patch: NDArray[np.int32],
 ) -> NDArray[np.bool_]:
-    """Faces (N, 3) that do not lie inside a solid, at least in part, or of a patch outside it.
+    """Faces (N, 3) that have nothing of a solid in front, or belong to a body that lies outside it.
+
+    A closed patch most of which is outside counts as a whole: without the faces whose middles lie
+    in another part, such as the floor that it stands on, it would have holes.
 
     Args:
         winding: winding numbers of the solid.
@@ -150,16 +152,14 @@ def _outside(
     Returns:
         (N,).
     """
-    # The middle of a large face may lie in another part, such as a board that stands on it.
-    samples = sample_faces(vertices, faces, extra=MORE_SAMPLES)
+    samples = sample_faces(vertices, faces, extra=0)
     in_front = samples.position + np.float32(RAY_OFFSET) * samples.normal
-    shown = winding.numbers(in_front, exact=True) <= 0.5
-    outside: NDArray[np.bool_] = np.bincount(samples.face, shown, len(faces)) > 0
-
-    # A patch that is mostly outside is kept whole: without some faces it would have holes.
-    owner = patch[samples.face]
-    share, whole = (np.bincount(owner, area) for area in (samples.area * shown, samples.area))
-    return outside | (share > MOSTLY * whole)[patch]
+    inside = winding.numbers(in_front, exact=True) > 0.5
+    outside: NDArray[np.bool_] = np.bincount(samples.face, inside, len(faces)) == 0
+    area = areas(take_rows(vertices, faces))
+    share, whole = (np.bincount(patch, some) for some in (area * outside, area))
+    is_body = closed_patches(faces, patch) & (share > MOSTLY * whole)
+    return outside | is_body[patch]
 
 
 def _split_solid(

@@ -84,8 +84,10 @@ def close_holes(
         [loop, *(len(loops) + k + 0 * strip[:, 0] for k, strip in enumerate(strips))]
     )
 
-    # 2. Keep the fillings that separate the inside from the outside; strips go first.
+    # 2. Keep the fillings that separate the inside from the outside. A strip replaces two fillings
+    # that would put a plug between them.
     separates = _separate_inside(grown, faces, fill, loop, device)
+    separates[len(loops) :] &= separates[pairs].all(axis=1)
     separates[pairs[separates[len(loops) :]]] = False
     fill, loop = fill[separates[loop]], loop[separates[loop]]
 

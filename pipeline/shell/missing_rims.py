@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
-from shapegan.pipeline.arrays import lengths
+from shapegan.pipeline.arrays import lengths, take_rows
 from shapegan.pipeline.shell.patches import directed_edges
 
 ANTIPARALLEL = -0.5
@@ -52,6 +52,11 @@ def bridge_missing_rims(
     for one, other in _facing_away(center, vector, around):
         if used[one] or used[other] or owner[one] == owner[other]:
             continue
+        bodies = [
+            _volume_about(center[end], vertices, faces[patch == owner[end]]) for end in (one, other)
+        ]
+        if bodies[0] * bodies[1] >= 0:  # only one of two skins has the hollow in front
+            continue
         strip = _strip(vertices, loops[one], loops[other])
         corners = vertices[strip]
         spans = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
@@ -81,6 +86,17 @@ def _patches_of(
     at = order[np.searchsorted(key[order], first[:, 1] << 32 | first[:, 0])]
     found: NDArray[np.int32] = patch[at % len(faces)]
     return found
+
+
+def _volume_about(
+    center: NDArray[np.float64], vertices: NDArray[np.float64], faces: NDArray[np.int32]
+) -> float:
+    """Volume between faces (F, 3) of vertices (V, 3) and a point (3,), negative in front of them.
+
+    With the middle of a flat hole for the point, it is that of the faces and the filled hole.
+    """
+    a, b, c = np.moveaxis(take_rows(vertices, faces) - center, 1, 0)
+    return float((a * np.cross(b, c)).sum() / 6)
 
 
 def _facing_away(

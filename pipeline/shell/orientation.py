@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from shapegan.pipeline.arrays import any_true, take_rows
 from shapegan.pipeline.queries.rays import RayScene
-from shapegan.pipeline.shell.patches import Patches, find_patches
+from shapegan.pipeline.shell.patches import Patches, closed_patches, find_patches
 from shapegan.pipeline.shell.surface_samples import (
     RAY_OFFSET,
     SurfaceSamples,
@@ -91,9 +91,12 @@ def orient_patches(
     )
     area = np.bincount(owner, samples.area, patches.count)
     flip = back > front
-    if (back == front).any():
-        # Without light on either side, a patch is taken for a body.
-        flip |= (back == front) & (_volumes(vertices, patches) < 0)
+    dark = back + front == 0
+    if dark.any():
+        # Without light on either side, a closed patch is taken for a body.
+        flip |= (
+            dark & closed_patches(patches.faces, patches.patch) & (_volumes(vertices, patches) < 0)
+        )
     turned = flip[owner][:, None]
     return OrientedPatches(
         np.where(flip[patches.patch][:, None], patches.faces[:, ::-1], patches.faces),
@@ -118,9 +121,9 @@ def _volumes(vertices: NDArray[np.float64], patches: Patches) -> NDArray[np.floa
     center, count = centroids(corners), np.bincount(patch)
     middle = np.stack([np.bincount(patch, center[:, k]) / count for k in range(3)], axis=1)
     way = center - take_rows(middle, patch)
-    volume = (way * cross_products(corners)).sum(axis=1) / 6
-    total: NDArray[np.float64] = np.bincount(patch, volume, len(count))
-    return total
+    sixfold = (way * cross_products(corners)).sum(axis=1)
+    volume: NDArray[np.float64] = np.bincount(patch, sixfold, len(count)) / 6
+    return volume
 
 
 def wind_as_given(
