@@ -20,8 +20,7 @@ it the part is not a solid but a sheet with open ends, such as a lampshade. The 
 pipe as long as wide, 0.05 for a pipe 10x as long."""
 
 MAX_FILL_EDGES = 96
-"""Loops with more edges are filled by a fan around their centroid: the exact search takes time
-cubic in their length."""
+"""Loops with more edges are filled by a fan: the exact search takes time cubic in their length."""
 
 MAX_CANDIDATES = 2_000_000
 """Candidate triangles that are held in memory at once."""
@@ -72,23 +71,24 @@ def close_holes(
     Returns:
         The solid, and the faces (S, 3) of open-ended parts, which are left out of it.
     """
-    # 1. Fill every loop of boundary edges, and pairs of loops between which a rim is missing.
+    # 1. Fill every loop of boundary edges.
     loops = [loop for loop in boundary_loops(faces) if len(loop) >= 3]
     fill, loop, centers = fill_loops(loops, vertices)
     grown = np.concatenate([vertices, centers])
     if len(fill) == 0:
         return Solid(vertices, faces, patch, 0), faces[:0]
-    pairs, strips = bridge_missing_rims(loops, vertices, faces, patch)
-    fill = np.concatenate([fill, *strips])
-    loop = np.concatenate(
-        [loop, *(len(loops) + k + 0 * strip[:, 0] for k, strip in enumerate(strips))]
-    )
 
-    # 2. Keep the fillings that separate the inside from the outside. A strip replaces two fillings
-    # that would put a plug between them.
+    # 2. Keep the fillings that separate the inside. A strip replaces two with a plug between.
     separates = _separate_inside(grown, faces, fill, loop, device)
-    separates[len(loops) :] &= separates[pairs].all(axis=1)
-    separates[pairs[separates[len(loops) :]]] = False
+    kept = np.flatnonzero(separates)
+    pairs, strips = bridge_missing_rims([loops[k] for k in kept], vertices, faces, patch)
+    if strips:
+        of_strip = np.repeat(np.arange(len(strips)), [len(strip) for strip in strips])
+        strip = np.concatenate(strips)
+        replaces = _separate_inside(grown, faces, strip, of_strip, device, extra=100)
+        separates[kept[pairs[replaces]]] = False
+        fill, loop = np.concatenate([fill, strip]), np.concatenate([loop, len(loops) + of_strip])
+        separates = np.concatenate([separates, replaces])
     fill, loop = fill[separates[loop]], loop[separates[loop]]
 
     # 3. Leave out the parts that consist mostly of holes.
@@ -110,6 +110,7 @@ def _separate_inside(
     fill: NDArray[np.int32],
     loop: NDArray[np.intp],
     device: str,
+    extra: int = 1,
 ) -> NDArray[np.bool_]:
     """For each loop (L,): its filling separates the inside from the outside.
 
@@ -121,9 +122,10 @@ def _separate_inside(
         faces: (F, 3), without fillings.
         fill: (T, 3), fillings of loops.
         loop: (T,), the loop that each filling triangle closes.
-        device: Warp's name of the device.
+        device: Warp's name.
+        extra: samples of each loop in addition to one per triangle.
     """
-    samples = sample_faces(vertices, fill, extra=int(loop.max()) + 1)
+    samples = sample_faces(vertices, fill, extra=extra * (int(loop.max()) + 1))
     field = WindingField(vertices.astype(np.float32), faces, device, halve_long=False)
     start = samples.position + np.float32(RAY_OFFSET) * samples.normal
     winding = field.numbers(start, exact=True)
@@ -167,9 +169,8 @@ def _open_ended(
 def boundary_loops(faces: NDArray[np.int32]) -> list[list[int]]:
     """Simple closed loops of boundary edges, which only one face has.
 
-    A loop runs opposite to the adjacent faces, so a filling with the loop's own direction is
-    wound like them. A walk that returns to a vertex closes a loop there, so a figure of eight
-    gives two loops. Walks that end at a non-manifold vertex are dropped.
+    A loop runs opposite to the adjacent faces, so a filling in its own direction is wound like
+    them. A walk that returns to a vertex closes a loop. Those that end elsewhere are dropped.
 
     Args:
         faces: (F, 3), consistently wound patches.
@@ -214,8 +215,7 @@ def fill_loops(
     """Fill loops of edges with triangles, each loop with the smallest total area.
 
     Dynamic programming over all triangulations (Barequet and Sharir 1995, "Filling gaps in the
-    boundary of a polyhedron"). Loops of more than `MAX_FILL_EDGES` edges get a fan
-    around their centroid.
+    boundary of a polyhedron"). Loops longer than `MAX_FILL_EDGES` get a fan round their centroid.
 
     Args:
         loops: of three edges or more each, rows of `vertices`.
@@ -225,9 +225,8 @@ def fill_loops(
         The triangles (T, 3), whose indices from V on are new vertices; the loop that each triangle
         closes (T,); and the new vertices (N, 3).
     """
-    triangles: list[NDArray[np.int64]] = []
-    owners: list[NDArray[np.intp]] = []
-    centers: list[NDArray[np.float64]] = []
+    triangles, owners = list[NDArray[np.int64]](), list[NDArray[np.intp]]()
+    centers = list[NDArray[np.float64]]()
     for count in sorted({len(loop) for loop in loops}):
         chosen = np.flatnonzero([len(loop) == count for loop in loops])
         rings = np.array([loops[k] for k in chosen], dtype=np.int64)
