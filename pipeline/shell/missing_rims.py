@@ -6,12 +6,15 @@ a single hole (Barequet and Sharir 1995): a strip round the mouth, unless the wa
 the mouth is wide from its middle, about.
 """
 
+from itertools import chain
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from shapegan.pipeline.arrays import lengths, take_rows
 from shapegan.pipeline.shell.patches import directed_edges
+from shapegan.pipeline.triangles import cross_products
 
 ANTIPARALLEL = -0.5
 """Largest cosine between the area vectors of two mouths of one wall."""
@@ -41,21 +44,22 @@ def bridge_missing_rims(
     Returns:
         Pairs of loops (N, 2), none twice, and for each its strip (T, 3), wound like the faces.
     """
+    none = np.zeros((0, 2), np.intp)
+    if len(loops) < 2:
+        return none, []
+    center, vector, around = _measure(loops, vertices)
+    candidates = _facing_away(center, vector, around)
+    if len(candidates) == 0:
+        return none, []
+    owner = _patches_of(loops, faces, patch)
+    volume = _volumes_about(center[candidates], owner[candidates], vertices, faces, patch)
+    # Only one of two skins has the hollow in front of it.
+    skins = (owner[candidates[:, 0]] != owner[candidates[:, 1]]) & (volume.prod(axis=1) < 0)
     pairs: list[tuple[int, int]] = []
     strips: list[NDArray[np.int32]] = []
-    if len(loops) < 2:
-        return np.zeros((0, 2), np.intp), strips
-    measured = [_measure(vertices[loop]) for loop in loops]
-    center, vector, around = (np.array(of) for of in zip(*measured, strict=True))
-    owner = _patches_of(loops, faces, patch)
     used = np.zeros(len(loops), bool)
-    for one, other in _facing_away(center, vector, around):
-        if used[one] or used[other] or owner[one] == owner[other]:
-            continue
-        bodies = [
-            _volume_about(center[end], vertices, faces[patch == owner[end]]) for end in (one, other)
-        ]
-        if bodies[0] * bodies[1] >= 0:  # only one of two skins has the hollow in front
+    for one, other in candidates[skins].tolist():
+        if used[one] or used[other]:
             continue
         strip = _strip(vertices, loops[one], loops[other])
         corners = vertices[strip]
@@ -67,12 +71,19 @@ def bridge_missing_rims(
     return np.array(pairs, np.intp).reshape(-1, 2), strips
 
 
-def _measure(ring: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64], float]:
-    """Centre (3,), area vector (3,) and length of a closed polyline (K, 3)."""
-    onward = np.roll(ring, -1, axis=0)
-    center = ring.mean(axis=0)
-    vector = np.cross(ring - center, onward - center).sum(axis=0) / 2
-    return center, vector, float(lengths(onward - ring).sum())
+def _measure(
+    loops: list[list[int]], vertices: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """Centres (L, 3), area vectors (L, 3) and lengths (L,) of loops."""
+    size = np.array([len(loop) for loop in loops])
+    start = np.cumsum(size) - size
+    ring = vertices[np.fromiter(chain.from_iterable(loops), np.intp, size.sum())]
+    center = np.add.reduceat(ring, start) / size[:, None]
+    following = np.arange(1, len(ring) + 1)
+    following[start + size - 1] = start
+    spoke, side = ring - np.repeat(center, size, axis=0), ring[following] - ring
+    vector = np.add.reduceat(np.cross(spoke, side), start) / 2
+    return center, vector, np.add.reduceat(lengths(side), start)
 
 
 def _patches_of(
@@ -88,21 +99,36 @@ def _patches_of(
     return found
 
 
-def _volume_about(
-    center: NDArray[np.float64], vertices: NDArray[np.float64], faces: NDArray[np.int32]
-) -> float:
-    """Volume between faces (F, 3) of vertices (V, 3) and a point (3,), negative in front of them.
+def _volumes_about(
+    center: NDArray[np.float64],
+    owner: NDArray[np.int32],
+    vertices: NDArray[np.float64],
+    faces: NDArray[np.int32],
+    patch: NDArray[np.int32],
+) -> NDArray[np.float64]:
+    """Volumes (N, 2) between patches (N, 2) and points (N, 2, 3), negative in front of a patch.
 
-    With the middle of a flat hole for the point, it is that of the faces and the filled hole.
+    With the middle of a flat hole for the point, it is that of the patch and the filled hole.
+
+    Args:
+        center: (N, 2, 3), cube frame.
+        owner: (N, 2), patches.
+        vertices: (V, 3), cube frame.
+        faces: (F, 3).
+        patch: (F,), the patch of each face.
     """
-    a, b, c = np.moveaxis(take_rows(vertices, faces) - center, 1, 0)
-    return float((a * np.cross(b, c)).sum() / 6)
+    corners = take_rows(vertices, faces)
+    spans = cross_products(corners)
+    about_origin = np.bincount(patch, (corners[:, 0] * spans).sum(axis=1))
+    span = np.stack([np.bincount(patch, spans[:, k]) for k in range(3)], axis=1)
+    volume: NDArray[np.float64] = about_origin[owner] - (center * span[owner]).sum(axis=-1)
+    return volume / 6
 
 
 def _facing_away(
     center: NDArray[np.float64], vector: NDArray[np.float64], around: NDArray[np.float64]
-) -> list[tuple[int, int]]:
-    """Pairs of loops whose fillings would face away from each other, the nearest first.
+) -> NDArray[np.intp]:
+    """Pairs of loops (N, 2) whose fillings would face away from each other, the nearest first.
 
     Args:
         center: (L, 3), their middles.
@@ -126,7 +152,7 @@ def _facing_away(
     chosen &= np.where(flat, within, (heights[0] < 0) & (heights[1] > 0))
     rows = np.flatnonzero(chosen)
     rows = rows[np.argsort(lengths(way[rows]), kind="stable")]
-    return list(zip(one[rows].tolist(), other[rows].tolist(), strict=True))
+    return np.stack([one[rows], other[rows]], axis=1)
 
 
 def _strip(vertices: NDArray[np.float64], one: list[int], other: list[int]) -> NDArray[np.int32]:

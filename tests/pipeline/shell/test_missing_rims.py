@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 from support import hollows, shapes
 from support.examples import examples
@@ -26,6 +26,7 @@ def wrong_signs(mesh, closed, seed=0, beyond=0.02):
     return ((sdf < 0) != truth)[np.abs(sdf) > beyond].mean()
 
 
+@example(mouth=0.4599, wall=0.154404872617521, count=15, sections=13, seed=15)
 @examples(15)
 @given(
     mouth=st.floats(0.1, 0.6),
