@@ -91,12 +91,11 @@ def orient_patches(
     )
     area = np.bincount(owner, samples.area, patches.count)
     flip = back > front
-    dark = back + front == 0
-    if dark.any():
-        # Without light on either side, a closed patch is taken for a body.
-        flip |= (
-            dark & closed_patches(patches.faces, patches.patch) & (_volumes(vertices, patches) < 0)
-        )
+    inside_out = back + front == 0
+    if inside_out.any():
+        inside_out &= _volumes(vertices, patches) < 0
+    if inside_out.any():  # without light on either side, a closed patch is taken for a body
+        flip |= inside_out & closed_patches(patches.faces, patches.patch)
     turned = flip[owner][:, None]
     return OrientedPatches(
         np.where(flip[patches.patch][:, None], patches.faces[:, ::-1], patches.faces),
