@@ -21,6 +21,7 @@ from shapegan.pipeline.shell.cavities import (
 from shapegan.pipeline.shell.exterior import PROBE_DISTANCE, SplitFaces, split_exterior
 from shapegan.pipeline.shell.hole_filling import Solid, close_holes
 from shapegan.pipeline.shell.orientation import orient_patches, wind_as_given
+from shapegan.pipeline.shell.patches import closed_patches
 from shapegan.pipeline.shell.split_vertices import SplitVertices
 from shapegan.pipeline.shell.surface_samples import (
     RAY_OFFSET,
@@ -29,10 +30,14 @@ from shapegan.pipeline.shell.surface_samples import (
     sample_clusters,
     sample_faces,
 )
+from shapegan.pipeline.triangles import areas
 
 NO_INSIDE = 0.6
 """A face has no inside behind it if the winding number there is below this. It is 0.5 for a flat
 sheet on its own, 0.75 or more for a wall of a cube without a bottom."""
+
+MOSTLY = 0.5
+"""A closed dim patch with the outside in front of more than this share of it is kept whole."""
 
 MAX_FOLD = 0.1
 """Samples without an inside behind them may be a fold of a solid patch if they cover less than
@@ -104,15 +109,17 @@ def build_shell(
     # 3. Add dim faces that do not lie inside the solid, and those that bound closed cavities.
     cavities, winding = False, _winding_of(solid, device)
     if is_dim.any():
-        added = oriented[is_dim]
-        exposed = _outside(winding, solid.vertices, added)
+        added, owner = oriented[is_dim], patches.patch[is_dim]
+        exposed = _outside(winding, solid.vertices, added, owner)
         if not fill_cavities and is_consistently_wound(vertices, as_wound, patches, device):
             added, filled = as_wound[is_dim], ~exposed
             wound = WindingField(vertices.astype(np.float32), as_wound, device)
-            exposed = _outside(wound, vertices, added)
+            exposed = _outside(wound, vertices, added, owner)
             cavities = bool((exposed & filled).any())
+            # Winding numbers are whole only with all faces.
+            exposed |= cavities
         if exposed.any():
-            solid = solid.add(added[exposed], patches.patch[is_dim][exposed])
+            solid = solid.add(added[exposed], owner[exposed])
             winding = _winding_of(solid, device)
 
     # 4. Split the solid's faces into exterior and interior; add faces without an inside to sheets.
@@ -126,20 +133,33 @@ def _winding_of(solid: Solid, device: str) -> WindingField:
 
 
 def _outside(
-    winding: WindingField, vertices: NDArray[np.float64], faces: NDArray[np.int32]
+    winding: WindingField,
+    vertices: NDArray[np.float64],
+    faces: NDArray[np.int32],
+    patch: NDArray[np.int32],
 ) -> NDArray[np.bool_]:
-    """Faces (N, 3) of vertices (V, 3) that have nothing of a solid in front: (N,).
+    """Faces (N, 3) that have nothing of a solid in front, or belong to a body that lies outside it.
+
+    A closed patch most of which is outside counts as a whole: without the faces whose middles lie
+    in another part, such as the floor that it stands on, it would have holes.
 
     Args:
         winding: winding numbers of the solid.
         vertices: (V, 3), cube frame.
         faces: (N, 3).
+        patch: (N,), the patch of each face.
+
+    Returns:
+        (N,).
     """
     samples = sample_faces(vertices, faces, extra=0)
     in_front = samples.position + np.float32(RAY_OFFSET) * samples.normal
     inside = winding.numbers(in_front, exact=True) > 0.5
     outside: NDArray[np.bool_] = np.bincount(samples.face, inside, len(faces)) == 0
-    return outside
+    area = areas(take_rows(vertices, faces))
+    share, whole = (np.bincount(patch, some) for some in (area * outside, area))
+    is_body = closed_patches(faces, patch) & (share > MOSTLY * whole)
+    return outside | is_body[patch]
 
 
 def _split_solid(

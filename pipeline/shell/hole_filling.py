@@ -9,7 +9,9 @@ from scipy.sparse.csgraph import connected_components
 
 from shapegan.pipeline.arrays import take_rows
 from shapegan.pipeline.queries.winding import WindingField
+from shapegan.pipeline.shell.missing_rims import bridge_missing_rims
 from shapegan.pipeline.shell.patches import directed_edges, group_edges
+from shapegan.pipeline.shell.smallest_fillings import fill_loops
 from shapegan.pipeline.shell.surface_samples import RAY_OFFSET, sample_faces
 from shapegan.pipeline.triangles import areas
 
@@ -17,13 +19,6 @@ OPEN_ENDED = 0.45
 """Limit on the area of fillings over the area of faces, for a part with two holes or more. Above
 it the part is not a solid but a sheet with open ends, such as a lampshade. The ratio is 0.5 for a
 pipe as long as wide, 0.05 for a pipe 10x as long."""
-
-MAX_FILL_EDGES = 96
-"""Loops with more edges are filled by a fan around their centroid: the exact search takes time
-cubic in their length."""
-
-MAX_CANDIDATES = 2_000_000
-"""Candidate triangles that are held in memory at once."""
 
 
 @dataclass(frozen=True)
@@ -79,8 +74,8 @@ def close_holes(
         return Solid(vertices, faces, patch, 0), faces[:0]
 
     # 2. Keep the fillings that separate the inside from the outside.
-    separates = _separate_inside(grown, faces, fill, loop, device)
-    fill, loop = fill[separates[loop]], loop[separates[loop]]
+    strips = bridge_missing_rims(loops, vertices, faces, patch)
+    fill, loop = _choose_fillings(grown, faces, (fill, loop), strips, device)
 
     # 3. Leave out the parts that consist mostly of holes.
     sheet, closes_sheet = _open_ended(grown, faces, fill, loop)
@@ -95,12 +90,50 @@ def close_holes(
     return solid, faces[sheet]
 
 
+def _choose_fillings(
+    vertices: NDArray[np.float64],
+    faces: NDArray[np.int32],
+    fillings: tuple[NDArray[np.int32], NDArray[np.intp]],
+    bridges: tuple[NDArray[np.intp], list[NDArray[np.int32]]],
+    device: str,
+) -> tuple[NDArray[np.int32], NDArray[np.intp]]:
+    """Keep fillings that separate the inside; a strip replaces two with a plug between.
+
+    Args:
+        vertices: (V, 3), cube frame.
+        faces: (F, 3), without fillings.
+        fillings: triangles (T, 3), and the loop (T,) that each closes, of L loops.
+        bridges: pairs of loops (N, 2), and for each its strip.
+        device: Warp's name of the device.
+
+    Returns:
+        The triangles that are kept (K, 3), and for each its loop (K,), or L + n of the nth strip.
+    """
+    (fill, loop), (pairs, strips) = fillings, bridges
+    replaces = np.zeros(len(strips), bool)
+    if strips:
+        strip = np.concatenate(strips)
+        of_strip = np.repeat(np.arange(len(strips)), [len(strip) for strip in strips])
+        replaces = _separate_inside(vertices, faces, strip, of_strip, device, extra=100)
+        strip, of_strip = strip[replaces[of_strip]], of_strip[replaces[of_strip]]
+        # With the rims, winding numbers show the inside of these parts more clearly.
+        faces = np.concatenate([faces, strip])
+    separates = _separate_inside(vertices, faces, fill, loop, device)
+    count = len(separates)
+    separates[pairs[replaces]] = False
+    fill, loop = fill[separates[loop]], loop[separates[loop]]
+    if not replaces.any():
+        return fill, loop
+    return np.concatenate([fill, strip]), np.concatenate([loop, count + of_strip])
+
+
 def _separate_inside(
     vertices: NDArray[np.float64],
     faces: NDArray[np.int32],
     fill: NDArray[np.int32],
     loop: NDArray[np.intp],
     device: str,
+    extra: int = 1,
 ) -> NDArray[np.bool_]:
     """For each loop (L,): its filling separates the inside from the outside.
 
@@ -112,9 +145,10 @@ def _separate_inside(
         faces: (F, 3), without fillings.
         fill: (T, 3), fillings of loops.
         loop: (T,), the loop that each filling triangle closes.
-        device: Warp's name of the device.
+        device: Warp's name.
+        extra: samples of each loop in addition to one per triangle.
     """
-    samples = sample_faces(vertices, fill, extra=int(loop.max()) + 1)
+    samples = sample_faces(vertices, fill, extra=extra * (int(loop.max()) + 1))
     field = WindingField(vertices.astype(np.float32), faces, device, halve_long=False)
     start = samples.position + np.float32(RAY_OFFSET) * samples.normal
     winding = field.numbers(start, exact=True)
@@ -158,9 +192,8 @@ def _open_ended(
 def boundary_loops(faces: NDArray[np.int32]) -> list[list[int]]:
     """Simple closed loops of boundary edges, which only one face has.
 
-    A loop runs opposite to the adjacent faces, so a filling with the loop's own direction is
-    wound like them. A walk that returns to a vertex closes a loop there, so a figure of eight
-    gives two loops. Walks that end at a non-manifold vertex are dropped.
+    A loop runs opposite to the adjacent faces, so a filling in its own direction is wound like
+    them. A walk that returns to a vertex closes a loop. Those that end elsewhere are dropped.
 
     Args:
         faces: (F, 3), consistently wound patches.
@@ -197,96 +230,3 @@ def _walk(seed: int, next_vertices: dict[int, list[int]]) -> list[list[int]]:
             position[vertex] = len(path)
             path.append(vertex)
     return loops
-
-
-def fill_loops(
-    loops: list[list[int]], vertices: NDArray[np.float64]
-) -> tuple[NDArray[np.int32], NDArray[np.intp], NDArray[np.float64]]:
-    """Fill loops of edges with triangles, each loop with the smallest total area.
-
-    Dynamic programming over all triangulations (Barequet and Sharir 1995, "Filling gaps in the
-    boundary of a polyhedron"). Loops of more than `MAX_FILL_EDGES` edges get a fan
-    around their centroid.
-
-    Args:
-        loops: of three edges or more each, rows of `vertices`.
-        vertices: (V, 3).
-
-    Returns:
-        The triangles (T, 3), whose indices from V on are new vertices; the loop that each triangle
-        closes (T,); and the new vertices (N, 3).
-    """
-    triangles: list[NDArray[np.int64]] = []
-    owners: list[NDArray[np.intp]] = []
-    centers: list[NDArray[np.float64]] = []
-    for count in sorted({len(loop) for loop in loops}):
-        chosen = np.flatnonzero([len(loop) == count for loop in loops])
-        rings = np.array([loops[k] for k in chosen], dtype=np.int64)
-        if count > MAX_FILL_EDGES:
-            hubs = len(vertices) + len(centers) + np.arange(len(rings))
-            centers.extend(vertices[rings].mean(axis=1))
-            hub = np.broadcast_to(hubs[:, None], rings.shape)
-            fill = np.stack([rings, np.roll(rings, -1, axis=1), hub], axis=2)
-        else:
-            fill = _fill_in_batches(rings, vertices)
-        triangles.append(fill.reshape(-1, 3))
-        owners.append(np.repeat(chosen, fill.shape[1]))
-    if not loops:
-        return np.zeros((0, 3), np.int32), np.zeros(0, np.intp), np.zeros((0, 3))
-    new = np.array(centers).reshape(-1, 3)
-    return np.concatenate(triangles).astype(np.int32), np.concatenate(owners), new
-
-
-def _fill_in_batches(rings: NDArray[np.int64], vertices: NDArray[np.float64]) -> NDArray[np.int64]:
-    """Triangles (B, K - 2, 3) that fill loops of the same length (B, K)."""
-    size = max(1, MAX_CANDIDATES // rings.shape[1] ** 2)
-    fills = []
-    for start in range(0, len(rings), size):
-        batch = rings[start : start + size]
-        local = _minimal_triangulations(vertices[batch])
-        fills.append(np.take_along_axis(batch[:, None], local, axis=2))
-    return np.concatenate(fills)
-
-
-def _minimal_triangulations(points: NDArray[np.float64]) -> NDArray[np.int64]:
-    """Triangulations (B, K - 2, 3) of smallest area of closed polylines (B, K, 3).
-
-    The smallest area between the corners i and k of a polyline is the minimum over m of
-    cost(i, m) + cost(m, k) + area(i, m, k).
-    """
-    number, count, _ = points.shape
-    cost = np.zeros((number, count, count))
-    apex = np.zeros((number, count, count), dtype=np.int64)
-    for gap in range(2, count):
-        i = np.arange(count - gap)
-        k = i + gap
-        middle = i[:, None] + np.arange(1, gap)
-        spokes = points[:, middle] - points[:, i, None]
-        bases = (points[:, k] - points[:, i])[:, :, None]
-        area = np.sqrt(_square_of_cross(spokes, bases)) / 2
-        total = area + cost[:, i[:, None], middle] + cost[:, middle, k[:, None]]
-        best = np.argmin(total, axis=2)
-        cost[:, i, k] = np.take_along_axis(total, best[:, :, None], axis=2)[:, :, 0]
-        apex[:, i, k] = i + 1 + best
-    return np.array([_triangles_of(one.tolist()) for one in apex]).reshape(number, count - 2, 3)
-
-
-def _square_of_cross(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Squared lengths of the cross products of vectors that broadcast to (..., 3)."""
-    x = a[..., 1] * b[..., 2] - a[..., 2] * b[..., 1]
-    y = a[..., 2] * b[..., 0] - a[..., 0] * b[..., 2]
-    z = a[..., 0] * b[..., 1] - a[..., 1] * b[..., 0]
-    square: NDArray[np.float64] = x * x + y * y + z * z
-    return square
-
-
-def _triangles_of(apex: list[list[int]]) -> list[tuple[int, int, int]]:
-    """Triangles of the best triangulation; `apex[i][k]` is the corner opposite to side i, k."""
-    triangles, spans = [], [(0, len(apex) - 1)]
-    while spans:
-        left, right = spans.pop()
-        if right - left >= 2:
-            middle = apex[left][right]
-            triangles.append((left, middle, right))
-            spans += [(left, middle), (middle, right)]
-    return triangles

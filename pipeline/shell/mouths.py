@@ -28,7 +28,7 @@ DIAGONAL = 4.0
 """Length of a ray that leaves the mesh, cube frame."""
 
 
-def _nowhere(points: NDArray[np.float32]) -> NDArray[np.bool_]:
+def _nowhere(points: NDArray[np.float32], _: NDArray[np.intp]) -> NDArray[np.bool_]:
     return np.zeros(len(points), bool)
 
 
@@ -37,7 +37,7 @@ def have_open_mouths(
     faces: NDArray[np.int32],
     patches: OrientedPatches,
     candidates: NDArray[np.bool_],
-    outside: Callable[[NDArray[np.float32]], NDArray[np.bool_]] = _nowhere,
+    outside: Callable[[NDArray[np.float32], NDArray[np.intp]], NDArray[np.bool_]] = _nowhere,
 ) -> NDArray[np.bool_]:
     """Find candidates (P,) that enclose a hollow in front of them whose mouths lead outside.
 
@@ -46,8 +46,8 @@ def have_open_mouths(
         faces: (F, 3), with the side to test in front.
         patches: the same faces in P patches.
         candidates: (P,), the patches to test.
-        outside: Tells which positions (N, 3) are outside, where the way ahead ends at a face. By
-            default none is, so that only the sky counts.
+        outside: Tells which positions (N, 3), straight ahead of patches (N,), are outside, where
+            the way ends at a face. By default none is, so that only the sky counts.
     """
     # 1. Leave out patches that enclose nothing, and those without a hole.
     count, tested = len(candidates), candidates[patches.patch]
@@ -63,13 +63,14 @@ def have_open_mouths(
     start = np.concatenate([(rim + rim.mean(axis=0)) / 2 for rim in rims])
     direction = np.repeat(np.array(ahead), points, axis=0)
     distance = patches.scene.distances(start, direction, DIAGONAL)
+    patch = np.repeat(of_patch, points)
     is_open = distance >= DIAGONAL
     if not is_open.all():
         end = start + (distance - np.float32(RAY_OFFSET))[:, None] * direction
-        is_open[~is_open] = outside(end[~is_open])
+        is_open[~is_open] = outside(end[~is_open], patch[~is_open])
 
     # 3. Compare the area with the outside ahead with the whole area of the holes of each patch.
-    weight, patch = np.repeat(np.array(area) / points, points), np.repeat(of_patch, points)
+    weight = np.repeat(np.array(area) / points, points)
     seen, whole = (np.bincount(patch, w, count) for w in (weight * is_open, weight))
     found: NDArray[np.bool_] = (seen >= OUTSIDE_AHEAD * whole) & (whole > 0)
     return found

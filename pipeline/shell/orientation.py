@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from shapegan.pipeline.arrays import any_true, take_rows
 from shapegan.pipeline.queries.rays import RayScene
-from shapegan.pipeline.shell.patches import find_patches
+from shapegan.pipeline.shell.patches import Patches, closed_patches, find_patches
 from shapegan.pipeline.shell.surface_samples import (
     RAY_OFFSET,
     SurfaceSamples,
@@ -20,7 +20,7 @@ from shapegan.pipeline.shell.surface_samples import (
     pick_by_area,
     sample_clusters,
 )
-from shapegan.pipeline.triangles import areas
+from shapegan.pipeline.triangles import areas, centroids, cross_products
 
 RAYS = 8
 """Rays from each side of a sample in meshes where most faces vote alone; half as many in others."""
@@ -91,6 +91,11 @@ def orient_patches(
     )
     area = np.bincount(owner, samples.area, patches.count)
     flip = back > front
+    inside_out = back + front == 0
+    if inside_out.any():
+        inside_out &= _volumes(vertices, patches) < 0
+    if inside_out.any():  # without light on either side, a closed patch is taken for a body
+        flip |= inside_out & closed_patches(patches.faces, patches.patch)
     turned = flip[owner][:, None]
     return OrientedPatches(
         np.where(flip[patches.patch][:, None], patches.faces[:, ::-1], patches.faces),
@@ -102,6 +107,22 @@ def orient_patches(
         np.where(turned, sky[:, ::-1], sky),
         scene,
     )
+
+
+def _volumes(vertices: NDArray[np.float64], patches: Patches) -> NDArray[np.float64]:
+    """Volumes (P,) between the faces and the middle of each patch, negative if it is inside out.
+
+    Args:
+        vertices: (V, 3).
+        patches: P patches.
+    """
+    corners, patch = take_rows(vertices, patches.faces), patches.patch
+    center, count = centroids(corners), np.bincount(patch)
+    middle = np.stack([np.bincount(patch, center[:, k]) / count for k in range(3)], axis=1)
+    way = center - take_rows(middle, patch)
+    sixfold = (way * cross_products(corners)).sum(axis=1)
+    volume: NDArray[np.float64] = np.bincount(patch, sixfold, len(count)) / 6
+    return volume
 
 
 def wind_as_given(

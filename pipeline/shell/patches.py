@@ -96,6 +96,22 @@ def group_edges(
     return order, start, np.diff(np.append(start, len(key)))
 
 
+def closed_patches(faces: NDArray[np.int32], patch: NDArray[np.int32]) -> NDArray[np.bool_]:
+    """Patches (P,) without a boundary: two faces each meet at all of their edges.
+
+    Args:
+        faces: (F, 3).
+        patch: (F,), the patch of each face, 0 to P - 1; one without faces counts as closed.
+    """
+    edges = directed_edges(faces)
+    order, _, size = group_edges(edges)
+    in_pair = np.zeros(len(edges), bool)
+    in_pair[order] = np.repeat(size == 2, size)
+    closed = np.ones(patch.max(initial=-1) + 1, bool)
+    closed[np.tile(patch, 3)[~in_pair]] = False
+    return closed
+
+
 def _components(count: int, left: NDArray[np.intp], right: NDArray[np.intp]) -> NDArray[np.int32]:
     """Connected component (N,) of each of `count` nodes that are linked left to right (E,)."""
     links = coo_matrix((np.ones(len(left), np.int8), (left, right)), shape=(count, count))

@@ -154,6 +154,11 @@ CLOSED = {
         shapes.inside_out(shapes.icosphere(0.3, center=(0.5, 0, 0))),
     ),
     "a box floats in a ball": shapes.join(HOLLOW_BALL, shapes.box((0.4, 0.4, 0.4))),
+    "ribs that end in the walls": shapes.join(
+        shapes.box((2.0, 1.6, 1.4)),
+        shapes.inside_out(shapes.box((1.8, 1.4, 1.2))),
+        *(shapes.box((0.1, 1.5, 1.3), (x, 0, 0)) for x in (-0.3, 0.3)),
+    ),
     "overlaps a box": shapes.join(HOLLOW_BALL, shapes.box((1.0, 1.0, 1.0), (1.4, 0, 0))),
 }
 

@@ -8,7 +8,8 @@ from support import shapes
 from support.examples import examples
 
 from shapegan.pipeline.queries.rims import rim_edges
-from shapegan.pipeline.shell.hole_filling import MAX_FILL_EDGES, boundary_loops, fill_loops
+from shapegan.pipeline.shell.hole_filling import boundary_loops
+from shapegan.pipeline.shell.smallest_fillings import MAX_FILL_EDGES, fill_loops
 
 CLOSED = {
     "box": shapes.box(subdivisions=1),

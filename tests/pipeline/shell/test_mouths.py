@@ -45,7 +45,8 @@ def test_a_hole_with_the_outer_skin_ahead_shows_no_sky():
 def test_the_outside_may_end_at_a_face():
     ball, ahead = ball_without(np.array([0.0, 0.0, 1.0]), 0.4), []
 
-    def outside(points):
+    def outside(points, owner):
+        assert (owner == 0).all()
         ahead.append(points)
         return points[:, 2] < 0.8
 
