@@ -89,8 +89,8 @@ class PointTask:
     def reconstruction(
         self, generator: Generator, codes: Tensor, data: StepData[PointBatch]
     ) -> Tensor:
-        """Error of the shapes of codes (B, Z) at the uniform points, in refinement as well."""
-        real, fake = PointTask.real(self, data), PointTask.fake(self, generator, codes, data)
+        """Error of the shapes of codes (B, Z), a scalar."""
+        real, fake = self.real(data), self.fake(generator, codes, data)
         return reconstruction_error(fake.sdf, real.sdf, real.mask)
 
     def _on_side(self, points: Tensor, sdf: Tensor) -> tuple[Tensor | None, Tensor, Tensor]:
@@ -143,6 +143,17 @@ class RefinementTask(PointTask):
     ) -> Tensor:
         """Critic scores of generated shapes, with gradients: (B,)."""
         return self.scores(critic, self.fake(generator, latents, data))
+
+    def reconstruction(
+        self, generator: Generator, codes: Tensor, data: StepData[PointBatch]
+    ) -> Tensor:
+        """Error of the shapes of codes (B, Z) at uniform and at surface points, a scalar."""
+        error = torch.zeros((), device=codes.device)
+        for name in ("uniform", "surface"):
+            mask, points, sdf = self._on_side(*data.batch.points[name])
+            found = self._clipped(generator(points, codes, self._chunk))
+            error = error + reconstruction_error(found, self._clipped(sdf), mask)
+        return error
 
     def _choices(self, random: RandomNumbers, points: Tensor, sdf: Tensor) -> tuple[Tensor, Tensor]:
         """Masks of the points near the surface and of those that are kept: (B, N) bool each."""

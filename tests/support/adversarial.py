@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import torch
 from support.training import POINT, POINT_VOXEL, REFINED, VOXEL
-from torch import Tensor
+from torch import Tensor, nn
 
 from shapegan.model.config import Stage, TrainConfig
 from shapegan.model.distributed import Ranks
@@ -53,3 +53,16 @@ def changed(recipe: Adversarial, name: str, before: dict[str, Tensor]) -> bool:
 
 def with_objective(config: TrainConfig, **changes: Any) -> TrainConfig:
     return dataclasses.replace(config, objective=dataclasses.replace(config.objective, **changes))
+
+
+class Spheres(nn.Module):
+    """An exact generator: a latent is a radius."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.more = nn.Parameter(torch.zeros(()))
+
+    def forward(
+        self, points: Tensor, latents: Tensor, chunk: int | None = None, *, eager: bool = False
+    ) -> Tensor:
+        return points.norm(dim=-1) - latents - self.more

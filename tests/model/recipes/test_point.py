@@ -2,7 +2,8 @@ import dataclasses
 
 import pytest
 import torch
-from torch import Tensor, nn
+from support.adversarial import Spheres
+from torch import Tensor
 
 from shapegan.model.config import Stage
 from shapegan.model.networks.generator import Generator, GeneratorConfig
@@ -22,19 +23,6 @@ from shapegan.model.streaming.stream import PointBatch
 
 COUNT = 300
 STAGE = Stage(COUNT, 3, 1)
-
-
-class Spheres(nn.Module):
-    """An exact generator: a latent is a radius."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.more = nn.Parameter(torch.zeros(()))
-
-    def forward(
-        self, points: Tensor, latents: Tensor, chunk: int | None = None, *, eager: bool = False
-    ) -> Tensor:
-        return points.norm(dim=-1) - latents - self.more
 
 
 RADII = torch.tensor([[0.3], [0.4], [0.5]])

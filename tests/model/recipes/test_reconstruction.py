@@ -1,0 +1,67 @@
+"""Shapes that a generator gives back from their codes."""
+
+import pytest
+import torch
+from support.adversarial import Spheres
+
+from shapegan.model.config import Stage
+from shapegan.model.recipes.objectives import StepData
+from shapegan.model.recipes.point import PointTask, RefinementTask
+from shapegan.model.recipes.step_random import StepRandom
+from shapegan.model.recipes.voxel import VoxelTask, clip_distances
+from shapegan.model.streaming.stream import PointBatch, VoxelBatch
+from shapegan.pipeline.schema import grid_points
+
+COUNT = 300
+STAGE = Stage(COUNT, 3, 1)
+RADII = torch.tensor([[0.3], [0.4], [0.5]])
+
+
+@pytest.fixture
+def batch() -> PointBatch:
+    torch.manual_seed(0)
+    points = torch.rand(3, COUNT, 3) * 1.2 - 0.6
+    sdf = points.norm(dim=-1) - torch.tensor([[0.45], [0.35], [0.2]])
+    surface = points - sdf[..., None] * points / points.norm(dim=-1, keepdim=True)
+    return PointBatch(torch.arange(3), {"uniform": (points, sdf), "surface": (surface, sdf * 0.01)})
+
+
+@pytest.mark.parametrize("half", [False, True])
+@pytest.mark.parametrize(("kind", "sets"), [(PointTask, 1), (RefinementTask, 2)])
+def test_a_reconstruction_is_judged_at_uniform_and_refined_at_surface_points(
+    batch: PointBatch, kind: type[PointTask], sets: int, half: bool
+) -> None:
+    task = kind(STAGE, 10.0, "hard", 10**6, half)
+    points, _ = batch.points["uniform"]
+    surface, _ = batch.points["surface"]
+    exact = PointBatch(
+        batch.indices,
+        {name: (one, one.norm(dim=-1) - RADII) for name, one in
+         (("uniform", points), ("surface", surface))},
+    )  # fmt: skip
+    data = StepData(exact, StepRandom(0))
+    assert task.reconstruction(Spheres(), RADII, data) < 1e-6
+    off = task.reconstruction(Spheres(), RADII + 0.02, data)
+    assert off.item() == pytest.approx(0.02 * sets, rel=1e-4)
+
+
+@pytest.mark.parametrize("clip_mode", ["hard", "soft", "none"])
+def test_distances_beyond_the_clip_count_as_the_clip(batch: PointBatch, clip_mode: str) -> None:
+    task = PointTask(STAGE, 0.01, clip_mode, 10**6)
+    data = StepData(batch, StepRandom(0))
+    points, sdf = batch.points["uniform"]
+    expected = clip_distances(points.norm(dim=-1) - RADII, 0.01, clip_mode)
+    expected = (expected - clip_distances(sdf, 0.01, clip_mode)).abs().mean()
+    torch.testing.assert_close(task.reconstruction(Spheres(), RADII, data), expected)
+
+
+@pytest.mark.parametrize("clip_mode", ["hard", "soft", "none"])
+def test_grids_are_compared_as_the_critic_sees_them(clip_mode: str) -> None:
+    grid = torch.from_numpy(grid_points(8)).norm(dim=-1).view(1, 8, 8, 8)
+    real = grid - RADII[:, :, None, None]
+    task = VoxelTask(Stage(8, 3, 1), 0.1, clip_mode, 10**6, torch.device("cpu"))
+    data = StepData(VoxelBatch(torch.arange(3), real), StepRandom(0))
+    assert task.reconstruction(Spheres(), RADII, data) < 1e-6
+    expected = clip_distances(real - 0.05, 0.1, clip_mode) - clip_distances(real, 0.1, clip_mode)
+    found = task.reconstruction(Spheres(), RADII + 0.05, data)
+    torch.testing.assert_close(found, expected.abs().mean())
