@@ -20,9 +20,10 @@ ENCLOSING = 0.5
 """A patch encloses a hollow if its faces' area vectors add up to less than this share of its area.
 It is 1 for a plane, 0.5 for a hemisphere, 0 for a closed patch and for a pipe."""
 
-OUTSIDE_AHEAD = 0.6
+OUTSIDE_AHEAD = 0.7
 """A patch is open if this share of the area of its holes has the outside straight ahead. It is 0.5
-for a pipe with one end within the solid."""
+for a pipe with one end within the solid, and 0.67 for a missing triangle of a hidden copy if two of
+three rays pass a hole in the skin round it by chance."""
 
 DIAGONAL = 4.0
 """Length of a ray that leaves the mesh, cube frame."""

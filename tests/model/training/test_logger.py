@@ -66,6 +66,7 @@ def test_a_row_holds_the_means_since_the_last_one(opened: Any, tmp_path: Path) -
         "penalty": "",
         "critic_loss": "",
         "generator_loss": "5.0",
+        "reconstruction": "",
         "loss": "1.5",
         "overall": "0.6",
         "generator_rate": "0.001",
