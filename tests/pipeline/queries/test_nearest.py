@@ -22,9 +22,10 @@ def nearest(mesh, points, max_distance=None):
     """Distances, nearest points, faces and barycentric weights."""
     limit = None if max_distance is None else wp.array(max_distance, dtype=float, device="cpu")
     got = TriangleQueries(*mesh).nearest(vectors(points), limit)
-    first = got.weights.numpy()
+    face = got.face.numpy()
+    first = np.where(face[:, None] >= 0, got.weights.numpy(), 0)  # undefined without a face
     weights = np.column_stack([first, 1 - first.sum(axis=1)])
-    return got.distance.numpy(), got.closest.numpy(), got.face.numpy(), weights
+    return got.distance.numpy(), got.closest.numpy(), face, weights
 
 
 @examples(60)
