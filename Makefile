@@ -22,10 +22,12 @@ demo: $(STAMP)  ## preprocess a few sample chairs, train a toy generator, draw b
 	$(BIN)/shapegan preprocess demo/meshes --out demo/dataset --points 16384
 	$(BIN)/shapegan inspect demo/dataset --picture demo/dataset.png
 	$(BIN)/shapegan train --data demo/dataset --run demo/run --preset demo --time 3m
-	cp "$$(ls demo/run/previews/*.png | tail -n 1)" demo/generated.png
+	$(BIN)/shapegan generate demo/run --count 16 --resolution 64 --out demo/shapes
+	cp demo/shapes/shapes.png demo/generated.png
 	@echo
 	@echo "Look at demo/dataset.png: for each chair its mesh, 32^3 and 64^3 voxels, and a slice of the field;"
-	@echo "and at demo/generated.png: chairs of a generator that was trained for three minutes."
+	@echo "and at demo/generated.png: chairs of a generator that was trained for three minutes;"
+	@echo "demo/shapes has their meshes."
 
 check: $(STAMP) docs  ## check format, lint, types, import contracts and the site's links
 	$(BIN)/ruff format --check .

@@ -204,17 +204,9 @@ def _demo_voxel() -> TrainConfig:
         fast,
         stages=(
             Stage(8, 8, 60, weight=1, lattice=64, thin_offset=0.1),
-            Stage(
-                16,
-                8,
-                100,
-                fade_in=10,
-                weight=6,
-                lattice=64,
-                thin_offset=0.075,
-                thin_offset_end=0.06,
-            ),
+            Stage(16, 8, 100, fade_in=10, weight=6, lattice=64, thin_offset=0.075),
         ),
+        generator=replace(fast.deepsdf, latent=6),  # few shapes, so few kinds
         ema_halflife=50,
     )
 
@@ -227,6 +219,7 @@ def _demo_point() -> TrainConfig:
             Stage(2048, 8, 100, weight=1, thin_offset=0.08),
             Stage(4096, 8, 60, weight=2, thin_offset=0.08, thin_offset_end=0.06),
         ),
+        generator=replace(fast.deepsdf, latent=6),
         ema_halflife=50,
     )
 
