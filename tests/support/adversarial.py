@@ -66,3 +66,18 @@ class Spheres(nn.Module):
         self, points: Tensor, latents: Tensor, chunk: int | None = None, *, eager: bool = False
     ) -> Tensor:
         return points.norm(dim=-1) - latents - self.more
+
+
+COUNT = 300
+"""Points of a shape in `sphere_batch`."""
+RADII = torch.tensor([[0.3], [0.4], [0.5]])
+"""Latents of `Spheres`."""
+
+
+def sphere_batch() -> PointBatch:
+    """Points of three spheres, of other radii than `RADII`."""
+    torch.manual_seed(0)
+    points = torch.rand(3, COUNT, 3) * 1.2 - 0.6
+    sdf = points.norm(dim=-1) - torch.tensor([[0.45], [0.35], [0.2]])
+    surface = points - sdf[..., None] * points / points.norm(dim=-1, keepdim=True)
+    return PointBatch(torch.arange(3), {"uniform": (points, sdf), "surface": (surface, sdf * 0.01)})

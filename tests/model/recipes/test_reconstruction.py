@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from support.adversarial import Spheres
+from support.adversarial import COUNT, RADII, Spheres, sphere_batch
 
 from shapegan.model.config import Stage
 from shapegan.model.recipes.objectives import StepData
@@ -12,18 +12,12 @@ from shapegan.model.recipes.voxel import VoxelTask, clip_distances
 from shapegan.model.streaming.stream import PointBatch, VoxelBatch
 from shapegan.pipeline.schema import grid_points
 
-COUNT = 300
 STAGE = Stage(COUNT, 3, 1)
-RADII = torch.tensor([[0.3], [0.4], [0.5]])
 
 
 @pytest.fixture
 def batch() -> PointBatch:
-    torch.manual_seed(0)
-    points = torch.rand(3, COUNT, 3) * 1.2 - 0.6
-    sdf = points.norm(dim=-1) - torch.tensor([[0.45], [0.35], [0.2]])
-    surface = points - sdf[..., None] * points / points.norm(dim=-1, keepdim=True)
-    return PointBatch(torch.arange(3), {"uniform": (points, sdf), "surface": (surface, sdf * 0.01)})
+    return sphere_batch()
 
 
 @pytest.mark.parametrize("half", [False, True])
