@@ -25,7 +25,7 @@ from shapegan.model.recipes.objectives import (
 )
 from shapegan.model.recipes.optimisers import build_optimiser, decay, set_rate
 from shapegan.model.recipes.point import PointTask, RefinementTask
-from shapegan.model.recipes.shape_codes import ShapeCodes, finest_grid
+from shapegan.model.recipes.shape_codes import ShapeCodes
 from shapegan.model.recipes.step_graphs import Half
 from shapegan.model.recipes.step_random import CODES, PICTURES, WEIGHTS, StepRandom, seeded
 from shapegan.model.recipes.voxel import VoxelTask, lattice_clip
@@ -48,7 +48,7 @@ class Adversarial(GeneratorRecipe[Generator]):
         stream: The training shapes; None if no shape is reconstructed, or for a forecast.
 
     Raises:
-        TrainConfigError: shapes are reconstructed, and the dataset has no voxels.
+        DatasetError: shapes are reconstructed, and the dataset has no voxels.
     """
 
     def __init__(
@@ -61,7 +61,7 @@ class Adversarial(GeneratorRecipe[Generator]):
         super().__init__(config, ranks, execution, Generator, config.deepsdf)
         self._stream, self._codes = stream, None
         if config.objective.reconstruction_weight and stream is not None:
-            finest_grid(stream)
+            _ = stream.finest  # fails without voxels, before the run's folder is made
             codes = ShapeCodes(stream.shape_count, config.generator.latent, self._half)
             self._codes = codes.to(execution.device)
         if execution.compiled:

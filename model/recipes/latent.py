@@ -22,6 +22,7 @@ from shapegan.model.recipes.base import GeneratorRecipe, gradient_norm, rate_col
 from shapegan.model.recipes.execution import Execution
 from shapegan.model.recipes.objectives import StepData
 from shapegan.model.recipes.optimisers import build_optimiser, set_rate
+from shapegan.model.recipes.shape_codes import fit_encoder
 from shapegan.model.recipes.step_random import (
     CHOICE,
     LATENTS,
@@ -42,8 +43,6 @@ from shapegan.model.streaming.stream import Stream, VoxelBatch
 from shapegan.model.streaming.thin_parts import thickened
 from shapegan.pipeline.schema import grid_points
 
-_FITTED_SHAPES = 2048
-"""Shapes whose principal components make the codes, evenly spaced in the split."""
 _WARM_UP = 30
 """Steps over which the rates of a stage grow to their full size."""
 _LAST_RATE = 0.03
@@ -244,15 +243,12 @@ class Latent(GeneratorRecipe[LatentGenerator]):
     def _fit(self) -> None:
         """Find the encoder's components and the shares of the categories."""
         assert self._stream is not None, "a recipe without shapes takes no steps"
-        size = self._config.stages[0].size
-        device = self._execution.device
-        grids = self._stream.whole_voxels(size, _FITTED_SHAPES)
-        rows = [self.encoder.measurements(grid[None].to(device)) for grid in grids]
-        self.encoder.fit(torch.cat(rows))
+        fit_encoder(self.encoder, self._stream, self._config.stages[0].size)
         # Eigenvectors of other processors may differ by rounding.
         self._ranks.broadcast_tensor(self.encoder.mean)
         self._ranks.broadcast_tensor(self.encoder.components)
         if self._names:
+            device = self._execution.device
             everything = torch.arange(self._stream.shape_count, device=device)
             self.generator.shares.copy_(self._one_hot(everything).mean(dim=0))
 

@@ -10,7 +10,6 @@ Letters in shapes: S training shapes, Z latent.
 import torch
 from torch import Tensor, nn
 
-from shapegan.model.config_check import TrainConfigError
 from shapegan.model.distributed import Ranks
 from shapegan.model.networks.grid_encoder import GridEncoder
 from shapegan.model.streaming.stream import Stream
@@ -53,13 +52,11 @@ class ShapeCodes(nn.Module):
 
         Raises:
             StreamError: a shard is missing or damaged.
-            TrainConfigError: the dataset has no voxels.
+            DatasetError: the dataset has no voxels.
         """
-        resolution = finest_grid(stream)
         encoder = GridEncoder(self.codes.shape[1], self._mirrored)
-        fitted = stream.whole_voxels(resolution, _FITTED_SHAPES)
-        encoder.fit(torch.cat([encoder.measurements(grid[None]) for grid in fitted]))
-        everything = stream.whole_voxels(resolution, stream.shape_count)
+        fit_encoder(encoder, stream, stream.finest)
+        everything = stream.whole_voxels(stream.finest, stream.shape_count)
         codes = torch.cat([encoder(grid[None]) for grid in everything])
         # Numbers beyond the last component are as those of drawn latents.
         spread = codes.std(dim=0, correction=0)
@@ -75,14 +72,12 @@ class ShapeCodes(nn.Module):
         self.found.fill_(True)
 
 
-def finest_grid(stream: Stream) -> int:
-    """Resolution of the finest grids of a stream's dataset.
+def fit_encoder(encoder: GridEncoder, stream: Stream, resolution: int) -> None:
+    """Find the components of a stream's shapes, by their grids of a resolution.
 
     Raises:
-        TrainConfigError: it has no voxels.
+        StreamError: a shard is missing or damaged.
     """
-    if not stream.resolutions:
-        raise TrainConfigError(
-            "objective.reconstruction_weight: takes 0 for a dataset without voxels"
-        )
-    return max(stream.resolutions)
+    device = encoder.mean.device
+    grids = stream.whole_voxels(resolution, _FITTED_SHAPES)
+    encoder.fit(torch.cat([encoder.measurements(grid[None].to(device)) for grid in grids]))

@@ -116,9 +116,13 @@ class Stream:
         return [ids[number] for number in self._disk.numbers]
 
     @property
-    def resolutions(self) -> tuple[int, ...]:
-        """Resolutions of the dataset's grids, ascending."""
-        return self._disk.dataset.resolutions
+    def finest(self) -> int:
+        """The highest resolution of the dataset's voxels.
+
+        Raises:
+            DatasetError: the dataset has no voxels.
+        """
+        return self._disk.dataset.finest
 
     @property
     def categories(self) -> list[str]:

@@ -86,6 +86,8 @@ def _peak_bytes(recipe: Recipe, config: TrainConfig, stage: Stage, chunk: int) -
     fixed = 4 * sum(_weight_counts(recipe).values()) * copies
     networks = recipe.networks
     activations = _generator_bytes(networks["generator"], config, stage, chunk)
+    if "critic" in networks and config.objective.reconstruction_weight:
+        activations *= 2  # of drawn latents and of codes
     if "critic" in networks:
         # Real, generated and penalised shapes; the penalty is differentiated twice.
         activations = max(4 * _critic_bytes(networks["critic"], config, stage), activations)

@@ -145,7 +145,7 @@ def _separate_inside(
         faces: (F, 3), without fillings.
         fill: (T, 3), fillings of loops.
         loop: (T,), the loop that each filling triangle closes.
-        device: Warp's name.
+        device: Warp's name of the device.
         extra: samples of each loop in addition to one per triangle.
     """
     samples = sample_faces(vertices, fill, extra=extra * (int(loop.max()) + 1))
@@ -192,8 +192,9 @@ def _open_ended(
 def boundary_loops(faces: NDArray[np.int32]) -> list[list[int]]:
     """Simple closed loops of boundary edges, which only one face has.
 
-    A loop runs opposite to the adjacent faces, so a filling in its own direction is wound like
-    them. A walk that returns to a vertex closes a loop. Those that end elsewhere are dropped.
+    A loop runs opposite to the adjacent faces, so a filling with the loop's own direction is
+    wound like them. A walk that returns to a vertex closes a loop there, so a figure of eight
+    gives two loops. Walks that end at a non-manifold vertex are dropped.
 
     Args:
         faces: (F, 3), consistently wound patches.

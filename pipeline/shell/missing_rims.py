@@ -23,7 +23,7 @@ FLAT = 1e-3
 """Two mouths lie in one plane if they are nearer along its normal than this share of a loop."""
 
 WITHIN = 0.95
-"""Of two mouths in one plane one lies within the other if its loop is shorter than this share. The
+"""Share of the longer loop below which the shorter of two mouths in one plane lies within it. The
 halves of a ball meet in two equal loops, and no rim is missing there."""
 
 

@@ -1,4 +1,4 @@
-"""What several modules train with."""
+"""Fixtures of the modules that train."""
 
 from collections.abc import Iterator
 from pathlib import Path

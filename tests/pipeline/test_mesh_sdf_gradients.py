@@ -21,7 +21,7 @@ def sheet():
 
 
 def box_gradient(points):
-    """Where the distance to `BOX` rises; and whether it does so in a single direction there."""
+    """The direction in which the distance to `BOX` rises, and True where there is only one."""
     relative = points - CENTER
     beyond = np.abs(relative) - SIZE / 2
     inside = (beyond < 0).all(axis=1)

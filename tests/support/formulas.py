@@ -49,6 +49,6 @@ def plane_distance(points: Array, size=(1.0, 1.0)) -> Array:
 
 
 def plane_foot(points: Array, size=(1.0, 1.0)) -> Array:
-    """Where the rectangle is nearest: (N, 3)."""
+    """The nearest points of the rectangle: (N, 3)."""
     half = np.array([size[0] / 2, size[1] / 2, 0.0])
     return np.clip(np.asarray(points, np.float64), -half, half)

@@ -1,4 +1,4 @@
-"""Where shapes are pinned, by the memory that is free."""
+"""The memory that keeps shapes, by how much of it is free."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""What a dataset holds, read whole and in windows, also from several processes."""
+"""The reader of datasets: shapes whole and in windows, also from several processes."""
 
 import multiprocessing
 import os

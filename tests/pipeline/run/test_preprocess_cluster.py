@@ -1,4 +1,4 @@
-"""Where a run takes its workers from: cores, GPUs, a scheduler, SLURM."""
+"""The workers of a run: on cores, on GPUs, of a scheduler, of SLURM."""
 
 import contextlib
 import os

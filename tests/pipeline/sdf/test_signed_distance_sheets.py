@@ -95,7 +95,7 @@ def test_thin_walls_grow_to_the_thickness_of_sheets():
 
 
 def test_a_sheet_beside_a_thin_wall_keeps_its_thickness():
-    """Where both are as near, the thicker one counts."""
+    """Of two that are as near, the thicker one counts."""
     wall = shapes.thin_plate(0.01)
     sheet = shapes.moved(shapes.plane((0.5, 1.0)), (1.25, 0, 0))
     field = field_of(shapes.join(wall, sheet), thicken=True)
