@@ -14,7 +14,7 @@ from scipy.spatial import cKDTree
 
 from shapegan.pipeline.arrays import lengths, take_rows
 from shapegan.pipeline.shell.patches import directed_edges
-from shapegan.pipeline.triangles import cross_products
+from shapegan.pipeline.triangles import areas, cross_products
 
 ANTIPARALLEL = -0.5
 """Largest cosine between the area vectors of two mouths of one wall."""
@@ -62,9 +62,7 @@ def bridge_missing_rims(
         if used[one] or used[other]:
             continue
         strip = _strip(vertices, loops[one], loops[other])
-        corners = vertices[strip]
-        spans = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
-        if lengths(spans).sum() / 2 < lengths(vector[[one, other]]).sum():
+        if areas(take_rows(vertices, strip)).sum() < lengths(vector[[one, other]]).sum():
             used[[one, other]] = True
             pairs.append((one, other))
             strips.append(strip)

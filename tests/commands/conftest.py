@@ -1,10 +1,12 @@
-"""Fixtures of the modules that train."""
+"""Fixtures of the modules that train, and of those that preprocess."""
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+from support.preprocess_command import make_meshes, process_fakes, record_arguments
 from support.training import make_solids
 
 
@@ -22,3 +24,18 @@ def one_thread() -> Iterator[None]:
         patch.setenv("OMP_NUM_THREADS", "1")
         yield
     torch.set_num_threads(before)
+
+
+@pytest.fixture
+def fakes(monkeypatch: pytest.MonkeyPatch) -> None:
+    process_fakes(monkeypatch)
+
+
+@pytest.fixture
+def meshes(tmp_path: Path) -> Path:
+    return make_meshes(tmp_path / "shapenet")
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    return record_arguments(monkeypatch)

@@ -8,10 +8,7 @@ from support.folders import make
 from support.one_line import check_one_line
 from support.preprocess_command import (
     QUICK,
-    make_meshes,
     preprocess,
-    process_fakes,
-    record_arguments,
 )
 
 from shapegan.pipeline.config import PreprocessConfig
@@ -19,21 +16,6 @@ from shapegan.pipeline.dataset.reader import Dataset
 from shapegan.pipeline.run.child_process import Limits
 from shapegan.pipeline.run.dask_pool import default_workers
 from shapegan.pipeline.run.plan import RunSettings
-
-
-@pytest.fixture
-def fakes(monkeypatch: pytest.MonkeyPatch) -> None:
-    process_fakes(monkeypatch)
-
-
-@pytest.fixture
-def meshes(tmp_path: Path) -> Path:
-    return make_meshes(tmp_path / "shapenet")
-
-
-@pytest.fixture
-def asked(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
-    return record_arguments(monkeypatch)
 
 
 @pytest.mark.usefixtures("fakes")

@@ -9,30 +9,12 @@ import pytest
 from support.one_line import check_one_line
 from support.preprocess_command import (
     QUICK,
-    make_meshes,
     preprocess,
-    process_fakes,
-    record_arguments,
 )
 
 from shapegan.pipeline.config import SCAN_SIGNS
 from shapegan.pipeline.dataset.manifest import read_manifest
 from shapegan.pipeline.files import OutputError
-
-
-@pytest.fixture
-def fakes(monkeypatch: pytest.MonkeyPatch) -> None:
-    process_fakes(monkeypatch)
-
-
-@pytest.fixture
-def meshes(tmp_path: Path) -> Path:
-    return make_meshes(tmp_path / "shapenet")
-
-
-@pytest.fixture
-def asked(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
-    return record_arguments(monkeypatch)
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from support.training import AUTODECODER, CONFIGS, LATENT, POINT, SHAPES, VOXEL,
 from shapegan.model.config import Stage, TrainConfig
 from shapegan.model.distributed import DeviceError
 from shapegan.model.networks.latent_generator import LatentGenerator
+from shapegan.model.networks.point_critic import PointCriticConfig
 from shapegan.model.objective_config import OPTIMISERS
 from shapegan.model.schedule import Budget
 from shapegan.model.streaming.stream import StreamError
@@ -50,6 +51,19 @@ def test_every_optimiser_can_be_forecast(data: Path, tmp_path: Path, name: str) 
     found = forecast_training(config, quick(data, tmp_path))
     plain = forecast_training(VOXEL, quick(data, tmp_path))
     assert found[0].peak_bytes >= plain[0].peak_bytes  # RMSprop keeps the least
+
+
+def test_a_reconstruction_keeps_the_generators_activations_twice(
+    data: Path, tmp_path: Path
+) -> None:
+    critic = PointCriticConfig(features=(1, 1), head=(1,))
+    plain = dataclasses.replace(POINT, critic=critic)
+    objective = dataclasses.replace(plain.objective, reconstruction_weight=1.0)
+    both = dataclasses.replace(plain, objective=objective)
+    before, after = (
+        forecast_training(one, quick(data, tmp_path))[0].peak_bytes for one in (plain, both)
+    )
+    assert 1.5 * before < after < 2 * before
 
 
 def test_the_critic_grows(data: Path, tmp_path: Path) -> None:
