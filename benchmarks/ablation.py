@@ -91,7 +91,7 @@ def changed_objective(**values: object) -> Change:
 
 
 def combined(first: Change, second: Change) -> Change:
-    """Make one change after the other."""
+    """Make both changes."""
     return lambda config: second(first(config))
 
 
@@ -100,7 +100,10 @@ WGAN_GP = {"loss": "wasserstein", "penalty": "gradient", "penalty_weight": 10.0}
 VARIANTS: dict[str, Change] = {
     "fast": changed_run(),
     "another seed": changed_run(seed=1),
-    "nothing is reconstructed": changed_objective(reconstruction_weight=0.0),
+    "nothing is reconstructed": combined(
+        changed_generator(prior_spread=0.0), changed_objective(reconstruction_weight=0.0)
+    ),
+    "codes are standard normal": changed_generator(prior_spread=0.0),
     "codes of 64 numbers": changed_generator(latent=64),
     "Adam": changed_optimiser(name="adam"),
     "WGAN-GP, 5 critic steps": changed_objective(**WGAN_GP, critic_steps=5),

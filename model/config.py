@@ -177,6 +177,10 @@ class TrainConfig:
         expected = LatentGeneratorConfig if latent else GeneratorConfig
         fitting = isinstance(self.generator, expected)
         check(fitting, "generator", self.generator, f"a {expected.__name__}")
+        spread = getattr(self.generator, "prior_spread", 0.0)
+        reconstructs = self.recipe in _CRITICS and self.objective.reconstruction_weight > 0
+        takes = "0 unless a GAN reconstructs shapes (objective.reconstruction_weight)"
+        check(not spread or reconstructs, "generator.prior_spread", spread, takes)
         takes = "settings in recipe latent, and none elsewhere"
         check((self.autoencoder is not None) == latent, "autoencoder", self.autoencoder, takes)
         priors = [stage.prior for stage in self.stages]

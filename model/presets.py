@@ -81,7 +81,7 @@ def _fast_voxel() -> TrainConfig:
             Stage(8, 8, 50, weight=1, lattice=64, thin_offset=0.1),
             Stage(16, 8, 150, fade_in=5, weight=9, lattice=64, thin_offset=0.075),
             Stage(
-                32, 4, 50, fade_in=2, weight=6, lattice=64, thin_offset=0.07, thin_offset_end=0.06
+                32, 4, 50, fade_in=2, weight=6, lattice=64, thin_offset=0.07, thin_offset_end=0.045
             ),
         ),
         generator=GeneratorConfig(
@@ -91,6 +91,7 @@ def _fast_voxel() -> TrainConfig:
             bounded=False,
             initialisation="sphere",
             symmetry="auto",
+            prior_spread=0.4,
         ),
         critic=VoxelCriticConfig(width=0.5, gradients=True),
         objective=_RELATIVISTIC,
@@ -106,8 +107,8 @@ def _fast_point() -> TrainConfig:
     return TrainConfig(
         recipe="point",
         stages=(
-            Stage(4096, 8, 50, weight=8, thin_offset=0.08, thin_offset_end=0.07),
-            Stage(8192, 4, 50, weight=5, thin_offset=0.07, thin_offset_end=0.065),
+            Stage(4096, 8, 50, weight=8, thin_offset=0.08, thin_offset_end=0.065),
+            Stage(8192, 4, 50, weight=5, thin_offset=0.065, thin_offset_end=0.05),
         ),
         generator=GeneratorConfig(
             latent=12,
@@ -117,6 +118,7 @@ def _fast_point() -> TrainConfig:
             initialisation="sphere",
             frame="sphere",
             symmetry="auto",
+            prior_spread=0.35,
         ),
         critic=PointCriticConfig(features=(32, 11), head=(64,), grid=16, convolutions=(48, 96)),
         objective=_RELATIVISTIC,
@@ -173,7 +175,7 @@ def _best_voxel() -> TrainConfig:
             ),
             Stage(64, 8, 200, fade_in=5, weight=8, thin_offset=0.04, thin_offset_end=0.0),
         ),
-        generator=replace(fast.deepsdf, latent=32, width=256, depth=8),
+        generator=replace(fast.deepsdf, latent=32, width=256, depth=8, prior_spread=0.5),
         critic=VoxelCriticConfig(gradients=True),
         optimiser=replace(fast.optimiser, rate=5e-4, critic_rate=5e-4),
         ema_halflife=1000,

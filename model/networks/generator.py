@@ -5,11 +5,14 @@ Concatenating a latent to a layer's input is the same as adding a linear map of 
 layer's output. So the latent's part of a layer is one product per shape, the part of points that
 all shapes share is one product per grid, and latents are never repeated per point.
 
-Letters in shapes: B shapes, N points, Z latent, W width, E encoding of a point.
+With a prior, latents are noise from which it makes codes, and codes enter the network. Without one,
+a code is the latent itself.
+
+Letters in shapes: B shapes, N points, Z latent or code, W width, E encoding of a point.
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -18,7 +21,9 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from shapegan.model.networks.generator_inputs import check_inputs, split_points
 from shapegan.model.networks.initialisation import INITIALISATIONS
+from shapegan.model.networks.kernel_prior import KernelPrior
 
 Frame = Literal["cube", "sphere"]
 Initialisation = Literal["published", "he", "sphere"]
@@ -59,6 +64,13 @@ class GeneratorConfig:
     recipes `voxel` and `point` then train on the half x > 0 alone, at half the cost.
     `auto`: `x` or `none`, by the training shapes when a run starts; a generator does not take it.
     """
+    prior_spread: float = 0.0
+    """Standard deviation of the noise around the training shapes' codes, whose own is 1, in the
+    codes that the prior gives (`kernel_prior`); 0: no prior. Needs shapes that are reconstructed
+    (`Objective.reconstruction_weight`)."""
+    prior_shapes: int | None = None
+    """Training shapes whose codes the prior keeps. None: as many as the dataset has, when a run
+    starts; a generator does not take it."""
 
     def __post_init__(self) -> None:
         if self.depth < 4 or self.depth % 2:
@@ -67,6 +79,11 @@ class GeneratorConfig:
             raise ValueError(
                 "expected latent and width of at least 1, frequencies of at least 0 and a scale"
                 f" above 0, got {self.latent}, {self.width}, {self.frequencies} and {self.scale}"
+            )
+        if self.prior_spread < 0 or (self.prior_shapes or 0) < 0:
+            raise ValueError(
+                "expected prior_spread and prior_shapes of at least 0, got"
+                f" {self.prior_spread} and {self.prior_shapes}"
             )
         if self.initialisation == "sphere" and self.norm:
             raise ValueError(
@@ -97,6 +114,7 @@ class Generator(nn.Module):
         self.latent_again = nn.Linear(latent, width, bias=False)
         norms = [nn.LayerNorm(width) for _ in range(config.depth - 1)] if config.norm else []
         self.norms = nn.ModuleList(norms)
+        self.prior = _prior(config)
         self._compiled: _Distances | None = None
         self.reset_parameters()
 
@@ -139,21 +157,44 @@ class Generator(nn.Module):
         Raises:
             ValueError: a tensor has the wrong shape.
         """
-        check_inputs(points, latents, self.config.latent, chunk)
-        # 1. The part of the latents, once per shape
-        first, again = self._latent_parts(latents)
+        return self.decode(points, self.codes(latents), chunk, eager=eager)
+
+    def codes(self, latents: Tensor) -> Tensor:
+        """Codes (B, Z) of latents (B, Z): those of the prior, or the latents themselves."""
+        if self.prior is None:
+            return latents
+        with torch.autocast(latents.device.type, enabled=False):
+            return self.prior.sample(latents.to(self.prior.centres.dtype))
+
+    def decode(
+        self, points: Tensor, codes: Tensor, chunk: int | None = None, *, eager: bool = False
+    ) -> Tensor:
+        """Signed distances (B, N) of codes (B, Z); all else as in `forward`."""
+        check_inputs(points, codes, self.config.latent, chunk)
+        # 1. The part of the codes, once per shape
+        first, again = self._code_parts(codes)
         # 2. The points, folded at a plane of symmetry, chunk by chunk
         if self.config.symmetry == "x":
             points = torch.cat([points[..., :1].abs(), points[..., 1:]], dim=-1)
-        pieces = _split(points, len(latents), chunk)
+        pieces = split_points(points, len(codes), chunk)
         recompute = len(pieces) > 1 and torch.is_grad_enabled()
         distances = self._distances if eager else self._compiled or self._distances
         run = self._checkpointed if recompute else self._in_blocks
         return torch.cat([run(distances, piece, first, again) for piece in pieces], dim=1)
 
     def latent_weights(self) -> Tensor:
-        """Weights (2 W, Z) through which a latent enters both layers."""
-        return torch.cat([self.latent_first.weight, self.latent_again.weight])
+        """Weights (2 W, Z) through which a latent enters both layers.
+
+        With a prior, through which a small change of the mean latent does.
+        """
+        weights = torch.cat([self.latent_first.weight, self.latent_again.weight])
+        if self.prior is None:
+            return weights
+        mean = torch.zeros(self.config.latent, device=self.device)
+        with torch.enable_grad():
+            jacobian = torch.func.jacrev(lambda latent: self.codes(latent[None])[0])(mean)
+        assert isinstance(jacobian, Tensor)
+        return weights @ jacobian
 
     def compile(self, *args: Any, **kwargs: Any) -> None:
         """Compile the evaluation of a block of points, in place; copies are not compiled.
@@ -177,14 +218,14 @@ class Generator(nn.Module):
         waves = torch.cat([angles.sin(), angles.cos()], dim=-1)
         return torch.cat([points, waves.flatten(-2)], dim=-1)
 
-    def _latent_parts(self, latents: Tensor) -> tuple[Tensor, Tensor]:
-        """Latents' part of the first layer and of the middle one, with biases: (B, 1, W) each."""
+    def _code_parts(self, codes: Tensor) -> tuple[Tensor, Tensor]:
+        """Codes' part of the first layer and of the middle one, with biases: (B, 1, W) each."""
         linears = self.linears
         middle = linears[self.config.depth // 2]
-        with torch.autocast(latents.device.type, enabled=False):
-            latents = latents.to(self.latent_first.weight.dtype)
-            first = self.latent_first(latents) + linears[0].bias
-            again = self.latent_again(latents) + middle.bias
+        with torch.autocast(codes.device.type, enabled=False):
+            codes = codes.to(self.latent_first.weight.dtype)
+            first = self.latent_first(codes) + linears[0].bias
+            again = self.latent_again(codes) + middle.bias
         return first[:, None], again[:, None]
 
     def _point_parts(self, points: Tensor) -> tuple[Tensor, Tensor]:
@@ -195,7 +236,7 @@ class Generator(nn.Module):
             return F.linear(encoded, self.linears[0].weight), self.points_again(encoded)
 
     def _distances(self, points: Tensor, first: Tensor, again: Tensor) -> Tensor:
-        """Signed distances at points (n, 3) or (B, n, 3), given the latents' parts: (B, n)."""
+        """Signed distances at points (n, 3) or (B, n, 3), given the codes' parts: (B, n)."""
         points_first, points_again = self._point_parts(points)
         dtype = _compute_dtype(points_first)
         hidden = self._activate(0, points_first.to(dtype) + first.to(dtype))
@@ -220,7 +261,7 @@ class Generator(nn.Module):
     ) -> Tensor:
         """Evaluate blocks of points; on the CPU, blocks whose features fit in the cache."""
         rows = max(1, _BLOCK_FEATURES // self.config.width) if points.device.type == "cpu" else None
-        blocks = _split(points, len(first), rows)
+        blocks = split_points(points, len(first), rows)
         return torch.cat([distances(block, first, again) for block in blocks], dim=1)
 
     def _checkpointed(
@@ -232,36 +273,12 @@ class Generator(nn.Module):
         return done
 
 
-def check_inputs(points: Tensor, latents: Tensor, size: int, chunk: int | None) -> None:
-    """Check the inputs of a generator.
-
-    Args:
-        points: (N, 3) shared by all shapes, or (B, N, 3).
-        latents: (B, Z).
-        size: Z.
-        chunk: Rows to evaluate at once; None: all.
-
-    Raises:
-        ValueError: a tensor has the wrong shape, or the chunk is empty.
-    """
-    if latents.dim() != 2 or latents.shape[1] != size:
-        raise ValueError(f"expected latents (B, {size}), got {tuple(latents.shape)}")
-    own = points.dim() == 3 and len(points) == len(latents)
-    if points.shape[-1] != 3 or not (points.dim() == 2 or own):
-        raise ValueError(
-            f"expected points (N, 3) or ({len(latents)}, N, 3), got {tuple(points.shape)}"
-        )
-    if chunk is not None and chunk < 1:
-        raise ValueError(f"expected a chunk of at least 1 row, got {chunk}")
-
-
-def _split(points: Tensor, shapes: int, rows: int | None) -> Sequence[Tensor]:
-    """Split points (..., N, 3) into about equal parts of at most `rows` points times shapes."""
-    count = points.shape[-2]
-    if rows is None or count == 0:
-        return [points]
-    parts = math.ceil(count / max(1, rows // shapes))
-    return torch.split(points, math.ceil(count / parts), dim=-2)
+def _prior(config: GeneratorConfig) -> KernelPrior | None:
+    if not config.prior_spread:
+        return None
+    if config.prior_shapes is None:
+        raise ValueError("expected prior_shapes, got None: see training.data_settings")
+    return KernelPrior(config.prior_shapes, config.latent, config.prior_spread)
 
 
 def _compute_dtype(full: Tensor) -> torch.dtype:

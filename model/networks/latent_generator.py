@@ -13,7 +13,8 @@ import torch
 from torch import Tensor, nn
 
 from shapegan.model.networks.flow_prior import FlowPrior
-from shapegan.model.networks.generator import Frame, Symmetry, check_inputs
+from shapegan.model.networks.generator import Frame, Symmetry
+from shapegan.model.networks.generator_inputs import check_inputs
 from shapegan.model.networks.grid_decoder import GridDecoder
 
 _TEMPERATURE = 0.1

@@ -20,7 +20,7 @@ from shapegan.model.recipes.objectives import (
     CriticTask,
     GeneratorObjective,
     StepData,
-    draw_latents,
+    draw_codes,
     draw_mix,
 )
 from shapegan.model.recipes.optimisers import build_optimiser, decay, set_rate
@@ -30,6 +30,7 @@ from shapegan.model.recipes.step_graphs import Half
 from shapegan.model.recipes.step_random import CODES, PICTURES, WEIGHTS, StepRandom, seeded
 from shapegan.model.recipes.voxel import VoxelTask, lattice_clip
 from shapegan.model.schedule import StepProgress
+from shapegan.model.streaming.order import evenly_spaced
 from shapegan.model.streaming.stream import Stream
 
 Critic = VoxelCritic | PointCritic | PointVoxelCritic
@@ -152,8 +153,8 @@ class Adversarial(GeneratorRecipe[Generator]):
         self.critic.requires_grad_(True)
         # The critic's step needs generated shapes, but no gradients of the generator.
         with torch.no_grad(), self._execution.autocast():
-            latents = draw_latents(random, count, self._config.generator.latent)
-            fake = self._task.fake(self.generator, latents, data)
+            codes = draw_codes(self.generator, random, count)
+            fake = self._task.fake(self.generator, codes, data)
             real = self._task.real(data)
         values = self._critic_objective(real, fake, draw_mix(random, count), penalise)
         self._descend(values["critic_loss"], self._optimisers[1])
@@ -163,8 +164,8 @@ class Adversarial(GeneratorRecipe[Generator]):
     def _generator_half(self, data: StepData[Batch]) -> dict[str, Tensor]:
         self.critic.requires_grad_(False)
         count = len(data.batch.indices)
-        latents = draw_latents(data.random, count, self._config.generator.latent)
-        values = self._generator_objective(latents, data, self._noisy_codes(data))
+        codes = draw_codes(self.generator, data.random, count)
+        values = self._generator_objective(codes, data, self._noisy_codes(data))
         self._descend(values["generator_loss"], self._optimisers[0])
         self._average.blend(self.generator)
         values = {name: value.detach() for name, value in values.items()}
@@ -185,6 +186,11 @@ class Adversarial(GeneratorRecipe[Generator]):
         if not bool(self._codes.found):  # asked once, because the answer is on the device
             assert self._stream is not None, "codes are of a stream's shapes"
             self._codes.find(self._stream, self._ranks)
+            for generator in (self.generator, self.result):
+                if generator.prior is not None:
+                    centres = generator.prior.centres
+                    rows = evenly_spaced(len(self._codes.codes), len(centres))
+                    centres.copy_(self._codes.codes[rows])
         self._codes_found = True
 
     def _random(self, step: int, half: int) -> StepRandom:

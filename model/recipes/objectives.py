@@ -13,7 +13,7 @@ from shapegan.model.networks.generator import Generator
 from shapegan.model.objective_config import Objective
 from shapegan.model.recipes import losses
 from shapegan.model.recipes.execution import Execution
-from shapegan.model.recipes.step_random import LATENTS, MIXING, RandomNumbers
+from shapegan.model.recipes.step_random import CENTRES, LATENTS, MIXING, RandomNumbers
 from shapegan.model.streaming.stream import PointBatch, VoxelBatch
 
 Batch = TypeVar("Batch", bound=VoxelBatch | PointBatch)
@@ -51,13 +51,13 @@ class CriticTask(Protocol):
     def real(self, data: StepData[Any], /) -> CriticInput:
         """Critic input of the dataset's shapes."""
 
-    def fake(self, generator: Generator, latents: Tensor, data: StepData[Any], /) -> CriticInput:
-        """Critic input of generated shapes, for the critic's step: without gradients."""
+    def fake(self, generator: Generator, codes: Tensor, data: StepData[Any], /) -> CriticInput:
+        """Critic input of the shapes of codes (B, Z), for the critic's step: without gradients."""
 
     def generator_scores(
-        self, generator: Generator, critic: nn.Module, latents: Tensor, data: StepData[Any], /
+        self, generator: Generator, critic: nn.Module, codes: Tensor, data: StepData[Any], /
     ) -> Tensor:
-        """Critic scores of generated shapes, with gradients, for the generator's step: (B,)."""
+        """Critic scores of the shapes of codes, with gradients, for the generator's step: (B,)."""
 
     def scores(self, critic: nn.Module, critic_input: CriticInput, /) -> Tensor:
         """Critic scores of shapes: (B,) float32."""
@@ -139,25 +139,25 @@ class GeneratorObjective(nn.Module):
         self._task, self._objective, self._execution = task, objective, execution
 
     def forward(
-        self, latents: Tensor, data: StepData[Any], codes: Tensor | None = None
+        self, drawn: Tensor, data: StepData[Any], known: Tensor | None = None
     ) -> dict[str, Tensor]:
         """The generator's loss and its parts, scalars.
 
         Args:
-            latents: (B, Z), of the shapes that the critic judges.
+            drawn: Codes (B, Z) of the shapes that the critic judges.
             data: Data of the step.
-            codes: (B, Z), of the batch's shapes, with noise; None: nothing is reconstructed.
+            known: Codes (B, Z) of the batch's shapes, with noise; None: nothing is reconstructed.
         """
         with self._execution.autocast():
             critic = self._critic[0]
-            fake_scores = self._task.generator_scores(self.generator, critic, latents, data)
+            fake_scores = self._task.generator_scores(self.generator, critic, drawn, data)
             real_scores = None
             if self._objective.loss == "relativistic":
                 real_scores = self._task.scores(critic, self._task.real(data))
-            if codes is not None:
-                reconstruction = self._task.reconstruction(self.generator, codes, data)
+            if known is not None:
+                reconstruction = self._task.reconstruction(self.generator, known, data)
         loss = losses.generator_loss(self._objective.loss, fake_scores, real_scores)
-        if codes is None:
+        if known is None:
             return {"generator_loss": loss}
         weighted = self._objective.reconstruction_weight * reconstruction
         return {"generator_loss": loss + weighted, "reconstruction": reconstruction.detach()}
@@ -166,6 +166,14 @@ class GeneratorObjective(nn.Module):
 def draw_latents(random: RandomNumbers, count: int, size: int) -> Tensor:
     """Draw latents of `count` shapes, standard normal: (count, size)."""
     return random.normal(LATENTS, count, size)
+
+
+def draw_codes(generator: Generator, random: RandomNumbers, count: int) -> Tensor:
+    """Draw codes of `count` shapes, distributed as `generator.codes` of latents: (count, Z)."""
+    noise = draw_latents(random, count, generator.config.latent)
+    if generator.prior is None:
+        return noise
+    return generator.prior.draw(noise, random.uniform(CENTRES, count))
 
 
 def draw_mix(random: RandomNumbers, count: int) -> Tensor:

@@ -54,15 +54,15 @@ class PointTask:
         mask, points, sdf = self._on_side(points, sdf)
         return CriticInput(self._clipped(sdf), points, mask)
 
-    def fake(
-        self, generator: Generator, latents: Tensor, data: StepData[PointBatch]
-    ) -> CriticInput:
+    def fake(self, generator: Generator, codes: Tensor, data: StepData[PointBatch]) -> CriticInput:
         """Generated distances at the points of the batch."""
         mask, points, _ = self._on_side(*data.batch.points["uniform"])
-        return CriticInput(self._clipped(generator(points, latents, self._chunk)), points, mask)
+        return CriticInput(
+            self._clipped(generator.decode(points, codes, self._chunk)), points, mask
+        )
 
     def generator_scores(
-        self, generator: Generator, critic: nn.Module, latents: Tensor, data: StepData[PointBatch]
+        self, generator: Generator, critic: nn.Module, codes: Tensor, data: StepData[PointBatch]
     ) -> Tensor:
         """Critic scores of generated shapes, with gradients: (B,).
 
@@ -70,15 +70,15 @@ class PointTask:
         go through the generator with gradients.
         """
         if not self._pooled:
-            return self.scores(critic, self.fake(generator, latents, data))
+            return self.scores(critic, self.fake(generator, codes, data))
         with torch.no_grad():
-            fake = self.fake(generator, latents, data)
+            fake = self.fake(generator, codes, data)
         assert fake.points is not None
         critical = critic.critical_indices(  # type: ignore[operator]
             fake.points, fake.sdf, fake.mask
         )
         points = gather_points(fake.points, critical)
-        sdf = self._clipped(generator(points, latents, self._chunk))
+        sdf = self._clipped(generator.decode(points, codes, self._chunk))
         return self.scores(critic, CriticInput(sdf, points))
 
     def scores(self, critic: nn.Module, critic_input: CriticInput) -> Tensor:
@@ -119,30 +119,28 @@ class RefinementTask(PointTask):
         surface = _pack(near, *data.batch.points["surface"])
         return self._joined(uniform, surface, points, sdf)
 
-    def fake(
-        self, generator: Generator, latents: Tensor, data: StepData[PointBatch]
-    ) -> CriticInput:
+    def fake(self, generator: Generator, codes: Tensor, data: StepData[PointBatch]) -> CriticInput:
         """Generated distances at uniform points and at points projected on the surface."""
         points, _ = data.batch.points["uniform"]
         # 1. Which points are kept: only those need gradients.
         with torch.no_grad():
-            all_sdf = generator(points, latents, self._chunk)
+            all_sdf = generator.decode(points, codes, self._chunk)
         near, kept = self._choices(data.random, points, all_sdf)
         # 2. Their distances, and the direction to the surface.
         mask, places, near = _pack(kept, points, near)
-        sdf, direction = self._with_gradient(generator, places, latents)
+        sdf, direction = self._with_gradient(generator, places, codes)
         # 3. The near ones, projected on the surface.
         noise = SURFACE_NOISE * data.random.normal(NOISE, len(points), *points.shape[1:])
         noise = noise[:, : places.shape[1]]
         moved_mask, moved = _pack(near, places - sdf.unsqueeze(-1) * direction + noise)
-        surface = (moved_mask, moved, generator(moved, latents, self._chunk))
+        surface = (moved_mask, moved, generator.decode(moved, codes, self._chunk))
         return self._joined((mask, places, sdf), surface, points, all_sdf)
 
     def generator_scores(
-        self, generator: Generator, critic: nn.Module, latents: Tensor, data: StepData[PointBatch]
+        self, generator: Generator, critic: nn.Module, codes: Tensor, data: StepData[PointBatch]
     ) -> Tensor:
         """Critic scores of generated shapes, with gradients: (B,)."""
-        return self.scores(critic, self.fake(generator, latents, data))
+        return self.scores(critic, self.fake(generator, codes, data))
 
     def reconstruction(
         self, generator: Generator, codes: Tensor, data: StepData[PointBatch]
@@ -151,7 +149,7 @@ class RefinementTask(PointTask):
         error = torch.zeros((), device=codes.device)
         for name in ("uniform", "surface"):
             mask, points, sdf = self._on_side(*data.batch.points[name])
-            found = self._clipped(generator(points, codes, self._chunk))
+            found = self._clipped(generator.decode(points, codes, self._chunk))
             error = error + reconstruction_error(found, self._clipped(sdf), mask)
         return error
 
@@ -165,13 +163,13 @@ class RefinementTask(PointTask):
         return near & side, kept & side
 
     def _with_gradient(
-        self, generator: Generator, points: Tensor, latents: Tensor
+        self, generator: Generator, points: Tensor, codes: Tensor
     ) -> tuple[Tensor, Tensor]:
         """Distances (B, N), with gradients if those are enabled, and grad f (B, N, 3) without."""
         wanted = torch.is_grad_enabled()
         with torch.enable_grad():
             places = points.detach().requires_grad_()
-            sdf = generator(places, latents, self._chunk, eager=True)
+            sdf = generator.decode(places, codes, self._chunk, eager=True)
             (direction,) = torch.autograd.grad(sdf.sum(), places, retain_graph=wanted)
         return sdf if wanted else sdf.detach(), direction
 

@@ -1,8 +1,8 @@
-"""Codes of the training shapes: the latents from which a GAN's generator reconstructs them.
+"""Codes of the training shapes, from which a GAN's generator reconstructs them.
 
 The codes are the principal components of the shapes' coarse fields (`networks.grid_encoder`), each
-of mean 0 and variance 1, like the latents that are drawn. So a code is a latent like any other.
-GLO (Bojanowski et al. 2018) may begin with such latents.
+of mean 0 and variance 1, as standard normal latents have. GLO (Bojanowski et al. 2018) may begin
+with such latents.
 
 Letters in shapes: S training shapes, Z latent.
 """

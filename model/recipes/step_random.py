@@ -14,7 +14,9 @@ from torch import Tensor
 
 from shapegan.model.streaming.memory import moved
 
-LATENTS, MIXING, WEIGHTS, NOISE, PICTURES, CHOICE, LATTICE, TIMES, STRETCH, CODES = range(10)
+(LATENTS, MIXING, WEIGHTS, NOISE, PICTURES, CHOICE, LATTICE, TIMES, STRETCH, CODES, CENTRES) = (
+    range(11)
+)
 """Purposes of random numbers; each has a stream of its own."""
 
 

@@ -85,21 +85,19 @@ class VoxelTask:
             sdf = thickened(sdf, self._read(data.batch.thin, rows), offset)
         return CriticInput(clip_distances(sdf, self._clip, self._clip_mode))
 
-    def fake(
-        self, generator: Generator, latents: Tensor, data: StepData[VoxelBatch]
-    ) -> CriticInput:
+    def fake(self, generator: Generator, codes: Tensor, data: StepData[VoxelBatch]) -> CriticInput:
         """Generated grids. Mode `hard` leaves it to the generator to stay within the clip."""
         rows = self._lattice(data)
         points = self._points[rows.flatten()]
-        sdf = generator(points, latents, self._chunk).view(len(latents), *rows.shape)
+        sdf = generator.decode(points, codes, self._chunk).view(len(codes), *rows.shape)
         soft = self._clip_mode == "soft"
         return CriticInput(clip_distances(sdf, self._clip, "soft") if soft else sdf)
 
     def generator_scores(
-        self, generator: Generator, critic: nn.Module, latents: Tensor, data: StepData[VoxelBatch]
+        self, generator: Generator, critic: nn.Module, codes: Tensor, data: StepData[VoxelBatch]
     ) -> Tensor:
         """Critic scores of generated shapes, with gradients: (B,)."""
-        return self.scores(critic, self.fake(generator, latents, data))
+        return self.scores(critic, self.fake(generator, codes, data))
 
     def scores(self, critic: nn.Module, critic_input: CriticInput) -> Tensor:
         """Critic scores of shapes: (B,)."""

@@ -1,5 +1,6 @@
 """Settings of a config that depend on the training shapes."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,19 +9,27 @@ from shapegan.model.networks.latent_generator import LatentGeneratorConfig
 from shapegan.model.training.symmetry import resolve_symmetry
 from shapegan.pipeline.dataset.reader import Dataset
 
+MAX_PRIOR_SHAPES = 4096
+"""Training shapes whose codes a prior keeps at most."""
+
 
 def resolve_by_data(config: TrainConfig, data: Path) -> TrainConfig:
-    """Replace `symmetry: auto` and `categories: null` by what the training shapes show.
+    """Replace `symmetry: auto`, `categories: null` and `prior_shapes: null` by what the data show.
 
     Raises:
         DatasetError: the dataset cannot be read.
     """
     config = resolve_symmetry(config, data)
     generator = config.generator
-    if not isinstance(generator, LatentGeneratorConfig) or generator.categories is not None:
+    if isinstance(generator, LatentGeneratorConfig):
+        if generator.categories is not None:
+            return config
+        categories = training_categories(Dataset(data), config.split)
+        return replace(config, generator=replace(generator, categories=categories))
+    if not generator.prior_spread or generator.prior_shapes is not None:
         return config
-    categories = training_categories(Dataset(data), config.split)
-    return replace(config, generator=replace(generator, categories=categories))
+    shapes = min(len(_numbers(Dataset(data), config.split)), MAX_PRIOR_SHAPES)
+    return replace(config, generator=replace(generator, prior_shapes=shapes))
 
 
 def training_categories(dataset: Dataset, split: str) -> tuple[str, ...]:
@@ -30,6 +39,10 @@ def training_categories(dataset: Dataset, split: str) -> tuple[str, ...]:
         dataset: The dataset.
         split: Name of a split; all shapes count if there is none of this name.
     """
-    numbers = dataset.splits.get(split) or range(len(dataset))
-    found = {dataset.categories[number] for number in numbers}
+    found = {dataset.categories[number] for number in _numbers(dataset, split)}
     return tuple(sorted(found)) if len(found) > 1 else ()
+
+
+def _numbers(dataset: Dataset, split: str) -> Sequence[int]:
+    """Shapes of a split, or all."""
+    return dataset.splits.get(split) or range(len(dataset))

@@ -20,10 +20,9 @@ every_preset = pytest.mark.parametrize(
 
 
 def resolved(config: TrainConfig) -> TrainConfig:
-    """As for training shapes that are symmetric and of one category."""
-    values = {"generator.symmetry": "x"}
-    if config.recipe == "latent":
-        values["generator.categories"] = "[]"
+    """As for 200 training shapes that are symmetric and of one category."""
+    own = "categories" if config.recipe == "latent" else "prior_shapes"
+    values = {"generator.symmetry": "x", f"generator.{own}": "[]" if own == "categories" else "200"}
     return config.replaced(values)
 
 

@@ -56,22 +56,22 @@ def with_objective(config: TrainConfig, **changes: Any) -> TrainConfig:
 
 
 class Spheres(nn.Module):
-    """An exact generator: a latent is a radius."""
+    """An exact generator: a code is a radius."""
 
     def __init__(self) -> None:
         super().__init__()
         self.more = nn.Parameter(torch.zeros(()))
 
-    def forward(
-        self, points: Tensor, latents: Tensor, chunk: int | None = None, *, eager: bool = False
+    def decode(
+        self, points: Tensor, codes: Tensor, chunk: int | None = None, *, eager: bool = False
     ) -> Tensor:
-        return points.norm(dim=-1) - latents - self.more
+        return points.norm(dim=-1) - codes - self.more
 
 
 COUNT = 300
 """Points of a shape in `sphere_batch`."""
 RADII = torch.tensor([[0.3], [0.4], [0.5]])
-"""Latents of `Spheres`."""
+"""Codes of `Spheres`."""
 
 
 def sphere_batch() -> PointBatch:

@@ -22,6 +22,7 @@ from support.training import (
     POINT_VOXEL,
     R1,
     R1_R2,
+    RECONSTRUCTED,
     REFINED,
     VOXEL,
     WGAN_GP,
@@ -59,7 +60,9 @@ SAME: dict[str, TrainConfig] = {
     "voxel-r1": large_steps(VOXEL, R1),
     "voxel-r1-r2": large_steps(VOXEL, R1_R2),
     "voxel-lattice": large_steps(LATTICE, R1),
-    "voxel-reconstructed": large_steps(VOXEL, dataclasses.replace(R1, reconstruction_weight=10.0)),
+    "voxel-reconstructed": large_steps(
+        RECONSTRUCTED, dataclasses.replace(R1, reconstruction_weight=10.0)
+    ),
     "point-wgan-gp": large_steps(POINT, WGAN_GP),
     "point-r1": large_steps(POINT, R1),
     "point-voxel-r1-r2": large_steps(POINT_VOXEL, R1_R2),

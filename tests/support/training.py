@@ -152,6 +152,7 @@ POINT_VOXEL = dataclasses.replace(
 )
 RECONSTRUCTED = dataclasses.replace(
     VOXEL,
+    generator=dataclasses.replace(VOXEL.deepsdf, prior_spread=0.4),
     objective=dataclasses.replace(R1_R2, reconstruction_weight=10.0),
     optimiser=dataclasses.replace(_ADAM, name="muon"),
 )

@@ -8,6 +8,7 @@ from support.training import (
     R1_R2,
     RECONSTRUCTED,
     SHAPES,
+    VOXEL,
     last,
     make_solids,
     quick,
@@ -72,7 +73,7 @@ def test_training_shapes_come_nearer_from_their_codes(
 
 
 def test_a_run_without_reconstruction_has_no_codes(data: Path, tmp_path: Path) -> None:
-    config = dataclasses.replace(RECONSTRUCTED, objective=R1_R2)
+    config = dataclasses.replace(RECONSTRUCTED, objective=R1_R2, generator=VOXEL.generator)
     found = run(config, quick(data, tmp_path / "run"))
     assert found.recipe["networks"].keys() == {"generator", "critic"}
     assert {row["reconstruction"] for row in rows(tmp_path / "run")} == {""}

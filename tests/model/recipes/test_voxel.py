@@ -1,4 +1,5 @@
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -13,9 +14,12 @@ from shapegan.model.streaming.stream import VoxelBatch
 from shapegan.pipeline.schema import grid_points
 
 
-def planes(points: Tensor, latents: Tensor, chunk: int | None = None) -> Tensor:
+def planes(points: Tensor, codes: Tensor, chunk: int | None = None) -> Tensor:
     """An exact generator: half spaces, each axis by another factor."""
-    return points @ torch.tensor([1.0, 10.0, 100.0]) + latents
+    return points @ torch.tensor([1.0, 10.0, 100.0]) + codes
+
+
+PLANES = SimpleNamespace(decode=planes)
 
 
 def data_of(voxels: Tensor) -> StepData[VoxelBatch]:
@@ -38,7 +42,7 @@ def test_clip_modes(clip_mode: str, expected: list[float]) -> None:
 def test_generated_grids_lie_as_stored_ones_do() -> None:
     task = VoxelTask(Stage(8, 2, 1), 0.1, "none", 100, torch.device("cpu"))
     latents = torch.tensor([[0.0], [5.0]])
-    fake = task.fake(planes, latents, data_of(torch.zeros(2, 8, 8, 8)))
+    fake = task.fake(PLANES, latents, data_of(torch.zeros(2, 8, 8, 8)))
     assert fake.sdf.shape == (2, 8, 8, 8)
     axis = torch.linspace(-1, 1, 8)
     x, y, z = torch.meshgrid(axis, axis, axis, indexing="ij")
@@ -53,7 +57,7 @@ def test_only_soft_clips_generated_distances(clip_mode: str) -> None:
     grid = torch.linspace(-1, 1, 512).view(1, 8, 8, 8)
     real = task.real(data_of(grid))
     assert torch.equal(real.sdf, clip_distances(grid, 0.1, clip_mode))
-    fake = task.fake(planes, torch.zeros(1, 1), data_of(grid)).sdf
+    fake = task.fake(PLANES, torch.zeros(1, 1), data_of(grid)).sdf
     assert (fake.abs().max() <= 1) == (clip_mode == "soft")
 
 
@@ -67,7 +71,7 @@ def test_the_generator_is_evaluated_at_the_voxels_that_are_read(size: int) -> No
     task = VoxelTask(Stage(size, 2, 1, lattice=64), 0.1, "none", 10**6, torch.device("cpu"))
     for step in range(3):
         data = StepData(VoxelBatch(torch.arange(1), numbered()), StepRandom(0, step))
-        fake = task.fake(planes, torch.zeros(1, 1), data)
+        fake = task.fake(PLANES, torch.zeros(1, 1), data)
         assert fake.sdf.shape == (1, size, size, size)
         assert torch.equal(fake.sdf, task.real(data).sdf)
 
@@ -124,4 +128,4 @@ def test_half_a_grid_is_its_part_at_positive_x(stage: Stage) -> None:
         data = StepData(VoxelBatch(torch.arange(1), voxels), StepRandom(0, step))
         real = half.real(data).sdf
         assert torch.equal(real, whole.real(data).sdf[:, 8:])
-        assert torch.equal(real, half.fake(planes, torch.zeros(1, 1), data).sdf)
+        assert torch.equal(real, half.fake(PLANES, torch.zeros(1, 1), data).sdf)

@@ -2,7 +2,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from support.training import LATENT, VOXEL, make_solids
+from support.training import LATENT, RECONSTRUCTED, VOXEL, make_solids
 
 from shapegan.model.training.data_settings import resolve_by_data, training_categories
 from shapegan.pipeline.dataset.reader import Dataset
@@ -34,3 +34,15 @@ def test_several_categories_are_listed_in_order(
 def test_given_settings_and_other_recipes_need_no_data() -> None:
     assert resolve_by_data(LATENT, Path("nowhere")) is LATENT
     assert resolve_by_data(VOXEL, Path("nowhere")) is VOXEL
+
+
+def test_a_prior_keeps_the_codes_of_the_splits_shapes(
+    data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dataset = Dataset(data)
+    expected = len(dataset.splits.get(RECONSTRUCTED.split) or range(len(dataset)))
+    assert resolve_by_data(RECONSTRUCTED, data).deepsdf.prior_shapes == expected
+    monkeypatch.setattr("shapegan.model.training.data_settings.MAX_PRIOR_SHAPES", 2)
+    assert resolve_by_data(RECONSTRUCTED, data).deepsdf.prior_shapes == 2
+    given = RECONSTRUCTED.replaced({"generator.prior_shapes": "3"})
+    assert resolve_by_data(given, data) is given
