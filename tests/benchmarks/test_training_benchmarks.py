@@ -4,14 +4,18 @@ import dataclasses
 import sys
 import zipfile
 from pathlib import Path
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
 from click.testing import CliRunner
+
+from shapegan.pipeline.schema import grid_points
 
 FOLDER = Path(__file__).parents[2] / "benchmarks"
 MODULES = (
     *("ablation", "catalogue", "furniture", "step_cases", "step_memory"),
-    *("markdown_table", "train_step", "training_quality"),
+    *("markdown_table", "thickness_scores", "train_step", "training_quality"),
 )
 CATALOGUE = """
 id=Some models
@@ -66,6 +70,22 @@ def test_each_variant_changes_one_thing_of_the_preset():
     for name, change in VARIANTS.items():
         parts = {line.split(":")[0].split(".")[0] for line in fast.difference(change(fast))}
         assert len(parts) == parts_of.get(name, 1), name
+
+
+@pytest.mark.parametrize(("offset", "radius"), [(0.0, 0.04), (0.1, 0.13)])
+def test_thin_parts_are_thickened_before_they_are_scored(monkeypatch, offset, radius):
+    """A rod of radius 0.04 grows from the centres of its thin voxels, at most 0.03 off its axis."""
+    import thickness_scores as script
+
+    points = grid_points(64).reshape(64, 64, 64, 3)
+    rod = np.maximum(np.linalg.norm(points[..., :2], axis=-1) - 0.04, abs(points[..., 2]) - 0.5)
+    dataset = SimpleNamespace(splits={"train": [5]}, voxels=lambda *asked: {(5, 64): rod}[asked])
+    monkeypatch.setattr(script, "Dataset", lambda _: dataset)
+    monkeypatch.setattr(script, "row", lambda name, surfaces, _: (name, surfaces))
+    name, (surface,) = script.score_thickened(Path("data"), offset, None)
+    assert name == f"thickened by {offset:g}"
+    radii = np.linalg.norm(surface.vertices[abs(surface.vertices[:, 2]) < 0.4, :2], axis=1)
+    assert radii.max() == pytest.approx(radius, abs=0.012)
 
 
 def test_memory_is_measured_in_a_process_of_its_own():
