@@ -85,6 +85,21 @@ def distinct(values: NDArray[np.integer], limit: int) -> tuple[NDArray[np.intp],
     return np.flatnonzero(present), place
 
 
+def first_places(values: NDArray[np.integer], limit: int) -> NDArray[np.intp]:
+    """The place (limit,) at which each number first occurs in values (N,).
+
+    As the indices of `np.unique`, but without a sort.
+
+    Args:
+        values: (N,), from 0 to below `limit`, each at least once.
+        limit: of the order of N.
+    """
+    places = np.empty(limit, np.intp)
+    # Of several assignments to one element the last one holds.
+    places[values[::-1]] = np.arange(len(values))[::-1]
+    return places
+
+
 def neighbours(grid: NDArray[Any], axis: int) -> tuple[NDArray[Any], NDArray[Any]]:
     """Two views of a grid whose equal indices are neighbours along an axis.
 

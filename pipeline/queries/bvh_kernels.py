@@ -56,6 +56,23 @@ def larger(a: float, b: float) -> float:
 
 
 @wp.func
+def box_around(a: wp.vec3, b: wp.vec3, c: wp.vec3) -> Box:
+    # By components: `wp.min` of vectors takes longer, since it handles NaN.
+    box = Box()
+    box.low = wp.vec3(
+        smaller(a[0], smaller(b[0], c[0])),
+        smaller(a[1], smaller(b[1], c[1])),
+        smaller(a[2], smaller(b[2], c[2])),
+    )
+    box.high = wp.vec3(
+        larger(a[0], larger(b[0], c[0])),
+        larger(a[1], larger(b[1], c[1])),
+        larger(a[2], larger(b[2], c[2])),
+    )
+    return box
+
+
+@wp.func
 def next_node(node: int) -> int:
     # The next node of a depth-first traversal that does not descend, or 0 at its end: go up while
     # the node is a right child, then right.

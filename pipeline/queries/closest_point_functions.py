@@ -8,7 +8,7 @@
 
 import warp as wp
 
-from shapegan.pipeline.queries.bvh_kernels import Box, smaller
+from shapegan.pipeline.queries.bvh_kernels import Box, larger, smaller
 from shapegan.pipeline.warp_runtime import start_warp
 
 start_warp()
@@ -79,8 +79,7 @@ def closest_point(a: wp.vec3, b: wp.vec3, c: wp.vec3, p: wp.vec3) -> wp.vec3:
 
 @wp.func
 def distance_to_interval(low: float, high: float, x: float) -> float:
-    over = wp.where(x > high, x - high, 0.0)
-    return wp.where(x < low, low - x, over)
+    return larger(larger(low - x, x - high), 0.0)
 
 
 @wp.func
@@ -136,14 +135,6 @@ def prepare_triangle(a: wp.vec3, b: wp.vec3, c: wp.vec3) -> PreparedTriangle:
     triangle.inwards_bc = wp.cross(triangle.normal, triangle.bc)
     triangle.inwards_ca = wp.cross(triangle.normal, triangle.ca)
     return triangle
-
-
-@wp.func
-def box_around(triangle: PreparedTriangle) -> Box:
-    box = Box()
-    box.low = wp.min(triangle.a, wp.min(triangle.b, triangle.c))
-    box.high = wp.max(triangle.a, wp.max(triangle.b, triangle.c))
-    return box
 
 
 @wp.func

@@ -8,13 +8,27 @@
 
 import warp as wp
 
-from shapegan.pipeline.queries.bvh_kernels import LANES, Box, Bvh, Floats32, Ints32, next_node
+from shapegan.pipeline.queries.bvh_kernels import (
+    LANES,
+    Box,
+    Bvh,
+    Floats32,
+    Ints32,
+    box_around,
+    next_node,
+)
 from shapegan.pipeline.warp_runtime import start_warp
 
 # Loops over lanes stay loops, so that the compiler makes vector instructions of them.
 wp.set_module_options({"enable_backward": False, "max_unroll": 0})
 
 start_warp()
+
+SLACK = wp.constant(1.0e-6)
+"""A box counts as larger by this, cube frame: rounding must not hide a crossing at its border."""
+
+FAR_AWAY = wp.constant(1.0e18)
+"""A coordinate beyond all others."""
 
 
 @wp.struct
@@ -96,7 +110,7 @@ def nudge_of(along: wp.vec3) -> wp.vec3:
 def segment_meets_box(box: Box, start: wp.vec3, along: wp.vec3) -> int:
     # Separating axis test: the box's three axes, and their cross products with the segment
     # (Ericson 2005, "Real-time collision detection", section 5.3.3).
-    extent = 0.5 * (box.high - box.low)
+    extent = 0.5 * (box.high - box.low) + wp.vec3(SLACK, SLACK, SLACK)
     half = 0.5 * along
     d = start + half - 0.5 * (box.high + box.low)
     c = wp.cross(half, d)
@@ -111,6 +125,19 @@ def segment_meets_box(box: Box, start: wp.vec3, along: wp.vec3) -> int:
         * wp.where(wp.abs(c[0]) <= extent[1] * hz + extent[2] * hy + slack, 1, 0)
         * wp.where(wp.abs(c[1]) <= extent[0] * hz + extent[2] * hx + slack, 1, 0)
         * wp.where(wp.abs(c[2]) <= extent[0] * hy + extent[1] * hx + slack, 1, 0)
+    )
+
+
+@wp.func
+def boxes_meet(one: Box, other: Box) -> bool:
+    # Takes a fraction of the time of the test of all segments of a batch.
+    return (
+        one.low[0] <= other.high[0] + SLACK
+        and one.low[1] <= other.high[1] + SLACK
+        and one.low[2] <= other.high[2] + SLACK
+        and other.low[0] <= one.high[0] + SLACK
+        and other.low[1] <= one.high[1] + SLACK
+        and other.low[2] <= one.high[2] + SLACK
     )
 
 
@@ -164,6 +191,9 @@ def add_crossings_batched(
     total = Floats32()
     active = Ints32()
     active_count = int(0)
+    around = Box()
+    around.low = wp.vec3(FAR_AWAY, FAR_AWAY, FAR_AWAY)
+    around.high = -around.low
     for k in range(LANES):
         i = wp.min(begin + k, start.shape[0] - 1)
         s = start[i]
@@ -177,22 +207,30 @@ def add_crossings_batched(
         if wp.length_sq(along) > 0.0:
             active[k] = 1
             active_count += 1
+            around.low = wp.min(around.low, wp.min(s, end[i]))
+            around.high = wp.max(around.high, wp.max(s, end[i]))
     if active_count == 0:
         return
     node = int(1)
     while node > 0:
         box = bvh.boxes[node]
         within = int(0)
-        for k in range(LANES):
-            s = wp.vec3(sx[k], sy[k], sz[k])
-            within += active[k] * segment_meets_box(box, s, wp.vec3(ax[k], ay[k], az[k]))
+        if boxes_meet(around, box):
+            for k in range(LANES):
+                s = wp.vec3(sx[k], sy[k], sz[k])
+                within += active[k] * segment_meets_box(box, s, wp.vec3(ax[k], ay[k], az[k]))
         if within > 0:
             if node < bvh.leaves:
                 node = 2 * node
                 continue
             leaf = node - bvh.leaves
             for t in range(bvh.leaf_start[leaf], bvh.leaf_start[leaf + 1]):
-                triangle = prepare_triangle(bvh.corners[t, 0], bvh.corners[t, 1], bvh.corners[t, 2])
+                a = bvh.corners[t, 0]
+                b = bvh.corners[t, 1]
+                c = bvh.corners[t, 2]
+                if not boxes_meet(around, box_around(a, b, c)):
+                    continue
+                triangle = prepare_triangle(a, b, c)
                 for k in range(LANES):
                     along = wp.vec3(ax[k], ay[k], az[k])
                     s = wp.vec3(sx[k], sy[k], sz[k])

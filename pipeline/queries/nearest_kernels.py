@@ -14,13 +14,13 @@ from shapegan.pipeline.queries.bvh_kernels import (
     Bvh,
     Floats32,
     Ints32,
+    box_around,
     smaller,
 )
 from shapegan.pipeline.queries.closest_point_functions import (
     BOX_MARGIN,
     BOX_SHARE,
     PreparedTriangle,
-    box_around,
     closest_point,
     closest_weights,
     prepare_triangle,
@@ -126,7 +126,7 @@ def find_faces_batched(
                         # Half of the triangles are too far away for all points, and the test of a
                         # box takes a fraction of the time.
                         triangle = triangles[t]
-                        around = box_around(triangle)
+                        around = box_around(triangle.a, triangle.b, triangle.c)
                         near = int(0)
                         for k in range(LANES):
                             gap = squared_distance_to_box(around, wp.vec3(px[k], py[k], pz[k]))

@@ -14,13 +14,13 @@ from shapegan.pipeline.queries.bvh_kernels import (
     Bvh,
     Floats32,
     Ints32,
+    box_around,
     next_node,
 )
 from shapegan.pipeline.queries.closest_point_functions import (
     BOX_MARGIN,
     BOX_SHARE,
     PreparedTriangle,
-    box_around,
     squared_distance_to_box,
     squared_distance_to_triangle,
 )
@@ -144,7 +144,7 @@ def find_weighted_batched(
                 for t in range(tree.bvh.leaf_start[leaf], tree.bvh.leaf_start[leaf + 1]):
                     flat = tree.flat[t]
                     triangle = tree.triangles[t]
-                    around = box_around(flat)
+                    around = box_around(flat.a, flat.b, flat.c)
                     beside = int(0)
                     for k in range(LANES):
                         gap = squared_distance_to_box(around, wp.vec3(px[k], py[k], pz[k]))

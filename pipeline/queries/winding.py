@@ -138,12 +138,16 @@ class WindingField:
             start: (N, 3).
             end: (N, 3).
         """
+        # Neighbouring segments traverse the same nodes.
+        order = morton_order(start)
         ends: list[Any] = [
-            wp.array(points, dtype=wp.vec3, device=self.device) for points in (start, end)
+            wp.array(take_rows(points, order), dtype=wp.vec3, device=self.device)
+            for points in (start, end)
         ]
         change: Any = wp.zeros(len(start), dtype=float, device=self.device)
         self._launcher.add_crossings(self._data[0].bvh, ends[0], ends[1], change)
-        result: NDArray[np.float32] = change.numpy()
+        result = np.empty(len(start), np.float32)
+        result[order] = change.numpy()
         return result
 
     def _references(self, grids: int) -> Any:

@@ -8,10 +8,18 @@ import numpy as np
 import warp as wp
 from numpy.typing import NDArray
 
-from shapegan.pipeline.arrays import any_true, cross, largest, lengths, smallest, take_rows, unit
-from shapegan.pipeline.shell import intersection_kernels
+from shapegan.pipeline.arrays import (
+    cross,
+    distinct,
+    first_places,
+    largest,
+    lengths,
+    take_rows,
+    unit,
+)
+from shapegan.pipeline.shell import cut_kernels, intersection_kernels
 from shapegan.pipeline.shell.split_triangles import halving_sides, split
-from shapegan.pipeline.triangles import edge_lengths, edge_vectors, normals_and_double_areas
+from shapegan.pipeline.triangles import edge_lengths, normals_and_double_areas
 
 TOLERANCE = 1e-6
 """Points nearer to a plane or an edge than this count as lying on it, cube frame. Floats round
@@ -147,9 +155,8 @@ def split_faces(
             return SplitTree(vertices, source, *nodes, rounds)
 
         # 2. Split each piece along the first of its cuts, or in halves if it has many.
-        whole, lead, of_whole, count = np.unique(
-            piece, return_index=True, return_inverse=True, return_counts=True
-        )
+        whole, of_whole = distinct(piece, len(latest))
+        lead, count = first_places(of_whole, len(whole)), np.bincount(of_whole)
         side = _halve_crowded(latest[whole], side[lead], count)
         vertices, children, owner = split(vertices, triangles[-1][whole], side)
 
@@ -180,23 +187,9 @@ def _pass_on(
     return (first[parent] - before)[pair] + np.arange(len(pair)), cut[pair]
 
 
-@dataclass(frozen=True)
-class _Cuts:
-    """Segments in the planes of the faces that they cut."""
-
-    start: NDArray[np.float64]
-    """(C, 3)."""
-    end: NDArray[np.float64]
-    """(C, 3)."""
-    normal: NDArray[np.float64]
-    """(C, 3), unit normal of the plane."""
-    left: NDArray[np.float64]
-    """(C, 3), unit vector in the plane, to the left of the segment."""
-
-
 def _by_length(
     corners: NDArray[np.float64], piece: NDArray[np.intp], intersections: Intersections
-) -> tuple[NDArray[np.intp], _Cuts]:
+) -> tuple[NDArray[np.intp], Any]:
     """Order cuts (C,) by their face, longest first: each then leaves more of the others whole.
 
     Args:
@@ -208,11 +201,16 @@ def _by_length(
     order = np.lexsort([-lengths(end - start), piece])
     piece, start, end = piece[order], start[order], end[order]
     normal = normals_and_double_areas(corners)[0][piece]
-    return piece, _Cuts(start, end, normal, unit(cross(normal, end - start)))
+    cuts: Any = cut_kernels.Cuts()
+    of_cuts = {"start": start, "end": end, "normal": normal}
+    of_cuts["left"] = unit(cross(normal, end - start))
+    for name, values in of_cuts.items():
+        setattr(cuts, name, wp.array(values, dtype=wp.vec3d, device="cpu"))
+    return piece, cuts
 
 
 def _crossing(
-    corners: NDArray[np.float64], piece: NDArray[np.intp], cuts: _Cuts, cut: NDArray[np.intp]
+    corners: NDArray[np.float64], piece: NDArray[np.intp], cuts: Any, cut: NDArray[np.intp]
 ) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
     """Find the pairs of a piece and a cut in which the cut crosses the piece.
 
@@ -225,49 +223,25 @@ def _crossing(
     Returns:
         The M pairs (M,), and the side of the cut on which each corner of their piece lies (M, 3).
     """
-    of_piece = take_rows(corners, piece)
-    side = _sides(of_piece, take_rows(cuts.start, cut), take_rows(cuts.left, cut))
-    through = np.flatnonzero((smallest(side) < 0) & (largest(side) > 0))
-    segments = (take_rows(x, cut[through]) for x in (cuts.start, cuts.end, cuts.normal))
-    kept = through[_within(take_rows(of_piece, through), *segments)]
-    return kept, take_rows(side, kept)
-
-
-def _sides(
-    corners: NDArray[np.float64], start: NDArray[np.float64], left: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    """Signed distances (N, 3) of corners from lines in their plane, positive to the left.
-
-    Args:
-        corners: (N, 3, 3).
-        start: (N, 3), a point on each line.
-        left: (N, 3), unit vector to the left of each line.
-
-    Returns:
-        Distances up to `MIN_WIDTH` count as 0.
-    """
-    side: NDArray[np.float64] = np.einsum("nkx,nx->nk", corners, left)
-    side -= np.einsum("nx,nx->n", start, left)[:, None]
-    side[np.abs(side) <= MIN_WIDTH] = 0.0
-    return side
-
-
-def _within(
-    corners: NDArray[np.float64],
-    start: NDArray[np.float64],
-    end: NDArray[np.float64],
-    normal: NDArray[np.float64],
-) -> NDArray[np.bool_]:
-    """For each segment (N,): more of it than an end lies in its triangle and not along an edge."""
-    inwards = unit(cross(normal[:, None], edge_vectors(corners)))
-    first, last = (np.einsum("nkx,nkx->nk", x[:, None] - corners, inwards) for x in (start, end))
-    beside = any_true((first <= TOLERANCE) & (last <= TOLERANCE))
-    difference = np.where(first == last, 1.0, first - last)
-    enters = largest(np.where(first < 0, first / difference, 0.0))
-    leaves = smallest(np.where(last < 0, first / difference, 1.0))
-    length = lengths(end - start)
-    within: NDArray[np.bool_] = ~beside & ((leaves - enters) * length > TOLERANCE)
-    return within
+    inputs = [
+        wp.array(corners, dtype=wp.vec3d, ndim=2, device="cpu", copy=False),
+        wp.array(piece, dtype=wp.int64, device="cpu", copy=False),
+        cuts,
+        wp.array(cut, dtype=wp.int64, device="cpu", copy=False),
+        MIN_WIDTH,
+        TOLERANCE,
+    ]
+    side: Any = wp.empty(len(piece), dtype=wp.vec3d, device="cpu")
+    crosses: Any = wp.empty(len(piece), dtype=wp.bool, device="cpu")
+    wp.launch(
+        cut_kernels.find_crossing,
+        dim=len(piece),
+        inputs=inputs,
+        outputs=[side, crosses],
+        device="cpu",
+    )
+    kept = np.flatnonzero(crosses.numpy())
+    return kept, take_rows(side.numpy(), kept)
 
 
 def _halve_crowded(

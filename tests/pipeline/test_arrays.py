@@ -65,3 +65,9 @@ def test_distinct_values_are_those_of_unique(shape):
     expected, inverse = np.unique(values, return_inverse=True)
     np.testing.assert_array_equal(present, expected)
     np.testing.assert_array_equal(place, inverse.reshape(shape))
+
+
+def test_first_places_are_those_of_unique():
+    values = np.random.default_rng(2).permutation(np.repeat(np.arange(30), 4))
+    expected = np.unique(values, return_index=True)[1]
+    np.testing.assert_array_equal(arrays.first_places(values, 30), expected)

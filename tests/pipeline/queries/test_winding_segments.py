@@ -36,6 +36,24 @@ def test_segments_through_vertices_cross_once():
             np.testing.assert_allclose(got[clear], expected[clear], atol=TOLERANCE)
 
 
+def test_segments_along_the_border_of_a_box_cross_once():
+    """A wall of strips between random planes: segments pass through it in these planes."""
+    rng = np.random.default_rng(5)
+    x = np.sort(rng.uniform(-1, 1, 60)).astype(np.float32)
+    z = np.float32(0.31)
+    ends = np.array([-0.9, 0.9], np.float32)
+    vertices = np.stack(np.broadcast_arrays(x[:, None], ends, z), axis=-1).reshape(-1, 3)
+    strip = 2 * np.arange(len(x) - 1)[:, None]
+    faces = np.concatenate([strip + np.array(half) for half in ((0, 2, 3), (0, 3, 1))])
+    # Each segment has a batch of its own: others would visit the boxes that it needs.
+    field = field_of((vertices, faces.astype(np.int32)))
+    for place in x[1:-1]:
+        y = np.float32(rng.uniform(-0.8, 0.8))
+        start = np.array([[place, y, z + 1e-4]], np.float32)
+        end = np.array([[place, y - 1e-4, z - 1e-4]], np.float32)
+        np.testing.assert_array_equal(field.signed_crossings(start, end), 1)
+
+
 def planes(axis, z):
     return [(axis, axis, z), (axis, -axis, z), (axis, 0, z), (0, axis, z)]
 
