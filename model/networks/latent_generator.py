@@ -109,7 +109,11 @@ class LatentGenerator(nn.Module):
             ValueError: a tensor has the wrong shape.
         """
         check_inputs(points, latents, self.config.latent, chunk)
-        distances: Tensor = self.decoder(points, self.codes(latents), chunk)
+        return self.decode(points, self.codes(latents), chunk)
+
+    def decode(self, points: Tensor, codes: Tensor, chunk: int | None = None) -> Tensor:
+        """Signed distances (B, N) of codes (B, code); all else as in `forward`."""
+        distances: Tensor = self.decoder(points, codes, chunk)
         return distances
 
     def codes(self, latents: Tensor) -> Tensor:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from shapegan.model.shapes.image_grid import GENERATED_COLOR
-from shapegan.model.shapes.surface import CHUNK, DistanceField
+from shapegan.model.shapes.surface import CHUNK, DistanceField, field_of
 from shapegan.pipeline.pictures.camera import Camera
 from shapegan.pipeline.pictures.panel import Picture
 from shapegan.pipeline.pictures.shading import Color, lamp_direction, shade_samples
@@ -98,7 +98,7 @@ class _TracedField:
     """Field of a generated shape relative to a level, with its steepest slope."""
 
     def __init__(self, generator: DistanceField, latent: Tensor, level: float) -> None:
-        self._generator, self._latent, self._level = generator, latent[None], level
+        self._field, self._level = field_of(generator, latent[None]), level
         self._ball = generator.config.frame == "sphere"
         source = torch.Generator().manual_seed(0)
         points = 2 * torch.rand(_SLOPES_MEASURED, 3, generator=source) - 1
@@ -137,7 +137,7 @@ class _TracedField:
     def _values(self, points: Tensor) -> Tensor:
         if len(points) == 0:
             return points[:, 0]
-        pieces = [self._generator(piece, self._latent)[0] for piece in torch.split(points, CHUNK)]
+        pieces = [self._field(piece)[0] for piece in torch.split(points, CHUNK)]
         return torch.cat(pieces) - self._level
 
     def _gradients(self, points: Tensor) -> Tensor:

@@ -1,6 +1,6 @@
 """Generator -> mesh: marching cubes (Lorensen and Cline 1987) on a sparsely evaluated grid."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -9,9 +9,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from shapegan.model.networks.generator import Frame
+from shapegan.model.networks.generator import Frame, Generator
+from shapegan.model.networks.latent_generator import LatentGenerator
 from shapegan.model.shapes.sparse_grid import Grid, Points, evaluate_near_levels
 from shapegan.pipeline.isosurface import extract_surface
+
+Field = Callable[[Tensor], Tensor]
 
 CHUNK = 16_384
 """Points of one call of the network: the fastest number on a CPU, and little memory anywhere."""
@@ -167,25 +170,38 @@ def _sample(
     if resolution < 2:
         raise ValueError(f"resolution: expected at least 2, got {resolution}")
 
+    field = field_of(generator, latent[None])
+
     def evaluate(points: Points) -> NDArray[np.float32]:
-        return _evaluate(generator, latent, points, chunk)
+        return _evaluate(field, points, chunk, latent.device, generator.config.frame)
 
     return evaluate_near_levels(evaluate, resolution, levels, dense=dense)
 
 
+def field_of(generator: DistanceField, latents: Tensor) -> Field:
+    """Field of fixed latents (B, Z): points (N, 3) -> distances (B, N).
+
+    A prior makes their codes once, rather than in each call of the field.
+    """
+    if not isinstance(generator, Generator | LatentGenerator):
+        return lambda points: generator(points, latents)
+    with torch.no_grad():
+        codes = generator.codes(latents)
+    return lambda points: generator.decode(points, codes)
+
+
 @torch.no_grad()
 def _evaluate(
-    generator: DistanceField, latent: Tensor, points: Points, chunk: int
+    field: Field, points: Points, chunk: int, device: torch.device, frame: Frame
 ) -> NDArray[np.float32]:
     """Values (N,) of the field at points (N, 3), in float32."""
     values = np.empty(len(points), np.float32)
     for start in range(0, len(points), chunk):
-        piece = torch.from_numpy(points[start : start + chunk]).to(latent.device)
-        distances = generator(piece, latent[None])[0].float().cpu().numpy()
-        values[start : start + chunk] = distances
+        piece = torch.from_numpy(points[start : start + chunk]).to(device)
+        values[start : start + chunk] = field(piece)[0].float().cpu().numpy()
     if not np.isfinite(values).all():
         raise ValueError("expected finite distances from the generator, got NaN or infinity")
-    if generator.config.frame == "sphere":
+    if frame == "sphere":
         # A point generator is trained inside the unit ball only; its values beyond are arbitrary.
         np.maximum(values, np.linalg.norm(points, axis=1) - 1, out=values)
     return values

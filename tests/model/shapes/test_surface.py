@@ -14,6 +14,7 @@ from support.folders import SHARED, needs_shared
 from shapegan.model.networks.generator import Generator, GeneratorConfig
 from shapegan.model.networks.published import load_published
 from shapegan.model.shapes.surface import extract, extract_levels, sample
+from shapegan.pipeline.schema import grid_points
 
 FILES = sorted((SHARED / "weights").glob("*")) if (SHARED / "weights").is_dir() else []
 LATENT = torch.zeros(1)
@@ -238,3 +239,24 @@ def test_published_generators_are_evaluated_at_a_tenth_of_a_fine_grid(name):
     field.distance = lambda points: generator(points, latent[None])[0]
     extract(field, latent, 256, 0.04)
     assert field.evaluated < 256**3 / 10
+
+
+def test_a_prior_makes_its_code_once_for_all_points(monkeypatch: pytest.MonkeyPatch) -> None:
+    torch.manual_seed(0)
+    config = GeneratorConfig(
+        latent=3, width=16, depth=4, initialisation="sphere", prior_spread=0.5, prior_shapes=7
+    )
+    generator = Generator(config)
+    assert generator.prior is not None
+    generator.prior.centres.normal_()
+    latent, calls, made = torch.randn(3), [], generator.prior.sample
+    expected = generator(torch.from_numpy(grid_points(16)), latent[None]).detach()
+
+    def counted(noise: torch.Tensor) -> torch.Tensor:
+        calls.append(noise)
+        return made(noise)
+
+    monkeypatch.setattr(generator.prior, "sample", counted)
+    found = sample(generator, latent, 16, 0.0, chunk=100, dense=True)
+    assert len(calls) == 1
+    assert_allclose(found.flatten(), expected[0], atol=1e-6)
