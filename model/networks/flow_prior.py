@@ -30,9 +30,13 @@ class FlowPrior(nn.Module):
         steps: Steps of Heun's method from noise to a code.
     """
 
+    longest: Tensor
+    """Scalar: length of the longest code that `sample` gives; infinite until the recipe sets it."""
+
     def __init__(self, code: int, categories: int, width: int, depth: int, steps: int) -> None:
         super().__init__()
         self._steps = steps
+        self.register_buffer("longest", torch.tensor(math.inf))
         self.enter = nn.Linear(code + 2 * _WAVES, width)
         self.category = nn.Linear(categories, width, bias=False) if categories else None
         self.hidden = nn.ModuleList([nn.Linear(width, width) for _ in range(depth)])
@@ -53,14 +57,19 @@ class FlowPrior(nn.Module):
         return velocity
 
     def sample(self, noise: Tensor, categories: Tensor) -> Tensor:
-        """Codes (B, Z) of noise (B, Z), given weights of categories (B, K)."""
+        """Codes (B, Z) of noise (B, Z), given weights of categories (B, K).
+
+        No velocity x1 - x0 is longer than x0 and the longest code together. Without this bound,
+        noise unlike any in training can meet a velocity that grows from step to step, to infinity.
+        """
         codes, size = noise, 1 / self._steps
+        fastest = self.longest + noise.norm(dim=1, keepdim=True)
         for step in range(self._steps):
             start = torch.full_like(codes[:, :1], step * size)
-            before: Tensor = self(codes, start, categories)
-            after: Tensor = self(codes + size * before, start + size, categories)
+            before = _shortened(self(codes, start, categories), fastest)
+            after = _shortened(self(codes + size * before, start + size, categories), fastest)
             codes = codes + size / 2 * (before + after)
-        return codes
+        return _shortened(codes, self.longest)
 
     def invert(self, codes: Tensor, categories: Tensor) -> Tensor:
         """Noise (B, Z) whose sample is some codes (B, Z), given weights of categories (B, K).
@@ -92,3 +101,9 @@ class FlowPrior(nn.Module):
         velocity: Tensor = self(between, times, categories)
         error = velocity - (codes - noise)
         return torch.mean(error.square())
+
+
+def _shortened(vectors: Tensor, longest: Tensor) -> Tensor:
+    """Vectors (B, Z), those shortened that are longer than `longest`, a scalar or (B, 1)."""
+    lengths = vectors.norm(dim=1, keepdim=True).clamp(min=1e-12)
+    return vectors * (longest / lengths).clamp(max=1.0)

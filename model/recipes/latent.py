@@ -47,6 +47,8 @@ _WARM_UP = 30
 """Steps over which the rates of a stage grow to their full size."""
 _LAST_RATE = 0.03
 """Rates at the end of a stage, relative to the start."""
+_LONGER = 1.5
+"""Length of the longest code that the prior gives, relative to the longest of a training shape."""
 _BOX_WEIGHT = 2.0
 """Weight of the error of bounding boxes."""
 
@@ -241,12 +243,14 @@ class Latent(GeneratorRecipe[LatentGenerator]):
         return torch.tensor([self._names.index(name) for name in self._stream.categories])
 
     def _fit(self) -> None:
-        """Find the encoder's components and the shares of the categories."""
+        """Find the encoder's components, the longest code, and the shares of the categories."""
         assert self._stream is not None, "a recipe without shapes takes no steps"
-        fit_encoder(self.encoder, self._stream, self._config.stages[0].size)
+        codes = fit_encoder(self.encoder, self._stream, self._config.stages[0].size)
+        self.generator.prior.longest.copy_(_LONGER * codes.norm(dim=1).max())
         # Eigenvectors of other processors may differ by rounding.
         self._ranks.broadcast_tensor(self.encoder.mean)
         self._ranks.broadcast_tensor(self.encoder.components)
+        self._ranks.broadcast_tensor(self.generator.prior.longest)
         if self._names:
             device = self._execution.device
             everything = torch.arange(self._stream.shape_count, device=device)

@@ -72,12 +72,17 @@ class ShapeCodes(nn.Module):
         self.found.fill_(True)
 
 
-def fit_encoder(encoder: GridEncoder, stream: Stream, resolution: int) -> None:
+def fit_encoder(encoder: GridEncoder, stream: Stream, resolution: int) -> Tensor:
     """Find the components of a stream's shapes, by their grids of a resolution.
+
+    Returns:
+        The codes (S, Z) of the shapes that were used: at most 2,048, evenly spaced in the split.
 
     Raises:
         StreamError: a shard is missing or damaged.
     """
     device = encoder.mean.device
     grids = stream.whole_voxels(resolution, _FITTED_SHAPES)
-    encoder.fit(torch.cat([encoder.measurements(grid[None].to(device)) for grid in grids]))
+    measured = torch.cat([encoder.measurements(grid[None].to(device)) for grid in grids])
+    encoder.fit(measured)
+    return (measured - encoder.mean) @ encoder.components.T

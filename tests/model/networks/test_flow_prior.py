@@ -61,3 +61,24 @@ def test_the_noise_of_a_code_gives_that_code() -> None:
     codes = prior.sample(noise, categories)
     assert (codes - noise).abs().max() > 0.1
     torch.testing.assert_close(prior.invert(codes, categories), noise, atol=1e-4, rtol=1e-4)
+
+
+def test_a_velocity_without_bounds_still_gives_a_code() -> None:
+    """Such as that of noise longer than any in training, which once gave shapes of NaN."""
+    prior = made(categories=0)
+    torch.nn.init.normal_(prior.leave.weight, std=1e4)
+    noise, none = torch.randn(7, 2), torch.zeros(7, 0)
+    assert not prior.sample(noise, none).isfinite().all()
+    prior.longest.fill_(3.0)
+    codes = prior.sample(noise, none)
+    assert codes.isfinite().all()
+    assert codes.norm(dim=1).max() <= 3.0 + 1e-5
+
+
+def test_a_bound_that_is_not_reached_changes_nothing() -> None:
+    prior = made(categories=2)
+    torch.nn.init.normal_(prior.leave.weight, std=0.3)
+    noise, categories = torch.randn(7, 2), torch.eye(2)[torch.arange(7) % 2]
+    codes = prior.sample(noise, categories)
+    prior.longest.copy_(10 * codes.norm(dim=1).max())
+    assert torch.equal(prior.sample(noise, categories), codes)
