@@ -81,7 +81,7 @@ def _fast_voxel() -> TrainConfig:
             Stage(8, 8, 50, weight=1, lattice=64, thin_offset=0.1),
             Stage(16, 8, 150, fade_in=5, weight=9, lattice=64, thin_offset=0.075),
             Stage(
-                32, 4, 50, fade_in=2, weight=6, lattice=64, thin_offset=0.07, thin_offset_end=0.045
+                32, 4, 50, fade_in=2, weight=6, lattice=64, thin_offset=0.07, thin_offset_end=0.06
             ),
         ),
         generator=GeneratorConfig(
@@ -91,7 +91,7 @@ def _fast_voxel() -> TrainConfig:
             bounded=False,
             initialisation="sphere",
             symmetry="auto",
-            prior_spread=0.4,
+            prior_spread=0.35,
         ),
         critic=VoxelCriticConfig(width=0.5, gradients=True),
         objective=_RELATIVISTIC,
