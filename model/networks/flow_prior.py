@@ -105,6 +105,7 @@ class FlowPrior(nn.Module):
 
 def _shortened(vectors: Tensor, longest: Tensor) -> Tensor:
     """Vectors (B, Z), those shortened that are longer than `longest`, a scalar or (B, 1)."""
-    lengths = vectors.norm(dim=1, keepdim=True).clamp(min=1e-12)
+    # Without gradients, which would be NaN where nothing bounds the length.
+    lengths = vectors.detach().norm(dim=1, keepdim=True).clamp(min=1e-12)
     shortened: Tensor = vectors * (longest / lengths).clamp(max=1.0)
     return shortened

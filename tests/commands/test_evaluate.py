@@ -21,14 +21,14 @@ from shapegan.pipeline.editing.split import split_dataset
 class Balls(Generator):
     """Balls whose radius depends on the latent, in place of a network."""
 
-    def forward(self, points, latents, chunk=None):
-        radius = 0.4 + 0.1 * latents[:, :1].clamp(-2, 2)
+    def decode(self, points, codes, chunk=None, *, eager=False):
+        radius = 0.4 + 0.1 * codes[:, :1].clamp(-2, 2)
         return points.norm(dim=-1)[None] - radius
 
 
 class Nothing(Generator):
-    def forward(self, points, latents, chunk=None):
-        return torch.ones(len(latents), len(points))
+    def decode(self, points, codes, chunk=None, *, eager=False):
+        return torch.ones(len(codes), len(points))
 
 
 def source(kind=Balls):

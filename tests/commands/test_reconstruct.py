@@ -31,8 +31,8 @@ CENTER, SIZE = np.array([5.0, 1.0, -2.0]), 3.0
 class Ellipsoids(Generator):
     """Nearly distances to ellipsoids, whose half sizes the latent decides."""
 
-    def forward(self, points, latents, chunk=None):
-        half = 0.6 + latents[0, :3]
+    def decode(self, points, codes, chunk=None, *, eager=False):
+        half = 0.6 + codes[0, :3]
         distances = ((points / half).norm(dim=-1) - 1) * half.min()
         return distances if points.dim() == 3 else distances[None]
 
