@@ -80,9 +80,9 @@ class GeneratorConfig:
                 "expected latent and width of at least 1, frequencies of at least 0 and a scale"
                 f" above 0, got {self.latent}, {self.width}, {self.frequencies} and {self.scale}"
             )
-        if self.prior_spread < 0 or (self.prior_shapes or 0) < 0:
+        if self.prior_spread < 0 or (self.prior_shapes is not None and self.prior_shapes < 1):
             raise ValueError(
-                "expected prior_spread and prior_shapes of at least 0, got"
+                "expected prior_spread of at least 0, and prior_shapes of at least 1 or none, got"
                 f" {self.prior_spread} and {self.prior_shapes}"
             )
         if self.initialisation == "sphere" and self.norm:

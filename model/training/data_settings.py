@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from shapegan.model.config import TrainConfig
+from shapegan.model.config_check import check
 from shapegan.model.networks.latent_generator import LatentGeneratorConfig
 from shapegan.model.training.symmetry import resolve_symmetry
 from shapegan.pipeline.dataset.reader import Dataset
@@ -18,6 +19,7 @@ def resolve_by_data(config: TrainConfig, data: Path) -> TrainConfig:
 
     Raises:
         DatasetError: the dataset cannot be read.
+        TrainConfigError: the prior should keep more shapes than there are.
     """
     config = resolve_symmetry(config, data)
     generator = config.generator
@@ -26,9 +28,14 @@ def resolve_by_data(config: TrainConfig, data: Path) -> TrainConfig:
             return config
         categories = training_categories(Dataset(data), config.split)
         return replace(config, generator=replace(generator, categories=categories))
-    if not generator.prior_spread or generator.prior_shapes is not None:
+    if not generator.prior_spread:
         return config
-    shapes = min(len(_numbers(Dataset(data), config.split)), MAX_PRIOR_SHAPES)
+    count, given = len(_numbers(Dataset(data), config.split)), generator.prior_shapes
+    if given is not None:
+        takes = f"1 to {count}, the number of training shapes"
+        check(given <= count, "generator.prior_shapes", given, takes)
+        return config
+    shapes = min(count, MAX_PRIOR_SHAPES)
     return replace(config, generator=replace(generator, prior_shapes=shapes))
 
 

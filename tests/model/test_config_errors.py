@@ -50,7 +50,7 @@ def stage_of(size: int, **settings: float) -> dict[str, Any]:
         ),
         (stage_of(16, thin_offset_end=0.1), "takes 0 unless lattice or size is 64"),
         ({"generator": {"prior_spread": 0.3}}, "prior_spread: got 0.3, takes 0 unless a GAN"),
-        ({"generator": {"prior_shapes": -1}}, "prior_shapes of at least 0, got 0.0 and -1"),
+        ({"generator": {"prior_shapes": 0}}, "prior_shapes of at least 1 or none, got 0.0 and 0"),
         ({"generator": {"symmetry": "y"}}, "generator.symmetry: got 'y', takes none or x or auto"),
     ],
 )

@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 from support.training import LATENT, RECONSTRUCTED, VOXEL, make_solids
 
+from shapegan.model.config_check import TrainConfigError
 from shapegan.model.training.data_settings import resolve_by_data, training_categories
 from shapegan.pipeline.dataset.reader import Dataset
 
@@ -46,3 +47,6 @@ def test_a_prior_keeps_the_codes_of_the_splits_shapes(
     assert resolve_by_data(RECONSTRUCTED, data).deepsdf.prior_shapes == 2
     given = RECONSTRUCTED.replaced({"generator.prior_shapes": "3"})
     assert resolve_by_data(given, data) is given
+    many = RECONSTRUCTED.replaced({"generator.prior_shapes": str(expected + 1)})
+    with pytest.raises(TrainConfigError, match=f"takes 1 to {expected}, the number of training"):
+        resolve_by_data(many, data)
