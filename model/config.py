@@ -177,17 +177,18 @@ class TrainConfig:
         expected = LatentGeneratorConfig if latent else GeneratorConfig
         fitting = isinstance(self.generator, expected)
         check(fitting, "generator", self.generator, f"a {expected.__name__}")
-        spread = getattr(self.generator, "prior_spread", 0.0)
+        spread = self.generator.prior_spread
         reconstructs = self.recipe in _CRITICS and self.objective.reconstruction_weight > 0
         takes = "0 unless a GAN reconstructs shapes (objective.reconstruction_weight)"
-        check(not spread or reconstructs, "generator.prior_spread", spread, takes)
+        check(not spread or reconstructs or latent, "generator.prior_spread", spread, takes)
         takes = "settings in recipe latent, and none elsewhere"
         check((self.autoencoder is not None) == latent, "autoencoder", self.autoencoder, takes)
         priors = [stage.prior for stage in self.stages]
         check(latent or not any(priors), "prior", True, f"false in recipe {self.recipe}")
         if latent:
-            ordered = priors == sorted(priors) and not priors[0] and priors[-1]
-            check(ordered, "prior", priors, "false, then true, at least once each")
+            check(priors == sorted(priors) and not priors[0], "prior", priors, "false, then true")
+            takes = "true in the last stage, or generator.prior_spread above 0, not both"
+            check(priors[-1] == (not spread), "prior", priors[-1], takes)
             halvings = self.optimiser.halvings
             check(halvings == 0, "halvings", halvings, "0 in recipe latent")
 

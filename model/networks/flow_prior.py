@@ -13,10 +13,10 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
+from shapegan.model.networks.heun import follow, shortened, undo
+
 _WAVES = 8
 """Frequencies of the encoding of times."""
-_ITERATIONS = 20
-"""Iterations that undo a step of a sample."""
 
 
 class FlowPrior(nn.Module):
@@ -62,31 +62,20 @@ class FlowPrior(nn.Module):
         No velocity x1 - x0 is longer than x0 and the longest code together. Without this bound,
         noise unlike any in training can meet a velocity that grows from step to step, to infinity.
         """
-        codes, size = noise, 1 / self._steps
         fastest = self.longest + noise.norm(dim=1, keepdim=True)
-        for step in range(self._steps):
-            start = torch.full_like(codes[:, :1], step * size)
-            before = _shortened(self(codes, start, categories), fastest)
-            after = _shortened(self(codes + size * before, start + size, categories), fastest)
-            codes = codes + size / 2 * (before + after)
-        return _shortened(codes, self.longest)
+
+        def bounded(codes: Tensor, time: float) -> Tensor:
+            return shortened(self._velocity(codes, time, categories), fastest)
+
+        return shortened(follow(bounded, noise, self._steps), self.longest)
 
     def invert(self, codes: Tensor, categories: Tensor) -> Tensor:
-        """Noise (B, Z) whose sample is some codes (B, Z), given weights of categories (B, K).
+        """Noise (B, Z) whose sample is some codes (B, Z), given weights of categories (B, K)."""
+        return undo(lambda at, time: self._velocity(at, time, categories), codes, self._steps)
 
-        Each step of `sample` is undone by fixed-point iteration, which converges where the velocity
-        changes slowly, as that of a trained flow does; `sample` shows how near it came.
-        """
-        size = 1 / self._steps
-        for step in reversed(range(self._steps)):
-            start = torch.full_like(codes[:, :1], step * size)
-            before = codes
-            for _ in range(_ITERATIONS):
-                at_start: Tensor = self(before, start, categories)
-                at_end: Tensor = self(before + size * at_start, start + size, categories)
-                before = codes - size / 2 * (at_start + at_end)
-            codes = before
-        return codes
+    def _velocity(self, codes: Tensor, time: float, categories: Tensor) -> Tensor:
+        velocity: Tensor = self(codes, torch.full_like(codes[:, :1], time), categories)
+        return velocity
 
     def loss(self, codes: Tensor, noise: Tensor, times: Tensor, categories: Tensor) -> Tensor:
         """Mean squared error of the velocity (Lipman et al. 2023, equation 23 with sigma = 0).
@@ -101,11 +90,3 @@ class FlowPrior(nn.Module):
         velocity: Tensor = self(between, times, categories)
         error = velocity - (codes - noise)
         return torch.mean(error.square())
-
-
-def _shortened(vectors: Tensor, longest: Tensor) -> Tensor:
-    """Vectors (B, Z), those shortened that are longer than `longest`, a scalar or (B, 1)."""
-    # Without gradients, which would be NaN where nothing bounds the length.
-    lengths = vectors.detach().norm(dim=1, keepdim=True).clamp(min=1e-12)
-    shortened: Tensor = vectors * (longest / lengths).clamp(max=1.0)
-    return shortened

@@ -50,9 +50,16 @@ class GridEncoder(nn.Module):
         """Codes (B, Z) of voxels (B, R, R, R) in the cube frame."""
         return (self.measurements(voxels) - self.mean) @ self.components.T
 
-    def change_by_boxes(self, growth: Tensor) -> Tensor:
-        """Change (..., Z) of the codes of shapes whose half sizes grow by (..., 3)."""
-        return _BOX_WEIGHT * growth @ self.components[:, -3:].T
+    def stretched(self, codes: Tensor, boxes: Tensor, factors: Tensor) -> Tensor:
+        """Codes (B, C, Z) of C stretched copies of each shape.
+
+        Args:
+            codes: (B, Z), of the shapes themselves.
+            boxes: (B, 3) half sizes of their bounding boxes.
+            factors: (B, C, 3), by which copies are stretched along the axes.
+        """
+        growth = boxes[:, None] * (factors - 1)
+        return codes[:, None] + _BOX_WEIGHT * growth @ self.components[:, -3:].T
 
     def measurements(self, voxels: Tensor) -> Tensor:
         """Numbers (B, M) of voxels (B, R, R, R) in which codes are linear."""

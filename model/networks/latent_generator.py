@@ -16,6 +16,7 @@ from shapegan.model.networks.flow_prior import FlowPrior
 from shapegan.model.networks.generator import Frame, Symmetry
 from shapegan.model.networks.generator_inputs import check_inputs
 from shapegan.model.networks.grid_decoder import GridDecoder
+from shapegan.model.networks.kernel_prior import KernelPrior
 
 _TEMPERATURE = 0.1
 """Temperature of the softmax over categories: one of them nearly always has all the weight."""
@@ -40,6 +41,14 @@ class LatentGeneratorConfig:
     """Hidden layers of the prior."""
     prior_steps: int = 16
     """Steps from noise to a code."""
+    prior_spread: float = 0.0
+    """Standard deviation of the noise around the training shapes' codes, whose own is 1, in the
+    codes that a kernel density gives (`kernel_prior`); 0: the prior is a flow that is trained."""
+    prior_shapes: int | None = None
+    """Training shapes whose codes the kernel density keeps. None: as many as the dataset has, when
+    a run starts; a generator does not take it."""
+    prior_stretches: int = 15
+    """Codes of stretched copies that the kernel density keeps for each of these shapes."""
     symmetry: Symmetry = "none"
     """Symmetry of the shapes, see `GeneratorConfig.symmetry`."""
     categories: tuple[str, ...] | None = None
@@ -54,6 +63,13 @@ class LatentGeneratorConfig:
             raise ValueError(
                 "expected code, channels, hidden, prior_width, prior_depth and prior_steps of at"
                 f" least 1, got {(*sizes, self.prior_steps)}"
+            )
+        shapes = 1 if self.prior_shapes is None else self.prior_shapes
+        if min(self.prior_spread, self.prior_stretches) < 0 or shapes < 1:
+            raise ValueError(
+                "expected prior_spread and prior_stretches of at least 0, and prior_shapes of at"
+                f" least 1 or none, got {self.prior_spread}, {self.prior_stretches} and"
+                f" {self.prior_shapes}"
             )
 
     @property
@@ -82,9 +98,7 @@ class LatentGenerator(nn.Module):
             )
         self.config = config
         count = len(config.categories)
-        self.prior = FlowPrior(
-            config.code, count, config.prior_width, config.prior_depth, config.prior_steps
-        )
+        self.prior = _prior(config, count)
         mirrored = config.symmetry == "x"
         self.decoder = GridDecoder(config.code, config.channels, config.hidden, mirrored)
         self.register_buffer("shares", torch.full((count,), 1 / max(1, count)))
@@ -118,13 +132,13 @@ class LatentGenerator(nn.Module):
 
     def codes(self, latents: Tensor) -> Tensor:
         """Codes (B, code) of latents (B, Z), by the prior."""
-        latents = latents.to(self.prior.leave.weight.dtype)
+        latents = latents.to(self.decoder.code_to_hidden.weight.dtype)
         noise, labels = latents[:, : self.config.code], latents[:, self.config.code :]
         with torch.autocast(latents.device.type, enabled=False):
             return self.prior.sample(noise, self.category_weights(labels))
 
     def latents_of(self, codes: Tensor, labels: Tensor) -> Tensor:
-        """Latents (B, Z) of codes (B, code): the inverse of `codes`; see `FlowPrior.invert`.
+        """Latents (B, Z) of codes (B, code): the inverse of `codes`, by `heun.undo`.
 
         Args:
             codes: Such as an encoder gives.
@@ -172,3 +186,14 @@ class LatentGenerator(nn.Module):
             jacobian = torch.func.jacrev(entered)(mean)
         assert isinstance(jacobian, Tensor)
         return jacobian
+
+
+def _prior(config: LatentGeneratorConfig, categories: int) -> FlowPrior | KernelPrior:
+    if not config.prior_spread:
+        return FlowPrior(
+            config.code, categories, config.prior_width, config.prior_depth, config.prior_steps
+        )
+    if config.prior_shapes is None:
+        raise ValueError("expected prior_shapes, got None: see training.data_settings")
+    centres = config.prior_shapes * (1 + config.prior_stretches)
+    return KernelPrior(centres, config.code, config.prior_spread, categories)

@@ -1,8 +1,9 @@
 """The recipe `latent`: a decoder of codes, then a prior from which codes are drawn.
 
 Stages without `prior` train the decoder to give back training shapes from their codes, to which
-noise is added, so that codes nearby give whole shapes as well. Stages with `prior` train a flow
-from normal noise to codes (Rombach et al. 2022 train their two parts in the same order).
+noise is added, so that codes nearby give whole shapes as well. The prior is a kernel density of
+codes, found in the first step, or a flow from normal noise to codes that stages with `prior` train
+(Rombach et al. 2022 train their two parts in the same order).
 """
 
 import math
@@ -15,6 +16,7 @@ from shapegan.model.config import TrainConfig
 from shapegan.model.config_check import TrainConfigError
 from shapegan.model.distributed import Ranks
 from shapegan.model.networks.autoencoder_config import AutoencoderConfig
+from shapegan.model.networks.flow_prior import FlowPrior
 from shapegan.model.networks.grid_decoder import GridDecoder
 from shapegan.model.networks.grid_encoder import GridEncoder, half_sizes
 from shapegan.model.networks.latent_generator import LatentGenerator, LatentGeneratorConfig
@@ -22,23 +24,23 @@ from shapegan.model.recipes.base import GeneratorRecipe, gradient_norm, rate_col
 from shapegan.model.recipes.execution import Execution
 from shapegan.model.recipes.objectives import StepData
 from shapegan.model.recipes.optimisers import build_optimiser, set_rate
-from shapegan.model.recipes.shape_codes import fit_encoder
+from shapegan.model.recipes.shape_codes import fit_encoder, stretched_codes
 from shapegan.model.recipes.step_random import (
     CHOICE,
     LATENTS,
     NOISE,
     PICTURES,
-    STRETCH,
     TIMES,
     RandomNumbers,
     StepRandom,
 )
 from shapegan.model.recipes.training_points import (
     choose_places,
-    stretch_factors,
+    drawn_factors,
     stretched_distances,
 )
 from shapegan.model.schedule import StepProgress
+from shapegan.model.streaming.order import evenly_spaced
 from shapegan.model.streaming.stream import Stream, VoxelBatch
 from shapegan.model.streaming.thin_parts import thickened
 from shapegan.pipeline.schema import grid_points
@@ -113,9 +115,10 @@ class Latent(GeneratorRecipe[LatentGenerator]):
         self._objective = DecoderObjective(self.generator.decoder, config, execution)
         self.encoder = GridEncoder(config.generator.code, self._mirrored).to(execution.device)
         name, betas = config.optimiser.name, config.optimiser.betas
+        trained = [self.generator.decoder, self.generator.prior]
         self._optimisers = [
             build_optimiser(name, part.parameters(), betas)
-            for part in (self.generator.decoder, self.generator.prior)
+            for part in (trained if config.stages[-1].prior else trained[:1])
         ]
 
     @property
@@ -170,7 +173,7 @@ class Latent(GeneratorRecipe[LatentGenerator]):
         batch, random = data.batch, data.random
         with torch.no_grad():
             boxes = half_sizes(batch.voxels)
-            factors = self._stretch(boxes, random, 1)[:, 0]
+            factors = drawn_factors(boxes, random, 1, self._settings.stretch)[:, 0]
             codes = self._noisy_codes(batch, boxes, factors[:, None], random, self._settings.noise)
             rows, sdf = self._training_points(data)
             sdf = stretched_distances(batch.voxels, rows, sdf, factors)
@@ -199,34 +202,29 @@ class Latent(GeneratorRecipe[LatentGenerator]):
         repeats, copies = settings.prior_repeats, settings.prior_copies
         with torch.no_grad():
             boxes = half_sizes(batch.voxels)
-            factors = self._stretch(boxes, random, repeats * copies)
+            factors = drawn_factors(boxes, random, repeats * copies, settings.stretch)
             codes = self._noisy_codes(batch, boxes, factors, random, settings.prior_noise)
         noise = random.normal(LATENTS, count, repeats * copies, codes.shape[2])
         # Times are logit-normal: the middle of the way is hardest (Esser et al. 2024, section 3.1).
         times = random.normal(TIMES, count, repeats * copies, 1).sigmoid()
         categories = self._one_hot(batch.indices)[:, None].expand(-1, copies, -1).flatten(0, 1)
+        prior = self.generator.prior
+        assert isinstance(prior, FlowPrior)
         total = torch.zeros((), device=codes.device)
         for first in range(0, repeats * copies, copies):
             part = slice(first, first + copies)
             code, start, time = (one[:, part].flatten(0, 1) for one in (codes, noise, times))
-            loss = self.generator.prior.loss(code, start, time, categories)
+            loss = prior.loss(code, start, time, categories)
             self._descend(loss, self._optimisers[1])
             total = total + loss.detach()
         self._average.blend(self.generator)
         return {"loss": total / repeats} | gradient_norm("critic", self._optimisers[1])
 
-    def _stretch(self, boxes: Tensor, random: RandomNumbers, copies: int) -> Tensor:
-        """Factors (B, copies, 3) that stretch the shapes of boxes (B, 3)."""
-        draws = random.normal(STRETCH, len(boxes), copies, 3).flatten(0, 1)
-        repeated = boxes.repeat_interleave(copies, dim=0)
-        return stretch_factors(draws, repeated, self._settings.stretch).view(-1, copies, 3)
-
     def _noisy_codes(
         self, batch: VoxelBatch, boxes: Tensor, factors: Tensor, random: RandomNumbers, noise: float
     ) -> Tensor:
         """Codes (B, copies, Z) of stretched shapes, with noise, given factors (B, copies, 3)."""
-        growth = boxes[:, None] * (factors - 1)
-        codes = self.encoder(batch.voxels)[:, None] + self.encoder.change_by_boxes(growth)
+        codes = self.encoder.stretched(self.encoder(batch.voxels), boxes, factors)
         noisy: Tensor = codes + noise * random.normal(NOISE, *codes.shape)
         return noisy
 
@@ -243,18 +241,29 @@ class Latent(GeneratorRecipe[LatentGenerator]):
         return torch.tensor([self._names.index(name) for name in self._stream.categories])
 
     def _fit(self) -> None:
-        """Find the encoder's components, the longest code, and the shares of the categories."""
+        """Find the encoder's components, the prior's constants and the shares of categories."""
         assert self._stream is not None, "a recipe without shapes takes no steps"
-        codes = fit_encoder(self.encoder, self._stream, self._config.stages[0].size)
-        self.generator.prior.longest.copy_(_LONGER * codes.norm(dim=1).max())
-        # Eigenvectors of other processors may differ by rounding.
-        self._ranks.broadcast_tensor(self.encoder.mean)
-        self._ranks.broadcast_tensor(self.encoder.components)
-        self._ranks.broadcast_tensor(self.generator.prior.longest)
+        config, prior = self.generator.config, self.generator.prior
+        size = self._config.stages[0].size
+        codes = fit_encoder(self.encoder, self._stream, size)
         if self._names:
             device = self._execution.device
             everything = torch.arange(self._stream.shape_count, device=device)
             self.generator.shares.copy_(self._one_hot(everything).mean(dim=0))
+        if isinstance(prior, FlowPrior):
+            prior.longest.copy_(_LONGER * codes.norm(dim=1).max())
+        else:
+            count, copies = config.prior_shapes or 0, config.prior_stretches
+            stretch = self._settings.stretch
+            found = stretched_codes(self.encoder, self._stream, size, count, copies, stretch)
+            prior.centres.copy_(found.flatten(0, 1))
+            if self._names:
+                kept = evenly_spaced(self._stream.shape_count, count)
+                prior.numbers.copy_(self._numbers[kept].repeat_interleave(1 + copies))
+        # Eigenvectors of other processors may differ by rounding.
+        for network in (self.encoder, prior):
+            for found in network.buffers():
+                self._ranks.broadcast_tensor(found)
 
 
 def rate_factor(progress: StepProgress) -> float:

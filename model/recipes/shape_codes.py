@@ -1,17 +1,20 @@
-"""Codes of the training shapes, from which a GAN's generator reconstructs them.
+"""Codes of the training shapes, by the principal components of their fields.
 
-The codes are the principal components of the shapes' coarse fields (`networks.grid_encoder`), each
-of mean 0 and variance 1, as standard normal latents have. GLO (Bojanowski et al. 2018) may begin
-with such latents.
+A GAN's generator reconstructs shapes from their codes, whose numbers have mean 0 and variance 1, as
+standard normal latents have. GLO (Bojanowski et al. 2018) may begin with such latents. Recipe
+`latent` keeps the variances of `networks.grid_encoder`, and its kernel prior draws near these
+codes.
 
-Letters in shapes: S training shapes, Z latent.
+Letters in shapes: S training shapes, Z latent or code.
 """
 
 import torch
 from torch import Tensor, nn
 
 from shapegan.model.distributed import Ranks
-from shapegan.model.networks.grid_encoder import GridEncoder
+from shapegan.model.networks.grid_encoder import GridEncoder, half_sizes
+from shapegan.model.recipes.step_random import StepRandom
+from shapegan.model.recipes.training_points import drawn_factors
 from shapegan.model.streaming.stream import Stream
 
 _FITTED_SHAPES = 2048
@@ -86,3 +89,30 @@ def fit_encoder(encoder: GridEncoder, stream: Stream, resolution: int) -> Tensor
     measured = torch.cat([encoder.measurements(grid[None].to(device)) for grid in grids])
     encoder.fit(measured)
     return (measured - encoder.mean) @ encoder.components.T
+
+
+@torch.no_grad()
+def stretched_codes(
+    encoder: GridEncoder, stream: Stream, resolution: int, limit: int, copies: int, spread: float
+) -> Tensor:
+    """Codes of shapes and of their stretched copies: (S, 1 + copies, Z), the shape's own first.
+
+    Args:
+        encoder: Fitted.
+        stream: The training shapes.
+        resolution: Of the grids that the encoder sees.
+        limit: S at most, evenly spaced in the split.
+        copies: Copies of each shape.
+        spread: Standard deviation of the logarithm of the factors; see `stretch_factors`.
+
+    Raises:
+        StreamError: a shard is missing or damaged.
+    """
+    device, found = encoder.mean.device, []
+    for place, grid in enumerate(stream.whole_voxels(resolution, limit)):
+        voxels = grid[None].to(device)
+        boxes = half_sizes(voxels)
+        factors = drawn_factors(boxes, StepRandom(0, place, device=device), copies, spread)
+        itself = torch.ones(1, 1, 3, device=device)
+        found.append(encoder.stretched(encoder(voxels), boxes, torch.cat([itself, factors], dim=1)))
+    return torch.cat(found)

@@ -6,6 +6,7 @@ Letters in shapes: B shapes, R resolution, M voxels of a grid or of its half, n 
 import torch
 from torch import Tensor
 
+from shapegan.model.recipes.step_random import STRETCH, RandomNumbers
 from shapegan.pipeline.schema import voxel_spacing
 
 NEAR_DISTANCE = 0.07
@@ -47,6 +48,13 @@ def stretch_factors(draws: Tensor, boxes: Tensor, spread: float) -> Tensor:
     factors = (spread * draws).exp()
     longest = boxes.amax(dim=1, keepdim=True) / (factors * boxes).amax(dim=1, keepdim=True)
     return factors * longest
+
+
+def drawn_factors(boxes: Tensor, random: RandomNumbers, copies: int, spread: float) -> Tensor:
+    """Factors (B, C, 3) for C copies of each shape of boxes (B, 3); see `stretch_factors`."""
+    draws = random.normal(STRETCH, len(boxes), copies, 3).flatten(0, 1)
+    factors = stretch_factors(draws, boxes.repeat_interleave(copies, dim=0), spread)
+    return factors.view(len(boxes), copies, 3)
 
 
 def stretched_distances(voxels: Tensor, rows: Tensor, sdf: Tensor, factors: Tensor) -> Tensor:

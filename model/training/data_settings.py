@@ -23,11 +23,10 @@ def resolve_by_data(config: TrainConfig, data: Path) -> TrainConfig:
     """
     config = resolve_symmetry(config, data)
     generator = config.generator
-    if isinstance(generator, LatentGeneratorConfig):
-        if generator.categories is not None:
-            return config
+    if isinstance(generator, LatentGeneratorConfig) and generator.categories is None:
         categories = training_categories(Dataset(data), config.split)
-        return replace(config, generator=replace(generator, categories=categories))
+        generator = replace(generator, categories=categories)
+        config = replace(config, generator=generator)
     if not generator.prior_spread:
         return config
     count, given = len(_numbers(Dataset(data), config.split)), generator.prior_shapes

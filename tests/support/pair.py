@@ -18,6 +18,7 @@ import torch
 from support.training import (
     AUTODECODER,
     LATENT,
+    LATENT_KERNELS,
     POINT,
     POINT_VOXEL,
     R1,
@@ -69,6 +70,7 @@ SAME: dict[str, TrainConfig] = {
     "refined-r1-r2": large_steps(REFINED, R1_R2),
     "autodecoder": large_steps(AUTODECODER, R1),
     "latent": large_steps(LATENT, R1),
+    "latent-kernels": large_steps(LATENT_KERNELS, R1),
 }
 """Cases that are trained to their end, as one process trains them."""
 

@@ -173,6 +173,14 @@ LATENT = TrainConfig(
     optimiser=dataclasses.replace(_ADAM, halvings=0),
     ema_halflife=3,
 )
+LATENT_KERNELS = dataclasses.replace(
+    LATENT,
+    stages=(Stage(16, 4, 5), Stage(16, 4, 5)),
+    generator=LatentGeneratorConfig(
+        code=4, channels=2, hidden=8, prior_spread=0.2, prior_stretches=3, categories=()
+    ),
+)
+"""Recipe `latent` with a kernel density as its prior."""
 CONFIGS = {
     "voxel": VOXEL,
     "point": POINT,
@@ -181,6 +189,7 @@ CONFIGS = {
     "reconstructed": RECONSTRUCTED,
     "autodecoder": AUTODECODER,
     "latent": LATENT,
+    "latent-kernels": LATENT_KERNELS,
 }
 """20 steps each, 10 to a stage."""
 

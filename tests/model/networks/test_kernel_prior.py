@@ -52,6 +52,59 @@ def test_the_flow_and_the_direct_draw_give_the_same_codes() -> None:
     assert (counts[0] - counts[1]).abs().max() < 60  # of 100 on average
 
 
+def with_categories(numbers: list[int], spread: float = 0.1) -> KernelPrior:
+    """Centres far from each other, one for each number of a category."""
+    prior = KernelPrior(len(numbers), 2, spread, max(numbers) + 1)
+    prior.centres.copy_(
+        5 * torch.randn(len(numbers), 2, generator=torch.Generator().manual_seed(0))
+    )
+    prior.numbers.copy_(torch.tensor(numbers))
+    return prior
+
+
+def nearest(prior: KernelPrior, codes: Tensor) -> Tensor:
+    return torch.cdist(codes, prior.centres).argmin(dim=1)
+
+
+def test_a_category_draws_from_its_own_centres() -> None:
+    prior = with_categories([0, 1, 1, 0, 1])
+    noise = torch.randn(60, 2, generator=torch.Generator().manual_seed(1))
+    for category in range(2):
+        found = nearest(prior, prior.sample(noise, torch.eye(2)[[category] * 60]))
+        assert set(prior.numbers[found].tolist()) == {category}
+        assert len(found.unique()) > 1
+
+
+def test_categories_come_out_by_their_weights_however_many_shapes_they_have() -> None:
+    prior = with_categories([0, 1, 1, 1, 1, 1, 1])
+    noise = torch.randn(2000, 2, generator=torch.Generator().manual_seed(1))
+    found = nearest(prior, prior.sample(noise, torch.tensor([[0.7, 0.3]]).expand(2000, 2)))
+    assert float((found == 0).float().mean()) == pytest.approx(0.7, abs=0.05)
+
+
+@pytest.mark.parametrize("categories", [0, 2])
+def test_the_noise_of_a_code_gives_that_code(categories: int) -> None:
+    torch.manual_seed(0)
+    prior = KernelPrior(40, 6, 0.15, categories)
+    prior.centres.normal_()
+    weights = None
+    if categories:
+        prior.numbers.copy_(torch.arange(40) % 2)
+        weights = torch.eye(2)[prior.numbers]
+    # A shape's own code, and codes near it
+    for codes in (prior.centres, prior.centres + 0.1 * torch.randn(40, 6)):
+        noise = prior.invert(codes, weights)
+        assert noise.norm(dim=1).max() < 8
+        torch.testing.assert_close(prior.sample(noise, weights), codes, atol=1e-3, rtol=0)
+
+
+def test_many_centres_take_little_memory() -> None:
+    """B x S x Z differences would be 13 GB."""
+    prior = KernelPrior(50_000, 64, 0.2)
+    prior.centres.normal_()
+    assert prior.velocity(torch.randn(1000, 64), 0.5).isfinite().all()
+
+
 def test_a_choice_below_one_is_a_centre() -> None:
     prior = made(torch.tensor([[1.0], [2.0], [3.0]]), 0.1)
     choices = torch.tensor([0.0, 0.34, 1 - 2**-24])

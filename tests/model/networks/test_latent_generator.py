@@ -7,7 +7,9 @@ import pytest
 import torch
 
 from shapegan.model.networks.any_generator import build_generator
+from shapegan.model.networks.flow_prior import FlowPrior
 from shapegan.model.networks.generator import Generator, GeneratorConfig
+from shapegan.model.networks.kernel_prior import KernelPrior
 from shapegan.model.networks.latent_generator import LatentGenerator, LatentGeneratorConfig
 from shapegan.model.shapes.sphere_tracing import sphere_trace
 from shapegan.model.shapes.surface import extract
@@ -16,6 +18,7 @@ from shapegan.pipeline.pictures.camera import Camera
 SMALL = LatentGeneratorConfig(
     code=3, channels=4, hidden=8, prior_width=8, prior_depth=1, prior_steps=4, categories=()
 )
+KERNELS = replace(SMALL, prior_spread=0.2, prior_shapes=5, prior_stretches=1)
 TWO = replace(SMALL, categories=("02691156", "03001627"))
 
 
@@ -23,7 +26,10 @@ def made(config: LatentGeneratorConfig = SMALL) -> LatentGenerator:
     """A generator whose distances differ from place to place and from latent to latent."""
     torch.manual_seed(0)
     generator = LatentGenerator(config)
-    torch.nn.init.normal_(generator.prior.leave.weight, std=0.3)
+    if isinstance(generator.prior, FlowPrior):
+        torch.nn.init.normal_(generator.prior.leave.weight, std=0.3)
+    else:
+        generator.prior.centres.normal_()
     last = generator.decoder.point_layers[-1]
     assert isinstance(last, torch.nn.Linear)
     torch.nn.init.normal_(last.weight, std=0.1)
@@ -130,6 +136,36 @@ def test_settings_below_1_are_refused() -> None:
         replace(SMALL, prior_steps=0)
 
 
+@pytest.mark.parametrize(
+    "values", [{"prior_spread": -0.1}, {"prior_stretches": -1}, {"prior_shapes": 0}]
+)
+def test_kernels_that_cannot_be_are_refused(values: dict) -> None:
+    with pytest.raises(ValueError, match="prior_spread and prior_stretches of at least 0"):
+        replace(SMALL, **values)
+
+
+def test_a_kernel_density_keeps_shapes_and_their_copies() -> None:
+    generator = made(KERNELS)
+    assert isinstance(generator.prior, KernelPrior)
+    assert len(generator.prior.centres) == 5 * 2
+    with pytest.raises(ValueError, match="data_settings"):
+        LatentGenerator(replace(KERNELS, prior_shapes=None))
+
+
+@pytest.mark.parametrize("categories", [(), TWO.categories])
+def test_latents_of_codes_give_the_codes(categories: tuple[str, ...]) -> None:
+    generator = made(replace(KERNELS, categories=categories))
+    labels = torch.zeros(5, len(categories))
+    if categories:
+        generator.prior.numbers.copy_(torch.arange(10) % 2)
+        chosen = [generator.chosen_labels(categories[number % 2]) for number in range(5)]
+        labels = torch.stack(chosen)
+    codes = generator.prior.centres[:5]
+    latents = generator.latents_of(codes, labels)
+    assert latents.shape == (5, 3 + len(categories))
+    torch.testing.assert_close(generator.codes(latents), codes, atol=0.02, rtol=0)
+
+
 def test_categories_come_out_as_often_as_in_training() -> None:
     generator = made(TWO)
     generator.shares.copy_(torch.tensor([0.2, 0.8]))
@@ -154,8 +190,9 @@ def test_a_category_changes_the_shape() -> None:
     assert (values[0] - values[1]).abs().max() > 1e-3
 
 
-def test_weights_of_latents_are_small_changes_of_the_code() -> None:
-    generator = made()
+@pytest.mark.parametrize("config", [SMALL, KERNELS])
+def test_weights_of_latents_are_small_changes_of_the_code(config: LatentGeneratorConfig) -> None:
+    generator = made(config)
     weights = generator.latent_weights()
     step = 1e-3
     ends = (generator.codes(side * torch.eye(3)) for side in (step, -step))

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 import torch
-from support.training import LATENT, SHAPES, STORED, last, make_solids, quick, run
+from support.training import LATENT, LATENT_KERNELS, SHAPES, STORED, last, make_solids, quick, run
 from torch import Tensor
 
 from shapegan.model.config import TrainConfig
@@ -117,6 +117,50 @@ def test_a_run_ends_with_a_generator_of_both_parts(data: Path, tmp_path: Path) -
     assert last(tmp_path / "run").recipe["networks"]["encoder"]["fitted"]
     average = checkpoint.recipe["average"]["weights"]
     assert average["prior.leave.weight"].abs().max() > 0
+
+
+def kernels(**settings: Any) -> TrainConfig:
+    """`LATENT_KERNELS` with as many shapes as there are, and further settings of the generator."""
+    settings = {"prior_shapes": SHAPES} | settings
+    return replace(LATENT_KERNELS, generator=replace(LATENT_KERNELS.generator, **settings))
+
+
+def test_a_kernel_density_has_the_codes_of_shapes_and_of_stretched_copies(data: Path) -> None:
+    recipe, batches = begun(data, 0, kernels())
+    batch = next(batches)
+    recipe.step(batch, StepProgress(0, 1.0, 0.0))
+    centres = recipe.generator.prior.centres.view(SHAPES, 4, -1)
+    own = recipe.encoder(batch.voxels)
+    torch.testing.assert_close(centres[batch.indices, 0], own)
+    distances = (centres[:, 1:] - centres[:, :1]).norm(dim=2)
+    assert distances.min() > 0.001
+    assert distances.mean() < torch.pdist(centres[:, 0]).mean()
+    assert torch.equal(recipe.result.prior.centres, recipe.generator.prior.centres)
+    again, batches = begun(data, 0, kernels())
+    again.step(next(batches), StepProgress(0, 1.0, 0.0))
+    assert torch.equal(again.generator.prior.centres, recipe.generator.prior.centres)
+
+
+def test_a_kernel_density_of_fewer_shapes_keeps_some_of_them(data: Path) -> None:
+    all_of_them, batches = begun(data, 0, kernels(prior_stretches=0))
+    all_of_them.step(next(batches), StepProgress(0, 1.0, 0.0))
+    some, batches = begun(data, 0, kernels(prior_shapes=3, prior_stretches=0))
+    some.step(next(batches), StepProgress(0, 1.0, 0.0))
+    found = torch.cdist(some.generator.prior.centres, all_of_them.generator.prior.centres)
+    assert len(set(found.argmin(dim=1).tolist())) == 3
+    assert found.amin(dim=1).max() < 1e-4
+
+
+def test_a_kernel_density_knows_the_category_of_each_code(
+    data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = ["boxes"] * 2 + ["spheres"] * (SHAPES - 2)
+    monkeypatch.setattr(Stream, "categories", property(lambda _: names))
+    config = kernels(categories=("boxes", "spheres"))
+    recipe, batches = begun(data, 0, config)
+    recipe.step(next(batches), StepProgress(0, 1.0, 0.0))
+    expected = [0] * 8 + [1] * 4 * (SHAPES - 2)
+    assert recipe.generator.prior.numbers.tolist() == expected
 
 
 def fine(**settings: float) -> TrainConfig:

@@ -2,8 +2,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from support.training import LATENT, RECONSTRUCTED, VOXEL, make_solids
+from support.training import LATENT, LATENT_KERNELS, RECONSTRUCTED, VOXEL, make_solids
 
+from shapegan.model.config import TrainConfig
 from shapegan.model.config_check import TrainConfigError
 from shapegan.model.training.data_settings import resolve_by_data, training_categories
 from shapegan.pipeline.dataset.reader import Dataset
@@ -37,16 +38,17 @@ def test_given_settings_and_other_recipes_need_no_data() -> None:
     assert resolve_by_data(VOXEL, Path("nowhere")) is VOXEL
 
 
+@pytest.mark.parametrize("config", [RECONSTRUCTED, LATENT_KERNELS])
 def test_a_prior_keeps_the_codes_of_the_splits_shapes(
-    data: Path, monkeypatch: pytest.MonkeyPatch
+    config: TrainConfig, data: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     dataset = Dataset(data)
-    expected = len(dataset.splits.get(RECONSTRUCTED.split) or range(len(dataset)))
-    assert resolve_by_data(RECONSTRUCTED, data).deepsdf.prior_shapes == expected
+    expected = len(dataset.splits.get(config.split) or range(len(dataset)))
+    assert resolve_by_data(config, data).generator.prior_shapes == expected
     monkeypatch.setattr("shapegan.model.training.data_settings.MAX_PRIOR_SHAPES", 2)
-    assert resolve_by_data(RECONSTRUCTED, data).deepsdf.prior_shapes == 2
-    given = RECONSTRUCTED.replaced({"generator.prior_shapes": "3"})
+    assert resolve_by_data(config, data).generator.prior_shapes == 2
+    given = config.replaced({"generator.prior_shapes": "3"})
     assert resolve_by_data(given, data) is given
-    many = RECONSTRUCTED.replaced({"generator.prior_shapes": str(expected + 1)})
+    many = config.replaced({"generator.prior_shapes": str(expected + 1)})
     with pytest.raises(TrainConfigError, match=f"takes 1 to {expected}, the number of training"):
         resolve_by_data(many, data)
