@@ -19,7 +19,7 @@ def recipe_options(function: Any) -> Any:
                 default="voxel",
                 show_default=True,
                 help="A GAN with a critic of voxels, a GAN with a critic of points, DeepSDF's"
-                " autodecoder, or an autoencoder with a flow prior.",
+                " autodecoder, or an autoencoder with a prior for its codes.",
             ),
             click.option(
                 "--preset",

@@ -144,12 +144,9 @@ def _fast_autodecoder() -> TrainConfig:
 def _fast_latent() -> TrainConfig:
     return TrainConfig(
         recipe="latent",
-        stages=(
-            Stage(64, 8, 110, weight=10, thin_offset=0.05, thin_offset_end=0.03),
-            Stage(64, 32, 100, prior=True, weight=2),
-        ),
-        generator=LatentGeneratorConfig(symmetry="auto"),
-        autoencoder=AutoencoderConfig(),
+        stages=(Stage(64, 8, 110, thin_offset=0.05, thin_offset_end=0.03),),
+        generator=LatentGeneratorConfig(symmetry="auto", prior_spread=0.25),
+        autoencoder=AutoencoderConfig(stretch=0.2),
         optimiser=Optimiser("muon", rate=2e-3, critic_rate=4e-3, betas=(0.9, 0.99)),
         ema_halflife=70,
     )
@@ -241,9 +238,9 @@ def _demo_latent() -> TrainConfig:
     fast = _fast_latent()
     return replace(
         fast,
-        stages=(Stage(32, 8, 40, weight=10), Stage(32, 8, 40, prior=True, weight=1)),
-        generator=LatentGeneratorConfig(code=16, channels=8, prior_width=96, symmetry="auto"),
-        autoencoder=AutoencoderConfig(near_points=1024, far_points=256),
+        stages=(Stage(32, 8, 40),),
+        generator=LatentGeneratorConfig(code=16, channels=8, symmetry="auto", prior_spread=0.25),
+        autoencoder=AutoencoderConfig(stretch=0.2, near_points=1024, far_points=256),
     )
 
 

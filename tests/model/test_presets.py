@@ -21,8 +21,8 @@ every_preset = pytest.mark.parametrize(
 
 def resolved(config: TrainConfig) -> TrainConfig:
     """As for 200 training shapes that are symmetric and of one category."""
-    own = "categories" if config.recipe == "latent" else "prior_shapes"
-    values = {"generator.symmetry": "x", f"generator.{own}": "[]" if own == "categories" else "200"}
+    values = {"generator.symmetry": "x", "generator.prior_shapes": "200"}
+    values |= {"generator.categories": "[]"} if config.recipe == "latent" else {}
     return config.replaced(values)
 
 
