@@ -1,4 +1,6 @@
-"""Real meshes for the baseline: Debian's furniture and aircraft in ShapeNet's axes.
+"""Real meshes: Debian's furniture and aircraft in ShapeNet's axes.
+
+As a script, writes those of a kind to a folder.
 
 In all of them y is up. Sweet Home 3D's models face +z after the rotation in their catalogue,
 FlightGear's face -x, ShapeNet's face -z.
@@ -10,6 +12,7 @@ import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import click
 import numpy as np
 from catalogue import FURNITURE, pieces
 from numpy.typing import NDArray
@@ -157,3 +160,17 @@ def _surface(lines: Iterator[str], kind: int, first: int) -> Iterator[tuple[int,
 def _filled(lines: Iterator[str]) -> str:
     """Next line that is not blank."""
     return next(line for line in lines if line.strip())
+
+
+@click.command(help=__doc__)
+@click.argument("kind", type=click.Choice([*NAMES, "airplanes"]))
+@click.option("--out", type=click.Path(file_okay=False, path_type=Path), required=True)
+def main(kind: str, out: Path) -> None:
+    """Write the meshes and print their number."""
+    out.mkdir(parents=True, exist_ok=True)
+    write_kind(kind, out)
+    click.echo(f"{len(list(out.iterdir()))} meshes in {out}")
+
+
+if __name__ == "__main__":
+    main()

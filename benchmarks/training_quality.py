@@ -1,5 +1,7 @@
 """Quality of generated shapes after a given time of training, against held-out shapes.
 
+With `--published`, a generator of the authors' weights is scored beside them.
+
 Prints a Markdown table, and writes an image grid of each run's shapes to the work folder. See the
 README.
 """
@@ -26,6 +28,7 @@ from shapegan.model.metrics.scores import (
     sample_clouds,
 )
 from shapegan.model.networks.any_generator import AnyGenerator
+from shapegan.model.networks.published import load_published
 from shapegan.model.overrides import Overrides, override
 from shapegan.model.presets import preset
 from shapegan.model.recipes.step_random import PICTURES, StepRandom
@@ -115,6 +118,12 @@ class StageReporter:
 @click.option("--device", default="cpu", show_default=True)
 @click.option("--precision", default="fp32", show_default=True)
 @click.option("--seeds", default="0", show_default=True, help="A training for each.")
+@click.option(
+    "--published",
+    type=click.Path(exists=True, path_type=Path),
+    multiple=True,
+    help="File of published weights; may be repeated.",
+)
 def main(
     data: Path,
     work: Path,
@@ -129,6 +138,7 @@ def main(
     device: str,
     precision: str,
     seeds: str,
+    published: Sequence[Path],
 ) -> None:
     """Train the presets, score their shapes, and print the table."""
     if threads:
@@ -148,6 +158,8 @@ def main(
             generator, *done = trained_for(length, config, run)
             rows += score_generator(f"{name}, seed {seed}", generator, real, work, *done)
             click.echo(table(rows), err=True)
+    for file in published:
+        rows += score_generator(file.stem, load_published(file).to(device), real, work)
     click.echo(table(rows))
 
 
