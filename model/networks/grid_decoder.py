@@ -46,7 +46,8 @@ class GridDecoder(nn.Module):
             _ResidualBlock(4 * channels),
             nn.ConvTranspose3d(4 * channels, 2 * channels, 2, stride=2),
             _ResidualBlock(2 * channels),
-            nn.ConvTranspose3d(2 * channels, channels, 2, stride=2),
+            # Overlapping: blocks of 2^3 voxels that share no weights would show on flat surfaces.
+            nn.ConvTranspose3d(2 * channels, channels, 4, stride=2, padding=1),
         )
         self.box_layers = nn.Sequential(nn.Linear(code, 64), nn.SiLU(), nn.Linear(64, 3))
         self.point_layers = nn.Sequential(
@@ -66,8 +67,10 @@ class GridDecoder(nn.Module):
         """
         for module in self.modules():
             if isinstance(module, nn.Linear | nn.Conv3d | nn.ConvTranspose3d):
-                up = isinstance(module, nn.ConvTranspose3d)  # a voxel sees one voxel before it
-                inputs = len(module.weight) if up else module.weight[0].numel()
+                inputs = module.weight[0].numel()
+                if isinstance(module, nn.ConvTranspose3d):
+                    seen = math.prod(module.kernel_size) // math.prod(module.stride)
+                    inputs = seen * len(module.weight)
                 nn.init.normal_(module.weight, std=math.sqrt(2 / inputs))
                 assert module.bias is not None
                 nn.init.zeros_(module.bias)
