@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 import torch
-import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
+
+from shapegan.model.networks.activations import relu
 
 _BLOCK_FEATURES = 2**19
 """Features that the CPU computes at once: 2 MiB of float32."""
@@ -77,7 +78,7 @@ class PointCritic(nn.Module):
         chosen = self.critical_indices(points, sdf, mask)
         pooled = self._features_of(gather_points(points, chosen), sdf.gather(1, chosen))
         for layer in self.head[:-1]:
-            pooled = F.relu(layer(pooled))
+            pooled = relu(layer(pooled))
         score: Tensor = self.head[-1](pooled).select(1, 0).to(sdf.dtype)
         return score
 
@@ -118,7 +119,7 @@ class PointCritic(nn.Module):
         """Features of each point before the last layer: (B, n, 3), (B, n) -> (B, n, K')."""
         features = torch.cat([points, sdf[..., None] / self.config.scale], dim=-1)
         for layer in self.layers[:-1]:
-            features = F.relu(layer(features))
+            features = relu(layer(features))
         return features
 
     def _features_of(self, points: Tensor, sdf: Tensor) -> Tensor:
