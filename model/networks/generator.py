@@ -240,15 +240,17 @@ class Generator(nn.Module):
         points_first, points_again = self._point_parts(points)
         dtype = _compute_dtype(points_first)
         hidden = self._activate(0, points_first.to(dtype) + first.to(dtype))
-        linears = self.linears
+        linears, shape = self.linears, hidden.shape
         for index, layer in enumerate(linears[1:-1], start=1):
             if index == self.config.depth // 2:
-                hidden = F.linear(hidden, layer.weight)
+                hidden = F.linear(hidden.view(shape), layer.weight)
                 hidden = hidden.add_(points_again.to(dtype)).add_(again.to(dtype))
             else:
-                hidden = layer(hidden)
+                # With a bias, the result on (B, n, W) is a view, whose gradient an in-place ReLU
+                # copies twice.
+                hidden = layer(hidden.view(-1, self.config.width))
             hidden = self._activate(index, hidden)
-        raw: Tensor = linears[-1](hidden).select(-1, 0).to(first.dtype)
+        raw: Tensor = linears[-1](hidden).view(shape[:-1]).to(first.dtype)
         return self.config.scale * (raw.tanh() if self.config.bounded else raw)
 
     def _activate(self, index: int, hidden: Tensor) -> Tensor:
