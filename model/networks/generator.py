@@ -24,6 +24,7 @@ from torch.utils.checkpoint import checkpoint
 from shapegan.model.networks.generator_inputs import check_inputs, split_points
 from shapegan.model.networks.initialisation import INITIALISATIONS
 from shapegan.model.networks.kernel_prior import KernelPrior
+from shapegan.model.networks.products import linear
 
 Frame = Literal["cube", "sphere"]
 Initialisation = Literal["published", "he", "sphere"]
@@ -239,16 +240,19 @@ class Generator(nn.Module):
         """Signed distances at points (n, 3) or (B, n, 3), given the codes' parts: (B, n)."""
         points_first, points_again = self._point_parts(points)
         dtype = _compute_dtype(points_first)
-        hidden = self._activate(0, points_first.to(dtype) + first.to(dtype))
+        entering = self._activate(0, points_first.to(dtype) + first.to(dtype))
+        # As rows, because a layer's result on (B, n, W) is a view, whose gradient an in-place ReLU
+        # copies twice.
+        hidden = entering.flatten(0, 1)
         linears = self.linears
         for index, layer in enumerate(linears[1:-1], start=1):
             if index == self.config.depth // 2:
-                hidden = F.linear(hidden, layer.weight)
-                hidden = hidden.add_(points_again.to(dtype)).add_(again.to(dtype))
+                added = points_again.to(dtype) + again.to(dtype)
+                hidden = linear(hidden, layer.weight).add_(added.flatten(0, 1))
             else:
-                hidden = layer(hidden)
+                hidden = linear(hidden, layer.weight, layer.bias)
             hidden = self._activate(index, hidden)
-        raw: Tensor = linears[-1](hidden).select(-1, 0).to(first.dtype)
+        raw: Tensor = linears[-1](hidden).view(entering.shape[:-1]).to(first.dtype)
         return self.config.scale * (raw.tanh() if self.config.bounded else raw)
 
     def _activate(self, index: int, hidden: Tensor) -> Tensor:

@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 import torch
-import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
+
+from shapegan.model.networks.activations import relu
+from shapegan.model.networks.products import linear
 
 _BLOCK_FEATURES = 2**19
 """Features that the CPU computes at once: 2 MiB of float32."""
@@ -77,7 +79,7 @@ class PointCritic(nn.Module):
         chosen = self.critical_indices(points, sdf, mask)
         pooled = self._features_of(gather_points(points, chosen), sdf.gather(1, chosen))
         for layer in self.head[:-1]:
-            pooled = F.relu(layer(pooled))
+            pooled = relu(layer(pooled))
         score: Tensor = self.head[-1](pooled).select(1, 0).to(sdf.dtype)
         return score
 
@@ -109,7 +111,7 @@ class PointCritic(nn.Module):
 
     def _pooled(self, points: Tensor, sdf: Tensor, mask: Tensor | None) -> Tensor:
         """Features of each point before pooling: (B, N, K), -inf where the mask is false."""
-        features: Tensor = self.layers[-1](self._hidden(points, sdf))
+        features = _applied(self.layers[-1], self._hidden(points, sdf))
         if mask is None:
             return features
         return features.masked_fill(~mask[..., None], -torch.inf)
@@ -118,7 +120,7 @@ class PointCritic(nn.Module):
         """Features of each point before the last layer: (B, n, 3), (B, n) -> (B, n, K')."""
         features = torch.cat([points, sdf[..., None] / self.config.scale], dim=-1)
         for layer in self.layers[:-1]:
-            features = F.relu(layer(features))
+            features = relu(_applied(layer, features))
         return features
 
     def _features_of(self, points: Tensor, sdf: Tensor) -> Tensor:
@@ -127,6 +129,11 @@ class PointCritic(nn.Module):
         assert isinstance(last, nn.Linear)
         hidden = self._hidden(points, sdf)
         return torch.einsum("bkj,kj->bk", hidden, last.weight.to(hidden.dtype)) + last.bias
+
+
+def _applied(layer: nn.Module, features: Tensor) -> Tensor:
+    assert isinstance(layer, nn.Linear)
+    return linear(features, layer.weight, layer.bias)
 
 
 def gather_points(points: Tensor, indices: Tensor) -> Tensor:

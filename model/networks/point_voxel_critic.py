@@ -10,9 +10,9 @@ Letters in shapes: B shapes, N points, G cells along an axis, K features of a po
 from itertools import pairwise
 
 import torch
-import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
+from shapegan.model.networks.activations import leaky_relu
 from shapegan.model.networks.point_critic import PointCriticConfig, check_points, linear_layers
 
 _SLOPE = 0.2
@@ -73,10 +73,10 @@ class PointVoxelCritic(nn.Module):
         check_points(points, sdf)
         features = self._grid(points, sdf, mask)
         for block in self.blocks:
-            features = F.leaky_relu(block(features), _SLOPE)
+            features = leaky_relu(block(features), _SLOPE)
         features = features.flatten(1)
         for layer in self.head[:-1]:
-            features = F.leaky_relu(layer(features), _SLOPE)
+            features = leaky_relu(layer(features), _SLOPE)
         score: Tensor = self.head[-1](features).select(1, 0).to(sdf.dtype)
         return score
 
@@ -88,7 +88,7 @@ class PointVoxelCritic(nn.Module):
         indices, offsets = self._cells_of(points)
         features = torch.cat([offsets, sdf[..., None] / self.config.scale], dim=-1)
         for layer in self.layers[:-1]:
-            features = F.leaky_relu(layer(features), _SLOPE)
+            features = leaky_relu(layer(features), _SLOPE)
         features = self.layers[-1](features).to(sdf.dtype)
         features = torch.cat([features, torch.ones_like(sdf)[..., None]], dim=-1)
         if mask is not None:

@@ -12,6 +12,8 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
+from shapegan.model.networks.activations import leaky_relu
+
 RESOLUTIONS = (8, 16, 32, 64)
 """Resolutions that a critic can have."""
 
@@ -168,9 +170,9 @@ class VoxelCritic(nn.Module):
             features = self._mixed(features, grid)
         # 2. The coarser blocks
         for coarser in reversed(self.block_sizes[:-1]):
-            features = F.leaky_relu(self._block(coarser)(features), _SLOPE)
+            features = leaky_relu(self._block(coarser)(features), _SLOPE)
         # 3. The head
-        hidden = F.leaky_relu(self.hidden(features.flatten(1)), _SLOPE)
+        hidden = leaky_relu(self.hidden(features.flatten(1)), _SLOPE)
         score: Tensor = self.score(hidden).select(1, 0).to(sdf.dtype)
         return score if self.patches is None else score + self.patches(sdf)
 
@@ -201,7 +203,7 @@ class VoxelCritic(nn.Module):
         # Only the weights of features that are not 0: at 8^3 that is one of 128.
         weight = block.weight[:, : self.config.channels]
         features = F.conv3d(channels, weight, block.bias, stride=2, padding=1)
-        return F.leaky_relu(features, _SLOPE)
+        return leaky_relu(features, _SLOPE)
 
     def _mixed(self, features: Tensor, grid: Tensor) -> Tensor:
         """Mix features with the coarse grid, padded with zeros, by `fade` to 1 - `fade`."""
@@ -259,7 +261,7 @@ class PatchCritic(nn.Module):
         grid = sdf[:, None]
         features = input_channels(grid, self.config)
         for layer in self.layers:
-            features = F.leaky_relu(layer(features), _SLOPE)
+            features = leaky_relu(layer(features), _SLOPE)
         scores: Tensor = self.score(features).to(sdf.dtype)
         weights = self._weights(grid.detach())
         return (weights * scores).sum((1, 2, 3, 4)) / weights.sum((1, 2, 3, 4))

@@ -103,16 +103,22 @@ def descend(
     """Take one step of optimisers down the gradient of a loss; `average` changes it in place."""
     for optimiser in optimisers:
         optimiser.zero_grad(set_to_none=True)
-    loss.backward()  # type: ignore[no-untyped-call]
+    weights = [one for optimiser in optimisers for one in weights_of(optimiser)]
+    # Nothing else: shapes whose scores are penalised have gradients, too.
+    loss.backward(inputs=weights)  # type: ignore[no-untyped-call]
     average([one for optimiser in optimisers for one in gradients_of(optimiser)])
     for optimiser in optimisers:
         optimiser.step()
 
 
+def weights_of(optimiser: Optimizer) -> list[Tensor]:
+    """An optimiser's weights."""
+    return [one for group in optimiser.param_groups for one in group["params"]]
+
+
 def gradients_of(optimiser: Optimizer) -> list[Tensor]:
     """Gradients of an optimiser's weights."""
-    weights = [one for group in optimiser.param_groups for one in group["params"]]
-    return [one.grad for one in weights if one.grad is not None]
+    return [one.grad for one in weights_of(optimiser) if one.grad is not None]
 
 
 def gradient_norm(name: str, optimiser: Optimizer) -> dict[str, Tensor]:

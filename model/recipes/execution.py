@@ -36,6 +36,11 @@ class Execution:
     note: Callable[[str], None] = field(default=lambda _: None, compare=False)
     """Receiver of one line, where something is run otherwise than wanted."""
 
+    @property
+    def is_exact(self) -> bool:
+        """True if networks are run by autocast or compilation nowhere."""
+        return self.precision != "bf16" and not self.compiled
+
     def allow_rounding(self) -> None:
         """Let CUDA round products to TF32, or not: settings of the whole process.
 

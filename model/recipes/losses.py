@@ -64,7 +64,7 @@ def gradient_penalty(critic: Critic, real: Tensor, fake: Tensor, mix: Tensor) ->
     """
     share = mix.reshape(-1, *[1] * (real.dim() - 1))
     between = share * real.detach() + (1 - share) * fake.detach()
-    return (_squared_gradients(critic, between).sqrt() - 1).square().mean()
+    return (_scores_and_squared_gradients(critic, between)[1].sqrt() - 1).square().mean()
 
 
 def zero_centred_penalty(critic: Critic, samples: Tensor) -> Tensor:
@@ -73,15 +73,22 @@ def zero_centred_penalty(critic: Critic, samples: Tensor) -> Tensor:
     Mescheder et al. 2018, equations 9 and 10, without their weight gamma / 2. The graph is kept, as
     in `gradient_penalty`.
     """
-    return _squared_gradients(critic, samples.detach()).mean()
+    return scores_and_penalty(critic, samples)[1]
 
 
-def _squared_gradients(critic: Critic, samples: Tensor) -> Tensor:
-    """Squared length of the score's gradient at each sample: (B,)."""
+def scores_and_penalty(critic: Critic, samples: Tensor) -> tuple[Tensor, Tensor]:
+    """Scores (B,) of samples (B, ...), and their `zero_centred_penalty`, from one evaluation."""
+    scores, squared = _scores_and_squared_gradients(critic, samples.detach())
+    return scores, squared.mean()
+
+
+def _scores_and_squared_gradients(critic: Critic, samples: Tensor) -> tuple[Tensor, Tensor]:
+    """Scores (B,), and the squared length of their gradient at each sample: (B,)."""
     samples = samples.requires_grad_()
-    (gradient,) = torch.autograd.grad(critic(samples).sum(), samples, create_graph=True)
+    scores = critic(samples)
+    (gradient,) = torch.autograd.grad(scores.sum(), samples, create_graph=True)
     # The square root has no derivative at 0; the bound is far below any length that matters.
-    return gradient.flatten(1).square().sum(1).clamp_min(1e-24)
+    return scores, gradient.flatten(1).square().sum(1).clamp_min(1e-24)
 
 
 def autodecoder_loss(

@@ -93,33 +93,46 @@ class CriticObjective(nn.Module):
             mix: (B,) in [0, 1], share of the real shape in the samples of WGAN-GP's penalty.
             penalise: whether the penalty is applied at this step.
         """
-        with self._execution.autocast():
-            real_scores = self._task.scores(self._fast[0], real)
-            fake_scores = self._task.scores(self._fast[0], fake)
+        kind = self._objective.penalty
+        real_scores, real_penalty = self._scored(real, penalise and kind != "gradient")
+        fake_scores, fake_penalty = self._scored(fake, penalise and kind == "r1+r2")
         loss = losses.critic_loss(self._objective.loss, real_scores, fake_scores)
         distance = real_scores.detach().mean() - fake_scores.detach().mean()
         values = {"critic_loss": loss, "distance": distance}
         if penalise:
-            penalty = self._penalty(real.penalised or real, fake.penalised or fake, mix)
+            penalty = real_penalty + fake_penalty
+            if kind == "gradient":
+                penalty = self._gradient_penalty(
+                    real.penalised or real, fake.penalised or fake, mix
+                )
             # Lazy regularisation, scaled to the same strength (StyleGAN2, section 3.1)
             weight = self._objective.penalty_weight * self._objective.penalty_every
             values["critic_loss"] = loss + weight * penalty
             values["penalty"] = penalty.detach()
         return values
 
-    def _penalty(self, real: CriticInput, fake: CriticInput, mix: Tensor) -> Tensor:
+    def _scored(self, shapes: CriticInput, penalise: bool) -> tuple[Tensor, Tensor]:
+        """Scores (B,) and, with `penalise`, their zero-centred penalty; without, 0."""
+        penalty = shapes.sdf.new_zeros(())
+        if penalise:
+            penalised = shapes.penalised or shapes
+            scores, penalty = losses.scores_and_penalty(self._exact(penalised), penalised.sdf)
+            # The loss takes these scores if it would compute the same ones.
+            if penalised is shapes and self._execution.is_exact:
+                return scores, penalty
+        with self._execution.autocast():
+            return self._task.scores(self._fast[0], shapes), penalty
+
+    def _gradient_penalty(self, real: CriticInput, fake: CriticInput, mix: Tensor) -> Tensor:
+        return losses.gradient_penalty(self._exact(real), real.sdf, fake.sdf, mix)
+
+    def _exact(self, shapes: CriticInput) -> losses.Critic:
+        """Scores of distances at the places of shapes, neither compiled nor under autocast."""
+
         def scores(sdf: Tensor) -> Tensor:
-            return self._task.scores(self.critic, CriticInput(sdf, real.points, real.mask))
+            return self._task.scores(self.critic, CriticInput(sdf, shapes.points, shapes.mask))
 
-        def fake_scores(sdf: Tensor) -> Tensor:
-            return self._task.scores(self.critic, CriticInput(sdf, fake.points, fake.mask))
-
-        if self._objective.penalty == "gradient":
-            return losses.gradient_penalty(scores, real.sdf, fake.sdf, mix)
-        penalty = losses.zero_centred_penalty(scores, real.sdf)
-        if self._objective.penalty == "r1+r2":
-            penalty = penalty + losses.zero_centred_penalty(fake_scores, fake.sdf)
-        return penalty
+        return scores
 
 
 class GeneratorObjective(nn.Module):

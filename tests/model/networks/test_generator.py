@@ -112,6 +112,21 @@ def test_blocks_change_nothing(monkeypatch, shared):
         torch.testing.assert_close(got, expected, rtol=1e-10, atol=1e-12)
 
 
+@each_config
+def test_no_layer_changes_a_view_in_place_because_its_gradient_would_be_copied(config):
+    generator = made(config)
+    points, latents = inputs(3, 7, dtype=torch.float32)
+    waiting, nodes = [generator(points, latents).grad_fn], set()
+    while waiting:
+        node = waiting.pop()
+        if node is not None and node not in nodes:
+            nodes.add(node)
+            waiting += [before for before, _ in node.next_functions]
+    names = {node.name() for node in nodes}
+    assert "ReluBackward0" in names
+    assert not any("CopySlices" in name for name in names)
+
+
 def test_chunks_bound_what_is_kept_for_the_backward_pass():
     generator = made(CONFIGS["voxel"])
     points, latents = inputs(4, 256, dtype=torch.float32)

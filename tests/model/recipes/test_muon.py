@@ -1,10 +1,12 @@
+import math
+
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from shapegan.model.recipes.muon import Muon, orthogonal
+from shapegan.model.recipes.muon import Muon, _by_gram_matrix, _iterated, orthogonal
 from shapegan.model.recipes.optimisers import build_optimiser, load_optimiser, set_rate
 
 BETAS = (0.9, 0.99)
@@ -46,8 +48,42 @@ def test_singular_vectors_stay_and_values_become_alike(rows: int, columns: int, 
     assert found.diagonal().max() < 1.3
 
 
+@pytest.mark.parametrize("smallest", [1.0, 1e-3, 1e-7])
+@given(
+    rows=st.integers(1, 20),
+    columns=st.integers(20, 120),
+    rank=st.integers(1, 20),
+    seed=st.integers(0, 99),
+)
+def test_elongated_matrices_have_the_same_result(
+    smallest: float, rows: int, columns: int, rank: int, seed: int
+) -> None:
+    torch.manual_seed(seed)
+    count = min(rows, rank)
+    left, right = (torch.linalg.qr(torch.randn(side, count))[0] for side in (rows, columns))
+    values = torch.logspace(0, math.log10(smallest), count)
+    matrix = left @ torch.diag(values / values.norm()) @ right.T
+    exact = _iterated(matrix.double())
+    for found in (_by_gram_matrix(matrix), _iterated(matrix)):
+        assert found.dtype == torch.float32
+        assert (found - exact).norm() <= 3e-3 * exact.norm()
+
+
+def test_kernels_are_orthogonalised_by_their_gram_matrices(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    sides: list[torch.Size] = []
+    monkeypatch.setattr(
+        "shapegan.model.recipes.muon._by_gram_matrix", lambda wide: sides.append(wide.shape) or wide
+    )
+    for rows, columns in ((16, 64), (64, 16), (16, 63), (16, 16)):
+        assert orthogonal(torch.ones(rows, columns)).shape == (rows, columns)
+    assert sides == [(16, 64), (16, 64)]
+
+
 def test_a_matrix_of_zeros_stays() -> None:
-    assert torch.equal(orthogonal(torch.zeros(4, 3)), torch.zeros(4, 3))
+    for columns in (3, 16):
+        assert torch.equal(orthogonal(torch.zeros(4, columns)), torch.zeros(4, columns))
 
 
 def test_kernels_take_orthogonal_steps_and_all_else_those_of_adam() -> None:
