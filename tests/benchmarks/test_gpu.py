@@ -108,6 +108,50 @@ def test_a_command_that_fails_is_a_row_and_the_others_go_on(
     assert all(row["reason"].startswith("exit code 2: ") for row in rows)
 
 
+def test_steps_of_a_case_are_compared_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import gpu
+    from row_log import Rows
+    from train_step import BASE, RoundTimes
+
+    calls: list[list[Any]] = []
+
+    def compare(_case: Any, variants: list[Any], rounds: int) -> dict[Any, RoundTimes]:
+        calls.append(variants)
+        return {one: RoundTimes([4.0 if one == BASE else 2.0] * rounds) for one in variants}
+
+    monkeypatch.setattr(gpu, "compare", compare)
+    monkeypatch.setattr(gpu, "round_flops", lambda _: 1e12)
+    out = tmp_path / "gpu.jsonl"
+    for name in ("16^3 x 16", "64^3 x 16"):
+        gpu.measure_steps(Rows(out), name, 3, 10.0, "cpu")
+    assert [len(variants) for variants in calls] == [9, 4]
+    assert all(variants.count(BASE) == 1 for variants in calls)
+    rows = [json.loads(line) for line in out.read_text().splitlines()]
+    assert len(rows) == 13
+    assert [row["x published fp32"] for row in rows] == [1, *[2] * 8, 1, *[2] * 3]
+    assert {row["% of bf16 peak"] for row in rows} == {"", 5.0}
+
+
+def test_a_case_that_fails_is_a_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import gpu
+    from row_log import Rows
+
+    def compare(*_: Any) -> None:
+        raise torch.OutOfMemoryError("too much\nmore")
+
+    monkeypatch.setattr(gpu, "compare", compare)
+    monkeypatch.setattr(gpu, "round_flops", lambda _: 1e12)
+    out = tmp_path / "gpu.jsonl"
+    gpu.measure_steps(Rows(out), "16^3 x 16", 3, 10.0, "cpu")
+    assert json.loads(out.read_text()) == {
+        "table": "failed",
+        "batch": "16^3 x 16",
+        "reason": "too much",
+    }
+
+
 def test_the_time_of_a_command_is_that_of_its_process() -> None:
     from gpu_commands import run_command
 
