@@ -60,7 +60,8 @@ class TriangleQueries:
     @cached_property
     def bvh(self) -> Any:
         """A `Bvh` over the triangles, which CUDA needs for weighted queries alone."""
-        return build_bvh(take_rows(self.vertices.numpy(), self.faces.numpy()), self.device)
+        corners = take_rows(self.vertices.numpy(), self.faces.numpy())
+        return build_bvh(corners, self.device, by_area=True)
 
     @cached_property
     def prepared(self) -> Any:

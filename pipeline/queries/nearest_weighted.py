@@ -26,6 +26,7 @@ from shapegan.pipeline.arrays import largest, take_rows
 from shapegan.pipeline.queries import nearest_weighted_kernels as kernels
 from shapegan.pipeline.queries.bvh_kernels import LANES
 from shapegan.pipeline.queries.nearest import TriangleQueries
+from shapegan.pipeline.queries.nearest_kernels import NOT_FOUND
 from shapegan.pipeline.queries.nearest_weighted_functions import WeightedTriangle
 
 _BATCH = int(kernels.BATCHES) * int(LANES)
@@ -35,12 +36,18 @@ _BATCH = int(kernels.BATCHES) * int(LANES)
 class WeightedQueries:
     """Triangles with a BVH for nearest-point queries with additive weights."""
 
-    def __init__(self, triangles: TriangleQueries, weights: NDArray[np.float32]) -> None:
+    def __init__(
+        self,
+        triangles: TriangleQueries,
+        weights: NDArray[np.float32],
+        searched: NDArray[np.bool_] | None = None,
+    ) -> None:
         """Attach weights to the BVH of triangles.
 
         Args:
             triangles: F triangles; F may be 0.
             weights: (V,), of the vertices.
+            searched: (F,), triangles to search; None: all of them.
         """
         self._triangles, self.device = triangles, triangles.device
         self._weights: Any = wp.array(weights, dtype=float, device=self.device)
@@ -50,7 +57,11 @@ class WeightedQueries:
         bvh = self._tree.bvh = triangles.bvh
         if self.device == "cpu":
             self._tree.flat = triangles.prepared
-        corners = weights[take_rows(triangles.faces.numpy(), bvh.face.numpy())]
+        face = bvh.face.numpy()
+        corners = weights[take_rows(triangles.faces.numpy(), face)]
+        if searched is not None:
+            # No value is small enough to reach a node or triangle of such weights.
+            corners[~searched[face]] = -NOT_FOUND
         nodes = _node_maxima(largest(corners), bvh.leaf_start.numpy())
         self._tree.triangles = wp.empty(len(corners), dtype=WeightedTriangle, device=self.device)
         of_corners: Any = wp.array(corners, dtype=float, ndim=2, device=self.device)

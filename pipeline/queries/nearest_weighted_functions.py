@@ -179,17 +179,19 @@ def value_at(
 @wp.func
 def share_of_edge(a: wp.vec3d, b: wp.vec3d, rise: wp.float64, p: wp.vec3d) -> wp.float64:
     # The share of the edge from a to b at which the distance minus the weight is least; the weight
-    # rises by `rise` along it.
+    # rises by `rise` along it. With the height h of p over the edge, the length l and the slope s =
+    # `rise` / l that is the foot's share plus h s / (l sqrt(1 - s^2)).
     zero = wp.float64(0.0)
     one = wp.float64(1.0)
-    length = wp.length(b - a)
-    if wp.abs(rise) >= length:
+    along = b - a
+    square = wp.dot(along, along)
+    if rise * rise >= square:
         return wp.where(rise > zero, one, zero)
-    slope = rise / length
-    along = (b - a) / length
-    t = wp.dot(p - a, along)
-    t += wp.length(p - a - t * along) * slope / wp.sqrt(one - slope * slope)
-    return wp.clamp(t / length, zero, one)
+    over = one / square
+    way = p - a
+    t = wp.dot(way, along) * over
+    t += wp.length(way - t * along) * rise * over / wp.sqrt(one - rise * rise * over)
+    return wp.clamp(t, zero, one)
 
 
 @wp.func
@@ -199,10 +201,28 @@ def weighted_minimum(
     # Barycentric coordinates of the point q of a triangle with the least |p - q| - weight(q).
     zero = wp.float64(0.0)
     one = wp.float64(1.0)
-    # 1. The best point of each edge.
-    t = share_of_edge(a, b, weights[1] - weights[0], p)
-    best = wp.vec3d(one - t, t, zero)
+    # 1. The best point of the plane. The function is convex: if that point is within the triangle,
+    #    no point of an edge is better.
+    normal = wp.cross(b - a, c - a)
+    gradient = weight_gradient(
+        b - a, c - a, normal, weights[1] - weights[0], weights[2] - weights[0]
+    )
+    square = wp.dot(gradient, gradient)
+    best = wp.vec3d(one, zero, zero)
+    if square < one:
+        height = wp.abs(wp.dot(wp.normalize(normal), p - a))
+        best = closest_weights(a, b, c, p + gradient * height / wp.sqrt(one - square))
+        if best[0] > zero and best[1] > zero and best[2] > zero:
+            return best
+
+    # 2. The best point of each edge.
     least = value_at(a, b, c, weights, best, p)
+    t = share_of_edge(a, b, weights[1] - weights[0], p)
+    other = wp.vec3d(one - t, t, zero)
+    value = value_at(a, b, c, weights, other, p)
+    if value < least:
+        least = value
+        best = other
     t = share_of_edge(b, c, weights[2] - weights[1], p)
     other = wp.vec3d(zero, one - t, t)
     value = value_at(a, b, c, weights, other, p)
@@ -211,21 +231,6 @@ def weighted_minimum(
         best = other
     t = share_of_edge(c, a, weights[0] - weights[2], p)
     other = wp.vec3d(t, zero, one - t)
-    value = value_at(a, b, c, weights, other, p)
-    if value < least:
-        least = value
+    if value_at(a, b, c, weights, other, p) < least:
         best = other
-
-    # 2. The best point of the plane.
-    normal = wp.cross(b - a, c - a)
-    gradient = weight_gradient(
-        b - a, c - a, normal, weights[1] - weights[0], weights[2] - weights[0]
-    )
-    square = wp.dot(gradient, gradient)
-    if square < one:
-        height = wp.abs(wp.dot(wp.normalize(normal), p - a))
-        place = p + gradient * height / wp.sqrt(one - square)
-        other = closest_weights(a, b, c, place)
-        if value_at(a, b, c, weights, other, p) < least:
-            best = other
     return best

@@ -78,11 +78,6 @@ def prepare_triangles(
     )
 
 
-@wp.func
-def least_in_box(tree: WeightedBvh, node: int, p: wp.vec3) -> float:
-    return wp.sqrt(squared_distance_to_box(tree.bvh.boxes[node], p)) - tree.largest[node]
-
-
 @wp.kernel
 def find_weighted_batched(
     tree: WeightedBvh,
@@ -113,8 +108,8 @@ def find_weighted_batched(
             best[k] = limit[i]
             found[k] = -1
 
-        # 2. Descend first into the child with the smaller bound at the points' mean. The trail has
-        #    one bit a level: 1 if the first child was the right one.
+        # 2. Descend first into the child that is nearer to the points' mean. The trail has one bit
+        #    a level: 1 if the first child was the right one.
         node = int(1)
         depth = int(0)
         trail = int(0)
@@ -132,8 +127,8 @@ def find_weighted_batched(
                     within += wp.where(gap < reach * reach, 1, 0)
                 block += BLOCK
             if within > 0 and node < tree.bvh.leaves:
-                left = least_in_box(tree, 2 * node, middle)
-                right = least_in_box(tree, 2 * node + 1, middle)
+                left = squared_distance_to_box(tree.bvh.boxes[2 * node], middle)
+                right = squared_distance_to_box(tree.bvh.boxes[2 * node + 1], middle)
                 turn = wp.where(right < left, 1, 0)
                 node = 2 * node + turn
                 depth += 1

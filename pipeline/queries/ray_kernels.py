@@ -81,11 +81,10 @@ def fill_boxes(bvh: Bvh, wide: WideBvh) -> None:
 
 @wp.kernel
 def fill_triangles(bvh: Bvh, wide: WideBvh) -> None:
-    # A leaf may join two of the binary tree.
+    # The binary tree has the same leaves.
     leaf = wp.tid()
-    joined = bvh.leaves // wide.leaves
-    first = bvh.leaf_start[joined * leaf]
-    count = bvh.leaf_start[joined * (leaf + 1)] - first
+    first = bvh.leaf_start[leaf]
+    count = bvh.leaf_start[leaf + 1] - first
     triangles = Triangles8()
     for k in range(WIDTH):
         # Triangles that do not exist get edges of length 0, which no ray hits.

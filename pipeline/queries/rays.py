@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from shapegan.pipeline.arrays import take_rows
 from shapegan.pipeline.queries import ray_kernels as kernels
-from shapegan.pipeline.queries.bvh import build_bvh, leaf_count
+from shapegan.pipeline.queries.bvh import build_bvh
 from shapegan.pipeline.queries.nearest import TriangleQueries
 
 
@@ -41,7 +41,11 @@ class RayScene:
         self._target: Any
         if device == "cpu":
             width = int(kernels.WIDTH)
-            bvh = searched.bvh if searched else build_bvh(take_rows(corners, faces), device, width)
+            bvh = (
+                searched.bvh
+                if searched
+                else build_bvh(take_rows(corners, faces), device, width, by_area=True)
+            )
             self._target = _widened(bvh, device)
             self._sky_kernel: Any = kernels.sky_fractions_wide
             self._distance_kernel: Any = kernels.ray_distances_wide
@@ -105,12 +109,8 @@ class RayScene:
 
 
 def _widened(bvh: Any, device: str) -> Any:
-    """A `WideBvh`, whose nodes have eight children, from the nodes of a `Bvh`.
-
-    Leaves that are small, as nearest-point queries need them, are joined in pairs.
-    """
-    width = int(kernels.WIDTH)
-    leaves = leaf_count(len(bvh.corners), width)
+    """A `WideBvh`, whose nodes have eight children, from the nodes of a `Bvh` with its leaves."""
+    width, leaves = int(kernels.WIDTH), bvh.leaves
     wide: Any = kernels.WideBvh()
     wide.leaves = leaves
     # Every third level of the binary tree remains, counted from the leaves.

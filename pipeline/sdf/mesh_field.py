@@ -227,14 +227,16 @@ def _thickened(
         The thickened field, its grid, and its quality.
     """
     shell, half_thickness = field.queries.shell, field.sheet_thickness
-    # Growth lowers the field, but for rounding: points that are backed stay so.
+    # Growth lowers the field, but for rounding: points that are backed stay so. Only voxels beside
+    # the others are read.
     doubtful = unbacked(grid, shell.visible, MAX_EXCESS)
     beside = voxels_beside(doubtful, QUALITY_RESOLUTION)
     for factor in (1.0, ROD_FACTOR):
         thin = thicken_thin_parts(shell, thickness, factor * half_thickness)
         field = SignedDistance(field.queries, half_thickness, thin)
         if factor < ROD_FACTOR:
-            partly_grown = _as_grid(field.distances(queried, beside.ravel()))
+            partly_grown = grid.copy()
+            partly_grown[beside] = field.distances(queried.chosen(beside.ravel()))
             lost = len(unbacked(partly_grown, doubtful))
             total = len(shell.visible)
             if (total - lost) / max(total, 1) >= THICKEN_BELOW:

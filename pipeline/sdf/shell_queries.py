@@ -8,6 +8,7 @@ import numpy as np
 import warp as wp
 from numpy.typing import NDArray
 
+from shapegan.pipeline.arrays import take_rows
 from shapegan.pipeline.queries import nearest_kernels
 from shapegan.pipeline.queries.morton import morton_order
 from shapegan.pipeline.queries.nearest import TriangleQueries
@@ -43,6 +44,26 @@ class QueriedPoints:
         """Winding numbers (N,) in the order of the points; NaN on the surface."""
         on_surface = self.face_distance.numpy() < ON_SURFACE
         return self.in_order(np.where(on_surface, np.nan, self.winding.numpy()))
+
+    def chosen(self, chosen: NDArray[np.bool_]) -> "QueriedPoints":
+        """Results at those of the points that are marked (N,), which keep their order."""
+        rows = np.flatnonzero(chosen[self.order])
+        device = self.points.device
+
+        def taken(values: Any) -> Any:
+            return wp.array(take_rows(values.numpy(), rows), dtype=values.dtype, device=device)
+
+        nearest: Any = nearest_kernels.NearestPoints()
+        for name in ("face", "distance", "closest", "weights"):
+            setattr(nearest, name, taken(getattr(self.nearest, name)))
+        rank = np.cumsum(chosen) - 1
+        return QueriedPoints(
+            rank[self.order[rows]],
+            taken(self.points),
+            nearest,
+            taken(self.face_distance),
+            taken(self.winding),
+        )
 
     def in_order(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
         """Values (N, ...) of a Warp array, rearranged to the order of the points."""

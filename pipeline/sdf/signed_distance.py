@@ -22,7 +22,6 @@ import warp as wp
 from numpy.typing import NDArray
 
 from shapegan.pipeline.arrays import largest
-from shapegan.pipeline.queries.nearest import TriangleQueries
 from shapegan.pipeline.queries.nearest_weighted import WeightedQueries
 from shapegan.pipeline.schema import grid_points
 from shapegan.pipeline.sdf import signed_distance_kernels as kernels
@@ -81,21 +80,11 @@ class SignedDistance:
         sdf, closest = self._evaluate(queried)
         return queried.in_order(sdf.numpy()), queried.in_order(closest.numpy())
 
-    def distances(
-        self, queried: QueriedPoints, grown: NDArray[np.bool_] | None = None
-    ) -> NDArray[np.float32]:
-        """Signed distances (N,) alone from a query's results.
+    def distances(self, queried: QueriedPoints) -> NDArray[np.float32]:
+        """Signed distances (N,) alone from a query's results."""
+        return queried.in_order(self._evaluate(queried)[0].numpy())
 
-        Args:
-            queried: N points.
-            grown: (N,), where to search for parts that grow; None: everywhere. Elsewhere the
-                distance is that before they grow outwards.
-        """
-        return queried.in_order(self._evaluate(queried, grown)[0].numpy())
-
-    def _evaluate(
-        self, queried: QueriedPoints, grown: NDArray[np.bool_] | None = None
-    ) -> tuple[Any, Any]:
+    def _evaluate(self, queried: QueriedPoints) -> tuple[Any, Any]:
         """Signed distances (N,) and closest points (N,), Warp arrays in the query's order."""
         count = len(queried.points)
         sdf: Any = wp.empty(count, dtype=float, device=self.queries.device)
@@ -106,7 +95,7 @@ class SignedDistance:
         if len(self.queries.shell.sheets):
             self._thicken_sheets(queried, sdf, closest)
         if self._growing is not None:
-            self._grow(self._growing, queried, grown, sdf, closest)
+            self._grow(self._growing, queried, sdf, closest)
         return sdf, closest
 
     def _deepen(self, growing: "_Growing", queried: QueriedPoints, sdf: Any, closest: Any) -> None:
@@ -139,35 +128,17 @@ class SignedDistance:
         )
         self._launch(kernels.thicken, queried, [*inputs, even, sdf, closest])
 
-    def _grow(
-        self,
-        growing: "_Growing",
-        queried: QueriedPoints,
-        grown: NDArray[np.bool_] | None,
-        sdf: Any,
-        closest: Any,
-    ) -> None:
+    def _grow(self, growing: "_Growing", queried: QueriedPoints, sdf: Any, closest: Any) -> None:
         """Take the minimum with `outer` of the faces that grow."""
-        thin = growing.thin
-        chosen = np.zeros(0, bool) if grown is None else grown[queried.order]
-        searched: Any = wp.array(chosen, dtype=wp.bool, device=self.queries.device)
+        exterior = self.queries.exterior
         limit, face = self._starts(queried)
-        inputs = [
-            queried.nearest,
-            growing.row,
-            thin.faces,
-            growing.offset,
-            sdf,
-            searched,
-            limit,
-            face,
-        ]
+        inputs = [queried.nearest, growing.grows, exterior.faces, growing.offset, sdf, limit, face]
         self._launch(kernels.limit_growth, queried, inputs)
         found = growing.outwards.nearest(queried.points, limit, face)
         inputs = [
             queried.points,
-            thin.vertices,
-            thin.faces,
+            exterior.vertices,
+            exterior.faces,
             found.face,
             found.distance,
             found.closest,
@@ -212,22 +183,20 @@ class _Growing:
 
     offset: Any
     """(V,) Warp floats, the offset at each vertex."""
-    thin: TriangleQueries
-    """The faces that grow."""
-    row: Any
-    """(F,) Warp integers, the row in `thin` of each exterior face; -1 if it does not grow."""
+    grows: Any
+    """(F,) Warp booleans, which exterior faces grow."""
     outwards: WeightedQueries
-    """For `outer`: `thin` with the offsets."""
+    """For `outer`: the faces that grow, with the offsets."""
     exterior: WeightedQueries
     """For `inner`: all exterior faces with the offsets, negative."""
 
     @classmethod
     def of(cls, queries: ShellQueries, parts: ThinParts) -> "_Growing":
-        device, offset = queries.device, parts.offset
-        grows = largest(offset[queries.exterior.faces.numpy()]) > 0
-        row = np.where(grows, np.cumsum(grows) - 1, -1)
-        thin = TriangleQueries(queries.shell.vertices, parts.faces, device)
-        on_device: Any = wp.array(offset, dtype=float, device=device)
-        rows: Any = wp.array(row, dtype=int, device=device)
-        exterior = WeightedQueries(queries.exterior, -offset)
-        return cls(on_device, thin, rows, WeightedQueries(thin, offset), exterior)
+        device, offset, exterior = queries.device, parts.offset, queries.exterior
+        grows = largest(offset[exterior.faces.numpy()]) > 0
+        return cls(
+            wp.array(offset, dtype=float, device=device),
+            wp.array(grows, dtype=wp.bool, device=device),
+            WeightedQueries(exterior, offset, grows),
+            WeightedQueries(exterior, -offset),
+        )

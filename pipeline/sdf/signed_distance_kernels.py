@@ -116,28 +116,25 @@ def raise_limit(
 @wp.kernel
 def limit_growth(
     nearest: NearestPoints,
-    row: wp.array(dtype=int),
+    grows: wp.array(dtype=wp.bool),
     faces: wp.array2d(dtype=int),
     offset: wp.array(dtype=float),
     sdf: wp.array(dtype=float),
-    searched: wp.array(dtype=wp.bool),
     limit: wp.array(dtype=float),
     face: wp.array(dtype=int),
 ) -> None:
     # Where to search for the least distance minus offset: below the field, and below what the
-    # nearest face has. `searched` marks the points to search for, or is empty for all of them.
+    # nearest face has.
     i = wp.tid()
     limit[i] = sdf[i]
     face[i] = -1
-    if searched.shape[0] > 0 and not searched[i]:
-        limit[i] = NOT_SEARCHED
-    elif nearest.face[i] >= 0:
-        thin = row[nearest.face[i]]
-        if thin >= 0:
-            value = nearest.distance[i] - interpolated(offset, faces, thin, nearest.weights[i])
+    if nearest.face[i] >= 0:
+        at = nearest.face[i]
+        if grows[at]:
+            value = nearest.distance[i] - interpolated(offset, faces, at, nearest.weights[i])
             if value < sdf[i]:
                 limit[i] = value
-                face[i] = thin
+                face[i] = at
 
 
 @wp.kernel

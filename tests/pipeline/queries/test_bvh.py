@@ -8,7 +8,8 @@ from support.examples import examples
 
 from shapegan.pipeline.queries import bvh_kernels as kernels
 from shapegan.pipeline.queries import winding_bvh_kernels
-from shapegan.pipeline.queries.bvh import build_bvh, leaf_count
+from shapegan.pipeline.queries.bvh import CAPACITY, build_bvh, leaf_count
+from shapegan.pipeline.queries.ray_kernels import WIDTH
 from shapegan.pipeline.queries.winding_bvh import build_winding_bvh
 
 
@@ -70,3 +71,53 @@ def test_one_launch_computes_multipoles_like_one_for_each_level(count):
 @pytest.mark.parametrize(("triangles", "leaves"), [(0, 1), (4, 1), (5, 2), (8, 2), (9, 4)])
 def test_leaves_hold_at_most_their_size(triangles, leaves):
     assert leaf_count(triangles, 4) == leaves
+
+
+def half_areas(boxes):
+    x, y, z = (boxes["high"] - boxes["low"]).T
+    return x * y + y * z + z * x
+
+
+@examples(60)
+@given(
+    count=st.integers(1, 300),
+    seed=st.integers(0, 2**32 - 1),
+    places=st.sampled_from([1, 5, 1000]),
+    leaf_size=st.sampled_from([1, 4, 8]),
+)
+def test_a_tree_split_by_area_has_each_triangle_once_in_full_boxes(count, seed, places, leaf_size):
+    corners = soup(count, seed, places)
+    if leaf_count(count, leaf_size) > count:
+        return
+    bvh = build_bvh(corners, "cpu", leaf_size, by_area=True)
+    face, start, boxes = bvh.face.numpy(), bvh.leaf_start.numpy(), bvh.boxes.numpy()
+    np.testing.assert_array_equal(np.sort(face), np.arange(count))
+    size = np.diff(start)
+    assert size.min() >= 1
+    assert size.max() <= CAPACITY
+    leaf = bvh.leaves + np.repeat(np.arange(bvh.leaves), size)
+    while leaf[0]:  # from the leaves up to the root
+        assert (boxes["low"][leaf] <= corners[face].min(axis=1)).all()
+        assert (boxes["high"][leaf] >= corners[face].max(axis=1)).all()
+        leaf //= 2
+
+
+def test_a_split_by_area_keeps_nodes_small():
+    """A large plate among small triangles makes few nodes large."""
+    small, plate = shapes.icosphere(0.3, subdivisions=3), shapes.plane((2.0, 2.0))
+    corners = np.concatenate([mesh[0][mesh[1]] for mesh in (small, plate)]).astype(np.float32)
+    middle, area = (
+        half_areas(build_bvh(corners, "cpu", by_area=by_area).boxes.numpy()[1:]).sum()
+        for by_area in (False, True)
+    )
+    assert area < 0.9 * middle
+
+
+def test_a_ray_is_tested_against_a_leaf_at_once():
+    assert int(WIDTH) >= CAPACITY
+
+
+def test_places_that_coincide_are_split_in_the_middle():
+    corners = np.repeat(soup(1, 0, 1), 20, axis=0)
+    bvh = build_bvh(corners, "cpu", by_area=True)
+    assert np.diff(bvh.leaf_start.numpy()).tolist() == [2, 3, 2, 3, 2, 3, 2, 3]

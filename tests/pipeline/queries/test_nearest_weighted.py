@@ -113,6 +113,23 @@ def test_a_face_that_is_not_improved_on_stays():
     assert queries.nearest(vectors(points), limit, face).face.numpy() == [7]
 
 
+@pytest.mark.parametrize("share", [0.0, 0.3, 1.0])
+def test_faces_that_are_not_searched_are_not_found(share):
+    mesh, points = shapes.torus(sections=16), shapes.points_around(300, 3, 1.3)
+    random = np.random.default_rng(0)
+    weights = random.uniform(0, 0.1, len(mesh[0])).astype(np.float32)
+    searched = random.random(len(mesh[1])) < share
+    some = WeightedQueries(TriangleQueries(*mesh), weights, searched)
+    found = some.nearest(vectors(points), *start(300))
+    rows, face = np.flatnonzero(searched), found.face.numpy()
+    if not len(rows):
+        assert (face == -1).all()
+        return
+    assert searched[face].all()
+    alone = nearest((mesh[0], mesh[1][rows]), weights, points)[0]
+    np.testing.assert_allclose(found.distance.numpy() - found.weight.numpy(), alone, atol=1e-6)
+
+
 @pytest.mark.parametrize("points", [0, 5])
 def test_nothing_is_found_without_triangles(points):
     none = np.zeros((0, 3)), np.zeros((0, 3), np.int32)
