@@ -30,6 +30,7 @@ from shapegan.model.recipes.step_random import (
     LATENTS,
     NOISE,
     PICTURES,
+    PLACES,
     TIMES,
     RandomNumbers,
     StepRandom,
@@ -37,13 +38,13 @@ from shapegan.model.recipes.step_random import (
 from shapegan.model.recipes.training_points import (
     choose_places,
     drawn_factors,
+    moved_points,
     stretched_distances,
 )
 from shapegan.model.schedule import StepProgress
 from shapegan.model.streaming.order import evenly_spaced
 from shapegan.model.streaming.stream import Stream, VoxelBatch
 from shapegan.model.streaming.thin_parts import thickened
-from shapegan.pipeline.schema import grid_points
 
 _WARM_UP = 30
 """Steps over which the rates of a stage grow to their full size."""
@@ -129,9 +130,6 @@ class Latent(GeneratorRecipe[LatentGenerator]):
     def begin(self, stage: int) -> None:
         """Prepare for a stage."""
         self._stage = stage
-        size = self._config.stages[stage].size
-        grid = torch.from_numpy(grid_points(size)).view(size, size, size, 3)
-        self._points = grid.reshape(-1, 3).to(self._execution.device)
         stages = self._config.stages
         if stages[stage].prior and not stages[stage - 1].prior:
             # The decoder ends as its average. That of the prior begins without its first weights.
@@ -175,25 +173,27 @@ class Latent(GeneratorRecipe[LatentGenerator]):
             boxes = half_sizes(batch.voxels)
             factors = drawn_factors(boxes, random, 1, self._settings.stretch)[:, 0]
             codes = self._noisy_codes(batch, boxes, factors[:, None], random, self._settings.noise)
-            rows, sdf = self._training_points(data)
+            rows, points, sdf = self._training_points(data)
             sdf = stretched_distances(batch.voxels, rows, sdf, factors)
-            points = self._points[rows] * factors[:, None]
+            points = points * factors[:, None]
         loss: Tensor = self._objective(codes[:, 0], points, sdf, boxes * factors)
         self._descend(loss, self._optimisers[0])
         self._average.blend(self.generator)
         return {"loss": loss.detach()} | gradient_norm("generator", self._optimisers[0])
 
-    def _training_points(self, data: StepData[VoxelBatch]) -> tuple[Tensor, Tensor]:
-        """Voxels (B, n) of a step, as positions in the grid, and their distances (B, n)."""
-        settings, batch, voxels = self._settings, data.batch, data.batch.voxels
-        first = voxels.shape[1] // 2 if self._mirrored else 0
-        sdf = voxels[:, first:].flatten(1)
+    def _training_points(self, data: StepData[VoxelBatch]) -> tuple[Tensor, Tensor, Tensor]:
+        """Voxels (B, n) of a step, points (B, n, 3) near them, and distances (B, n) at these."""
+        settings, batch, field = self._settings, data.batch, data.batch.voxels
+        first = field.shape[1] // 2 if self._mirrored else 0
         if batch.thin is not None:
             offset = self._config.stages[self._stage].thin_offset_at(data.progress)
-            sdf = thickened(sdf, batch.thin[:, first:].flatten(1), offset)
-        draws = data.random.uniform(CHOICE, len(sdf), settings.near_points + settings.far_points)
-        chosen = choose_places(sdf, draws, settings.near_points)
-        return chosen + first * voxels.shape[1] ** 2, sdf.gather(1, chosen)
+            field = thickened(field, batch.thin, offset)
+        count = settings.near_points + settings.far_points
+        draws = data.random.uniform(CHOICE, len(field), count)
+        chosen = choose_places(field[:, first:].flatten(1), draws, settings.near_points)
+        rows = chosen + first * field.shape[1] ** 2
+        points, sdf = moved_points(field, rows, data.random.uniform(PLACES, len(field), count, 3))
+        return rows, points, sdf
 
     def _prior_step(self, data: StepData[VoxelBatch]) -> dict[str, Tensor]:
         """Take `prior_repeats` steps with the codes of a batch, each with fresh noise."""

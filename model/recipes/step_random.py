@@ -14,9 +14,8 @@ from torch import Tensor
 
 from shapegan.model.streaming.memory import moved
 
-(LATENTS, MIXING, WEIGHTS, NOISE, PICTURES, CHOICE, LATTICE, TIMES, STRETCH, CODES, CENTRES) = (
-    range(11)
-)
+LATENTS, MIXING, WEIGHTS, NOISE, PICTURES, CHOICE, LATTICE, TIMES, STRETCH = range(9)
+CODES, CENTRES, PLACES = range(9, 12)
 """Purposes of random numbers; each has a stream of its own."""
 
 

@@ -4,6 +4,7 @@ Letters in shapes: B shapes, R resolution, M voxels of a grid or of its half, n 
 """
 
 import torch
+import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
 from shapegan.model.recipes.step_random import STRETCH, RandomNumbers
@@ -36,6 +37,30 @@ def choose_places(sdf: Tensor, draws: Tensor, near_count: int) -> Tensor:
     return torch.cat([near, anywhere[:, near_count:]], dim=1)
 
 
+def moved_points(field: Tensor, rows: Tensor, draws: Tensor) -> tuple[Tensor, Tensor]:
+    """Random points in the cells around voxels, and the field there, interpolated trilinearly.
+
+    A decoder that sees voxels alone leaves specks and ripples between them.
+
+    Args:
+        field: (B, R, R, R) signed distances.
+        rows: (B, n) positions in the R^3 voxels.
+        draws: (B, n, 3) uniform numbers in [0, 1).
+
+    Returns:
+        Points (B, n, 3), cube frame, and distances (B, n).
+    """
+    size, steps = field.shape[1], []
+    for axis, stride in enumerate((size * size, size, 1)):
+        places = (rows // stride % size + draws[..., axis] - 0.5).clamp(0, size - 1)
+        steps.append(places * voxel_spacing(size) - 1)
+    points = torch.stack(steps, dim=-1)
+    # torch's order: the last axis comes first
+    at = points.flip(-1)[:, :, None, None]
+    sdf = F.grid_sample(field[:, None], at, align_corners=True)
+    return points, sdf[:, 0, :, 0, 0]
+
+
 def stretch_factors(draws: Tensor, boxes: Tensor, spread: float) -> Tensor:
     """Factors (B, 3) that stretch shapes along the axes and keep their longest sides.
 
@@ -58,7 +83,7 @@ def drawn_factors(boxes: Tensor, random: RandomNumbers, copies: int, spread: flo
 
 
 def stretched_distances(voxels: Tensor, rows: Tensor, sdf: Tensor, factors: Tensor) -> Tensor:
-    """Signed distances of stretched shapes at stretched voxels, exact to first order.
+    """Signed distances of stretched shapes at stretched points, exact to first order.
 
     The field f of a shape, at places moved back, is 0 on the stretched surface, but its slope
     there is |n / s|, where n is the direction of grad f and s are the factors. So f is divided by
@@ -66,8 +91,8 @@ def stretched_distances(voxels: Tensor, rows: Tensor, sdf: Tensor, factors: Tens
 
     Args:
         voxels: (B, R, R, R) signed distances.
-        rows: (B, n) positions in the R^3 voxels.
-        sdf: (B, n) distances there, which may have thicker thin parts.
+        rows: (B, n) positions in the R^3 voxels, of those nearest to the points.
+        sdf: (B, n) distances at the points, which may have thicker thin parts.
         factors: (B, 3).
     """
     size = voxels.shape[1]

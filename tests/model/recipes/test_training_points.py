@@ -7,10 +7,11 @@ from hypothesis import strategies as st
 from shapegan.model.recipes.training_points import (
     NEAR_DISTANCE,
     choose_places,
+    moved_points,
     stretch_factors,
     stretched_distances,
 )
-from shapegan.pipeline.schema import grid_points
+from shapegan.pipeline.schema import grid_points, voxel_spacing
 
 SIZE = 32
 POINTS = torch.from_numpy(grid_points(SIZE))
@@ -80,6 +81,30 @@ def test_distances_of_stretched_ellipsoids_and_boxes(given_factors: list[float])
     slope = 2 * (moved / (factors[0] * 0.6).square()).norm(dim=1)
     near = ball.abs() < 0.06
     assert np.allclose(got[near], (implicit / slope)[near], atol=0.01)
+
+
+@settings(deadline=None)
+@given(st.integers(0, 1000))
+def test_moved_points_lie_in_the_cells_of_their_voxels(seed: int) -> None:
+    generator = torch.Generator().manual_seed(seed)
+    grid = torch.from_numpy(grid_points(SIZE)).double()
+    slope = torch.randn(3, generator=generator).double()
+    field = (grid @ slope + 0.1).view(1, SIZE, SIZE, SIZE)
+    rows = torch.randint(SIZE**3, (1, 200), generator=generator)
+    draws = torch.rand(1, 200, 3, generator=generator).double()
+    points, sdf = moved_points(field, rows, draws)
+    assert ((points - grid[rows]).abs() <= voxel_spacing(SIZE) / 2 + 1e-9).all()
+    assert points.abs().max() <= 1
+    # Trilinear interpolation is exact for a linear field.
+    torch.testing.assert_close(sdf, points @ slope + 0.1)
+
+
+def test_points_move_in_all_directions() -> None:
+    middle = (SIZE**3 + SIZE**2 + SIZE) // 2
+    rows = torch.full((1, 500), middle)
+    points, _ = moved_points(torch.zeros(1, SIZE, SIZE, SIZE), rows, torch.rand(1, 500, 3))
+    spread = points[0].amax(dim=0) - points[0].amin(dim=0)
+    assert (spread > 0.9 * voxel_spacing(SIZE)).all()
 
 
 def test_unstretched_distances_stay_as_they_are() -> None:
