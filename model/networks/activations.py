@@ -2,7 +2,7 @@
 
 The slope of a ReLU is constant almost everywhere, so its second derivative is 0. torch computes
 those zeros and takes them through all layers below, back to the input. The functions here have no
-second derivative instead, which saves up to a fifth of a critic's step.
+second derivative instead, which saves that work.
 """
 
 from typing import Any

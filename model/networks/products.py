@@ -1,7 +1,7 @@
 """Linear layers of many places, by the faster of a CPU's two libraries for matrix products.
 
 torch multiplies float32 matrices on a CPU by MKL. On AMD processors MKL does without AVX-512, and
-oneDNN, which torch has as well, takes less than half of the time.
+oneDNN, which torch has as well, is faster.
 """
 
 from functools import cache
