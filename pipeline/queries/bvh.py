@@ -8,7 +8,7 @@ level.
   centroids' bounding box. CPU and CUDA build the same tree.
 - Nearest points and rays on the CPU: split by the surface area heuristic (`bvh_area_kernels`), at
   the place with the least sum over both children of area times triangles. Building takes a little
-  longer, and queries a fifth less time. Leaves then hold different numbers of triangles.
+  longer, and queries less time. Leaves then hold different numbers of triangles.
 """
 
 import math

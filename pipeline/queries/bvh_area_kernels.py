@@ -84,24 +84,31 @@ def bin_of(center: float, low: float, scale: float) -> int:
 
 
 @wp.func
+def box_of_centers(items: Items, start: int, end: int) -> Bounds:
+    # The box round the centres of the triangles' boxes, from `start` to `end`, twice as large.
+    around = Bounds(-FAR_AWAY)
+    for i in range(start, end):
+        box = items.boxes[i]
+        for k in range(3):
+            center = center_of(box, k)
+            around[k] = larger(around[k], -center)
+            around[4 + k] = larger(around[4 + k], center)
+    return around
+
+
+@wp.func
 def best_split(items: Items, bins: Bins, start: int, end: int, fewest: int, most: int) -> Split:
     # The split of a node's triangles, from `start` to `end`, with the least sum over both sides of
     # area times triangles (MacDonald and Booth 1990, "Heuristics for ray tracing using space
     # subdivision"), at the borders of bins (Wald 2007, "On fast construction of SAH-based bounding
     # volume hierarchies"). From `fewest` to `most` triangles are before it.
-    low = wp.vec3(FAR_AWAY, FAR_AWAY, FAR_AWAY)
-    high = -low
-    for i in range(start, end):
-        box = items.boxes[i]
-        for k in range(3):
-            low[k] = smaller(low[k], center_of(box, k))
-            high[k] = larger(high[k], center_of(box, k))
+    around = box_of_centers(items, start, end)
     # A few triangles need few bins.
     last = wp.min(BINS, end - start) - 1
     scale = wp.vec3()
     for k in range(3):
-        if high[k] > low[k]:
-            scale[k] = 0.9999 * float(last + 1) / (high[k] - low[k])
+        if around[4 + k] > -around[k]:
+            scale[k] = 0.9999 * float(last + 1) / (around[4 + k] + around[k])
     empty = Bounds(-FAR_AWAY)
     for k in range(3):
         for b in range(last + 1):
@@ -110,7 +117,7 @@ def best_split(items: Items, bins: Bins, start: int, end: int, fewest: int, most
     for i in range(start, end):
         box = items.boxes[i]
         for k in range(3):
-            b = BINS * k + bin_of(center_of(box, k), low[k], scale[k])
+            b = BINS * k + bin_of(center_of(box, k), -around[k], scale[k])
             bins.boxes[b] = joined(bins.boxes[b], box)
             bins.count[b] = bins.count[b] + 1
     split = Split()
@@ -136,7 +143,7 @@ def best_split(items: Items, bins: Bins, start: int, end: int, fewest: int, most
                     least = cost
                     split.axis = axis
                     split.bin = b
-                    split.low = low[axis]
+                    split.low = -around[axis]
                     split.scale = scale[axis]
     return split
 
@@ -168,14 +175,8 @@ def partition(items: Items, start: int, end: int, split: Split) -> int:
 def partition_at(items: Items, start: int, middle: int, end: int):
     # Partitions a node's triangles at a number of them, along the longest side of the box round
     # their centres. Hoare 1961, "Algorithm 65: find" (quickselect).
-    low = wp.vec3(FAR_AWAY, FAR_AWAY, FAR_AWAY)
-    high = -low
-    for i in range(start, end):
-        box = items.boxes[i]
-        for k in range(3):
-            low[k] = smaller(low[k], center_of(box, k))
-            high[k] = larger(high[k], center_of(box, k))
-    side = high - low
+    around = box_of_centers(items, start, end)
+    side = wp.vec3(around[4] + around[0], around[5] + around[1], around[6] + around[2])
     axis = int(0)
     if side[1] > side[0]:
         axis = 1

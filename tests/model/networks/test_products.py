@@ -31,7 +31,7 @@ def drawn(seed: int, *shape: int) -> Tensor:
 
 
 def derivatives(layer: Layer, inputs: list[Tensor]) -> list[Tensor]:
-    """Of orders 1 and 2 of a sum of sines, by features, weights and bias."""
+    """Derivatives of orders 1 and 2 of a sum of sines, by features, weights and bias."""
     inputs = [one.clone().requires_grad_() for one in inputs]
     features, weight, *bias = inputs
     result = layer(features, weight, bias[0] if bias else None)
