@@ -71,10 +71,9 @@ keep_worker() {
     done
 }
 # Each file of a shard that ever was, by name and inode: one that is written again has two.
+note_shards() { stat --format='%n %i' dataset/shards/*.h5 >>seen 2>/dev/null || true; }
 watch_shards() {
-    while sleep 0.2; do
-        stat --format='%n %i' dataset/shards/*.h5 >>seen 2>/dev/null || true
-    done
+    while sleep 0.2; do note_shards; done
 }
 says() { grep -q "$1" preprocess.log; }
 preprocess() {
@@ -129,6 +128,7 @@ preprocess || fail "the same command did not resume: $(cat preprocess.log)"
 cat preprocess.log
 same "shards of a disturbed run and of an undisturbed one" "$(shards alone)" "$(shards dataset)"
 same "rows of meshes.csv and meshes" 10 "$(tail -n +2 dataset/meshes.csv | cut -d, -f1 | sort -u | wc -l)"
+note_shards # the last one may be younger than the watch's last look
 same "shards and the files that they ever were" "$(find dataset/shards -name '*.h5' | wc -l)" \
     "$(sort -u seen | wc -l)"
 
