@@ -46,7 +46,7 @@ class MeshValidity:
     """Share that is not empty."""
     watertight: float
     single_component: float
-    """Share that is one connected component."""
+    """Share that is one connected component, cavities left out."""
     largest_component: float
     """Mean share of the largest component in the volume of a shape; 0 for empty shapes."""
 
@@ -162,7 +162,7 @@ def mesh_validity(meshes: Sequence[Mesh]) -> MeshValidity:
         len(meshes),
         len(filled) / len(meshes),
         sum(is_watertight(mesh.faces) for mesh in filled) / len(meshes),
-        sum(count_components(mesh.faces) == 1 for mesh in filled) / len(meshes),
+        sum(count_solids(mesh.vertices, mesh.faces) == 1 for mesh in filled) / len(meshes),
         sum(largest_component_share(mesh.vertices, mesh.faces) for mesh in filled) / len(meshes),
     )
 
@@ -178,16 +178,37 @@ def is_watertight(faces: NDArray[np.integer]) -> bool:
     return len(faces) > 0 and np.array_equal(forward, backward) and once
 
 
-def count_components(faces: NDArray[np.integer]) -> int:
-    """Number of connected components of a mesh of faces (F, 3), joined along edges."""
-    return int(_components(faces).max(initial=-1)) + 1
+def count_solids(vertices: NDArray[np.floating], faces: NDArray[np.integer]) -> int:
+    """Number of connected components of a mesh that are no cavities; see `component_volumes`.
+
+    Args:
+        vertices: (V, 3).
+        faces: (F, 3).
+    """
+    return int((component_volumes(vertices, faces) > 0).sum())
 
 
 def largest_component_share(vertices: NDArray[np.floating], faces: NDArray[np.integer]) -> float:
-    """Share of the largest component in the volume of all components of a mesh, 0 to 1.
+    """Share of the largest component in the volume of a mesh's components, 0 to 1.
 
-    The volume of a component is the sum of its faces' signed tetrahedra, outwards positive. Closed
-    cavities have a negative volume and are left out, as are open pieces that come out negative.
+    Cavities are left out; see `component_volumes`.
+
+    Args:
+        vertices: (V, 3).
+        faces: (F, 3).
+    """
+    volumes = component_volumes(vertices, faces).clip(min=0)
+    total = float(volumes.sum())
+    return float(volumes.max()) / total if total > 0 else 0.0
+
+
+def component_volumes(
+    vertices: NDArray[np.floating], faces: NDArray[np.integer]
+) -> NDArray[np.float64]:
+    """Volumes of the connected components of a mesh, whose faces are joined along edges: (C,).
+
+    They are sums of signed tetrahedra, outwards positive. The surface of a closed cavity has a
+    negative volume, and an open piece may have one.
 
     Args:
         vertices: (V, 3).
@@ -195,9 +216,7 @@ def largest_component_share(vertices: NDArray[np.floating], faces: NDArray[np.in
     """
     corners = vertices.astype(np.float64)[faces]
     tetrahedra = np.linalg.det(corners) / 6 if len(faces) else np.zeros(0)
-    volumes = np.bincount(_components(faces), weights=tetrahedra).clip(min=0)
-    total = float(volumes.sum())
-    return float(volumes.max()) / total if total > 0 else 0.0
+    return np.bincount(_components(faces), weights=tetrahedra)
 
 
 def _components(faces: NDArray[np.integer]) -> NDArray[np.integer]:

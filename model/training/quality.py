@@ -38,7 +38,7 @@ class Quality:
     """None if every generated shape is empty."""
     one_nna: float
     single_component: float
-    """Share of the generated shapes that are one connected component."""
+    """Share of the generated shapes that are one connected component, cavities left out."""
     empty: float
     """Share of the generated shapes that are empty."""
 

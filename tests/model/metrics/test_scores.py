@@ -11,7 +11,8 @@ from scipy.stats import spearmanr
 from shapegan.model.metrics.point_clouds import chamfer_matrix, earth_movers_matrix
 from shapegan.model.metrics.scores import (
     Reference,
-    count_components,
+    component_volumes,
+    count_solids,
     distance_scores,
     is_watertight,
     largest_component_share,
@@ -153,11 +154,19 @@ def test_the_largest_component_is_weighed_by_volume():
     assert share == pytest.approx(0.75)
 
 
-def test_a_cavity_takes_nothing_from_the_largest_component():
-    outer, inner = trimesh.creation.box([2, 2, 2]), trimesh.creation.box([1, 1, 1])
+@pytest.mark.parametrize("filled", [False, True])
+def test_a_cavity_is_no_part_and_what_floats_in_it_is_one(filled):
+    outer, inner = trimesh.creation.box([3, 3, 3]), trimesh.creation.box([2, 2, 2])
     inner.invert()
-    hollow = trimesh.util.concatenate([outer, inner])
-    assert largest_component_share(np.array(hollow.vertices), np.array(hollow.faces)) == 1.0
+    core = [trimesh.creation.box([1, 1, 1])] * filled
+    hollow = triangles(trimesh.util.concatenate([outer, inner, *core]))
+    assert sorted(component_volumes(hollow.vertices, hollow.faces)) == pytest.approx(
+        [-8, *[1] * filled, 27]
+    )
+    assert count_solids(hollow.vertices, hollow.faces) == 1 + filled
+    assert mesh_validity([hollow]).single_component == 1 - filled
+    share = largest_component_share(hollow.vertices, hollow.faces)
+    assert share == pytest.approx(27 / 28 if filled else 1)
 
 
 def test_nothing_has_no_largest_component():
@@ -172,7 +181,8 @@ def test_a_mesh_is_watertight_where_neighbours_are_wound_alike(flip):
 
 
 def test_components_do_not_count_vertices_that_no_face_uses():
-    assert count_components(np.array([[5, 6, 7], [7, 8, 9], [20, 21, 22]])) == 2
+    faces = np.array([[5, 6, 7], [7, 8, 9], [20, 21, 22]])
+    assert len(component_volumes(np.zeros((23, 3)), faces)) == 2
 
 
 @pytest.mark.slow
