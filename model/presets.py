@@ -144,7 +144,7 @@ def _fast_autodecoder() -> TrainConfig:
 def _fast_latent() -> TrainConfig:
     return TrainConfig(
         recipe="latent",
-        stages=(Stage(64, 8, 110, thin_offset=0.05, thin_offset_end=0.03),),
+        stages=(Stage(64, 8, 110, thin_offset=0.05, thin_offset_end=0.02),),
         generator=LatentGeneratorConfig(symmetry="auto", prior_spread=0.25),
         autoencoder=AutoencoderConfig(stretch=0.2),
         optimiser=Optimiser("muon", rate=2e-3, critic_rate=4e-3, betas=(0.9, 0.99)),
