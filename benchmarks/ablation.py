@@ -100,6 +100,7 @@ WGAN_GP = {"loss": "wasserstein", "penalty": "gradient", "penalty_weight": 10.0}
 VARIANTS: dict[str, Change] = {
     "fast": changed_run(),
     "another seed": changed_run(seed=1),
+    "loose parts cost nothing": changed_objective(wholeness_weight=0.0),
     "nothing is reconstructed": combined(
         changed_generator(prior_spread=0.0), changed_objective(reconstruction_weight=0.0)
     ),

@@ -63,12 +63,12 @@ class Ranks:
             values.copy_(shared)
 
     def mean(self, values: Tensor) -> Tensor:
-        """Mean over all processes, of the same shape."""
+        """Mean over all processes, of the same shape; may be captured in a CUDA graph."""
         if self.world == 1:
             return values
-        total = values.cpu()
+        total = values.detach().clone()
         distributed.all_reduce(total)
-        return (total / self.world).to(values.device)
+        return total / self.world
 
 
 @contextmanager

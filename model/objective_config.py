@@ -30,6 +30,11 @@ class Objective:
     (`recipes.shape_codes`), as in VAE-GAN (Larsen et al. 2016); 0: none, as published."""
     reconstruction_noise: float = 0.15
     """Standard deviation of the noise on codes, whose own is 1."""
+    wholeness_weight: float = 0.0
+    """Weight, in the generator's loss, of parts of its shapes that are loose, as far as more of
+    these shapes are torn than of the real ones (`recipes.loose_parts`); 0: none, as published."""
+    wholeness_every: int = 1
+    """Look for loose parts every n-th generator step, and scale their weight by n."""
 
     def __post_init__(self) -> None:
         """Check all settings."""
@@ -37,8 +42,9 @@ class Objective:
         check(self.penalty in PENALTIES, "penalty", self.penalty, " or ".join(PENALTIES))
         check(self.penalty_weight >= 0, "penalty_weight", self.penalty_weight, "0 or more")
         check(self.penalty_every >= 1, "penalty_every", self.penalty_every, "1 or more")
-        check(self.critic_steps >= 1, "critic_steps", self.critic_steps, "1 or more")
-        for name in ("reconstruction_weight", "reconstruction_noise"):
+        for name in ("critic_steps", "wholeness_every"):
+            check(getattr(self, name) >= 1, name, getattr(self, name), "1 or more")
+        for name in ("reconstruction_weight", "reconstruction_noise", "wholeness_weight"):
             check(getattr(self, name) >= 0, name, getattr(self, name), "0 or more")
 
 

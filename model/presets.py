@@ -26,6 +26,7 @@ _RELATIVISTIC = Objective(
     penalty_weight=0.3,
     critic_steps=1,
     reconstruction_weight=20.0,
+    wholeness_weight=2.0,
 )
 _MUON = Optimiser("muon", rate=1e-3, critic_rate=1e-3, betas=(0.0, 0.99))
 
@@ -81,7 +82,7 @@ def _fast_voxel() -> TrainConfig:
             Stage(8, 8, 50, weight=1, lattice=64, thin_offset=0.1),
             Stage(16, 8, 150, fade_in=5, weight=9, lattice=64, thin_offset=0.075),
             Stage(
-                32, 4, 50, fade_in=2, weight=6, lattice=64, thin_offset=0.07, thin_offset_end=0.06
+                32, 4, 50, fade_in=2, weight=6, lattice=64, thin_offset=0.07, thin_offset_end=0.03
             ),
         ),
         generator=GeneratorConfig(
@@ -107,8 +108,8 @@ def _fast_point() -> TrainConfig:
     return TrainConfig(
         recipe="point",
         stages=(
-            Stage(4096, 8, 50, weight=8, thin_offset=0.08, thin_offset_end=0.065),
-            Stage(8192, 4, 50, weight=5, thin_offset=0.065, thin_offset_end=0.05),
+            Stage(4096, 8, 50, weight=8, thin_offset=0.08, thin_offset_end=0.06),
+            Stage(8192, 4, 50, weight=5, thin_offset=0.06, thin_offset_end=0.035),
         ),
         generator=GeneratorConfig(
             latent=12,
@@ -121,7 +122,7 @@ def _fast_point() -> TrainConfig:
             prior_spread=0.35,
         ),
         critic=PointCriticConfig(features=(32, 11), head=(64,), grid=16, convolutions=(48, 96)),
-        objective=_RELATIVISTIC,
+        objective=replace(_RELATIVISTIC, wholeness_every=4),
         optimiser=replace(_MUON, halvings=3),
         clip=0.05,
         clip_mode="soft",

@@ -216,7 +216,8 @@ def component_volumes(
     """
     corners = vertices.astype(np.float64)[faces]
     tetrahedra = np.linalg.det(corners) / 6 if len(faces) else np.zeros(0)
-    return np.bincount(_components(faces), weights=tetrahedra)
+    volumes: NDArray[np.float64] = np.bincount(_components(faces), weights=tetrahedra)
+    return volumes
 
 
 def _components(faces: NDArray[np.integer]) -> NDArray[np.integer]:

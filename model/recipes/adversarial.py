@@ -14,6 +14,7 @@ from shapegan.model.networks.point_voxel_critic import PointVoxelCritic
 from shapegan.model.networks.voxel_critic import VoxelCritic, VoxelCriticConfig
 from shapegan.model.recipes.base import GeneratorRecipe, gradient_norm, rate_column
 from shapegan.model.recipes.execution import Execution
+from shapegan.model.recipes.loose_parts import torn_share
 from shapegan.model.recipes.objectives import (
     Batch,
     CriticObjective,
@@ -61,8 +62,11 @@ class Adversarial(GeneratorRecipe[Generator]):
     ) -> None:
         super().__init__(config, ranks, execution, Generator, config.deepsdf)
         self._stream, self._codes = stream, None
-        if config.objective.reconstruction_weight and stream is not None:
+        objective = config.objective
+        asked = objective.reconstruction_weight or objective.wholeness_weight
+        if asked and stream is not None:
             _ = stream.finest  # fails without voxels, before the run's folder is made
+        if objective.reconstruction_weight and stream is not None:
             codes = ShapeCodes(stream.shape_count, config.generator.latent, self._half)
             self._codes = codes.to(execution.device)
         if execution.compiled:
@@ -101,7 +105,10 @@ class Adversarial(GeneratorRecipe[Generator]):
         self._task, self._stage = self._task_of(self._config.stages[stage]), stage
         self.critic.requires_grad_(True)
         parts = (self._task, self._config.objective, self._execution)
-        self._generator_objective = GeneratorObjective(self.generator, self.critic, *parts)
+        torn = self._torn_share(self._config.stages[stage])
+        self._generator_objective = GeneratorObjective(
+            self.generator, self.critic, *parts, torn, self._ranks.mean
+        )
         self._critic_objective = CriticObjective(self.critic, *parts)
         self._runner.reset()
 
@@ -134,7 +141,9 @@ class Adversarial(GeneratorRecipe[Generator]):
         if (progress.step + 1) % self._config.objective.critic_steps == 0:
             self._average.count_update()
             data = StepData(batch, self._random(progress.step, _GENERATOR_STEP), self._progress)
-            values |= self._run("generator", self._generator_half, data)
+            join = self._looks_for_loose_parts(progress.step)
+            kind = "joining generator" if join else "generator"
+            values |= self._run(kind, partial(self._generator_half, join=join), data)
             values |= rate_column("generator", rates[0])
         return values
 
@@ -161,11 +170,16 @@ class Adversarial(GeneratorRecipe[Generator]):
         values = {name: value.detach() for name, value in values.items()}
         return values | gradient_norm("critic", self._optimisers[1])
 
-    def _generator_half(self, data: StepData[Batch]) -> dict[str, Tensor]:
+    def _looks_for_loose_parts(self, step: int) -> bool:
+        objective = self._config.objective
+        turn = step // objective.critic_steps % objective.wholeness_every == 0
+        return bool(objective.wholeness_weight) and turn
+
+    def _generator_half(self, data: StepData[Batch], join: bool) -> dict[str, Tensor]:
         self.critic.requires_grad_(False)
         count = len(data.batch.indices)
         codes = draw_codes(self.generator, data.random, count)
-        values = self._generator_objective(codes, data, self._noisy_codes(data))
+        values = self._generator_objective(codes, data, self._noisy_codes(data), join)
         self._descend(values["generator_loss"], self._optimisers[0])
         self._average.blend(self.generator)
         values = {name: value.detach() for name, value in values.items()}
@@ -205,6 +219,12 @@ class Adversarial(GeneratorRecipe[Generator]):
             device=self._execution.device,
         )
 
+    def _torn_share(self, stage: Stage) -> float:
+        """Share of the training shapes that have several parts; 0 if nobody asks."""
+        if not self._config.objective.wholeness_weight or self._stream is None:
+            return 0.0
+        return torn_share(self._stream, stage.thin_offset, self._half)
+
     def _critic_of(self, stage: int) -> Critic:
         """Critic of a stage: the present one, the present one grown, or a new one."""
         config, size = self._config.critic, self._config.stages[stage].size
@@ -240,4 +260,5 @@ class Adversarial(GeneratorRecipe[Generator]):
             execution.chunk,
             self._half,
             isinstance(self.critic, PointCritic),
+            execution.device,
         )

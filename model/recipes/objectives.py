@@ -3,6 +3,7 @@
 A `CriticTask` decides what the critic sees: voxels (`voxel.py`) or points (`point.py`).
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -13,6 +14,7 @@ from shapegan.model.networks.generator import Generator
 from shapegan.model.objective_config import Objective
 from shapegan.model.recipes import losses
 from shapegan.model.recipes.execution import Execution
+from shapegan.model.recipes.loose_parts import LooseParts
 from shapegan.model.recipes.step_random import CENTRES, LATENTS, MIXING, RandomNumbers
 from shapegan.model.streaming.stream import PointBatch, VoxelBatch
 
@@ -54,10 +56,13 @@ class CriticTask(Protocol):
     def fake(self, generator: Generator, codes: Tensor, data: StepData[Any], /) -> CriticInput:
         """Critic input of the shapes of codes (B, Z), for the critic's step: without gradients."""
 
-    def generator_scores(
+    def judged(
         self, generator: Generator, critic: nn.Module, codes: Tensor, data: StepData[Any], /
-    ) -> Tensor:
-        """Critic scores of the shapes of codes, with gradients, for the generator's step: (B,)."""
+    ) -> CriticInput:
+        """Critic input of the shapes of codes, for the generator's step: with gradients.
+
+        What leaves the scores and their gradients as they are may be left out.
+        """
 
     def scores(self, critic: nn.Module, critic_input: CriticInput, /) -> Tensor:
         """Critic scores of shapes: (B,) float32."""
@@ -66,6 +71,17 @@ class CriticTask(Protocol):
         """Error of the batch's shapes when they are generated from their codes (B, Z), a scalar.
 
         Distances are clipped as for the critic, and compared at the places that it sees.
+        """
+
+    def loose_parts(
+        self, generator: Generator, codes: Tensor, judged: CriticInput, /
+    ) -> LooseParts:
+        """Loose parts of shapes of codes (B, Z), clipped as for the critic.
+
+        Args:
+            generator: The generator.
+            codes: Of the shapes that the critic judges.
+            judged: What `judged` has given.
         """
 
 
@@ -136,7 +152,17 @@ class CriticObjective(nn.Module):
 
 
 class GeneratorObjective(nn.Module):
-    """The generator's loss, from the critic's scores of its shapes."""
+    """The generator's loss, from the critic's scores of its shapes.
+
+    Args:
+        generator: The generator.
+        critic: The critic of the stage.
+        task: What the critic sees.
+        objective: Settings of the losses.
+        execution: Precision and compilation.
+        torn: Share of the training shapes that have several parts.
+        average: Mean of a tensor over all processes.
+    """
 
     def __init__(
         self,
@@ -145,14 +171,20 @@ class GeneratorObjective(nn.Module):
         task: CriticTask,
         objective: Objective,
         execution: Execution,
+        torn: float = 0.0,
+        average: Callable[[Tensor], Tensor] = lambda values: values,
     ) -> None:
         super().__init__()
-        self.generator = generator
+        self.generator, self._torn, self._average = generator, torn, average
         self._critic = (execution.compile(critic),)
         self._task, self._objective, self._execution = task, objective, execution
 
     def forward(
-        self, drawn: Tensor, data: StepData[Any], known: Tensor | None = None
+        self,
+        drawn: Tensor,
+        data: StepData[Any],
+        known: Tensor | None = None,
+        join: bool = False,
     ) -> dict[str, Tensor]:
         """The generator's loss and its parts, scalars.
 
@@ -160,20 +192,29 @@ class GeneratorObjective(nn.Module):
             drawn: Codes (B, Z) of the shapes that the critic judges.
             data: Data of the step.
             known: Codes (B, Z) of the batch's shapes, with noise; None: nothing is reconstructed.
+            join: whether loose parts are looked for at this step.
         """
         with self._execution.autocast():
             critic = self._critic[0]
-            fake_scores = self._task.generator_scores(self.generator, critic, drawn, data)
-            real_scores = None
+            judged = self._task.judged(self.generator, critic, drawn, data)
+            fake_scores, real_scores = self._task.scores(critic, judged), None
             if self._objective.loss == "relativistic":
                 real_scores = self._task.scores(critic, self._task.real(data))
             if known is not None:
                 reconstruction = self._task.reconstruction(self.generator, known, data)
+            if join:
+                parts = self._task.loose_parts(self.generator, drawn, judged)
         loss = losses.generator_loss(self._objective.loss, fake_scores, real_scores)
-        if known is None:
-            return {"generator_loss": loss}
-        weighted = self._objective.reconstruction_weight * reconstruction
-        return {"generator_loss": loss + weighted, "reconstruction": reconstruction.detach()}
+        values = {}
+        if known is not None:
+            loss = loss + self._objective.reconstruction_weight * reconstruction
+            values["reconstruction"] = reconstruction.detach()
+        if join:
+            torn = self._average(parts.torn_share)
+            weight = self._objective.wholeness_weight * self._objective.wholeness_every
+            loss = loss + weight * parts.loss(torn, self._torn)
+            values["torn"] = torn
+        return {"generator_loss": loss, **values}
 
 
 def draw_latents(random: RandomNumbers, count: int, size: int) -> Tensor:

@@ -1,21 +1,27 @@
 """The point task: a critic sees points with their distances (Kleineberg et al., 3.2 and 3.3)."""
 
+import math
+
 import torch
 from torch import Tensor, nn
 
 from shapegan.model.config import Stage
 from shapegan.model.networks.generator import Generator
 from shapegan.model.networks.point_critic import gather_points
+from shapegan.model.recipes.loose_parts import LooseParts, deciding_places
 from shapegan.model.recipes.objectives import CriticInput, StepData
 from shapegan.model.recipes.step_random import CHOICE, NOISE, RandomNumbers
 from shapegan.model.recipes.voxel import clip_distances, reconstruction_error
 from shapegan.model.streaming.stream import PointBatch
 from shapegan.model.streaming.thin_parts import thickened
+from shapegan.pipeline.schema import grid_points
 
 NEAR_DISTANCE = 0.1
 """Refinement keeps all uniform points nearer to the surface than this, and projects them on it."""
 FAR_SHARE = 0.15
 """Share of the other uniform points that refinement keeps."""
+GRID = 32
+"""Resolution of the grid on which loose parts are found, of the cube around the ball."""
 SURFACE_NOISE = 0.0025
 """Standard deviation of the noise on projected points: that of the dataset's surface points."""
 
@@ -32,6 +38,7 @@ class PointTask:
         chunk: Points whose activations the generator holds at once.
         half: Show the points at x >= 0 only.
         pooled: The critic is a PointNet, which has critical points.
+        device: Device of the grid on which loose parts are found; None: the default one.
     """
 
     def __init__(
@@ -42,7 +49,11 @@ class PointTask:
         chunk: int,
         half: bool = False,
         pooled: bool = True,
+        device: torch.device | None = None,
     ) -> None:
+        self._sides = [GRID // 2 if half else GRID, GRID, GRID]
+        grid = grid_points(GRID)[-math.prod(self._sides) :]
+        self._grid = torch.as_tensor(grid, device=device)
         self._stage, self._half, self._pooled = stage, half, pooled
         self._clip, self._clip_mode, self._chunk = clip, clip_mode, chunk
 
@@ -61,16 +72,16 @@ class PointTask:
             self._clipped(generator.decode(points, codes, self._chunk)), points, mask
         )
 
-    def generator_scores(
+    def judged(
         self, generator: Generator, critic: nn.Module, codes: Tensor, data: StepData[PointBatch]
-    ) -> Tensor:
-        """Critic scores of generated shapes, with gradients: (B,).
+    ) -> CriticInput:
+        """Generated distances at the points of the batch, with gradients.
 
         The score of a PointNet and its gradients depend on the critical points alone, so only these
         go through the generator with gradients.
         """
         if not self._pooled:
-            return self.scores(critic, self.fake(generator, codes, data))
+            return self.fake(generator, codes, data)
         with torch.no_grad():
             fake = self.fake(generator, codes, data)
         assert fake.points is not None
@@ -78,8 +89,7 @@ class PointTask:
             fake.points, fake.sdf, fake.mask
         )
         points = gather_points(fake.points, critical)
-        sdf = self._clipped(generator.decode(points, codes, self._chunk))
-        return self.scores(critic, CriticInput(sdf, points))
+        return CriticInput(self._clipped(generator.decode(points, codes, self._chunk)), points)
 
     def scores(self, critic: nn.Module, critic_input: CriticInput) -> Tensor:
         """Critic scores of shapes: (B,)."""
@@ -92,6 +102,16 @@ class PointTask:
         """Error of the shapes of codes (B, Z), a scalar."""
         real, fake = self.real(data), self.fake(generator, codes, data)
         return reconstruction_error(fake.sdf, real.sdf, real.mask)
+
+    def loose_parts(self, generator: Generator, codes: Tensor, judged: CriticInput) -> LooseParts:
+        """Loose parts of shapes on a grid of the ball, whose half may be enough."""
+        del judged
+        # Only the places that decide need gradients.
+        with torch.no_grad():
+            sdf = self._clipped(generator.decode(self._grid, codes, self._chunk)).float()
+        places, signs = deciding_places(sdf.view(len(codes), *self._sides))
+        found = generator.decode(self._grid[places], codes, self._chunk)
+        return LooseParts(self._clipped(found).float(), signs)
 
     def _on_side(self, points: Tensor, sdf: Tensor) -> tuple[Tensor | None, Tensor, Tensor]:
         """Points and distances that are shown, and which of them count; None: all."""
@@ -136,11 +156,12 @@ class RefinementTask(PointTask):
         surface = (moved_mask, moved, generator.decode(moved, codes, self._chunk))
         return self._joined((mask, places, sdf), surface, points, all_sdf)
 
-    def generator_scores(
+    def judged(
         self, generator: Generator, critic: nn.Module, codes: Tensor, data: StepData[PointBatch]
-    ) -> Tensor:
-        """Critic scores of generated shapes, with gradients: (B,)."""
-        return self.scores(critic, self.fake(generator, codes, data))
+    ) -> CriticInput:
+        """Generated distances at uniform points and on the surface, with gradients."""
+        del critic
+        return self.fake(generator, codes, data)
 
     def reconstruction(
         self, generator: Generator, codes: Tensor, data: StepData[PointBatch]

@@ -5,6 +5,7 @@ from torch import Tensor, nn
 
 from shapegan.model.config import Stage, TrainConfig
 from shapegan.model.networks.generator import Generator
+from shapegan.model.recipes.loose_parts import LooseParts, loose_parts
 from shapegan.model.recipes.objectives import CriticInput, StepData
 from shapegan.model.recipes.step_random import LATTICE
 from shapegan.model.streaming.stream import VoxelBatch
@@ -93,11 +94,12 @@ class VoxelTask:
         soft = self._clip_mode == "soft"
         return CriticInput(clip_distances(sdf, self._clip, "soft") if soft else sdf)
 
-    def generator_scores(
+    def judged(
         self, generator: Generator, critic: nn.Module, codes: Tensor, data: StepData[VoxelBatch]
-    ) -> Tensor:
-        """Critic scores of generated shapes, with gradients: (B,)."""
-        return self.scores(critic, self.fake(generator, codes, data))
+    ) -> CriticInput:
+        """Generated grids, with gradients."""
+        del critic
+        return self.fake(generator, codes, data)
 
     def scores(self, critic: nn.Module, critic_input: CriticInput) -> Tensor:
         """Critic scores of shapes: (B,)."""
@@ -112,6 +114,11 @@ class VoxelTask:
         if self._clip_mode == "hard":
             sdf = clip_distances(sdf, self._clip, "hard")
         return reconstruction_error(sdf, self.real(data).sdf)
+
+    def loose_parts(self, generator: Generator, codes: Tensor, judged: CriticInput) -> LooseParts:
+        """Loose parts of the grids that the critic judges."""
+        del generator, codes
+        return loose_parts(judged.sdf.float())
 
     def _lattice(self, data: StepData[VoxelBatch]) -> Tensor:
         """Voxels of the step's lattice as positions in the grid: (H, R, R) int64."""

@@ -33,6 +33,7 @@ COLUMNS = (
     "critic_loss",
     "generator_loss",
     "reconstruction",
+    "torn",
     "loss",
     "overall",
     "generator_rate",
@@ -49,6 +50,7 @@ COLUMNS = (
 - `penalty`: without its weight.
 - `reconstruction`: mean absolute error of clipped distances, of training shapes and of
   those that the generator makes of their codes, without its weight.
+- `torn`: share of generated shapes with loose parts, on the stage's grid.
 - `loss`: that of recipe `autodecoder`, or of the stage's part of recipe `latent`.
 - `overall`: progress of the run, 0 to 1.
 - `generator_rate`, `critic_rate`: learning rates, the second one of the critic, of the learned
@@ -57,7 +59,15 @@ COLUMNS = (
 - `latent_norm`: mean norm of the learned latents of recipe `autodecoder`.
 """
 _GROUPS = {
-    "loss": ("distance", "penalty", "critic_loss", "generator_loss", "reconstruction", "loss"),
+    "loss": (
+        "distance",
+        "penalty",
+        "critic_loss",
+        "generator_loss",
+        "reconstruction",
+        "torn",
+        "loss",
+    ),
     "speed": ("seconds", "shapes_per_second", "waiting"),
     "schedule": ("stage", "fade", "overall", "generator_rate", "critic_rate"),
     "norm": ("generator_gradient", "critic_gradient", "latent_norm"),

@@ -17,6 +17,8 @@ import pytest
 import torch
 from support.training import (
     AUTODECODER,
+    JOINED,
+    JOINED_POINT,
     LATENT,
     LATENT_KERNELS,
     POINT,
@@ -27,6 +29,7 @@ from support.training import (
     REFINED,
     VOXEL,
     WGAN_GP,
+    WHOLE,
     RecordingReporter,
     each_step,
     interrupt,
@@ -68,6 +71,8 @@ SAME: dict[str, TrainConfig] = {
     "point-r1": large_steps(POINT, R1),
     "point-voxel-r1-r2": large_steps(POINT_VOXEL, R1_R2),
     "refined-r1-r2": large_steps(REFINED, R1_R2),
+    "joined": large_steps(JOINED, WHOLE),
+    "joined-point": large_steps(JOINED_POINT, WHOLE),
     "autodecoder": large_steps(AUTODECODER, R1),
     "latent": large_steps(LATENT, R1),
     "latent-kernels": large_steps(LATENT_KERNELS, R1),

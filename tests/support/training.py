@@ -156,6 +156,11 @@ RECONSTRUCTED = dataclasses.replace(
     objective=dataclasses.replace(R1_R2, reconstruction_weight=10.0),
     optimiser=dataclasses.replace(_ADAM, name="muon"),
 )
+WHOLE = Objective("relativistic", "r1", 0.1, critic_steps=1, wholeness_weight=10.0)
+JOINED = dataclasses.replace(VOXEL, objective=WHOLE, optimiser=_ADAM, clip_mode="soft")
+JOINED_POINT = dataclasses.replace(
+    POINT_VOXEL, objective=dataclasses.replace(WHOLE, wholeness_every=2)
+)
 AUTODECODER = TrainConfig(
     recipe="autodecoder",
     stages=(Stage(256, 4, 5), Stage(512, 4, 5)),
@@ -187,6 +192,8 @@ CONFIGS = {
     "point-voxel": POINT_VOXEL,
     "refined": REFINED,
     "reconstructed": RECONSTRUCTED,
+    "joined": JOINED,
+    "joined-point": JOINED_POINT,
     "autodecoder": AUTODECODER,
     "latent": LATENT,
     "latent-kernels": LATENT_KERNELS,

@@ -46,7 +46,8 @@ def test_gradients_are_those_of_all_points(
     generator, critic, latents = made(norm)
     critic.requires_grad_(False)
     task = PointTask(STAGE, 0.1, clip_mode, chunk)
-    scores = task.generator_scores(generator, critic, latents, StepData(batch, StepRandom(0)))
+    judged = task.judged(generator, critic, latents, StepData(batch, StepRandom(0)))
+    scores = task.scores(critic, judged)
     found = torch.autograd.grad(scores.square().sum(), [*generator.parameters()])
 
     points, _ = batch.points["uniform"]
@@ -112,7 +113,7 @@ def test_half_shapes_have_the_scores_of_their_points_alone(batch: PointBatch) ->
     data = StepData(batch, StepRandom(0))
     points, _ = batch.points["uniform"]
     task = PointTask(STAGE, 0.1, "soft", 1000, half=True)
-    scores = task.generator_scores(generator, critic, latents, data)
+    scores = task.scores(critic, task.judged(generator, critic, latents, data))
     sdf = torch.tanh(generator(points, latents) / 0.1)
     torch.testing.assert_close(scores, critic(points, sdf, points[..., 0] >= 0))
 
@@ -209,9 +210,9 @@ def test_gradients_of_refinement_are_those_of_a_plain_loop(batch: PointBatch) ->
     """The slope of the move is constant, its length is not."""
     generator, critic, latents = made()
     task, random = RefinementTask(STAGE, 0.1, "soft", 100), StepRandom(5)
-    scores = task.generator_scores(
-        generator, critic.requires_grad_(False), latents, StepData(batch, random)
-    )
+    critic.requires_grad_(False)
+    judged = task.judged(generator, critic, latents, StepData(batch, random))
+    scores = task.scores(critic, judged)
     found = torch.autograd.grad(scores.sum(), [*generator.parameters()])
 
     points, _ = batch.points["uniform"]

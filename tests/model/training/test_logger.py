@@ -67,6 +67,7 @@ def test_a_row_holds_the_means_since_the_last_one(opened: Any, tmp_path: Path) -
         "critic_loss": "",
         "generator_loss": "5.0",
         "reconstruction": "",
+        "torn": "",
         "loss": "1.5",
         "overall": "0.6",
         "generator_rate": "0.001",
