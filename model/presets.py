@@ -82,7 +82,7 @@ def _fast_voxel() -> TrainConfig:
             Stage(8, 8, 50, weight=1, lattice=64, thin_offset=0.1),
             Stage(16, 8, 150, fade_in=5, weight=9, lattice=64, thin_offset=0.075),
             Stage(
-                32, 4, 50, fade_in=2, weight=6, lattice=64, thin_offset=0.07, thin_offset_end=0.03
+                32, 4, 50, fade_in=2, weight=6, lattice=64, thin_offset=0.07, thin_offset_end=0.02
             ),
         ),
         generator=GeneratorConfig(
@@ -175,6 +175,7 @@ def _best_voxel() -> TrainConfig:
         ),
         generator=replace(fast.deepsdf, latent=32, width=256, depth=8, prior_spread=0.5),
         critic=VoxelCriticConfig(gradients=True),
+        objective=replace(_RELATIVISTIC, wholeness_every=4),
         optimiser=replace(fast.optimiser, rate=5e-4, critic_rate=5e-4),
         ema_halflife=1000,
     )

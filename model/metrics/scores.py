@@ -216,8 +216,7 @@ def component_volumes(
     """
     corners = vertices.astype(np.float64)[faces]
     tetrahedra = np.linalg.det(corners) / 6 if len(faces) else np.zeros(0)
-    volumes: NDArray[np.float64] = np.bincount(_components(faces), weights=tetrahedra)
-    return volumes
+    return np.bincount(_components(faces), weights=tetrahedra).astype(np.float64)
 
 
 def _components(faces: NDArray[np.integer]) -> NDArray[np.integer]:
