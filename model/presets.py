@@ -26,7 +26,7 @@ _RELATIVISTIC = Objective(
     penalty_weight=0.3,
     critic_steps=1,
     reconstruction_weight=20.0,
-    wholeness_weight=2.0,
+    wholeness_weight=1.0,
 )
 _MUON = Optimiser("muon", rate=1e-3, critic_rate=1e-3, betas=(0.0, 0.99))
 
@@ -82,7 +82,7 @@ def _fast_voxel() -> TrainConfig:
             Stage(8, 8, 50, weight=1, lattice=64, thin_offset=0.1),
             Stage(16, 8, 150, fade_in=5, weight=9, lattice=64, thin_offset=0.075),
             Stage(
-                32, 4, 50, fade_in=2, weight=6, lattice=64, thin_offset=0.07, thin_offset_end=0.02
+                32, 4, 50, fade_in=2, weight=6, lattice=64, thin_offset=0.07, thin_offset_end=0.03
             ),
         ),
         generator=GeneratorConfig(
@@ -109,7 +109,7 @@ def _fast_point() -> TrainConfig:
         recipe="point",
         stages=(
             Stage(4096, 8, 50, weight=8, thin_offset=0.08, thin_offset_end=0.06),
-            Stage(8192, 4, 50, weight=5, thin_offset=0.06, thin_offset_end=0.035),
+            Stage(8192, 4, 50, weight=5, thin_offset=0.06, thin_offset_end=0.025),
         ),
         generator=GeneratorConfig(
             latent=12,

@@ -3,8 +3,9 @@
 A critic sees that shapes are torn, but hardly where. Persistent homology of dimension 0 tells: when
 the level of a field rises, parts appear at their lowest places and join at saddles. A part is loose
 if it is there at level 0 but joins the rest above it. The loss lowers the distance at the saddle or
-raises the one at the part's lowest place, whichever is nearer to 0 (Clough et al. 2020; Gabrielsson
-et al. 2020, "A Topology Layer for Machine Learning"; for GANs Wang et al. 2020, TopoGAN).
+raises the one at the part's lowest place, if that is far nearer to 0: it joins legs and takes
+crumbs away (Clough et al. 2020; Gabrielsson et al. 2020, "A Topology Layer for Machine Learning";
+for GANs Wang et al. 2020, TopoGAN).
 
 Neighbours share a face of their voxels. Letters in shapes: B shapes, X, Y and Z sides of a grid, P
 parts.
@@ -25,6 +26,8 @@ from shapegan.model.streaming.thin_parts import THIN_RESOLUTION, thickened, thin
 
 PARTS = 4
 """Loose parts of a shape that count, the deepest ones first."""
+_REACH = 4.0
+"""A part is joined across a saddle of up to so many times its depth."""
 _LONGEST_PATH = 3
 """Length of the paths that are followed on a GPU, in sides of the grid."""
 _FACES, _CORNERS = generate_binary_structure(3, 1), generate_binary_structure(3, 3)
@@ -85,7 +88,7 @@ def deciding_places(sdf: Tensor, parts: int = PARTS) -> tuple[Tensor, Tensor]:
         level, depth = levels.gather(1, lowest), values.gather(1, lowest)
         # Distances of a network do not tie, but where a clip saturates; there gradients are 0.
         saddle = (values == level).byte().argmax(dim=1, keepdim=True)
-        join = level < -depth
+        join = level < -_REACH * depth
         places.append(torch.where(join, saddle, lowest))
         signs.append(torch.where(join, 1.0, -1.0) * left.any(dim=1, keepdim=True))
         left = left & (levels != level)

@@ -30,11 +30,14 @@ def balls(*centres_and_radii, resolution=16):
 LARGE = ((-0.41, 0.013, 0.007), 0.4)
 NEAR = ((0.5, 0.03, 0.02), 0.3)
 """Its surface is 0.2 from that of the large ball, and its depth is 0.3."""
+SMALL = ((0.48, 0.03, 0.02), 0.15)
+"""Its surface is 0.34 away, so that the saddle is higher than it is deep, but less than four times."""
 CRUMB = ((0.7, 0.03, 0.02), 0.1)
 
 
-def test_a_part_that_is_nearer_than_deep_is_joined_at_the_saddle():
-    sdf = balls(LARGE, NEAR)[None]
+@pytest.mark.parametrize("part", [NEAR, SMALL])
+def test_a_part_is_joined_at_the_saddle(part):
+    sdf = balls(LARGE, part)[None]
     places, signs = deciding_places(sdf)
     assert signs.tolist() == [[1, 0, 0, 0]]
     point = torch.from_numpy(grid_points(16))[places[0, 0]]
@@ -43,7 +46,7 @@ def test_a_part_that_is_nearer_than_deep_is_joined_at_the_saddle():
     assert point[1:].abs().max() < 0.1
 
 
-def test_a_part_that_is_less_deep_than_far_is_taken_away_at_its_lowest_place():
+def test_a_crumb_is_taken_away_at_its_lowest_place():
     sdf = balls(LARGE, CRUMB)[None]
     places, signs = deciding_places(sdf)
     assert signs.tolist() == [[-1, 0, 0, 0]]
