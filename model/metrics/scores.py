@@ -158,12 +158,13 @@ def sample_clouds(meshes: Sequence[Mesh], seed: int, points: int = CLOUD_POINTS)
 def mesh_validity(meshes: Sequence[Mesh]) -> MeshValidity:
     """Shares of the meshes, at least one, that are filled, watertight and connected."""
     filled = [mesh for mesh in meshes if len(mesh.faces)]
+    volumes = [component_volumes(mesh.vertices, mesh.faces) for mesh in filled]
     return MeshValidity(
         len(meshes),
         len(filled) / len(meshes),
         sum(is_watertight(mesh.faces) for mesh in filled) / len(meshes),
-        sum(count_solids(mesh.vertices, mesh.faces) == 1 for mesh in filled) / len(meshes),
-        sum(largest_component_share(mesh.vertices, mesh.faces) for mesh in filled) / len(meshes),
+        sum(count_solids(each) == 1 for each in volumes) / len(meshes),
+        sum(largest_component_share(each) for each in volumes) / len(meshes),
     )
 
 
@@ -178,28 +179,20 @@ def is_watertight(faces: NDArray[np.integer]) -> bool:
     return len(faces) > 0 and np.array_equal(forward, backward) and once
 
 
-def count_solids(vertices: NDArray[np.floating], faces: NDArray[np.integer]) -> int:
-    """Number of connected components of a mesh that are no cavities; see `component_volumes`.
+def count_solids(volumes: NDArray[np.float64]) -> int:
+    """Number of a mesh's components that are no cavities, by `component_volumes` (C,)."""
+    return int((volumes > 0).sum())
+
+
+def largest_component_share(volumes: NDArray[np.float64]) -> float:
+    """Share of the largest component in the volume of a mesh, cavities left out, 0 to 1.
 
     Args:
-        vertices: (V, 3).
-        faces: (F, 3).
+        volumes: (C,), by `component_volumes`.
     """
-    return int((component_volumes(vertices, faces) > 0).sum())
-
-
-def largest_component_share(vertices: NDArray[np.floating], faces: NDArray[np.integer]) -> float:
-    """Share of the largest component in the volume of a mesh's components, 0 to 1.
-
-    Cavities are left out; see `component_volumes`.
-
-    Args:
-        vertices: (V, 3).
-        faces: (F, 3).
-    """
-    volumes = component_volumes(vertices, faces).clip(min=0)
-    total = float(volumes.sum())
-    return float(volumes.max()) / total if total > 0 else 0.0
+    solids = volumes.clip(min=0)
+    total = float(solids.sum())
+    return float(solids.max()) / total if total > 0 else 0.0
 
 
 def component_volumes(

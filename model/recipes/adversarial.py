@@ -220,7 +220,11 @@ class Adversarial(GeneratorRecipe[Generator]):
         )
 
     def _torn_share(self, stage: Stage) -> float:
-        """Share of the training shapes that have several parts; 0 if nobody asks."""
+        """Share of the training shapes that have several parts; 0 if nobody asks.
+
+        An offset of recipe `point`, of the sphere frame, is taken for one of the cube frame, where
+        it would be larger: fewer parts are joined, and none more.
+        """
         if not self._config.objective.wholeness_weight or self._stream is None:
             return 0.0
         return torn_share(self._stream, stage.thin_offset, self._half)

@@ -42,7 +42,7 @@ _ALONG_AXES = ((3, 1, 1), (1, 3, 1), (1, 1, 3))
 
 @dataclass(frozen=True)
 class LooseParts:
-    """What decides whether the loose parts of B shapes are joined."""
+    """Distances at the places where the loose parts of B shapes are joined or taken away."""
 
     sdf: Tensor
     """(B, P) distances at the deciding places, with gradients."""

@@ -81,7 +81,7 @@ class CriticTask(Protocol):
         Args:
             generator: The generator.
             codes: Of the shapes that the critic judges.
-            judged: What `judged` has given.
+            judged: The critic's input, by `judged`.
         """
 
 
@@ -157,7 +157,7 @@ class GeneratorObjective(nn.Module):
     Args:
         generator: The generator.
         critic: The critic of the stage.
-        task: What the critic sees.
+        task: The critic's inputs.
         objective: Settings of the losses.
         execution: Precision and compilation.
         torn: Share of the training shapes that have several parts.
@@ -192,7 +192,7 @@ class GeneratorObjective(nn.Module):
             drawn: Codes (B, Z) of the shapes that the critic judges.
             data: Data of the step.
             known: Codes (B, Z) of the batch's shapes, with noise; None: nothing is reconstructed.
-            join: whether loose parts are looked for at this step.
+            join: True at a step that looks for loose parts.
         """
         with self._execution.autocast():
             critic = self._critic[0]

@@ -43,7 +43,7 @@ class TwoBalls(nn.Module):
 
 
 def judged_balls(generator: TwoBalls, half: bool) -> CriticInput:
-    """What a voxel critic judges: (3, 16 or 32, 32, 32)."""
+    """Input of a voxel critic: (3, 16 or 32, 32, 32)."""
     points = torch.from_numpy(grid_points(32)).view(32, 32, 32, 3)[16 * half :]
     sdf = generator.decode(points.reshape(-1, 3), CODES)
     return CriticInput(torch.tanh(sdf / CLIP).view(3, *points.shape[:3]))
@@ -103,6 +103,7 @@ def test_the_share_of_torn_shapes_is_that_of_all_processes() -> None:
 def test_a_run_reports_the_share_of_torn_shapes(data: Path, tmp_path: Path, name: str) -> None:
     run(CONFIGS[name], quick(data, tmp_path / "run", 20))
     found = [float(row["torn"]) for row in rows(tmp_path / "run")]
+    assert found
     assert all(0 <= one <= 1 for one in found)
     plain = dataclasses.replace(CONFIGS[name], objective=Objective())
     run(plain, quick(data, tmp_path / "plain", 20))

@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.ndimage import gaussian_filter, label
 
+from shapegan.model.recipes import loose_parts as module
 from shapegan.model.recipes.loose_parts import (
     deciding_places,
     is_torn,
@@ -96,10 +97,13 @@ def test_pooling_finds_the_same_places_as_flooding(seed, smooth, mean):
             assert np.array_equal(out, (parts > 0) & (parts != lowest))
 
 
-def test_a_path_that_is_too_long_to_follow_joins_nothing_and_costs_nothing():
-    levels = pooled_levels(balls(LARGE, NEAR)[None], 3)
-    assert levels.isinf().any()
-    assert not (levels.isfinite() & (levels > 0.2)).any()
+def test_a_part_at_the_end_of_too_long_a_path_costs_nothing(monkeypatch):
+    sdf = balls(LARGE, NEAR)[None]
+    for longest, found in ((100, 1), (3, 0)):
+        monkeypatch.setattr(
+            module, "joining_levels", lambda sdf, longest=longest: pooled_levels(sdf, longest)
+        )
+        assert loose_parts(sdf).torn_share == found
 
 
 class Grids:
