@@ -20,28 +20,30 @@ from shapegan.pipeline.files import writing
 
 STEPS_PER_ROW = 20
 """Steps that a row of metrics.csv covers."""
-COLUMNS = (
-    "total",
-    "stage",
-    "step",
-    "seconds",
-    "shapes_per_second",
-    "waiting",
-    "fade",
-    "distance",
-    "penalty",
-    "critic_loss",
-    "generator_loss",
-    "reconstruction",
-    "torn",
-    "loss",
-    "overall",
-    "generator_rate",
-    "critic_rate",
-    "generator_gradient",
-    "critic_gradient",
-    "latent_norm",
-)
+_GROUPS = {
+    "total": "",
+    "stage": "schedule",
+    "step": "",
+    "seconds": "speed",
+    "shapes_per_second": "speed",
+    "waiting": "speed",
+    "fade": "schedule",
+    "distance": "loss",
+    "penalty": "loss",
+    "critic_loss": "loss",
+    "generator_loss": "loss",
+    "reconstruction": "loss",
+    "torn": "loss",
+    "loss": "loss",
+    "overall": "schedule",
+    "generator_rate": "schedule",
+    "critic_rate": "schedule",
+    "generator_gradient": "norm",
+    "critic_gradient": "norm",
+    "latent_norm": "norm",
+}
+"""Column of metrics.csv -> group of its tag; empty: it has none."""
+COLUMNS = tuple(_GROUPS)
 """Meaning of the less obvious columns.
 
 - `total`, `step`: steps done in the run and in the stage.
@@ -58,22 +60,7 @@ COLUMNS = (
   the same.
 - `latent_norm`: mean norm of the learned latents of recipe `autodecoder`.
 """
-_GROUPS = {
-    "loss": (
-        "distance",
-        "penalty",
-        "critic_loss",
-        "generator_loss",
-        "reconstruction",
-        "torn",
-        "loss",
-    ),
-    "speed": ("seconds", "shapes_per_second", "waiting"),
-    "schedule": ("stage", "fade", "overall", "generator_rate", "critic_rate"),
-    "norm": ("generator_gradient", "critic_gradient", "latent_norm"),
-}
-"""Group of tags -> columns."""
-_TAGS = {name: f"{group}/{name}" for group, names in _GROUPS.items() for name in names}
+_TAGS = {name: f"{group}/{name}" for name, group in _GROUPS.items() if group}
 
 
 class MetricsLogger:
