@@ -110,6 +110,7 @@ def test_single_settings_are_changed_in_any_number(asked: dict[str, Any], tmp_pa
         "stages.0.batch: 3 -> 8",
         "stages.1.batch: 6 -> 8",
         "stages.2.batch: 6 -> 4",
+        "stages.3.batch: 6 -> 4",
         "critic.width: 0.25 -> 0.5",
         "objective.critic_steps: 5 -> 1",
         "seed: 2 -> 0",

@@ -130,6 +130,18 @@ def test_the_best_voxels_end_on_the_true_field_with_published_widths() -> None:
     assert best.critic == replace(VoxelCriticConfig(), gradients=True)
 
 
+@pytest.mark.parametrize(
+    ("recipe", "name"), [("voxel", "fast"), ("voxel", "best"), ("point", "fast")]
+)
+def test_the_smallest_offset_stays_for_a_stage(recipe: str, name: str) -> None:
+    """A generator whose target shrinks to the very end is still thicker than the target."""
+    *_, before, last = preset(recipe, name).stages
+    assert last.size == before.size
+    assert before.thin_offset > before.thin_offset_at(1.0)
+    assert last.thin_offset_at(0.0) == last.thin_offset_at(1.0)
+    assert last.thin_offset == pytest.approx(before.thin_offset_at(1.0))
+
+
 @pytest.mark.parametrize("recipe", VOXEL_RECIPES)
 def test_the_best_is_larger_than_fast(recipe: str) -> None:
     assert weights(preset(recipe, "best")) > 2 * weights(preset(recipe, "fast"))
