@@ -80,6 +80,19 @@ def stage_setting(**values: object) -> Change:
     return change
 
 
+def shrinking_to_the_end(config: TrainConfig) -> TrainConfig:
+    """Join the last two stages: the offset of thin parts shrinks until the end."""
+    *first, shrinking, last = config.stages
+    assert shrinking.weight is not None
+    assert last.weight is not None
+    joined = dataclasses.replace(
+        shrinking,
+        epochs=shrinking.epochs + last.epochs,
+        weight=shrinking.weight + last.weight,
+    )
+    return dataclasses.replace(config, stages=(*first, joined))
+
+
 def changed_objective(**values: object) -> Change:
     """Change settings of the losses."""
 
@@ -132,6 +145,7 @@ VARIANTS: dict[str, Change] = {
     "critic of patches too": changed_critic(patches=(64,)),
     "spectral norm": changed_critic(spectral=True),
     "true fields on shifted lattices": stage_setting(thin_offset=0.0, thin_offset_end=None),
+    "the offset shrinks to the end": shrinking_to_the_end,
     "stored grids": stage_setting(lattice=0, thin_offset=0.0, thin_offset_end=None),
     "clip at 1.5 voxels": changed_run(clip_voxels=1.5),
     "rates that stay": changed_optimiser(halvings=0),
