@@ -20,6 +20,8 @@ NEAR_DISTANCE = 0.1
 """Refinement keeps all uniform points nearer to the surface than this, and projects them on it."""
 FAR_SHARE = 0.15
 """Share of the other uniform points that refinement keeps."""
+NEAR_WEIGHT = 5.0
+"""Weight, in the reconstruction, of points nearer to the surface than the clip; others have 1."""
 GRID = 32
 """Resolution of the grid on which loose parts are found, of the cube around the ball."""
 SURFACE_NOISE = 0.0025
@@ -99,9 +101,16 @@ class PointTask:
     def reconstruction(
         self, generator: Generator, codes: Tensor, data: StepData[PointBatch]
     ) -> Tensor:
-        """Error of the shapes of codes (B, Z), a scalar."""
+        """Error of the shapes of codes (B, Z), a scalar.
+
+        Few of the points that fill the ball are near a surface, so these count more.
+        """
         real, fake = self.real(data), self.fake(generator, codes, data)
-        return reconstruction_error(fake.sdf, real.sdf, real.mask)
+        limit = math.tanh(1.0) if self._clip_mode == "soft" else self._clip
+        weights = torch.where(real.sdf.abs() < limit, NEAR_WEIGHT, 1.0)
+        if real.mask is not None:
+            weights = weights * real.mask
+        return reconstruction_error(fake.sdf, real.sdf, weights)
 
     def loose_parts(self, generator: Generator, codes: Tensor, judged: CriticInput) -> LooseParts:
         """Loose parts of shapes on a grid of the ball, whose half may be enough."""

@@ -20,16 +20,16 @@ def clip_distances(sdf: Tensor, clip: float, clip_mode: str) -> Tensor:
     return sdf.clamp(-clip, clip) if clip_mode == "hard" else sdf
 
 
-def reconstruction_error(found: Tensor, real: Tensor, mask: Tensor | None = None) -> Tensor:
+def reconstruction_error(found: Tensor, real: Tensor, weights: Tensor | None = None) -> Tensor:
     """Mean absolute difference of clipped distances, a scalar.
 
     Args:
         found: (B, ...), of generated shapes.
         real: (B, ...), of real ones.
-        mask: (B, ...) bool: the places that count; None: all.
+        weights: (B, ...), how much each place counts; None: all count the same.
     """
     difference = (found - real).abs()
-    return difference.mean() if mask is None else (difference * mask).sum() / mask.sum()
+    return difference.mean() if weights is None else (difference * weights).sum() / weights.sum()
 
 
 def lattice_spacing(stage: Stage) -> float:

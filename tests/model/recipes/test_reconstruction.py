@@ -6,7 +6,7 @@ from support.adversarial import COUNT, RADII, Spheres, sphere_batch
 
 from shapegan.model.config import Stage
 from shapegan.model.recipes.objectives import StepData
-from shapegan.model.recipes.point import PointTask, RefinementTask
+from shapegan.model.recipes.point import NEAR_WEIGHT, PointTask, RefinementTask
 from shapegan.model.recipes.step_random import StepRandom
 from shapegan.model.recipes.voxel import VoxelTask, clip_distances
 from shapegan.model.streaming.stream import PointBatch, VoxelBatch
@@ -40,12 +40,18 @@ def test_a_reconstruction_is_judged_at_uniform_and_refined_at_surface_points(
 
 
 @pytest.mark.parametrize("clip_mode", ["hard", "soft", "none"])
-def test_distances_beyond_the_clip_count_as_the_clip(batch: PointBatch, clip_mode: str) -> None:
+def test_clipped_distances_are_compared_and_near_ones_count_more(
+    batch: PointBatch, clip_mode: str
+) -> None:
     task = PointTask(STAGE, 0.01, clip_mode, 10**6)
     data = StepData(batch, StepRandom(0))
     points, sdf = batch.points["uniform"]
     expected = clip_distances(points.norm(dim=-1) - RADII, 0.01, clip_mode)
-    expected = (expected - clip_distances(sdf, 0.01, clip_mode)).abs().mean()
+    difference = (expected - clip_distances(sdf, 0.01, clip_mode)).abs()
+    near = sdf.abs() < 0.01
+    assert 0 < near.sum() < near.numel()
+    weights = 1 + (NEAR_WEIGHT - 1) * near
+    expected = (difference * weights).sum() / weights.sum()
     torch.testing.assert_close(task.reconstruction(Spheres(), RADII, data), expected)
 
 
