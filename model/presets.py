@@ -11,6 +11,7 @@ running average above all, follow only slowly.
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 from shapegan.model.config import Stage, TrainConfig
 from shapegan.model.config_check import TrainConfigError
@@ -31,6 +32,8 @@ _RELATIVISTIC = Objective(
     reconstruction_weight=20.0,
     wholeness_weight=1.0,
 )
+_lattice = partial(Stage, lattice=64)
+"""Stage of shifted lattices of the 64^3 grid."""
 _MUON = Optimiser("muon", rate=1e-3, critic_rate=1e-3, betas=(0.0, 0.99))
 
 
@@ -82,28 +85,10 @@ def _fast_voxel() -> TrainConfig:
     return TrainConfig(
         recipe="voxel",
         stages=(
-            Stage(8, 8, 50, weight=1, lattice=64, thin_offset=0.1),
-            Stage(
-                16,
-                8,
-                150,
-                fade_in=5,
-                weight=9,
-                lattice=64,
-                thin_offset=0.075,
-                thin_offset_end=0.055,
-            ),
-            Stage(
-                32,
-                4,
-                20,
-                fade_in=0.8,
-                weight=2.5,
-                lattice=64,
-                thin_offset=0.055,
-                thin_offset_end=0.02,
-            ),
-            Stage(32, 4, 30, weight=3.5, lattice=64, thin_offset=0.02),
+            _lattice(8, 8, 50, weight=1, thin_offset=0.1),
+            _lattice(16, 8, 150, fade_in=5, weight=9, thin_offset=0.075, thin_offset_end=0.055),
+            _lattice(32, 4, 20, fade_in=0.8, weight=2.5, thin_offset=0.055, thin_offset_end=0.02),
+            _lattice(32, 4, 30, weight=3.5, thin_offset=0.02),
         ),
         generator=GeneratorConfig(
             latent=12,
@@ -180,18 +165,9 @@ def _best_voxel() -> TrainConfig:
     return replace(
         fast,
         stages=(
-            Stage(8, 16, 100, weight=1, lattice=64, thin_offset=0.1),
-            Stage(16, 16, 400, fade_in=10, weight=6, lattice=64, thin_offset=0.075),
-            Stage(
-                32,
-                16,
-                300,
-                fade_in=5,
-                weight=9,
-                lattice=64,
-                thin_offset=0.075,
-                thin_offset_end=0.04,
-            ),
+            _lattice(8, 16, 100, weight=1, thin_offset=0.1),
+            _lattice(16, 16, 400, fade_in=10, weight=6, thin_offset=0.075),
+            _lattice(32, 16, 300, fade_in=5, weight=9, thin_offset=0.075, thin_offset_end=0.04),
             Stage(64, 8, 100, fade_in=5, weight=4, thin_offset=0.04, thin_offset_end=0.0),
             Stage(64, 8, 100, weight=4),
         ),
@@ -226,8 +202,8 @@ def _demo_voxel() -> TrainConfig:
     return replace(
         fast,
         stages=(
-            Stage(8, 8, 60, weight=1, lattice=64, thin_offset=0.1),
-            Stage(16, 8, 100, fade_in=10, weight=6, lattice=64, thin_offset=0.075),
+            _lattice(8, 8, 60, weight=1, thin_offset=0.1),
+            _lattice(16, 8, 100, fade_in=10, weight=6, thin_offset=0.075),
         ),
         generator=replace(fast.deepsdf, latent=6),  # few shapes, so few kinds
         ema_halflife=50,
