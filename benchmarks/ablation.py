@@ -83,6 +83,7 @@ def stage_setting(**values: object) -> Change:
 def shrinking_to_the_end(config: TrainConfig) -> TrainConfig:
     """Join the last two stages: the offset of thin parts shrinks until the end."""
     *first, shrinking, last = config.stages
+    assert shrinking.size == last.size, "the last size has two stages"
     assert shrinking.weight is not None
     assert last.weight is not None
     joined = dataclasses.replace(

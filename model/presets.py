@@ -5,8 +5,8 @@
 on the 64^3 grids, up to the true field. `demo` is a toy that trains in minutes. Recipe `latent` is
 not a published one, so it has no `paper`.
 
-Where an offset of thin parts shrinks, another stage has the smallest one: a generator, and its
-running average above all, follow only slowly.
+Where an offset of thin parts shrinks, another stage has the smallest one: a generator and its
+running average follow a shrinking target only slowly.
 """
 
 from collections.abc import Callable

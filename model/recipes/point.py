@@ -58,6 +58,7 @@ class PointTask:
         self._grid = torch.as_tensor(grid, device=device)
         self._stage, self._half, self._pooled = stage, half, pooled
         self._clip, self._clip_mode, self._chunk = clip, clip_mode, chunk
+        self._near = float(self._clipped(torch.tensor(clip)))
 
     def real(self, data: StepData[PointBatch]) -> CriticInput:
         """The dataset's points with their distances."""
@@ -106,8 +107,7 @@ class PointTask:
         Few of the points that fill the ball are near a surface, so these count more.
         """
         real, fake = self.real(data), self.fake(generator, codes, data)
-        limit = math.tanh(1.0) if self._clip_mode == "soft" else self._clip
-        weights = torch.where(real.sdf.abs() < limit, NEAR_WEIGHT, 1.0)
+        weights = torch.where(real.sdf.abs() < self._near, NEAR_WEIGHT, 1.0)
         if real.mask is not None:
             weights = weights * real.mask
         return reconstruction_error(fake.sdf, real.sdf, weights)

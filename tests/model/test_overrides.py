@@ -49,7 +49,7 @@ OTHER_SIZE = {"voxel": 64, "point": 777, "autodecoder": 777}
         (recipe, name)
         for recipe, name in EVERY_PRESET
         if recipe in OTHER_SIZE
-        and OTHER_SIZE[recipe] not in [stage.size for stage in preset(recipe, name).stages]
+        and [stage.size for stage in preset(recipe, name).stages].count(OTHER_SIZE[recipe]) < 2
     ],
 )
 def test_other_sizes_are_trained_as_the_last_that_does_not_refine(recipe: str, name: str) -> None:
