@@ -30,6 +30,7 @@ from gpu_commands import CommandSettings, measure_commands
 from published_step import CRITIC_STEPS
 from row_log import Rows
 from step_cases import CASES, Case
+from torch._dynamo.exc import TorchDynamoException as DynamoError
 from torch.profiler import ProfilerActivity, profile
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
@@ -61,8 +62,15 @@ class FlopCounter(TorchDispatchMode):
         return result
 
 
-def step_variants(precisions: tuple[str, ...]) -> list[StepVariant]:
-    """The published step, ours launched kernel by kernel, and ours as a graph."""
+def step_variants(precisions: tuple[str, ...], compiled: bool = False) -> list[StepVariant]:
+    """The published step, ours launched kernel by kernel, and ours as a graph.
+
+    With `compiled`, the published step in fp32, and ours as a graph whose generator and critic
+    torch.compile has fused.
+    """
+    if compiled:
+        ours = StepVariant(True, "bf16", compiled=True, chunk=_CHUNK, graphs=True)
+        return [BASE, ours]
     published = [StepVariant(False, precision) for precision in precisions]
     ours = [
         StepVariant(True, precision, chunk=_CHUNK, graphs=graphs)
@@ -72,17 +80,20 @@ def step_variants(precisions: tuple[str, ...]) -> list[StepVariant]:
     return [BASE, *(variant for variant in published if variant != BASE), *ours]
 
 
-def measure_steps(rows: Rows, name: str, rounds: int, peak: float, device: str) -> None:
+def measure_steps(
+    rows: Rows, name: str, rounds: int, peak: float, device: str, compiled: bool = False
+) -> None:
     """Rows of a case: all variants alternate, so that the published step is timed once.
 
-    If one takes too much memory or has another loss, the case has a row that says so.
+    If one takes too much memory, has another loss or cannot be compiled, the case has a row that
+    says so.
     """
     case = dataclasses.replace(CASES[name], device=device)
     try:
         flops = round_flops(case)
-        variants = step_variants(_PRECISIONS if name not in _LARGE else ("bf16",))
+        variants = step_variants(_PRECISIONS if name not in _LARGE else ("bf16",), compiled)
         times = compare(case, variants, rounds)
-    except (torch.OutOfMemoryError, click.ClickException) as error:
+    except (torch.OutOfMemoryError, click.ClickException, DynamoError) as error:
         reason = str(error).splitlines()[0]
         rows.add("failed", {"batch": name, "reason": reason})
         return
@@ -184,6 +195,7 @@ def measure_run(rows: Rows, data: Path, recipe: str, steps: int, device: str) ->
 @click.command()
 @click.option("--cases", default=";".join(STEP_CASES), show_default=True, help="With semicolons.")
 @click.option("--rounds", default=5, show_default=True, help="Rounds of five steps each.")
+@click.option("--compiled/--eager", default=False, help="Add rows with torch.compile.")
 @click.option("--peak", default=989.0, show_default=True, help="Dense bf16 TFLOP/s of the GPU.")
 @click.option("--data", type=click.Path(path_type=Path), help="Dataset of all that takes one.")
 @click.option("--recipes", default="voxel,latent", show_default=True, help="Recipes of whole runs.")
@@ -203,6 +215,7 @@ def measure_run(rows: Rows, data: Path, recipe: str, steps: int, device: str) ->
 def main(
     cases: str,
     rounds: int,
+    compiled: bool,
     peak: float,
     data: Path | None,
     recipes: str,
@@ -223,6 +236,8 @@ def main(
             measure_run(rows, data, recipe, steps, device)
     for name in names:
         measure_steps(rows, name, rounds, peak, device)
+    for name in names if compiled else []:
+        measure_steps(rows, name, rounds, peak, device, compiled=True)
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ import csv
 import json
 import resource
 import shlex
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -20,6 +21,9 @@ from typing import Any
 from row_log import Rows
 
 Row = dict[str, Any]
+
+_SERVICE = "nvidia-cuda-mps-control"
+"""Command that starts and ends NVIDIA's Multi-Process Service."""
 
 
 @dataclass(frozen=True)
@@ -72,8 +76,9 @@ def measure_commands(rows: Rows, settings: CommandSettings) -> None:
         add_rows(rows, "evaluate", evaluate_rows(settings, settings.data, settings.run))
     if settings.meshes is not None:
         for device in dict.fromkeys(["cpu", settings.device]):
-            found = preprocess_rows(settings, settings.meshes, device)
-            add_rows(rows, "preprocess", found)
+            add_rows(rows, "preprocess", preprocess_rows(settings, settings.meshes, device))
+        if shutil.which(_SERVICE):
+            add_rows(rows, "preprocess", served_rows(settings, settings.meshes))
 
 
 def add_rows(rows: Rows, table: str, found: Iterator[Row]) -> None:
@@ -126,6 +131,21 @@ def preprocess_rows(settings: CommandSettings, meshes: Path, device: str) -> Ite
             "meshes/s": len(statuses) / cost.wall,
             "CPU s a mesh": cost.cpu / len(statuses),
         }
+
+
+def served_rows(settings: CommandSettings, meshes: Path) -> Iterator[Row]:
+    """The row of `preprocess_rows` on the GPU with NVIDIA's Multi-Process Service.
+
+    With it, kernels of several processes run at once; without it, they take turns.
+    """
+    started = subprocess.run([_SERVICE, "-d"], capture_output=True, text=True, check=False)
+    if started.returncode:
+        raise CommandError(f"{_SERVICE}: {' '.join((started.stdout + started.stderr).split())}")
+    try:
+        for row in preprocess_rows(settings, meshes, settings.device):
+            yield row | {"device": f"{settings.device}, MPS"}
+    finally:
+        subprocess.run([_SERVICE], input="quit\n", capture_output=True, text=True, check=False)
 
 
 def generate_rows(settings: CommandSettings, run: Path) -> Iterator[Row]:

@@ -24,7 +24,7 @@ from torch.utils.checkpoint import checkpoint
 from shapegan.model.networks.generator_inputs import check_inputs, split_points
 from shapegan.model.networks.initialisation import INITIALISATIONS
 from shapegan.model.networks.kernel_prior import KernelPrior
-from shapegan.model.networks.products import linear
+from shapegan.model.networks.products import linear, linear_relu
 
 Frame = Literal["cube", "sphere"]
 Initialisation = Literal["published", "he", "sphere"]
@@ -249,6 +249,9 @@ class Generator(nn.Module):
             if index == self.config.depth // 2:
                 added = points_again.to(dtype) + again.to(dtype)
                 hidden = linear(hidden, layer.weight).add_(added.flatten(0, 1))
+            elif not self.config.norm:
+                hidden = linear_relu(hidden, layer.weight, layer.bias)
+                continue
             else:
                 hidden = linear(hidden, layer.weight, layer.bias)
             hidden = self._activate(index, hidden)
@@ -257,7 +260,12 @@ class Generator(nn.Module):
 
     def _activate(self, index: int, hidden: Tensor) -> Tensor:
         if self.config.norm:
-            hidden = self.norms[index](hidden)
+            norm = self.norms[index]
+            assert isinstance(norm, nn.LayerNorm)
+            # Autocast would take float32, at twice the memory. The moments are in float32 anyway.
+            with torch.autocast(hidden.device.type, enabled=False):
+                weight, bias = norm.weight.to(hidden.dtype), norm.bias.to(hidden.dtype)
+                hidden = F.layer_norm(hidden, norm.normalized_shape, weight, bias, norm.eps)
         return F.relu_(hidden)
 
     def _in_blocks(

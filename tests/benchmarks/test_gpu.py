@@ -1,7 +1,9 @@
 """The script that measures a GPU: all commands run on a CPU, at tiny sizes."""
 
 import json
+import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -132,6 +134,8 @@ def test_steps_of_a_case_are_compared_at_once(
     assert len(rows) == 13
     assert [row["x published fp32"] for row in rows] == [1, *[2] * 8, 1, *[2] * 3]
     assert {row["% of bf16 peak"] for row in rows} == {"", 5.0}
+    gpu.measure_steps(Rows(out), "16^3 x 16", 3, 10.0, "cpu", compiled=True)
+    assert [variant.name for variant in calls[-1]] == ["published", "ours, compiled, graph"]
 
 
 def test_a_case_that_fails_is_a_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -150,6 +154,35 @@ def test_a_case_that_fails_is_a_row(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         "batch": "16^3 x 16",
         "reason": "too much",
     }
+
+
+@pytest.mark.parametrize("starts", [True, False])
+def test_processes_can_share_the_gpu_by_a_service(
+    inputs: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, starts: bool
+) -> None:
+    import gpu_commands
+
+    # A service that writes down how it is called; `quit` comes from its input.
+    service, calls = tmp_path / "bin/nvidia-cuda-mps-control", tmp_path / "calls"
+    service.parent.mkdir()
+    lines = ["#!/bin/sh", f'echo "${{1:-$(cat)}}" >> {calls}', "echo no permission"]
+    service.write_text("\n".join([*lines, f"exit {0 if starts else 1}", ""]))
+    service.chmod(0o755)
+    monkeypatch.setenv("PATH", str(service.parent), prepend=os.pathsep)
+
+    def preprocess_rows(*_: object) -> Iterator[gpu_commands.Row]:
+        yield {"device": "cuda", "called": calls.exists()}
+
+    monkeypatch.setattr(gpu_commands, "preprocess_rows", preprocess_rows)
+    rows, _ = measure({"--meshes": inputs["--meshes"]}, tmp_path / "gpu.jsonl")
+    assert rows[0] == {"table": "preprocess", "device": "cuda", "called": False}
+    if starts:
+        assert rows[1:] == [{"table": "preprocess", "device": "cpu, MPS", "called": True}]
+        assert calls.read_text() == "-d\nquit\n"
+    else:
+        assert [row["table"] for row in rows[1:]] == ["failed"]
+        assert rows[1]["reason"] == "nvidia-cuda-mps-control: no permission"
+        assert calls.read_text() == "-d\n"
 
 
 def test_the_time_of_a_command_is_that_of_its_process() -> None:

@@ -1,5 +1,7 @@
 import copy
+import dataclasses
 import math
+from typing import Any
 
 import pytest
 import torch
@@ -9,6 +11,7 @@ from support import twins
 from support.examples import examples
 from torch import Tensor
 
+from shapegan.model.networks import products
 from shapegan.model.networks.generator import Generator, GeneratorConfig
 
 CONFIGS = {
@@ -43,7 +46,9 @@ def derivatives(distances: Tensor, generator: Generator, *inputs: Tensor) -> lis
 
 
 @each_config
-def test_gives_what_a_plain_network_gives_and_its_gradients(config):
+@pytest.mark.parametrize("fused", [False, True])
+def test_gives_what_a_plain_network_gives_and_its_gradients(config, fused, monkeypatch):
+    monkeypatch.setattr(products, "_fuses", lambda _: fused)
     generator = made(config).double()
     points, latents = inputs(3, 7)
     points.requires_grad_()
@@ -146,8 +151,10 @@ def test_chunks_bound_what_is_kept_for_the_backward_pass():
 
 
 @pytest.mark.parametrize("chunk", [None, 8])
-def test_can_be_differentiated_twice_by_points(chunk):
-    generator = made(CONFIGS["point"]).double()
+@pytest.mark.parametrize("norm", [False, True])
+def test_can_be_differentiated_twice_by_points(chunk, norm, monkeypatch):
+    monkeypatch.setattr(products, "_fuses", lambda _: True)
+    generator = made(dataclasses.replace(CONFIGS["point"], norm=norm)).double()
     points, latents = inputs(2, 6)
     points.requires_grad_()
 
@@ -161,13 +168,15 @@ def test_can_be_differentiated_twice_by_points(chunk):
 
     ours = eikonal(generator(points, latents, chunk=chunk))
     twin = eikonal(twins.plain_generator(generator, points, latents))
-    assert sum(bool(grad.any()) for grad in ours) > 20
+    assert sum(bool(grad.any()) for grad in ours) > (20 if norm else 8)
     for got, expected in zip(ours, twin, strict=True):
         torch.testing.assert_close(got, expected, rtol=1e-9, atol=1e-11)
 
 
 @each_config
-def test_autocast_gives_float32_near_the_exact_distances(config):
+@pytest.mark.parametrize("fused", [False, True])
+def test_autocast_gives_float32_near_the_exact_distances(config, fused, monkeypatch):
+    monkeypatch.setattr(products, "_fuses", lambda _: fused)
     generator = made(config)
     points, latents = inputs(3, 50, dtype=torch.float32)
     exact = generator(points, latents)
@@ -177,6 +186,24 @@ def test_autocast_gives_float32_near_the_exact_distances(config):
     assert rough.dtype == torch.float32
     assert 0 < (rough - exact).abs().max() < 0.05 * config.scale * max(1, exact.std().item())
     assert all(parameter.grad.dtype == torch.float32 for parameter in generator.parameters())
+
+
+def test_autocast_normalises_in_its_own_type(monkeypatch):
+    types = []
+
+    def noted(features: Tensor, *arguments: Any) -> Tensor:
+        types.append(features.dtype)
+        result = layer_norm(features, *arguments)
+        types.append(result.dtype)
+        return result
+
+    layer_norm = torch.nn.functional.layer_norm
+    monkeypatch.setattr(torch.nn.functional, "layer_norm", noted)
+    points, latents = inputs(1, 20, dtype=torch.float32)
+    with torch.autocast("cpu", torch.bfloat16):
+        made(CONFIGS["point"])(points, latents)
+    assert types == [torch.bfloat16] * len(types)
+    assert len(types) == 14
 
 
 def test_autocast_does_not_round_the_points():

@@ -10,7 +10,7 @@ from support.examples import examples
 from torch import Tensor
 
 from shapegan.model.networks import products
-from shapegan.model.networks.products import linear
+from shapegan.model.networks.products import linear, linear_relu
 
 needs_onednn = pytest.mark.skipif(
     not torch.backends.mkldnn.is_available(), reason="torch without oneDNN"
@@ -71,6 +71,34 @@ def test_results_and_derivatives_are_those_of_torch(
     for mine, its in zip(found, exact, strict=True):
         assert mine.dtype == torch.float32
         torch.testing.assert_close(mine.double(), its, rtol=1e-4, atol=1e-3)
+
+
+@given(
+    rows=st.integers(1, 9),
+    sides=st.tuples(st.integers(1, 40), st.integers(1, 40)),
+    seed=st.integers(0, 10**6),
+)
+@examples(60)
+def test_a_layer_and_its_relu_are_those_of_torch(
+    rows: int, sides: tuple[int, int], seed: int
+) -> None:
+    before, after = sides
+    inputs = [drawn(seed, rows, before), drawn(seed + 1, after, before), drawn(seed + 2, after)]
+    inputs = [one.double() for one in inputs]
+    exact = derivatives(lambda *one: F.linear(*one).relu(), inputs)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(products, "_fuses", lambda _: True)
+        found = derivatives(linear_relu, inputs)
+    assert found[0].grad_fn.name() == "_LinearReluBackward"
+    for mine, its in zip(found, exact, strict=True):
+        torch.testing.assert_close(mine, its, rtol=1e-9, atol=1e-9)
+
+
+def test_only_a_gpu_fuses_a_layer_with_its_relu() -> None:
+    features, weight, bias = drawn(0, 5, 4), drawn(1, 3, 4).requires_grad_(), drawn(2, 3)
+    result = linear_relu(features, weight, bias)
+    torch.testing.assert_close(result, F.linear(features, weight, bias).relu())
+    assert result.grad_fn.name() == "ReluBackward0"
 
 
 @needs_onednn
