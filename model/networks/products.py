@@ -80,7 +80,11 @@ def _is_for_onednn(features: Tensor, weight: Tensor) -> bool:
 
 def _fuses(features: Tensor) -> bool:
     """True where a product's kernel does more than the product; torch.compile fuses by itself."""
-    return features.is_cuda and not torch.compiler.is_compiling()
+    return (
+        features.is_cuda
+        and features.dtype in (torch.bfloat16, torch.float32)
+        and not torch.compiler.is_compiling()
+    )
 
 
 class _LinearRelu(torch.autograd.Function):

@@ -1,5 +1,6 @@
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -99,6 +100,10 @@ def test_only_a_gpu_fuses_a_layer_with_its_relu() -> None:
     result = linear_relu(features, weight, bias)
     torch.testing.assert_close(result, F.linear(features, weight, bias).relu())
     assert result.grad_fn.name() == "ReluBackward0"
+    on_gpu = [
+        SimpleNamespace(is_cuda=True, dtype=dtype) for dtype in (torch.bfloat16, torch.double)
+    ]
+    assert [products._fuses(one) for one in on_gpu] == [True, False]
 
 
 @needs_onednn
