@@ -24,6 +24,7 @@ from support.training import (
 
 from shapegan.cli import main
 from shapegan.model.metrics.point_clouds import chamfer_matrix
+from shapegan.model.networks.products import linear_relu
 from shapegan.model.networks.voxel_critic import VoxelCriticConfig
 from shapegan.model.recipes.execution import Execution
 from shapegan.model.shapes.image_grid import draw_shapes
@@ -163,6 +164,23 @@ def test_clouds_are_as_far_apart_as_on_the_cpu() -> None:
     first, second = (source.normal(size=(s, 512, 3)).astype(np.float32) for s in (70, 3))
     expected = chamfer_matrix(first, second)
     np.testing.assert_allclose(chamfer_matrix(first, second, "cuda:0"), expected, rtol=1e-4)
+
+
+@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float32, 1e-4), (torch.bfloat16, 3e-2)])
+def test_a_layer_and_its_relu_have_the_derivatives_of_the_cpu(dtype, tolerance) -> None:
+    Execution(torch.device("cuda")).allow_rounding()
+    inputs = [torch.randn(shape) for shape in ((300, 64), (128, 64), (128,))]
+
+    def derivatives(dtype: torch.dtype, device: str) -> list[torch.Tensor]:
+        here = [one.to(device, dtype).requires_grad_() for one in inputs]
+        result = linear_relu(*here)
+        assert (result.grad_fn.name() == "_LinearReluBackward") == (device == "cuda")
+        found = [result, *torch.autograd.grad(result.square().mean(), here)]
+        return [one.detach().cpu().double() for one in found]
+
+    exact = derivatives(torch.float64, "cpu")
+    for got, expected in zip(derivatives(dtype, "cuda"), exact, strict=True):
+        assert (got - expected).norm() <= tolerance * expected.norm()
 
 
 @pytest.mark.parametrize("mesh", [torus(), flip_half(torus()), open_box()])
