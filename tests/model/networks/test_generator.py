@@ -1,7 +1,6 @@
 import copy
 import dataclasses
 import math
-from typing import Any
 
 import pytest
 import torch
@@ -9,33 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support import twins
 from support.examples import examples
+from support.small_generators import CONFIGS, each_config, inputs, made
 from torch import Tensor
 
 from shapegan.model.networks import products
 from shapegan.model.networks.generator import Generator, GeneratorConfig
-
-CONFIGS = {
-    "voxel": GeneratorConfig(latent=5, width=16),
-    "point": GeneratorConfig(latent=5, width=16, norm=True, bounded=False, frame="sphere"),
-    "encoded": GeneratorConfig(latent=5, width=16, depth=4, frequencies=3, scale=0.1),
-}
-each_config = pytest.mark.parametrize("config", CONFIGS.values(), ids=CONFIGS.keys())
-
-
-def made(config: GeneratorConfig, seed: int = 0) -> Generator:
-    torch.manual_seed(seed)
-    generator = Generator(config)
-    for norm in generator.norms:
-        torch.nn.init.uniform_(norm.weight, 0.5, 1.5)
-        torch.nn.init.uniform_(norm.bias, -0.5, 0.5)
-    return generator
-
-
-def inputs(shapes: int, count: int, latent: int = 5, dtype=torch.float64) -> tuple[Tensor, Tensor]:
-    torch.manual_seed(1)
-    return torch.rand(shapes, count, 3, dtype=dtype) * 2 - 1, torch.randn(
-        shapes, latent, dtype=dtype
-    )
 
 
 def derivatives(distances: Tensor, generator: Generator, *inputs: Tensor) -> list[Tensor]:
@@ -171,49 +148,6 @@ def test_can_be_differentiated_twice_by_points(chunk, norm, monkeypatch):
     assert sum(bool(grad.any()) for grad in ours) > (20 if norm else 8)
     for got, expected in zip(ours, twin, strict=True):
         torch.testing.assert_close(got, expected, rtol=1e-9, atol=1e-11)
-
-
-@each_config
-@pytest.mark.parametrize("fused", [False, True])
-def test_autocast_gives_float32_near_the_exact_distances(config, fused, monkeypatch):
-    monkeypatch.setattr(products, "_fuses", lambda _: fused)
-    generator = made(config)
-    points, latents = inputs(3, 50, dtype=torch.float32)
-    exact = generator(points, latents)
-    with torch.autocast("cpu", torch.bfloat16):
-        rough = generator(points, latents)
-        generator(points, latents, chunk=40).sum().backward()
-    assert rough.dtype == torch.float32
-    assert 0 < (rough - exact).abs().max() < 0.05 * config.scale * max(1, exact.std().item())
-    assert all(parameter.grad.dtype == torch.float32 for parameter in generator.parameters())
-
-
-def test_autocast_normalises_in_its_own_type(monkeypatch):
-    types = []
-
-    def noted(features: Tensor, *arguments: Any) -> Tensor:
-        types.append(features.dtype)
-        result = layer_norm(features, *arguments)
-        types.append(result.dtype)
-        return result
-
-    layer_norm = torch.nn.functional.layer_norm
-    monkeypatch.setattr(torch.nn.functional, "layer_norm", noted)
-    points, latents = inputs(1, 20, dtype=torch.float32)
-    with torch.autocast("cpu", torch.bfloat16):
-        made(CONFIGS["point"])(points, latents)
-    assert types == [torch.bfloat16] * len(types)
-    assert len(types) == 14
-
-
-def test_autocast_does_not_round_the_points():
-    generator = made(GeneratorConfig(latent=5, width=64, initialisation="sphere"))
-    points, latents = inputs(1, 200, dtype=torch.float32)
-    points = points[0]
-    rounded = points.to(torch.bfloat16).float()
-    with torch.autocast("cpu", torch.bfloat16):
-        differs = generator(points, latents) != generator(rounded, latents)
-    assert differs.float().mean() > 0.5
 
 
 @pytest.mark.slow
