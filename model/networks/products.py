@@ -109,7 +109,10 @@ class _LinearRelu(torch.autograd.Function):
 
 
 class _Linear(torch.autograd.Function):
-    """rows @ weight.T + bias; its derivatives are such products as well."""
+    """rows @ weight.T + bias; its derivatives are such products as well, but those of weights.
+
+    They sum over many rows, which MKL does faster.
+    """
 
     @staticmethod
     def forward(ctx: Any, rows: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
@@ -128,6 +131,6 @@ class _Linear(torch.autograd.Function):
         needs = ctx.needs_input_grad
         return (
             _Linear.apply(gradient, weight.t(), None) if needs[0] else None,  # type: ignore[no-untyped-call]
-            _Linear.apply(gradient.t(), rows.t(), None) if needs[1] else None,  # type: ignore[no-untyped-call]
+            gradient.t() @ rows if needs[1] else None,
             gradient.sum(0) if needs[2] else None,
         )
