@@ -8,13 +8,12 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from click.testing import CliRunner
 
 from shapegan.pipeline.schema import grid_points
 
 FOLDER = Path(__file__).parents[2] / "benchmarks"
 MODULES = (
-    *("ablation", "catalogue", "furniture", "step_cases", "step_memory"),
+    *("ablation", "catalogue", "step_cases", "step_memory"),
     *("markdown_table", "thickness_scores", "train_step", "training_quality"),
 )
 CATALOGUE = """
@@ -42,21 +41,15 @@ def _importable(monkeypatch):
 
 def test_models_are_taken_by_their_names_in_the_catalogue(tmp_path):
     from catalogue import CATALOGUE as NAME
-    from furniture import main
+    from catalogue import pieces
 
-    for shop in ("first", "second"):
-        with zipfile.ZipFile(tmp_path / f"{shop}.sh3f", "w") as file:
-            file.writestr(NAME, CATALOGUE)
-            for path in ("oak/oak", "sofa/chair", "office/office"):
-                file.writestr(f"shop/{path}.obj", f"# {shop}/{path}")
-    out = tmp_path / "out"
-    done = CliRunner().invoke(main, ["--furniture", str(tmp_path), "--out", str(out)])
-    assert done.output == f"4 meshes in {out}\n"
-    assert {path.name: path.read_text() for path in out.iterdir()} == {
-        f"{shop}-{name}.obj": f"# {shop}/{name}/{name}"
-        for shop in ("first", "second")
-        for name in ("oak", "office")
-    }
+    archive = tmp_path / "shop.sh3f"
+    with zipfile.ZipFile(archive, "w") as file:
+        file.writestr(NAME, CATALOGUE)
+    assert [(piece.name, piece.path) for piece in pieces(archive, "chair")] == [
+        ("Oak Armchair", "shop/oak/oak.obj"),
+        ("Office chair", "shop/office/office.obj"),
+    ]
 
 
 def test_each_variant_changes_one_thing_of_the_preset():
