@@ -143,8 +143,6 @@ VARIANTS: dict[str, Change] = {
     "begins at random": changed_generator(initialisation="published"),
     "critic sees distances alone": changed_critic(gradients=False),
     "the same, another seed": combined(changed_critic(gradients=False), changed_run(seed=1)),
-    "critic of patches too": changed_critic(patches=(64,)),
-    "spectral norm": changed_critic(spectral=True),
     "true fields on shifted lattices": stage_setting(thin_offset=0.0, thin_offset_end=None),
     "the offset shrinks to the end": shrinking_to_the_end,
     "stored grids": stage_setting(lattice=0, thin_offset=0.0, thin_offset_end=None),

@@ -149,10 +149,6 @@ class TrainConfig:
             check(set(sizes) <= set(RESOLUTIONS), "stages", sizes, known)
             check(sizes == sorted(sizes), "stages", sizes, "ascending resolutions")
         self._check_real_shapes()
-        if isinstance(self.critic, VoxelCriticConfig):
-            side = sizes[0] if self.generator.symmetry == "none" else sizes[0] // 2
-            layers, fitting = self.critic.patches, side // 4
-            check(len(layers) <= fitting, "critic.patches", layers, f"at most {fitting} layers")
 
     def _check_critic(self) -> None:
         if self.recipe not in _CRITICS:

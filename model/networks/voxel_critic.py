@@ -1,4 +1,4 @@
-"""Critics of voxel grids: a growing one for the whole shape, and one for patches.
+"""The critic of voxel grids, which grows from resolution to resolution.
 
 Letters in shapes: B shapes, R resolution. A grid is the SDF at linspace(-1, 1, R) along each axis.
 Of shapes that are their own mirror images at x = 0, critics may see the half x > 0 alone: H = R / 2
@@ -10,7 +10,6 @@ from dataclasses import dataclass
 import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
-from torch.nn.utils.parametrizations import spectral_norm
 
 from shapegan.model.networks.activations import leaky_relu
 
@@ -19,7 +18,6 @@ RESOLUTIONS = (8, 16, 32, 64)
 
 _SLOPE = 0.2
 _HEAD_VOXELS = 4**3
-_PATCH_STRIDE = 2
 
 
 @dataclass(frozen=True)
@@ -39,11 +37,6 @@ class VoxelCriticConfig:
     """Divisor of the distances that come in."""
     gradients: bool = False
     """Show the critic the SDF's spatial gradient as well (Zheng et al. 2022, SDF-StyleGAN)."""
-    spectral: bool = False
-    """Spectral norm on every layer (Miyato et al. 2018)."""
-    patches: tuple[int, ...] = ()
-    """Features of the layers of a `PatchCritic` whose score is added; empty: none. `width` does not
-    apply."""
 
     def __post_init__(self) -> None:
         if len(self.features) != len(RESOLUTIONS):
@@ -52,11 +45,6 @@ class VoxelCriticConfig:
             raise ValueError(
                 f"expected a width and a scale above 0, got {self.width} and {self.scale}"
             )
-
-    @property
-    def patch(self) -> int:
-        """Voxels along the side of a patch: 4 per layer of `patches`."""
-        return 4 * len(self.patches)
 
     @property
     def channels(self) -> int:
@@ -91,7 +79,7 @@ class VoxelCritic(nn.Module):
         half_grids: See the half x > 0 of each grid.
 
     Raises:
-        ValueError: the resolution is not in `RESOLUTIONS`, or a patch is larger than the input.
+        ValueError: the resolution is not in `RESOLUTIONS`.
     """
 
     config: VoxelCriticConfig
@@ -108,23 +96,12 @@ class VoxelCritic(nn.Module):
         if resolution not in RESOLUTIONS:
             raise ValueError(f"expected a resolution out of {RESOLUTIONS}, got {resolution}")
         self.config, self.resolution, self.half_grids = config, resolution, half_grids
-        if config.patch > min(self.input_shape):
-            raise ValueError(
-                f"patches of {config.patch} voxels do not fit into a grid of"
-                f" {' x '.join(map(str, self.input_shape))}: expected fewer layers of patches"
-            )
         self.register_buffer("fade", torch.ones(()), persistent=False)
         self._fading = False
         self.blocks = nn.ModuleDict({str(size): _block(config, size) for size in self.block_sizes})
-        self.hidden = _maybe_spectral(
-            nn.Linear(
-                _HEAD_VOXELS // (2 if half_grids else 1) * config.scaled(config.final),
-                config.scaled(config.hidden),
-            ),
-            config.spectral,
-        )
-        self.score = _maybe_spectral(nn.Linear(config.scaled(config.hidden), 1), config.spectral)
-        self.patches = PatchCritic(config) if config.patches else None
+        voxels = _HEAD_VOXELS // (2 if half_grids else 1)
+        self.hidden = nn.Linear(voxels * config.scaled(config.final), config.scaled(config.hidden))
+        self.score = nn.Linear(config.scaled(config.hidden), 1)
 
     @property
     def input_shape(self) -> tuple[int, int, int]:
@@ -174,7 +151,7 @@ class VoxelCritic(nn.Module):
         # 3. The head
         hidden = leaky_relu(self.hidden(features.flatten(1)), _SLOPE)
         score: Tensor = self.score(hidden).select(1, 0).to(sdf.dtype)
-        return score if self.patches is None else score + self.patches(sdf)
+        return score
 
     def grown(self, resolution: int) -> "VoxelCritic":
         """Build a critic of a finer resolution that has this one's weights.
@@ -233,49 +210,5 @@ def input_channels(grid: Tensor, config: VoxelCriticConfig) -> Tensor:
     return torch.cat([distance, *derivatives], dim=1)
 
 
-class PatchCritic(nn.Module):
-    """Mean score of patches near the surface: the local critic of SDF-StyleGAN.
-
-    Fully convolutional (Zheng et al. 2022): each score belongs to a patch of `config.patch`^3
-    voxels, one at every second voxel along each axis. The weight of a patch is the share of its
-    voxels within one spacing of the surface.
-    """
-
-    config: VoxelCriticConfig
-
-    def __init__(self, config: VoxelCriticConfig) -> None:
-        super().__init__()
-        self.config = config
-        inputs = (config.channels, *config.patches[:-1])
-        layers = [
-            nn.Conv3d(
-                before, after, 4 if index == 0 else 3, stride=_PATCH_STRIDE if index == 0 else 1
-            )
-            for index, (before, after) in enumerate(zip(inputs, config.patches, strict=True))
-        ]
-        self.layers = nn.ModuleList(_maybe_spectral(layer, config.spectral) for layer in layers)
-        self.score = _maybe_spectral(nn.Conv3d(config.patches[-1], 1, 1), config.spectral)
-
-    def forward(self, sdf: Tensor) -> Tensor:
-        """Score grids (B, H, R, R) by the weighted means of their patches' scores: (B,)."""
-        grid = sdf[:, None]
-        features = input_channels(grid, self.config)
-        for layer in self.layers:
-            features = leaky_relu(layer(features), _SLOPE)
-        scores: Tensor = self.score(features).to(sdf.dtype)
-        weights = self._weights(grid.detach())
-        return (weights * scores).sum((1, 2, 3, 4)) / weights.sum((1, 2, 3, 4))
-
-    def _weights(self, grid: Tensor) -> Tensor:
-        """Share of each patch that is near the surface: (B, 1, P, P, P), a little above 0."""
-        near = (grid.abs() <= 2.0 / (grid.shape[-1] - 1)).to(grid.dtype)
-        return F.avg_pool3d(near, self.config.patch, stride=_PATCH_STRIDE) + 1e-6
-
-
-def _block(config: VoxelCriticConfig, size: int) -> nn.Module:
-    block = nn.Conv3d(config.inputs(size), config.outputs(size), 4, stride=2, padding=1)
-    return _maybe_spectral(block, config.spectral)
-
-
-def _maybe_spectral(layer: nn.Module, spectral: bool) -> nn.Module:
-    return spectral_norm(layer) if spectral else layer
+def _block(config: VoxelCriticConfig, size: int) -> nn.Conv3d:
+    return nn.Conv3d(config.inputs(size), config.outputs(size), 4, stride=2, padding=1)

@@ -65,8 +65,6 @@ critics = {
         width=above_zero,
         scale=above_zero,
         gradients=flags,
-        spectral=flags,
-        patches=st.sampled_from([(), (8,), (8, 16)]),
     ),
     "point": st.builds(
         PointCriticConfig,

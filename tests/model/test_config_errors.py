@@ -39,7 +39,6 @@ def stage_of(size: int, **settings: float) -> dict[str, Any]:
         ({"optimiser": {"rate": 0}}, "rate: got 0"),
         ({"optimiser": {"betas": [0.9]}}, "betas"),
         ({"seed": "one"}, "seed: got 'one', takes a whole number"),
-        ({"critic": {"patches": [4, 4, 4]}}, "critic.patches: got (4, 4, 4), takes at most 2"),
         ({"stages": [{"size": 8, "batch": 1, "epochs": 1, "weight": 0}]}, "weight: got 0, takes"),
         (stage_of(16, lattice=8), "lattice: got 8, takes 0, or one of (8, 16, 32, 64) from 16 on"),
         (stage_of(16, lattice=48), "lattice: got 48, takes 0, or one of"),

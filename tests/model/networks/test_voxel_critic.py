@@ -4,7 +4,6 @@ from support import twins
 from torch import Tensor
 
 from shapegan.model.networks.voxel_critic import (
-    PatchCritic,
     VoxelCritic,
     VoxelCriticConfig,
     input_channels,
@@ -15,8 +14,6 @@ SMALL = {"features": (6, 5, 4, 1), "final": 8, "hidden": 7}
 VARIANTS = {
     "published": {},
     "gradients": {"gradients": True},
-    "spectral": {"spectral": True},
-    "patches": {"patches": (5, 6), "gradients": True},
 }
 each_variant = pytest.mark.parametrize("variant", VARIANTS.values(), ids=VARIANTS.keys())
 
@@ -95,8 +92,7 @@ def test_scores_stay_the_same_while_the_new_block_is_faded_out(variant):
     grown.set_fade(0.0)
     fine = balls(16, [0.3, 0.5, 0.7])
     coarse = twins.coarser(fine)
-    local = (grown.patches(fine), critic.patches(coarse)) if critic.patches else (0, 0)
-    torch.testing.assert_close(grown(fine) - local[0], critic(coarse) - local[1])
+    torch.testing.assert_close(grown(fine), critic(coarse))
 
 
 @each_variant
@@ -144,20 +140,6 @@ def test_autocast_gives_float32_near_the_exact_scores(variant):
     assert all(parameter.grad.dtype == torch.float32 for parameter in critic.parameters())
 
 
-def test_spectral_norm_bounds_every_layer():
-    critic = made(16, spectral=True)
-    with torch.no_grad():
-        for layer in critic.modules():
-            if hasattr(layer, "parametrizations"):
-                layer.parametrizations.weight.original.mul_(7)
-    for _ in range(50):
-        critic(grids(16))
-    critic.eval()
-    for layer in (*critic.blocks.values(), critic.hidden, critic.score):
-        norm = torch.linalg.matrix_norm(layer.weight.flatten(1), 2)
-        assert norm.item() == pytest.approx(1, abs=0.02)
-
-
 def test_width_multiplies_the_features():
     critic = VoxelCritic(VoxelCriticConfig(width=0.25), 16)
     assert critic.blocks["8"].weight.shape[:2] == (64, 32)
@@ -190,42 +172,6 @@ def test_slope_of_a_distance_has_length_one():
     assert (lengths[inner][away[inner]] - 1).abs().max() < 0.02
 
 
-def patch_critic(dtype=torch.float64) -> PatchCritic:
-    torch.manual_seed(0)
-    return PatchCritic(VoxelCriticConfig(patches=(5, 6))).to(dtype)
-
-
-def test_patches_have_scores_of_their_own_weighted_by_their_surface():
-    critic = patch_critic()
-    sdf = balls(32, [0.3, 0.7])[:, :16, :16, :16]  # balls around a corner
-    scores, weights = [], []
-    for i, j, k in torch.cartesian_prod(*[torch.arange(0, 9, 2)] * 3):
-        patch = sdf[:, i : i + 8, j : j + 8, k : k + 8]
-        features = patch[:, None]
-        for layer in critic.layers:
-            features = torch.nn.functional.leaky_relu(layer(features), 0.2)
-        assert features.shape[2:] == (1, 1, 1)
-        scores.append(critic.score(features).flatten())
-        weights.append((patch.abs() <= 2 / 15).double().mean((1, 2, 3)) + 1e-6)
-    score, weight = torch.stack(scores), torch.stack(weights)
-    assert critic.config.patch == 8
-    assert weight.min() < 1e-5 < weight.max()
-    torch.testing.assert_close(critic(sdf), (score * weight).sum(0) / weight.sum(0))
-
-
-def test_patches_without_any_surface_count_alike():
-    assert patch_critic()(torch.ones(2, 16, 16, 16, dtype=torch.float64)).isfinite().all()
-
-
-def test_patches_add_to_the_score():
-    critic = made(16, patches=(5, 6))
-    sdf = grids(16)
-    local = critic.patches(sdf)
-    critic.patches = None
-    assert local.abs().min() > 0
-    assert not torch.allclose(critic(sdf), critic(sdf) + local)
-
-
 @pytest.mark.parametrize(
     ("wrong", "expected"),
     [
@@ -242,9 +188,6 @@ def test_refuses_a_config_that_cannot_be(wrong, expected):
 def test_refuses_resolutions_that_cannot_be():
     with pytest.raises(ValueError, match="got 12"):
         made(12)
-    with pytest.raises(ValueError, match="patches of 12 voxels do not fit"):
-        made(8, patches=(4, 4, 4))
-    assert made(16, patches=(4, 4, 4)).patches is not None
 
 
 @pytest.mark.parametrize("shape", [(2, 8, 8, 8), (2, 1, 16, 16, 16), (16, 16, 16)])
@@ -274,10 +217,3 @@ def test_half_a_critic_grows_to_half_a_critic():
     critic = VoxelCritic(VoxelCriticConfig(**SMALL), 8, half_grids=True).grown(16)
     assert critic.half_grids
     assert critic.input_shape == (8, 16, 16)
-
-
-def test_patches_must_fit_into_half_a_grid():
-    config = VoxelCriticConfig(**SMALL, patches=(4, 4))
-    assert VoxelCritic(config, 8).half_grids is False
-    with pytest.raises(ValueError, match="patches of 8 voxels do not fit into a grid of 4 x 8 x 8"):
-        VoxelCritic(config, 8, half_grids=True)
