@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from shapegan.model.config_check import TrainConfigError, check
+from shapegan.model.config_check import TrainConfigError, check, without_retired
 from shapegan.model.networks.any_generator import AnyGeneratorConfig
 from shapegan.model.networks.autoencoder_config import AutoencoderConfig
 from shapegan.model.networks.generator import GeneratorConfig
@@ -200,7 +200,7 @@ class TrainConfig:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "TrainConfig":
-        """Build the settings from what `to_dict` gives.
+        """Build the settings from what `to_dict` gives, or an older version's `to_dict` gave.
 
         Raises:
             TrainConfigError: a setting is unknown, missing, has the wrong type or cannot be used.
@@ -210,7 +210,8 @@ class TrainConfig:
         types: dict[str, Any] = {"generator": generator}
         if critic := _CRITICS.get(recipe):
             types["critic"] = critic | None
-        return _one_line(lambda: from_plain(cls, values, TrainConfigError, types))
+        known = without_retired(values)
+        return _one_line(lambda: from_plain(cls, known, TrainConfigError, types))
 
     def replaced(self, settings: Mapping[str, str]) -> "TrainConfig":
         """Copy the config with single values replaced, such as `critic.width` -> `0.5`.

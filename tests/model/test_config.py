@@ -11,6 +11,7 @@ from support.examples import examples
 from support.training import AUTODECODER, CONFIGS, POINT, VOXEL
 
 from shapegan.model.config import CLIP_MODES, Stage, TrainConfig
+from shapegan.model.config_check import TrainConfigError
 from shapegan.model.networks.generator import GeneratorConfig
 from shapegan.model.networks.point_critic import PointCriticConfig
 from shapegan.model.networks.voxel_critic import VoxelCriticConfig
@@ -143,6 +144,17 @@ def test_lists_of_json_become_tuples(config: TrainConfig) -> None:
     assert isinstance(again.optimiser.betas, tuple)
     if again.critic is not None:
         assert isinstance(again.critic.features, tuple)
+
+
+def test_settings_that_are_gone_are_left_out_if_they_did_nothing() -> None:
+    config = VOXEL
+    values = config.to_dict()
+    values["critic"] |= {"spectral": False, "patches": []}
+    assert TrainConfig.from_dict(values) == config
+    assert values["critic"]["spectral"] is False
+    values["critic"]["spectral"] = True
+    with pytest.raises(TrainConfigError, match=r"critic\.spectral"):
+        TrainConfig.from_dict(values)
 
 
 def test_single_values_are_replaced_by_name() -> None:

@@ -87,8 +87,8 @@ def test_fade_is_not_saved_and_moves_with_the_critic():
 
 @each_variant
 def test_scores_stay_the_same_while_the_new_block_is_faded_out(variant):
-    critic = made(8, **variant).double().eval()
-    grown = critic.grown(16).double().eval()
+    critic = made(8, **variant).double()
+    grown = critic.grown(16).double()
     grown.set_fade(0.0)
     fine = balls(16, [0.3, 0.5, 0.7])
     coarse = twins.coarser(fine)
@@ -126,7 +126,7 @@ def test_penalty_reaches_every_weight(variant):
 
 @each_variant
 def test_autocast_gives_float32_near_the_exact_scores(variant):
-    critic = made(16, **variant).eval()
+    critic = made(16, **variant)
     critic.set_fade(0.5)
     sdf = balls(16, [0.3, 0.6], torch.float32).clamp(-0.1, 0.1)
     exact = critic(sdf)
