@@ -44,6 +44,8 @@ memory of its activations."""
 _CHUNK = 2**23
 """Points that our step holds at once: all of them, as in training on a GPU with much memory."""
 _BUSY_ROUNDS = 6
+_COMPILED = [BASE, StepVariant(True, "bf16", compiled=True, chunk=_CHUNK, graphs=True)]
+"""The published step in fp32, and ours as a graph of kernels that torch.compile has fused."""
 
 
 class FlopCounter(TorchDispatchMode):
@@ -62,15 +64,8 @@ class FlopCounter(TorchDispatchMode):
         return result
 
 
-def step_variants(precisions: tuple[str, ...], compiled: bool = False) -> list[StepVariant]:
-    """The published step, ours launched kernel by kernel, and ours as a graph.
-
-    With `compiled`, the published step in fp32, and ours as a graph whose generator and critic
-    torch.compile has fused.
-    """
-    if compiled:
-        ours = StepVariant(True, "bf16", compiled=True, chunk=_CHUNK, graphs=True)
-        return [BASE, ours]
+def step_variants(precisions: tuple[str, ...]) -> list[StepVariant]:
+    """The published step, ours launched kernel by kernel, and ours as a graph."""
     published = [StepVariant(False, precision) for precision in precisions]
     ours = [
         StepVariant(True, precision, chunk=_CHUNK, graphs=graphs)
@@ -91,7 +86,8 @@ def measure_steps(
     case = dataclasses.replace(CASES[name], device=device)
     try:
         flops = round_flops(case)
-        variants = step_variants(_PRECISIONS if name not in _LARGE else ("bf16",), compiled)
+        precisions = _PRECISIONS if name not in _LARGE else ("bf16",)
+        variants = _COMPILED if compiled else step_variants(precisions)
         times = compare(case, variants, rounds)
     except (torch.OutOfMemoryError, click.ClickException, DynamoError) as error:
         reason = str(error).splitlines()[0]

@@ -77,7 +77,7 @@ def measure_commands(rows: Rows, settings: CommandSettings) -> None:
     if settings.meshes is not None:
         for device in dict.fromkeys(["cpu", settings.device]):
             add_rows(rows, "preprocess", preprocess_rows(settings, settings.meshes, device))
-        if shutil.which(_SERVICE):
+        if settings.device != "cpu" and shutil.which(_SERVICE):
             add_rows(rows, "preprocess", served_rows(settings, settings.meshes))
 
 

@@ -2,7 +2,7 @@
 
 Meshes are processed in this process, on one core, and the CPU time inside of Warp's kernels is
 counted apart. With `--device cuda` the kernels run on a GPU; everything else stays on the core. So
-even a GPU that took no time would gain no more than the last column says.
+the last column is about the gain of a GPU that took no time.
 """
 
 import shlex

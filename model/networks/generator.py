@@ -249,12 +249,11 @@ class Generator(nn.Module):
             if index == self.config.depth // 2:
                 added = points_again.to(dtype) + again.to(dtype)
                 hidden = linear(hidden, layer.weight).add_(added.flatten(0, 1))
-            elif not self.config.norm:
-                hidden = linear_relu(hidden, layer.weight, layer.bias)
-                continue
+                hidden = self._activate(index, hidden)
+            elif self.config.norm:
+                hidden = self._activate(index, linear(hidden, layer.weight, layer.bias))
             else:
-                hidden = linear(hidden, layer.weight, layer.bias)
-            hidden = self._activate(index, hidden)
+                hidden = linear_relu(hidden, layer.weight, layer.bias)
         raw: Tensor = linears[-1](hidden).view(entering.shape[:-1]).to(first.dtype)
         return self.config.scale * (raw.tanh() if self.config.bounded else raw)
 

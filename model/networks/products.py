@@ -109,9 +109,9 @@ class _LinearRelu(torch.autograd.Function):
 
 
 class _Linear(torch.autograd.Function):
-    """rows @ weight.T + bias; its derivatives are such products as well, but those of weights.
+    """rows @ weight.T + bias, by oneDNN; the derivative by rows is such a product as well.
 
-    They sum over many rows, which MKL does faster.
+    The derivative by weights sums over many rows, and MKL does that faster.
     """
 
     @staticmethod

@@ -1,5 +1,6 @@
 """The script that measures a GPU: all commands run on a CPU, at tiny sizes."""
 
+import dataclasses
 import json
 import os
 import sys
@@ -158,9 +159,10 @@ def test_a_case_that_fails_is_a_row(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 @pytest.mark.parametrize("starts", [True, False])
 def test_processes_can_share_the_gpu_by_a_service(
-    inputs: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, starts: bool
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, starts: bool
 ) -> None:
     import gpu_commands
+    from row_log import Rows
 
     # A service that writes down how it is called; `quit` comes from its input.
     service, calls = tmp_path / "bin/nvidia-cuda-mps-control", tmp_path / "calls"
@@ -170,19 +172,23 @@ def test_processes_can_share_the_gpu_by_a_service(
     service.chmod(0o755)
     monkeypatch.setenv("PATH", str(service.parent), prepend=os.pathsep)
 
-    def preprocess_rows(*_: object) -> Iterator[gpu_commands.Row]:
-        yield {"device": "cuda", "called": calls.exists()}
+    def preprocess_rows(_settings: Any, _meshes: Path, device: str) -> Iterator[gpu_commands.Row]:
+        yield {"device": device, "called": calls.exists()}
+
+    def devices(device: str) -> list[tuple[str, bool]]:
+        """Devices of the rows, and whether the service had been called by then."""
+        names = [field.name for field in dataclasses.fields(gpu_commands.CommandSettings)]
+        values = dict.fromkeys(names) | {"device": device, "meshes": tmp_path}
+        out = tmp_path / f"{device}.jsonl"
+        gpu_commands.measure_commands(Rows(out), gpu_commands.CommandSettings(**values))
+        rows = [json.loads(line) for line in out.read_text().splitlines()]
+        return [(row.get("device", row.get("reason")), row.get("called")) for row in rows]
 
     monkeypatch.setattr(gpu_commands, "preprocess_rows", preprocess_rows)
-    rows, _ = measure({"--meshes": inputs["--meshes"]}, tmp_path / "gpu.jsonl")
-    assert rows[0] == {"table": "preprocess", "device": "cuda", "called": False}
-    if starts:
-        assert rows[1:] == [{"table": "preprocess", "device": "cpu, MPS", "called": True}]
-        assert calls.read_text() == "-d\nquit\n"
-    else:
-        assert [row["table"] for row in rows[1:]] == ["failed"]
-        assert rows[1]["reason"] == "nvidia-cuda-mps-control: no permission"
-        assert calls.read_text() == "-d\n"
+    assert devices("cpu") == [("cpu", False)]
+    last = ("cuda, MPS", True) if starts else ("nvidia-cuda-mps-control: no permission", None)
+    assert devices("cuda") == [("cpu", False), ("cuda", False), last]
+    assert calls.read_text() == ("-d\nquit\n" if starts else "-d\n")
 
 
 def test_the_time_of_a_command_is_that_of_its_process() -> None:
