@@ -48,6 +48,10 @@ _COMPILED = [BASE, StepVariant(True, "bf16", compiled=True, chunk=_CHUNK, graphs
 """The published step in fp32, and ours as a graph of kernels that torch.compile has fused."""
 
 
+_FORMULAS = flop_registry | {torch.ops.aten._addmm_activation: flop_registry[torch.ops.aten.addmm]}
+"""Operations of torch's functions; a product that applies a ReLU counts as the product."""
+
+
 class FlopCounter(TorchDispatchMode):
     """Counts operations as torch's `FlopCounterMode`, which has no gradients of gradients."""
 
@@ -58,7 +62,7 @@ class FlopCounter(TorchDispatchMode):
     ) -> Any:
         """Run a function and count its operations."""
         result = function(*args, **(kwargs or {}))
-        formula = flop_registry.get(function._overloadpacket)
+        formula = _FORMULAS.get(function._overloadpacket)
         if formula is not None:
             self.total += formula(*args, **(kwargs or {}), out_val=result)
         return result

@@ -12,6 +12,10 @@ class NoDeviceError(PlainError, RuntimeError):
     """The machine lacks the device. The message is one line that says what to do."""
 
 
+class GpuError(RuntimeError):
+    """The GPU has failed, and this process can't use it any more; a fresh one may."""
+
+
 def start_warp() -> None:
     """Start Warp without output, unless it is running.
 

@@ -129,7 +129,7 @@ class Source:
 
 
 def open_source(path: Path | str, device: torch.device | str = "cpu") -> Source:
-    """Open a generator.
+    """Open a generator. On a GPU, convolutions of this process are not rounded to TF32 from now on.
 
     Args:
         path: The folder of a run, whose last checkpoint is used; a checkpoint; or a file of the
@@ -141,7 +141,9 @@ def open_source(path: Path | str, device: torch.device | str = "cpu") -> Source:
         CheckpointError: if a checkpoint cannot be used.
         WeightsError: if a file of weights cannot be used.
     """
-    path = Path(path)
+    path, device = Path(path), torch.device(device)
+    if device.type == "cuda":
+        torch.backends.cudnn.allow_tf32 = False
     if not path.exists():
         raise SourceError(f"there is no {path}: expected a run, a checkpoint or published weights")
     if not path.is_dir():

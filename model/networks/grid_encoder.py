@@ -113,6 +113,7 @@ def half_sizes(voxels: Tensor) -> Tensor:
     """
     sizes = []
     for axis in range(1, 4):
-        faces = voxels.movedim(axis, 1)[:, [0, -1]]
-        sizes.append(1 - faces.flatten(2).amin(dim=2).mean(dim=1))
+        layers = voxels.movedim(axis, 1).flatten(2)
+        first, last = layers[:, 0].amin(dim=1), layers[:, -1].amin(dim=1)
+        sizes.append(1 - (first + last) / 2)
     return torch.stack(sizes, dim=1).clamp(_MIN_HALF_SIZE, 1.0)

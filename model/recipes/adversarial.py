@@ -110,7 +110,7 @@ class Adversarial(GeneratorRecipe[Generator]):
             self.generator, self.critic, *parts, torn, self._ranks.mean
         )
         self._critic_objective = CriticObjective(self.critic, *parts)
-        self._runner.reset()
+        self._runner.reset(self._task.graph_obstacle)
 
     def step(self, batch: Batch, progress: StepProgress) -> dict[str, Tensor]:
         """Take one step of the critic and, every `critic_steps`-th time, one of the generator.

@@ -58,9 +58,9 @@ class Autodecoder(GeneratorRecipe[Generator]):
     ) -> None:
         super().__init__(config, ranks, execution, Generator, config.deepsdf)
         with seeded(config.seed, WEIGHTS, 1):
-            latents = nn.Embedding(shape_count, config.generator.latent).to(execution.device)
+            latents = nn.Embedding(shape_count, config.generator.latent)
             nn.init.normal_(latents.weight, std=config.latent_spread)
-        self.latents = latents
+        self.latents = latents.to(execution.device)
         name, betas = config.optimiser.name, config.optimiser.betas
         self._optimisers = [
             build_optimiser(name, self.generator.parameters(), betas, at_points=True),

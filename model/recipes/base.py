@@ -90,6 +90,13 @@ class GeneratorRecipe(ABC, Generic[Network]):
             load_optimiser(optimiser, saved)
         self._average.load_state_dict(state["average"])
 
+    def forget_graphs(self) -> None:
+        """Release the CUDA graphs; the next stage may make others.
+
+        NCCL does not leave the other processes before all graphs that hold its calls are gone.
+        """
+        self._runner.reset()
+
     def _descend(self, loss: Tensor, *optimisers: Optimizer) -> None:
         """Take one step of optimisers down the gradient of a loss, averaged over all processes."""
         descend(loss, *optimisers, average=self._ranks.average_gradients)

@@ -50,6 +50,9 @@ class Recipe(Protocol):
     def load(self, state: dict[str, Any], /) -> None:
         """Restore what `state` gave, at the same stage."""
 
+    def forget_graphs(self) -> None:
+        """Release CUDA graphs, at the end of the training."""
+
 
 def stream_config(config: TrainConfig, stage: Stage) -> StreamConfig:
     """Batches that a stage reads."""

@@ -16,8 +16,9 @@ CPU_CHUNK = 2**17
 """Points of all shapes whose activations a generator holds at once on a CPU."""
 _MOST_POINTS = 2**23
 """Points beyond which a GPU gains nothing by more."""
-_MEMORY_SHARE = 0.3
-"""Share of a GPU's free memory that activations of a generator may take."""
+_MEMORY_SHARE = 0.2
+"""Share of a GPU's free memory that activations of a generator may take. Graphs keep theirs while
+another half of a step, not captured yet, needs as much."""
 
 
 @dataclass(frozen=True)
@@ -52,9 +53,15 @@ class Execution:
         torch.backends.cudnn.allow_tf32 = tf32
 
     def autocast(self) -> AbstractContextManager[Any]:
-        """Context of bf16 arithmetic, if `precision` is `bf16`."""
+        """Context of bf16 arithmetic, if `precision` is `bf16`.
+
+        Weights are cast at each use. Up to torch 2.10, a weight that was cast without gradients
+        would be used again where gradients are wanted, and get none.
+        """
         enabled = self.precision == "bf16"
-        return torch.autocast(self.device.type, torch.bfloat16, enabled=enabled)
+        return torch.autocast(
+            self.device.type, torch.bfloat16, enabled=enabled, cache_enabled=False
+        )
 
     def compile(self, module: nn.Module) -> nn.Module:
         """The module, compiled if `compiled` is set; the weights stay shared."""

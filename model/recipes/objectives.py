@@ -50,6 +50,9 @@ class CriticInput:
 class CriticTask(Protocol):
     """Inputs of a stage's critic from real and generated shapes, and its scores."""
 
+    graph_obstacle: str
+    """Why a step cannot be recorded as a CUDA graph; empty if it can."""
+
     def real(self, data: StepData[Any], /) -> CriticInput:
         """Critic input of the dataset's shapes."""
 

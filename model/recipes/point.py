@@ -31,17 +31,20 @@ SURFACE_NOISE = 0.0025
 class PointTask:
     """Points of the unit ball.
 
-    Of shapes that are their own mirror images at x = 0, the points at x >= 0 are enough.
+    Of shapes that are their own mirror images at x = 0, half is enough: half of the points, moved
+    to x >= 0.
 
     Args:
         stage: The offset of thin parts.
         clip: Truncation distance, frame units.
         clip_mode: One of `config.CLIP_MODES`.
         chunk: Points whose activations the generator holds at once.
-        half: Show the points at x >= 0 only.
+        half: Show the half x >= 0 of each shape.
         pooled: The critic is a PointNet, which has critical points.
         device: Device of the grid on which loose parts are found; None: the default one.
     """
+
+    graph_obstacle = ""
 
     def __init__(
         self,
@@ -65,15 +68,13 @@ class PointTask:
         points, sdf = data.batch.points["uniform"]
         if data.batch.thin is not None:
             sdf = thickened(sdf, data.batch.thin, self._stage.thin_offset_at(data.progress))
-        mask, points, sdf = self._on_side(points, sdf)
-        return CriticInput(self._clipped(sdf), points, mask)
+        points, sdf = self._shown(points, sdf)
+        return CriticInput(self._clipped(sdf), points)
 
     def fake(self, generator: Generator, codes: Tensor, data: StepData[PointBatch]) -> CriticInput:
         """Generated distances at the points of the batch."""
-        mask, points, _ = self._on_side(*data.batch.points["uniform"])
-        return CriticInput(
-            self._clipped(generator.decode(points, codes, self._chunk)), points, mask
-        )
+        points, _ = self._shown(*data.batch.points["uniform"])
+        return CriticInput(self._clipped(generator.decode(points, codes, self._chunk)), points)
 
     def judged(
         self, generator: Generator, critic: nn.Module, codes: Tensor, data: StepData[PointBatch]
@@ -88,9 +89,7 @@ class PointTask:
         with torch.no_grad():
             fake = self.fake(generator, codes, data)
         assert fake.points is not None
-        critical = critic.critical_indices(  # type: ignore[operator]
-            fake.points, fake.sdf, fake.mask
-        )
+        critical = critic.critical_indices(fake.points, fake.sdf)  # type: ignore[operator]
         points = gather_points(fake.points, critical)
         return CriticInput(self._clipped(generator.decode(points, codes, self._chunk)), points)
 
@@ -108,8 +107,6 @@ class PointTask:
         """
         real, fake = self.real(data), self.fake(generator, codes, data)
         weights = torch.where(real.sdf.abs() < self._near, NEAR_WEIGHT, 1.0)
-        if real.mask is not None:
-            weights = weights * real.mask
         return reconstruction_error(fake.sdf, real.sdf, weights)
 
     def loose_parts(self, generator: Generator, codes: Tensor, judged: CriticInput) -> LooseParts:
@@ -122,12 +119,17 @@ class PointTask:
         found = generator.decode(self._grid[places], codes, self._chunk)
         return LooseParts(self._clipped(found).float(), signs)
 
-    def _on_side(self, points: Tensor, sdf: Tensor) -> tuple[Tensor | None, Tensor, Tensor]:
-        """Points and distances that are shown, and which of them count; None: all."""
+    def _shown(self, points: Tensor, sdf: Tensor) -> tuple[Tensor, Tensor]:
+        """Points that are shown, and their distances.
+
+        The distance at a point is that at its mirror image. Points are in random order, so the
+        first half of them is as good as any.
+        """
         if not self._half:
-            return None, points, sdf
-        mask, points, sdf = _pack(points[..., 0] >= 0, points, sdf)
-        return mask, points, sdf
+            return points, sdf
+        count = (points.shape[1] + 1) // 2
+        points = points[:, :count]
+        return torch.cat([points[..., :1].abs(), points[..., 1:]], dim=-1), sdf[:, :count]
 
     def _clipped(self, sdf: Tensor) -> Tensor:
         return clip_distances(sdf, self._clip, self._clip_mode)
@@ -140,21 +142,23 @@ class RefinementTask(PointTask):
     p - f(p) * grad f(p), where the gradient is constant (Kleineberg et al. 2020, section 3.3).
     """
 
+    graph_obstacle = "the number of points that refinement keeps is not known before"
+
     def real(self, data: StepData[PointBatch]) -> CriticInput:
         """The dataset's uniform and surface points, as many as refinement keeps."""
-        points, sdf = data.batch.points["uniform"]
-        near, kept = self._choices(data.random, points, sdf)
+        points, sdf = self._shown(*data.batch.points["uniform"])
+        near, kept = self._choices(data.random, sdf)
         uniform = _pack(kept, points, sdf)
-        surface = _pack(near, *data.batch.points["surface"])
+        surface = _pack(near, *self._shown(*data.batch.points["surface"]))
         return self._joined(uniform, surface, points, sdf)
 
     def fake(self, generator: Generator, codes: Tensor, data: StepData[PointBatch]) -> CriticInput:
         """Generated distances at uniform points and at points projected on the surface."""
-        points, _ = data.batch.points["uniform"]
+        points, _ = self._shown(*data.batch.points["uniform"])
         # 1. Which points are kept: only those need gradients.
         with torch.no_grad():
             all_sdf = generator.decode(points, codes, self._chunk)
-        near, kept = self._choices(data.random, points, all_sdf)
+        near, kept = self._choices(data.random, all_sdf)
         # 2. Their distances, and the direction to the surface.
         mask, places, near = _pack(kept, points, near)
         sdf, direction = self._with_gradient(generator, places, codes)
@@ -178,19 +182,15 @@ class RefinementTask(PointTask):
         """Error of the shapes of codes (B, Z) at uniform and at surface points, a scalar."""
         error = torch.zeros((), device=codes.device)
         for name in ("uniform", "surface"):
-            mask, points, sdf = self._on_side(*data.batch.points[name])
+            points, sdf = self._shown(*data.batch.points[name])
             found = self._clipped(generator.decode(points, codes, self._chunk))
-            error = error + reconstruction_error(found, self._clipped(sdf), mask)
+            error = error + reconstruction_error(found, self._clipped(sdf))
         return error
 
-    def _choices(self, random: RandomNumbers, points: Tensor, sdf: Tensor) -> tuple[Tensor, Tensor]:
+    def _choices(self, random: RandomNumbers, sdf: Tensor) -> tuple[Tensor, Tensor]:
         """Masks of the points near the surface and of those that are kept: (B, N) bool each."""
         near = sdf.abs() < NEAR_DISTANCE
-        kept = near | (random.uniform(CHOICE, *sdf.shape) < FAR_SHARE)
-        if not self._half:
-            return near, kept
-        side = points[..., 0] >= 0
-        return near & side, kept & side
+        return near, near | (random.uniform(CHOICE, *sdf.shape) < FAR_SHARE)
 
     def _with_gradient(
         self, generator: Generator, points: Tensor, codes: Tensor
@@ -212,8 +212,7 @@ class RefinementTask(PointTask):
     ) -> CriticInput:
         """Both sets of points. The penalty is on all uniform points."""
         mask, points, sdf = (torch.cat(pair, dim=1) for pair in zip(uniform, surface, strict=True))
-        side, all_points, all_sdf = self._on_side(all_points, all_sdf)
-        penalised = CriticInput(self._clipped(all_sdf), all_points, side)
+        penalised = CriticInput(self._clipped(all_sdf), all_points)
         return CriticInput(self._clipped(sdf), points, mask, penalised)
 
 

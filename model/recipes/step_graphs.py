@@ -22,8 +22,6 @@ Half = Callable[[StepData[Any]], dict[str, Tensor]]
 reads is in its data or at fixed addresses, and it draws the same kinds of random numbers each time.
 """
 Function = Callable[[], Tensor]
-Capture = Callable[[Function], Function]
-"""Records a function without running it; the result runs what was recorded."""
 
 _WARM_UP = 3
 """Steps that are run plainly before a graph is captured: libraries choose their kernels then, and
@@ -38,8 +36,12 @@ class StepRunner(Protocol):
     def run(self, kind: str, half: Half, data: StepData[Any]) -> dict[str, Tensor]:
         """Run a half of a step; `kind` names it, and what else decides its kernels."""
 
-    def reset(self) -> None:
-        """Forget all graphs, because networks or optimisers have changed."""
+    def reset(self, obstacle: str = "") -> None:
+        """Forget all graphs, because networks or optimisers have changed.
+
+        Args:
+            obstacle: Why no half can be recorded from now on; empty if that can be tried.
+        """
 
 
 class PlainRunner:
@@ -50,37 +52,49 @@ class PlainRunner:
         del kind
         return half(data)
 
-    def reset(self) -> None:
+    def reset(self, obstacle: str = "") -> None:
         """Nothing is kept."""
+
+
+class Recorder(Protocol):
+    """The way that functions are recorded as graphs."""
+
+    def record(self, function: Function) -> Function:
+        """Record a function without running it; the result runs what was recorded.
+
+        Raises:
+            RuntimeError: it does what a graph cannot hold, such as waiting for the device.
+        """
+
+    def warm_up(self, function: Callable[[], dict[str, Tensor]]) -> dict[str, Tensor]:
+        """Run a function plainly where it will be recorded."""
+
+    def reset(self) -> None:
+        """Begin anew, because all graphs have been forgotten."""
 
 
 class GraphRunner:
     """Runs every half as it is written at first, and then as a CUDA graph.
 
     Results are those of `PlainRunner`: the graph holds the same kernels. A half that cannot be
-    captured is run plainly for the rest of the stage.
+    recorded is run plainly for the rest of the stage.
 
     Args:
-        capture: Records a function as a graph.
-        warm_up: Runs a function plainly where the graph will be captured.
-        note: Receiver of one line if a half cannot be captured.
+        recorder: Records halves as graphs.
+        note: Receiver of one line if a half cannot be recorded.
     """
 
-    def __init__(
-        self,
-        capture: Capture,
-        warm_up: Callable[[Callable[[], dict[str, Tensor]]], dict[str, Tensor]],
-        note: Callable[[str], None],
-    ) -> None:
-        self._capture, self._warm_up, self._note = capture, warm_up, note
+    def __init__(self, recorder: Recorder, note: Callable[[str], None]) -> None:
+        self._recorder, self._note = recorder, note
         self._graphs: dict[tuple[Any, ...], _Graph] = {}
         self._plain: set[str] = set()
+        self._obstacle = ""
 
     def run(self, kind: str, half: Half, data: StepData[Any]) -> dict[str, Tensor]:
         """Run a half of a step."""
         key = kind, *((values.shape, values.dtype) for values in data.batch.tensors)
         known = key in self._graphs or len(self._graphs) < _MOST_GRAPHS
-        if kind in self._plain or not known:
+        if self._obstacle or kind in self._plain or not known:
             return half(data)
         if key not in self._graphs:
             self._graphs[key] = _Graph(data)
@@ -88,10 +102,10 @@ class GraphRunner:
         graph.fill(data)
         if graph.runs < _WARM_UP:
             graph.runs += 1
-            return self._warm_up(lambda: half(graph.data))
+            return self._recorder.warm_up(lambda: half(graph.data))
         if graph.replay is None:
             try:
-                graph.record(half, self._capture)
+                graph.record(half, self._recorder)
             except RuntimeError as error:
                 self._plain.add(kind)
                 reason = str(error).strip().splitlines()[0]
@@ -99,10 +113,14 @@ class GraphRunner:
                 return half(data)
         return graph.results()
 
-    def reset(self) -> None:
+    def reset(self, obstacle: str = "") -> None:
         """Forget all graphs."""
         self._graphs.clear()
         self._plain.clear()
+        self._recorder.reset()
+        self._obstacle = obstacle
+        if obstacle:
+            self._note(f"steps are run without CUDA graphs: {obstacle}")
 
 
 @dataclass
@@ -159,8 +177,8 @@ class _Graph:
             buffer.copy_(values, non_blocking=True)
         self._random.refill(data.random)
 
-    def record(self, half: Half, capture: Capture) -> None:
-        """Capture the half.
+    def record(self, half: Half, recorder: Recorder) -> None:
+        """Record the half.
 
         Raises:
             RuntimeError: it does what a graph cannot hold, such as waiting for the device.
@@ -171,7 +189,7 @@ class _Graph:
             self._names = list(values)
             return torch.stack([value.float() for value in values.values()])
 
-        self.replay = capture(packed)
+        self.replay = recorder.record(packed)
 
     def results(self) -> dict[str, Tensor]:
         """Replay the graph; the scalars are copies, because the next replay overwrites its own."""
@@ -180,21 +198,35 @@ class _Graph:
         return dict(zip(self._names, values.unbind(), strict=True))
 
 
-class CudaCapture:
-    """Capture of CUDA graphs on a stream of their own; all graphs share a pool of memory."""
+class CudaRecorder:
+    """Records CUDA graphs on a stream of their own; all graphs share a pool of memory."""
 
     def __init__(self, device: torch.device) -> None:
         self._stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
+        self._failed: list[torch.cuda.CUDAGraph] = []
+        self.reset()
+
+    def reset(self) -> None:
+        """Take another pool: one whose graphs are gone, or failed, may refuse further ones."""
         self._pool = torch.cuda.graph_pool_handle()
 
-    def __call__(self, function: Function) -> Function:
-        """Record a function; see `Capture`."""
+    def record(self, function: Function) -> Function:
+        """Record a function; see `Recorder`."""
         graph = torch.cuda.CUDAGraph()
-        # Other threads, such as loaders that pin memory, may use CUDA meanwhile.
-        with torch.cuda.graph(
-            graph, pool=self._pool, stream=self._stream, capture_error_mode="thread_local"
-        ):
-            output = function()
+        try:
+            # The outer context gives the present stream back even if the capture fails to end.
+            # Other threads, such as loaders that pin memory, may use CUDA meanwhile.
+            with (
+                torch.cuda.stream(self._stream),
+                torch.cuda.graph(
+                    graph, pool=self._pool, stream=self._stream, capture_error_mode="thread_local"
+                ),
+            ):
+                output = function()
+        except RuntimeError as error:
+            self._failed.append(graph)  # torch's memory keeps a pointer to it
+            self.reset()
+            raise _first_of(error) from None
 
         def replay() -> Tensor:
             graph.replay()
@@ -203,7 +235,7 @@ class CudaCapture:
         return replay
 
     def warm_up(self, function: Callable[[], dict[str, Tensor]]) -> dict[str, Tensor]:
-        """Run a function plainly on the stream of the capture."""
+        """Run a function plainly on the stream of the graphs."""
         present = torch.cuda.current_stream(self._stream.device)
         self._stream.wait_stream(present)
         with torch.cuda.stream(self._stream):
@@ -212,11 +244,17 @@ class CudaCapture:
         return values
 
 
+def _first_of(error: RuntimeError) -> RuntimeError:
+    """The error that came first: the end of a failed capture raises another one."""
+    while isinstance(error.__context__, RuntimeError):
+        error = error.__context__
+    return error
+
+
 def build_runner(
     device: torch.device, graphs: bool, note: Callable[[str], None] = lambda _: None
 ) -> StepRunner:
     """Build the runner of a device: CUDA graphs if they are wanted and there is a GPU."""
     if not graphs or device.type != "cuda":
         return PlainRunner()
-    capture = CudaCapture(device)
-    return GraphRunner(capture, capture.warm_up, note)
+    return GraphRunner(CudaRecorder(device), note)

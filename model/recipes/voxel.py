@@ -59,6 +59,8 @@ class VoxelTask:
         half: Read the half x > 0 only.
     """
 
+    graph_obstacle = ""
+
     def __init__(
         self,
         stage: Stage,

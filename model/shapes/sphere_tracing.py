@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from shapegan.model.shapes.image_grid import GENERATED_COLOR
-from shapegan.model.shapes.surface import CHUNK, DistanceField, field_of
+from shapegan.model.shapes.surface import DistanceField, field_of, points_at_once
 from shapegan.pipeline.pictures.camera import Camera
 from shapegan.pipeline.pictures.panel import Picture
 from shapegan.pipeline.pictures.shading import Color, lamp_direction, shade_samples
@@ -137,8 +137,8 @@ class _TracedField:
     def _values(self, points: Tensor) -> Tensor:
         if len(points) == 0:
             return points[:, 0]
-        pieces = [self._field(piece)[0] for piece in torch.split(points, CHUNK)]
-        return torch.cat(pieces) - self._level
+        pieces = torch.split(points, points_at_once(points.device))
+        return torch.cat([self._field(piece)[0] for piece in pieces]) - self._level
 
     def _gradients(self, points: Tensor) -> Tensor:
         """Gradients (N, 3) of the field at points (N, 3)."""

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from shapegan.model.streaming.batches import BALANCED, StreamConfig
+from shapegan.model.streaming.memory import moved
 from shapegan.model.streaming.order import BatchOrder, Int64Array
 from shapegan.model.streaming.thin_parts import (
     THIN_RESOLUTION,
@@ -159,7 +160,7 @@ def _balanced(fields: StoredBatch, config: StreamConfig, search_starts: Tensor) 
     sets = len(config.sets)
     positions = torch.cat([fields[position_name(name)] for name in config.sets], dim=1)
     sdf = torch.stack([fields[sdf_name(name)] for name in config.sets], dim=2).flatten(1)
-    rows = balanced_rows(sdf < 0, search_starts.to(sdf.device) * sets, config.size)
+    rows = balanced_rows(sdf < 0, moved(search_starts, sdf.device) * sets, config.size)
     places = rows % sets * (sdf.shape[1] // sets) + rows // sets
     return {
         position_name(BALANCED): positions.gather(1, places[:, :, None].expand(-1, -1, 3)),

@@ -111,6 +111,7 @@ class _Training:
                         return self._position
                     self._end_stage()
         finally:
+            self._recipe.forget_graphs()
             if self._writer:
                 self._writer.close()
         self._note("done")

@@ -1,11 +1,12 @@
 """Bounding volume hierarchies (BVH) over triangles.
 
 A hierarchy is a complete binary tree: node i has the children 2i and 2i + 1, so traversal needs no
-stack. On the CPU a single launch splits, or bounds, all nodes: a launch takes longer than a small
-level.
+stack. Triangles are sorted into leaves on the CPU, whatever device searches them: a GPU would split
+the first nodes with a thread or two. On the CPU a single launch bounds all nodes: a launch takes
+longer than a small level.
 
 - Winding numbers: each node's triangles are split at the median along the longest side of their
-  centroids' bounding box. CPU and CUDA build the same tree.
+  centroids' bounding box. CPU and CUDA have the same tree.
 - Nearest points and rays on the CPU: split by the surface area heuristic (`bvh_area_kernels`), at
   the place with the least sum over both children of area times triangles. Building takes a little
   longer, and queries less time. Leaves then hold different numbers of triangles.
@@ -57,17 +58,16 @@ def build_bvh(
     """
     leaves = leaf_count(len(corners), leaf_size)
     leaf_start: Any = wp.array(
-        np.arange(leaves + 1) * len(corners) // leaves, dtype=int, device=device
+        np.arange(leaves + 1) * len(corners) // leaves, dtype=int, device="cpu"
     )
     if by_area and device == "cpu" and len(corners):
         face = _split_by_area(corners, leaf_start)
     else:
-        face = _sort_into_leaves(centroids(corners), leaf_start, leaves, device)
+        face = _split_at_medians(centroids(corners), leaf_start)
 
     bvh: Any = kernels.Bvh()
     bvh.leaves = leaves
-    bvh.leaf_start = leaf_start
-    bvh.face = face
+    bvh.leaf_start, bvh.face = leaf_start.to(device), face.to(device)
     bvh.corners = wp.array(take_rows(corners, face.numpy()), dtype=wp.vec3, ndim=2, device=device)
     bvh.boxes = wp.zeros(2 * leaves, dtype=kernels.Box, device=device)
     if device == "cpu" and len(corners):
@@ -81,35 +81,25 @@ def build_bvh(
     return bvh
 
 
-def _sort_into_leaves(
-    centers: NDArray[np.float32], leaf_start: Any, leaves: int, device: str
-) -> Any:
+def _split_at_medians(centers: NDArray[np.float32], leaf_start: Any) -> Any:
     """An order of triangles in which those of every node are contiguous.
 
     Args:
         centers: (F, 3), the triangles' centroids.
         leaf_start: (leaves + 1,), the position at which each leaf begins.
-        leaves: the number of leaves, a power of two.
-        device: Warp's name of the device.
 
     Returns:
         (F,) indices of triangles, an array of Warp's.
     """
-    positions: Any = wp.array(centers, dtype=wp.vec3, device=device)
-    order: Any = wp.array(np.arange(len(centers)), dtype=int, device=device)
-    if device == "cpu":
-        wp.launch(kernels.split_levels, dim=1, inputs=[positions, leaf_start, order], device=device)
-        return order
-    below = leaves
-    while below > 1:
-        inputs = [positions, leaf_start, below, order]
-        wp.launch(kernels.split_level, dim=leaves // below, inputs=inputs, device=device)
-        below //= 2
+    positions: Any = wp.array(centers, dtype=wp.vec3, device="cpu")
+    order: Any = wp.array(np.arange(len(centers)), dtype=int, device="cpu")
+    inputs = [positions, leaf_start, order]
+    wp.launch(kernels.split_levels, dim=1, inputs=inputs, device="cpu")
     return order
 
 
 def _split_by_area(corners: NDArray[np.float32], leaf_start: Any) -> Any:
-    """As `_sort_into_leaves` for triangles (F, 3, 3), F > 0, by the surface area heuristic.
+    """As `_split_at_medians` for triangles (F, 3, 3), F > 0, by the surface area heuristic.
 
     Args:
         corners: (F, 3, 3).

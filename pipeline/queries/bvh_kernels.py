@@ -129,19 +129,6 @@ def split_node(
 
 
 @wp.kernel
-def split_level(
-    centers: wp.array(dtype=wp.vec3),
-    leaf_start: wp.array(dtype=int),
-    leaves: int,
-    order: wp.array(dtype=int),
-) -> None:
-    # Splits the nodes of a level, which have `leaves` leaves each.
-    first = leaves * wp.tid()
-    start = leaf_start[first]
-    split_node(centers, order, start, leaf_start[first + leaves // 2], leaf_start[first + leaves])
-
-
-@wp.kernel
 def split_levels(
     centers: wp.array(dtype=wp.vec3), leaf_start: wp.array(dtype=int), order: wp.array(dtype=int)
 ) -> None:

@@ -24,6 +24,8 @@ from typing import Any
 
 import psutil
 
+from shapegan.pipeline.warp_runtime import GpuError
+
 _POLL_SECONDS = 0.1
 _PROGRAM = (
     "import sys; from shapegan.pipeline.run.child_server import serve;"
@@ -146,6 +148,8 @@ class ChildProcess:
             return value
         if isinstance(value, MemoryError):
             raise self._end("ran out of memory")
+        if isinstance(value, GpuError):
+            raise self._end(str(value))
         raise value
 
     def _memory(self) -> int:

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from shapegan.pipeline.run.tasks import MeshTask, Task
+from shapegan.pipeline.warp_runtime import GpuError
 
 
 class LocalPool:
@@ -33,3 +34,5 @@ def _run(task: Task) -> Any:
         return task.run()
     except MemoryError:
         return task.store_failure("ran out of memory")
+    except GpuError as error:
+        return task.store_failure(str(error))

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from shapegan.pipeline.schema import Job, Report
+from shapegan.pipeline.warp_runtime import GpuError
 
 
 class Task(Protocol):
@@ -50,12 +51,14 @@ class MeshTask(ABC):
         Raises:
             OutputError: the outcome cannot be written.
             MemoryError: the mesh ran out of memory.
+            GpuError: the GPU cannot be used any more by this process.
         """
         try:
             outcome = import_target(self.target)(self.job, self.config, self.device)
         except MemoryError:
             raise
         except Exception as error:  # whatever a mesh triggers is its own failure
+            _raise_failure_of_device(error)
             outcome = self.failed(_describe(error))
         return self.store(outcome)
 
@@ -105,6 +108,22 @@ def import_target(target: str) -> Callable[[Job, Any, str], Any]:
     module, _, name = target.partition(":")
     function: Callable[[Job, Any, str], Any] = getattr(importlib.import_module(module), name)
     return function
+
+
+def _raise_failure_of_device(error: Exception) -> None:
+    """Raise another error if Warp's says nothing of the mesh, which a fresh process may manage.
+
+    Raises:
+        MemoryError: the memory of the machine or of the GPU is full.
+        GpuError: a copy or a kernel failed, after which a process can't use the GPU.
+    """
+    if not isinstance(error, RuntimeError):
+        return
+    message = str(error)
+    if message.startswith("Failed to allocate"):
+        raise MemoryError(message) from error
+    if message.startswith(("Warp copy error", "CUDA error")):
+        raise GpuError(f"failed on the GPU: {' '.join(message.split())}") from error
 
 
 def _describe(error: Exception) -> str:

@@ -197,3 +197,15 @@ def test_the_time_of_a_command_is_that_of_its_process() -> None:
     cost = run_command("--help")
     assert cost.cpu > 0
     assert 0 < cost.wall < 100
+
+
+def test_a_product_with_its_relu_counts_as_the_product() -> None:
+    import gpu
+
+    rows, weight, bias = torch.ones(5, 7), torch.ones(3, 7), torch.ones(3)
+    counted = []
+    for function in (torch.addmm, torch._addmm_activation):
+        with gpu.FlopCounter() as counter:
+            function(bias, rows, weight.t())
+        counted.append(counter.total)
+    assert counted == [2 * 5 * 7 * 3] * 2

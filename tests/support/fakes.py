@@ -129,6 +129,14 @@ def _run_out_of_memory() -> None:
     raise MemoryError
 
 
+def _lose_the_gpu() -> None:
+    raise RuntimeError("Warp copy error: Warp CUDA error 700: an illegal memory access\n  of it")
+
+
+def _fill_the_gpu() -> None:
+    raise RuntimeError("Failed to allocate 123 bytes on device 'cuda:0'")
+
+
 def _spawn(note: str) -> None:
     """Start a process, write its id to a file, and hang."""
     process = subprocess.Popen(["sleep", "1000"])
@@ -163,6 +171,8 @@ _BEHAVIOURS = {
     "hang": _hang,
     "hog": _hog,
     "more": _run_out_of_memory,
+    "lose": _lose_the_gpu,
+    "fill": _fill_the_gpu,
     "spawn": _spawn,
     "die": _die,
     "segfault": _segfault,

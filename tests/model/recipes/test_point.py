@@ -86,36 +86,45 @@ def test_real_thin_parts_are_thickened(batch: PointBatch) -> None:
 
 @pytest.mark.parametrize("kind", [PointTask, RefinementTask])
 @pytest.mark.parametrize("pooled", [True, False])
-def test_half_shapes_have_the_points_of_one_side(
+def test_half_shapes_have_half_of_the_points_on_one_side(
     batch: PointBatch, kind: type[PointTask], pooled: bool
 ) -> None:
     data = StepData(batch, StepRandom(5))
-    whole, half = (kind(STAGE, 0.1, "soft", 1000, side, pooled) for side in (False, True))
+    folded = PointBatch(
+        batch.indices,
+        {
+            name: (mirrored(points)[:, : COUNT // 2], sdf[:, : COUNT // 2])
+            for name, (points, sdf) in batch.points.items()
+        },
+    )
+    half = kind(STAGE, 0.1, "soft", 1000, True, pooled)
+    whole = kind(STAGE, 0.1, "soft", 1000, False, pooled)
+    of_folded = StepData(folded, StepRandom(5))
     for mine, theirs in (
-        (half.real(data), whole.real(data)),
-        (half.fake(Spheres(), RADII, data), whole.fake(Spheres(), RADII, data)),
+        (half.real(data), whole.real(of_folded)),
+        (half.fake(Spheres(), RADII, data), whole.fake(Spheres(), RADII, of_folded)),
     ):
         for row in range(3):
-            kept, everything = seen(mine, row), seen(theirs, row)
-            if kind is PointTask:
-                assert torch.equal(kept, everything[everything[:, 0] >= 0])
-            else:
-                assert 0.35 * len(everything) < len(kept) < 0.65 * len(everything)
-                assert kept[:, 0].min() > -0.01
+            assert torch.equal(seen(mine, row), seen(theirs, row))
         if mine.penalised:
-            points, _ = batch.points["uniform"]
-            assert mine.penalised.mask is not None
-            assert mine.penalised.mask.sum() == (points[..., 0] >= 0).sum()
+            assert mine.penalised.points is not None
+            assert mine.penalised.mask is None
+            assert torch.equal(mine.penalised.points, folded.points["uniform"][0])
 
 
 def test_half_shapes_have_the_scores_of_their_points_alone(batch: PointBatch) -> None:
     generator, critic, latents = made()
     data = StepData(batch, StepRandom(0))
-    points, _ = batch.points["uniform"]
+    points = mirrored(batch.points["uniform"][0])[:, : COUNT // 2]
     task = PointTask(STAGE, 0.1, "soft", 1000, half=True)
     scores = task.scores(critic, task.judged(generator, critic, latents, data))
     sdf = torch.tanh(generator(points, latents) / 0.1)
-    torch.testing.assert_close(scores, critic(points, sdf, points[..., 0] >= 0))
+    torch.testing.assert_close(scores, critic(points, sdf))
+
+
+def mirrored(points: Tensor) -> Tensor:
+    """Points (..., 3) moved to x >= 0."""
+    return torch.cat([points[..., :1].abs(), points[..., 1:]], dim=-1)
 
 
 def twin(points: Tensor, sdf: Tensor, radius: float, row: int, random: StepRandom) -> Tensor:

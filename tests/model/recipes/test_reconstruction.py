@@ -39,10 +39,10 @@ def test_a_reconstruction_is_judged_at_uniform_and_refined_at_surface_points(
     assert off.item() == pytest.approx(0.02 * sets, rel=1e-4)
 
 
-def test_the_other_half_of_a_shape_does_not_count(batch: PointBatch) -> None:
+def test_the_other_half_of_the_points_does_not_count(batch: PointBatch) -> None:
     points, _ = batch.points["uniform"]
     sdf = points.norm(dim=-1) - RADII
-    wrong = torch.where(points[..., 0] < 0, sdf + 0.5, sdf)
+    wrong = torch.where(torch.arange(COUNT) < COUNT // 2, sdf, sdf + 0.5)
     data = StepData(PointBatch(batch.indices, {"uniform": (points, wrong)}), StepRandom(0))
     both, half = (PointTask(STAGE, 10.0, "hard", 10**6, half) for half in (False, True))
     assert both.reconstruction(Spheres(), RADII, data) > 0.1

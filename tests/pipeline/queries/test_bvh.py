@@ -29,17 +29,33 @@ def soup(count, seed, places):
     seed=st.integers(0, 2**32 - 1),
     places=st.sampled_from([1, 5, 1000]),
 )
-def test_one_launch_splits_and_bounds_like_one_for_each_level(count, seed, places):
+def test_every_node_is_split_at_the_median_of_its_longest_side(count, seed, places):
     corners = soup(count, seed, places)
     bvh = build_bvh(corners, "cpu")
-    centers = (corners[:, 0] + corners[:, 1] + corners[:, 2]) / np.float32(3)
-    order = wp.array(np.arange(count), dtype=int, device="cpu")
-    rows, below = wp.array(centers, dtype=wp.vec3, device="cpu"), bvh.leaves
-    while below > 1:
-        launch(kernels.split_level, bvh.leaves // below, rows, bvh.leaf_start, below, order)
-        below //= 2
-    np.testing.assert_array_equal(bvh.face.numpy(), order.numpy())
+    face, starts = bvh.face.numpy(), bvh.leaf_start.numpy()
+    assert sorted(face) == list(range(count))
+    np.testing.assert_array_equal(starts, np.arange(bvh.leaves + 1) * count // bvh.leaves)
+    centers = ((corners[:, 0] + corners[:, 1] + corners[:, 2]) / np.float32(3))[face]
+    leaves = bvh.leaves
+    while leaves > 1:
+        for first in range(0, bvh.leaves, leaves):
+            begin, middle, end = starts[[first, first + leaves // 2, first + leaves]]
+            sides = np.ptp(centers[begin:end], axis=0) if end > begin else np.zeros(3)
+            left, right = centers[begin:middle], centers[middle:end]
+            if len(left) and len(right):
+                axis = sides.argmax()
+                assert left[:, axis].max() <= right[:, axis].min()
+        leaves //= 2
 
+
+@examples(60)
+@given(
+    count=st.integers(1, 300),
+    seed=st.integers(0, 2**32 - 1),
+    places=st.sampled_from([1, 5, 1000]),
+)
+def test_one_launch_bounds_like_one_for_each_level(count, seed, places):
+    bvh = build_bvh(soup(count, seed, places), "cpu")
     boxes = bvh.boxes.numpy().copy()
     bvh.boxes.zero_()
     launch(kernels.bound_leaves, bvh.leaves, bvh)

@@ -21,6 +21,7 @@ from shapegan.pipeline.run.child_process import (
 )
 from shapegan.pipeline.run.dataset_tasks import ShapeTask
 from shapegan.pipeline.run.isolation import run_isolated
+from shapegan.pipeline.run.local_pool import LocalPool
 from shapegan.pipeline.run.tasks import warm_up
 from shapegan.pipeline.schema import MeshReport
 
@@ -100,6 +101,27 @@ def test_a_mesh_that_uses_too_much_memory_fails(child: ChildProcess, tmp_path: P
 def test_a_mesh_that_runs_out_of_memory_fails(child: ChildProcess, tmp_path: Path) -> None:
     report = do(child, tmp_path, "more", Limits())
     assert (report.status, report.reason) == ("failed", "ran out of memory, twice")
+
+
+def test_a_gpu_that_fails_or_is_full_is_tried_again_by_a_fresh_process(
+    child: ChildProcess, tmp_path: Path
+) -> None:
+    report = do(child, tmp_path, "lose", Limits())
+    assert (report.status, report.reason) == (
+        "failed",
+        "failed on the GPU: Warp copy error: Warp CUDA error 700: an illegal memory access of it,"
+        " twice",
+    )
+    report = do(child, tmp_path, "fill", Limits())
+    assert (report.status, report.reason) == ("failed", "ran out of memory, twice")
+    (tmp_path / "alone").mkdir()
+    pool = LocalPool()
+    for number, job in enumerate(make_jobs(tmp_path / "alone", ["lose", "fill"])):
+        (tmp_path / "alone" / "staging").mkdir(exist_ok=True)
+        pool.submit(ShapeTask(number, job, SMALL, tmp_path / "alone", "cpu", TARGET))
+    reasons = [report.reason for _, report in pool.results()]
+    assert reasons[0].startswith("failed on the GPU: Warp copy error")
+    assert reasons[1] == "ran out of memory"
 
 
 def test_an_error_is_one_line_with_its_place(child: ChildProcess, tmp_path: Path) -> None:
