@@ -1,5 +1,7 @@
 """The command `shapegan`; each of its commands is a module in `shapegan.commands`."""
 
+import os
+
 import click
 
 from shapegan import __version__
@@ -27,6 +29,9 @@ from shapegan.commands.watertight import watertight
 @click.version_option(__version__, prog_name="shapegan")
 def main() -> None:
     """Turn meshes into signed distances, and train generators of 3D shapes on them."""
+    # torch reads it when it is imported. Threads that wait leave their cores to others then, rather
+    # than to try again and again: on a busy machine, several threads took twice as long as one.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 
 for _command in (

@@ -1,10 +1,13 @@
 """Help and version of the command import nothing heavy."""
 
 import json
+import os
 import subprocess
 import sys
 
 import pytest
+
+WAITING = "OMP_WAIT_POLICY"
 
 
 @pytest.mark.parametrize(
@@ -29,3 +32,22 @@ def test_help_imports_nothing_heavy(arguments: list[str]) -> None:
     )
     loaded = set(json.loads(done.stdout.splitlines()[-1]))
     assert not loaded & {"numpy", "torch", "warp", "dask", "distributed", "trimesh", "h5py", "rich"}
+
+
+@pytest.mark.parametrize(("given", "expected"), [({}, "PASSIVE"), ({WAITING: "ACTIVE"}, "ACTIVE")])
+def test_waiting_threads_leave_their_cores_to_others(given: dict[str, str], expected: str) -> None:
+    program = (
+        "import os, sys\n"
+        "from shapegan.cli import main\n"
+        "try:\n    main(['status', 'nowhere'])\nexcept SystemExit: pass\n"
+        f"print(os.environ[{WAITING!r}])"
+    )
+    inherited = {name: value for name, value in os.environ.items() if name != WAITING}
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        capture_output=True,
+        text=True,
+        check=True,
+        env=inherited | given,
+    )
+    assert done.stdout.splitlines()[-1] == expected
