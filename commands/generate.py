@@ -60,7 +60,7 @@ if TYPE_CHECKING:
 @click.option(
     "--save-latents",
     is_flag=True,
-    help="Write latents.npy, an array (S, Z), and latents.csv, the name of each row, too.",
+    help="Write latents.npy, an array (S, Z), and latents.csv, the id and name of each row, too.",
 )
 @click.option(
     "--no-meshes", is_flag=True, help="With --save-latents: write no meshes and no picture."

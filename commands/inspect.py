@@ -34,7 +34,11 @@ def picture_options(function: Any) -> Any:
                 " points outside orange.",
             ),
             click.option(
-                "--id", "ids", metavar="ID", multiple=True, help="Draw this shape; may be repeated."
+                "--id",
+                "ids",
+                metavar="ID",
+                multiple=True,
+                help="Draw this shape, by id or by the end of an id; may be repeated.",
             ),
             click.option(
                 "--worst",

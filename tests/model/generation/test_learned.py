@@ -15,8 +15,13 @@ from support.training import SHAPES, make_solids
 
 from shapegan.cli import main
 from shapegan.model.generation import learned as learned_module
-from shapegan.model.generation.learned import all_learned, learned_by_id
-from shapegan.model.generation.meshes import as_trimesh
+from shapegan.model.generation.learned import (
+    LearnedShape,
+    all_learned,
+    learned_by_id,
+    write_latents,
+)
+from shapegan.model.generation.meshes import as_trimesh, latents_by_row
 from shapegan.model.generation.source import SourceError, open_source
 from shapegan.model.shapes.surface import extract
 
@@ -65,6 +70,17 @@ def test_an_end_of_several_ids_is_refused(toy: Path, monkeypatch: pytest.MonkeyP
     assert learned_by_id(source, ["1/b"])[0].named.name == "1-b"
 
 
+def test_a_whole_name_is_no_end_of_a_longer_one(toy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = open_source(toy)
+    shapes = all_learned(source)[:2]
+    ids = ("chairs/armchair2", "chairs/chair2")
+    two = [dataclasses.replace(shape, id=id_) for shape, id_ in zip(shapes, ids, strict=True)]
+    monkeypatch.setattr(learned_module, "all_learned", lambda *_: two)
+    assert [shape.id for shape in learned_by_id(source, ["chair2"])] == ["chairs/chair2"]
+    with pytest.raises(SourceError, match="2 learned shapes end in 'air2'"):
+        learned_by_id(source, ["air2"])
+
+
 def test_generate_makes_the_learned_shapes(
     toy: Path, learned: torch.Tensor, tmp_path: Path
 ) -> None:
@@ -93,8 +109,18 @@ def test_a_run_exports_its_latents(toy: Path, learned: torch.Tensor, tmp_path: P
     np.testing.assert_array_equal(np.load(tmp_path / "latents.npy"), learned.numpy())
     with (tmp_path / "latents.csv").open() as file:
         rows = list(csv.reader(file))
-    assert rows[0] == ["row", "name"]
+    assert rows[0] == ["row", "id", "name"]
     assert len(rows) == SHAPES + 1
+
+
+def test_the_table_of_latents_has_the_ids_of_the_dataset(tmp_path: Path) -> None:
+    shape = LearnedShape("03001627/chair", "03001627", torch.zeros(4))
+    write_latents(tmp_path, [shape.named, *latents_by_row(torch.ones(1, 4))])
+    assert (tmp_path / "latents.csv").read_text().splitlines() == [
+        "row,id,name",
+        "0,03001627/chair,03001627-chair",
+        "1,,latent-000000",
+    ]
 
 
 def test_interpolate_goes_through_learned_shapes(toy: Path, tmp_path: Path) -> None:
