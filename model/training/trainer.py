@@ -22,6 +22,7 @@ from shapegan.model.training.run_folder import RunFolder
 from shapegan.model.training.run_writer import RunWriter
 from shapegan.model.training.settings import TrainSettings
 from shapegan.model.training.threads import training_threads
+from shapegan.pipeline.wording import counted
 
 __all__ = ["TrainSettings", "TrainingError", "train"]
 
@@ -98,6 +99,7 @@ class _Training:
             self._position = checkpoint.position.copy()
             if self._schedule.can_continue(self._position):
                 self._position.reopen()
+        was_finished = self._position.stage >= len(self._config.stages)
         self._writer = self._open_writer(checkpoint)
         try:
             while self._position.stage < len(self._config.stages):
@@ -114,11 +116,15 @@ class _Training:
             self._recipe.forget_graphs()
             if self._writer:
                 self._writer.close()
-        self._note("done")
+        if was_finished:
+            self._note("already finished", "; a larger --steps or --time continues it")
+        else:
+            self._note("done")
         return self._position
 
-    def _note(self, what: str) -> None:
-        self._reporter.note(f"{what}: {self._position.total:,} steps, in {self._folder.path}")
+    def _note(self, what: str, advice: str = "") -> None:
+        steps = counted(self._position.total, "step")
+        self._reporter.note(f"{what}: {steps}, in {self._folder.path}{advice}")
 
     def _open_streams(self) -> list[Stream]:
         """Streams of all stages; stages that read the same batches share one."""

@@ -2,6 +2,7 @@ import csv
 import dataclasses
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ import trimesh
 from click.testing import CliRunner, Result
 from PIL import Image
 from support.one_line import check_one_line
-from support.toys import toy_run
+from support.toys import latent_run, toy_run
 from support.training import SHAPES, make_solids
 
 from shapegan.cli import main
@@ -182,6 +183,19 @@ def test_bad_words_are_one_line(
     name, *flags = words
     check_one_line(command(*str(name).split(), toy, "--out", tmp_path / "out", *flags), expected)
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("make", [toy_run, latent_run])
+def test_a_dataset_that_was_moved_is_named_by_an_option(
+    make: Any, learned: torch.Tensor, tmp_path: Path
+) -> None:
+    gone = str(tmp_path / "gone")
+    run = make(tmp_path / "run", learned if make is toy_run else (), gone)
+    said = command("generate", run, "--out", tmp_path / "out", "--shape", "all")
+    check_one_line(said, f"the dataset of run is no longer in {gone}: name it with --data")
+    words = ("--shape", "all", "--data", tmp_path / "typed")
+    said = command("generate", run, "--out", tmp_path / "out", *words)
+    check_one_line(said, "typed is not a dataset: cannot read dataset.json")
 
 
 def test_a_gan_has_no_learned_shapes(tmp_path: Path) -> None:
