@@ -11,7 +11,7 @@ from shapegan.model.recipes.build import build_recipe, stream_config
 from shapegan.model.schedule import Position, Schedule
 from shapegan.model.streaming.stream import Stream, StreamConfig
 from shapegan.model.training.checkpoint import Checkpoint, CheckpointError, checkpoint_path, fitting
-from shapegan.model.training.coarse_grids import coarse_grid_note
+from shapegan.model.training.data_notes import coarse_grid_note, split_note
 from shapegan.model.training.data_settings import resolve_by_data
 from shapegan.model.training.errors import TrainingError, memory_errors
 from shapegan.model.training.interruption import Interruption
@@ -58,8 +58,9 @@ def train(config: TrainConfig, settings: TrainSettings, reporter: Reporter) -> P
             folder.open(config)
             if threads is not None:
                 folder.record_threads(threads)
-            if about_grids := coarse_grid_note(config, settings.data):
-                reporter.note(about_grids)
+            for about_data in (split_note, coarse_grid_note):
+                if text := about_data(config, settings.data):
+                    reporter.note(text)
         ranks.any_rank(False)  # the others wait until the folder exists
         stack.enter_context(interruption)
         return training.run()
