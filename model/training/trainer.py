@@ -10,7 +10,7 @@ from shapegan.model.distributed import Ranks, join
 from shapegan.model.recipes.build import build_recipe, stream_config
 from shapegan.model.schedule import Position, Schedule
 from shapegan.model.streaming.stream import Stream, StreamConfig
-from shapegan.model.training.checkpoint import Checkpoint, CheckpointError, checkpoint_path, fitting
+from shapegan.model.training.checkpoint import Checkpoint, checkpoint_path, fitting
 from shapegan.model.training.data_notes import coarse_grid_note, split_note
 from shapegan.model.training.data_settings import resolve_by_data
 from shapegan.model.training.errors import TrainingError, memory_errors
@@ -18,7 +18,7 @@ from shapegan.model.training.interruption import Interruption
 from shapegan.model.training.logger import STEPS_PER_ROW
 from shapegan.model.training.reporter import NullReporter, Reporter
 from shapegan.model.training.run_clock import RunClock
-from shapegan.model.training.run_folder import RunFolder
+from shapegan.model.training.run_folder import RunFolder, TrainingShapes
 from shapegan.model.training.run_writer import RunWriter
 from shapegan.model.training.settings import TrainSettings
 from shapegan.model.training.threads import training_threads
@@ -55,7 +55,7 @@ def train(config: TrainConfig, settings: TrainSettings, reporter: Reporter) -> P
         training = _Training(config, settings, ranks, folder, reporter, interruption, clock)
         if ranks.is_main:
             stack.enter_context(folder.locked())
-            folder.open(config)
+            folder.open(config, training.shapes)
             if threads is not None:
                 folder.record_threads(threads)
             for about_data in (split_note, coarse_grid_note):
@@ -87,6 +87,8 @@ class _Training:
         # The streams of all stages are opened first: missing data shows before hours of training.
         self._streams = self._open_streams()
         self._shape_count = self._streams[0].shape_count
+        where = f"{self._streams[0].config.where} of {settings.data}"
+        self.shapes = TrainingShapes(self._shape_count, where)
         self._recipe = build_recipe(config, ranks, execution, self._shape_count, self._streams[0])
         steps = [stream.steps_per_epoch for stream in self._streams]
         self._schedule = Schedule(config.stages, steps, settings.budget)
@@ -157,11 +159,7 @@ class _Training:
         number = self._position.stage
         self._recipe.begin(number)
         if checkpoint is not None:
-            if checkpoint.shape_count != self._shape_count:
-                raise CheckpointError(
-                    f"{self._folder.path} was trained on {checkpoint.shape_count} shapes,"
-                    f" {self._settings.data} has {self._shape_count}: give --run a new folder"
-                )
+            self.shapes.check(self._folder.path, checkpoint.shape_count)
             with fitting(checkpoint_path(self._folder.checkpoints, self._position.total)):
                 self._recipe.load(checkpoint.recipe)
             self._reporter.note(f"resuming after step {self._position.total:,}")
