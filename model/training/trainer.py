@@ -122,6 +122,8 @@ class _Training:
         if was_finished:
             self._note("already finished", "; a larger --steps or --time continues it")
         else:
+            if self._writer and (about_scores := self._writer.missing_scores):
+                self._reporter.note(about_scores)
             self._note("done")
         return self._position
 
