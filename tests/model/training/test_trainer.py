@@ -65,6 +65,13 @@ def test_the_budget_of_steps_is_kept(data: Path, tmp_path: Path, steps: int) -> 
     assert reporter.notes == [f"done: {steps} steps, in {tmp_path / 'run'}"]
 
 
+def test_folders_may_be_strings(data: Path, tmp_path: Path) -> None:
+    folders: list[Any] = [str(data), str(tmp_path / "run")]
+    settings = quick(folders[0], folders[1], 2)
+    assert settings == quick(data, tmp_path / "run", 2)
+    assert train(AUTODECODER, settings, RecordingReporter()).total == 2
+
+
 def test_a_finished_run_says_so_until_it_is_made_longer(data: Path, tmp_path: Path) -> None:
     said = []
     for steps in (2, 2, 4):
