@@ -163,4 +163,5 @@ def _draw(path: Path, options: dict[str, Any], what: str) -> None:
         else:
             count = write_contact_sheet(file, dataset, choice, options["mesh_root"], settings)
     noun = "the points of " if what == "points" else ""
-    click.echo(f"\n{noun}{counted(count, 'shape')}, {choice}, are drawn in {file}")
+    verb = "is" if what == "picture" and count == 1 else "are"
+    click.echo(f"\n{noun}{counted(count, 'shape')}, {choice}, {verb} drawn in {file}")

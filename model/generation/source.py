@@ -105,8 +105,8 @@ class Source:
         known = generator.config.categories if isinstance(generator, LatentGenerator) else None
         if not known or not isinstance(generator, LatentGenerator):
             raise SourceError(
-                f"{self.name} makes shapes of no chosen category: --category needs a run of"
-                " `shapegan train --recipe latent` on several categories"
+                "--category works only for runs of recipe latent on several categories, unlike"
+                f" {self.name}"
             )
         best = max(known, key=lambda category: match_rank(word, category))
         if not match_rank(word, best):

@@ -170,7 +170,7 @@ def test_a_latent_tour_is_a_film_a_strip_and_a_map(toy: Path, tmp_path: Path) ->
         (("generate", "--shape", "nothing"), "has learned no shape 'nothing'"),
         (("generate", "--shape", "x", "--seed", 3), "--seed has no effect with --shape"),
         (("generate", "--data", "x"), "--data has no effect without --shape"),
-        (("generate", "--no-meshes"), "--no-meshes takes --save-latents"),
+        (("generate", "--no-meshes"), "--no-meshes needs --save-latents: nothing would"),
         (("interpolate", "--through", "x", "--seeds", "1,2"), "--seeds has no effect with"),
         (("interpolate", "--through", "nothing,nothing"), "has learned no shape"),
         (("figure latent-tour", "--panel", 65), "mp4 needs an even number"),
