@@ -15,6 +15,7 @@ from shapegan.commands.options import (
     words,
 )
 from shapegan.pipeline.config import MESH_FORMATS
+from shapegan.pipeline.wording import counted
 
 if TYPE_CHECKING:
     from shapegan.model.generation.meshes import MeshSettings, NamedLatent
@@ -60,7 +61,7 @@ if TYPE_CHECKING:
 @click.option(
     "--save-latents",
     is_flag=True,
-    help="Write latents.npy, an array (S, Z), and latents.csv, the name of each row, too.",
+    help="Write latents.npy, an array (S, Z), and latents.csv, the id and name of each row, too.",
 )
 @click.option(
     "--no-meshes", is_flag=True, help="With --save-latents: write no meshes and no picture."
@@ -133,7 +134,7 @@ def _check_options(context: click.Context, options: dict[str, Any]) -> None:
     else:
         refuse_typed(context, "has no effect without --shape", "data")
     if options["no_meshes"] and not options["save_latents"]:
-        raise click.UsageError("--no-meshes takes --save-latents, or nothing is written")
+        raise click.UsageError("--no-meshes needs --save-latents: nothing would be written")
     if options["sphere_tracing"]:
         why = "has no effect with --sphere-tracing"
         refuse_typed(context, why, "resolution", "format", "largest_only", "no_meshes")
@@ -157,7 +158,8 @@ def _save_latents(out: Path, latents: "list[NamedLatent]") -> None:
     from shapegan.model.generation.learned import LATENTS_NAME, TABLE_NAME, write_latents
 
     write_latents(out, latents)
-    click.echo(f"{LATENTS_NAME} and {TABLE_NAME} of {len(latents)} shapes in {out}", err=True)
+    shapes = counted(len(latents), "shape")
+    click.echo(f"{LATENTS_NAME} and {TABLE_NAME} of {shapes} in {out}", err=True)
 
 
 def _write_meshes(
@@ -187,5 +189,6 @@ def _write_meshes(
             f"all {len(latents)} shapes are empty at level {settings.level:g}: train for longer, or"
             " try another --level"
         )
+    made = counted(len(latents) - len(empty), "mesh")
     note = f"; empty at level {settings.level:g}: {', '.join(empty)}" if empty else ""
-    return f"{len(latents) - len(empty)} meshes and {GRID_NAME} in {out}{note}"
+    return f"{made} and {GRID_NAME} in {out}{note}"

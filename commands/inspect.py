@@ -34,7 +34,11 @@ def picture_options(function: Any) -> Any:
                 " points outside orange.",
             ),
             click.option(
-                "--id", "ids", metavar="ID", multiple=True, help="Draw this shape; may be repeated."
+                "--id",
+                "ids",
+                metavar="ID",
+                multiple=True,
+                help="Draw this shape, by id or by the end of an id; may be repeated.",
             ),
             click.option(
                 "--worst",
@@ -159,4 +163,5 @@ def _draw(path: Path, options: dict[str, Any], what: str) -> None:
         else:
             count = write_contact_sheet(file, dataset, choice, options["mesh_root"], settings)
     noun = "the points of " if what == "points" else ""
-    click.echo(f"\n{noun}{counted(count, 'shape')}, {choice}, are drawn in {file}")
+    verb = "is" if what == "picture" and count == 1 else "are"
+    click.echo(f"\n{noun}{counted(count, 'shape')}, {choice}, {verb} drawn in {file}")

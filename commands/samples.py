@@ -6,6 +6,7 @@ import click
 
 from shapegan.commands.errors import interruptible, plain_errors
 from shapegan.pipeline.samples.kinds import KINDS
+from shapegan.pipeline.wording import counted
 
 
 @click.command()
@@ -35,4 +36,4 @@ def samples(kinds: tuple[str, ...], out: Path, count: int, seed: int, intact: bo
 
         chosen = tuple(kind for kind in KINDS if kind in kinds or "all" in kinds)
         written = sum(1 for _ in write_samples(chosen, count, seed, out, intact=intact))
-    click.echo(f"{written} meshes in {out}", err=True)
+    click.echo(f"{counted(written, 'mesh')} in {out}", err=True)

@@ -49,7 +49,10 @@ def recipe_options(function: Any) -> Any:
                 type=click.IntRange(min=1),
                 help="Shapes per step, over all devices.  [default: the preset's]",
             ),
-            click.option("--split", help="Split to train on.  [default: train]"),
+            click.option(
+                "--split",
+                help="Split to train on.  [default: train; all shapes of a dataset without splits]",
+            ),
             click.option(
                 "--seed",
                 type=click.IntRange(min=0),

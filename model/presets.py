@@ -13,8 +13,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 
-from shapegan.model.config import Stage, TrainConfig
-from shapegan.model.config_check import TrainConfigError
+from shapegan.model.config import RECIPES, Stage, TrainConfig
+from shapegan.model.config_check import TrainConfigError, check
 from shapegan.model.networks.autoencoder_config import AutoencoderConfig
 from shapegan.model.networks.generator import GeneratorConfig
 from shapegan.model.networks.latent_generator import LatentGeneratorConfig
@@ -265,8 +265,9 @@ def preset(recipe: str, name: str) -> TrainConfig:
     """Config of a recipe of `config.RECIPES` and a preset of `PRESETS`.
 
     Raises:
-        TrainConfigError: the recipe has no such preset.
+        TrainConfigError: there is no such recipe, or it has no such preset.
     """
+    check(recipe in RECIPES, "recipe", recipe, " or ".join(RECIPES))
     if (recipe, name) not in _TABLE:
         raise TrainConfigError(f"--preset: got {name}, takes {' or '.join(presets_of(recipe))}")
     return _TABLE[recipe, name]()

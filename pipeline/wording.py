@@ -12,7 +12,8 @@ def duration(seconds: float) -> str:
 
 def counted(count: int, noun: str) -> str:
     """Format a count with its noun, in the plural unless the count is 1."""
-    return f"{count:,} {noun}" + "s" * (count != 1)
+    plural = "es" if noun.endswith(("s", "x", "ch", "sh")) else "s"
+    return f"{count:,} {noun}{plural if count != 1 else ''}"
 
 
 def readable_size(count: float) -> str:

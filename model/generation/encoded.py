@@ -9,10 +9,9 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from shapegan.model.generation.source import Source, SourceError
+from shapegan.model.generation.source import Source, SourceError, training_dataset
 from shapegan.model.networks.latent_generator import LatentGenerator
 from shapegan.model.streaming.order import evenly_spaced
-from shapegan.pipeline.dataset.reader import Dataset
 from shapegan.pipeline.schema import MeshReport
 
 _BATCH = 16
@@ -37,23 +36,21 @@ def encode_training_shapes(
     Raises:
         SourceError, DatasetError: the dataset is unknown, cannot be read, or does not fit.
     """
-    generator, folder = source.generator, data or source.data
+    generator = source.generator
     assert source.encoder is not None
     assert isinstance(generator, LatentGenerator)
-    if folder is None:
-        raise SourceError(f"{source.name} does not name its dataset: name it with --data")
-    dataset, size = Dataset(folder), source.encoded_size
+    dataset, size = training_dataset(source, data), source.encoded_size
     rows = dataset.splits.get(source.split, []) if dataset.splits else range(len(dataset))
     if size not in dataset.resolutions or not rows:
         raise SourceError(
-            f"{folder} has no voxels of {size}^3 in the split {source.split}, on which"
+            f"{dataset.path} has no voxels of {size}^3 in the split {source.split}, on which"
             f" {source.name} was trained: name the run's dataset with --data"
         )
     chosen = [rows[place] for place in evenly_spaced(len(rows), limit or len(rows))]
     reports = [dataset.accepted[row] for row in chosen]
     known = set(generator.config.categories or ())
     if known and not {report.category for report in reports} <= known:
-        raise SourceError(f"{folder} has categories that {source.name} has not learned")
+        raise SourceError(f"{dataset.path} has categories that {source.name} has not learned")
     latents = []
     for first in range(0, len(chosen), _BATCH):
         batch = slice(first, first + _BATCH)

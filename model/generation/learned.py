@@ -19,6 +19,7 @@ from shapegan.model.generation.reconstruction import chamfer_distance
 from shapegan.model.generation.source import Source, SourceError, learned_shapes
 from shapegan.model.shapes.surface import extract
 from shapegan.pipeline.dataset.reader import Dataset
+from shapegan.pipeline.dataset.selection import ids_named
 from shapegan.pipeline.files import replacing, write_text, writing
 
 ALL = "all"
@@ -44,7 +45,7 @@ class LearnedShape:
     @property
     def named(self) -> NamedLatent:
         """The latent, named after the shape; an id may hold slashes, a file name may not."""
-        return NamedLatent(self.id.replace("/", "-"), self.latent)
+        return NamedLatent(self.id.replace("/", "-"), self.latent, self.id)
 
 
 def all_learned(
@@ -78,7 +79,7 @@ def learned_by_id(
 
     Args:
         source: Of an autodecoder or of recipe `latent`.
-        words: Ids, or ends of ids that no other shape has; `all` alone for all shapes.
+        words: Ids, or what names one shape alone, see `ids_named`; `all` alone for all shapes.
         data: Dataset of the run; None for the place where it was during training.
 
     Raises:
@@ -96,20 +97,21 @@ def latents_of(shapes: Sequence[LearnedShape]) -> Tensor:
 
 
 def _find(known: Sequence[LearnedShape], word: str, source: Source) -> LearnedShape:
-    exact = [shape for shape in known if shape.id == word]
-    found = exact or [shape for shape in known if shape.id.endswith(word) and word]
-    if len(found) == 1:
-        return found[0]
-    if found:
-        listed = ", ".join(shape.id for shape in found[:_SUGGESTIONS])
-        raise SourceError(f"{len(found)} learned shapes end in {word!r}, such as {listed}")
     ids = [shape.id for shape in known]
+    found = ids_named(word, ids)
+    if len(found) == 1:
+        return known[ids.index(found[0])]
+    if found:
+        listed = ", ".join(found[:_SUGGESTIONS])
+        raise SourceError(f"{len(found)} learned shapes end in {word!r}, such as {listed}")
     close = difflib.get_close_matches(word, ids, _SUGGESTIONS, 0.5) or ids[:_SUGGESTIONS]
     raise SourceError(f"{source.name} has learned no shape {word!r}, but {', '.join(close)}")
 
 
 def write_latents(out: Path, latents: Sequence[NamedLatent]) -> None:
-    """Write latents.npy, (S, Z) float32, and latents.csv with the name of each row.
+    """Write latents.npy, (S, Z) float32, and latents.csv with the id of each row.
+
+    A latent that was drawn has no id. The column `name` is the name of the shape's files.
 
     Raises:
         OutputError: if a file cannot be written.
@@ -122,8 +124,8 @@ def write_latents(out: Path, latents: Sequence[NamedLatent]) -> None:
         temporary.write_bytes(encoded.getvalue())
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(("row", "name"))
-    writer.writerows((row, named.name) for row, named in enumerate(latents))
+    writer.writerow(("row", "id", "name"))
+    writer.writerows((row, named.id, named.name) for row, named in enumerate(latents))
     write_text(out / TABLE_NAME, text.getvalue())
 
 

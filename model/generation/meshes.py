@@ -36,6 +36,8 @@ class NamedLatent:
     """Without suffix."""
     latent: Tensor
     """(Z,)."""
+    id: str = ""
+    """Id of the training shape that has this latent; empty if there is none."""
 
 
 @dataclass(frozen=True)

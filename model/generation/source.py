@@ -22,6 +22,7 @@ from shapegan.model.training.checkpoint import (
     latest_checkpoint,
     load_checkpoint,
 )
+from shapegan.pipeline import schema
 from shapegan.pipeline.dataset.reader import Dataset
 from shapegan.pipeline.errors import PlainError
 from shapegan.pipeline.schema import MeshReport
@@ -104,8 +105,8 @@ class Source:
         known = generator.config.categories if isinstance(generator, LatentGenerator) else None
         if not known or not isinstance(generator, LatentGenerator):
             raise SourceError(
-                f"{self.name} makes shapes of no chosen category: --category needs a run of"
-                " `shapegan train --recipe latent` on several categories"
+                "--category works only for runs of recipe latent on several categories, unlike"
+                f" {self.name}"
             )
         best = max(known, key=lambda category: match_rank(word, category))
         if not match_rank(word, best):
@@ -190,6 +191,27 @@ def load_latents(path: Path, source: Source) -> Tensor:
     return torch.from_numpy(latents.astype(np.float32)).to(source.device)
 
 
+def training_dataset(source: Source, data: Path | None = None) -> Dataset:
+    """Open the dataset of a source's run.
+
+    Args:
+        source: Of a run.
+        data: The dataset's folder; None for the place where it was during training.
+
+    Raises:
+        SourceError: if the place is unknown, or the dataset is no longer there.
+        DatasetError: if the dataset cannot be read.
+    """
+    folder = data or source.data
+    if folder is None:
+        raise SourceError(f"{source.name} does not name its dataset: name it with --data")
+    if data is None and not (folder / schema.MANIFEST_NAME).exists():
+        raise SourceError(
+            f"the dataset of {source.name} is no longer in {folder}: name it with --data"
+        )
+    return Dataset(folder)
+
+
 def learned_shapes(source: Source, data: Path | None = None) -> list[MeshReport]:
     """Reports of an autodecoder's training shapes, in the order of its learned latents.
 
@@ -202,20 +224,17 @@ def learned_shapes(source: Source, data: Path | None = None) -> list[MeshReport]
 
     Raises:
         SourceError: if the source has no learned latents, or the dataset does not fit them.
-        DatasetError: if the dataset cannot be read.
+        SourceError, DatasetError: see `training_dataset`.
     """
-    folder = data or source.data
     if source.learned is None:
         raise SourceError(
             f"{source.name} has no learned latents: expected a run of recipe autodecoder or latent"
         )
-    if folder is None:
-        raise SourceError(f"{source.name} does not name its dataset: name it with --data")
-    dataset = Dataset(folder)
+    dataset = training_dataset(source, data)
     indices = dataset.splits.get(source.split, []) if dataset.splits else range(len(dataset))
     if len(indices) != len(source.learned):
         raise SourceError(
-            f"{source.name} has learned {len(source.learned)} shapes, but {folder} has"
+            f"{source.name} has learned {len(source.learned)} shapes, but {dataset.path} has"
             f" {len(indices)} to train on: name the run's dataset with --data"
         )
     return [dataset.accepted[index] for index in indices]

@@ -60,6 +60,11 @@ class StreamConfig:
         plain = self.kind == "voxels" or (self.sets == ("uniform",) and not self.balanced)
         self._check(not self.thin_parts or plain, "thin_parts", "voxels or uniform points")
 
+    @property
+    def where(self) -> str:
+        """The split, or the dataset if all its shapes are read, in words."""
+        return f"split {self.split}" if self.split else "the dataset"
+
     def _check(self, holds: bool, name: str, takes: str) -> None:
         if not holds:
             raise StreamError(f"stream's {name}: got {getattr(self, name)}, takes {takes}")

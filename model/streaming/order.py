@@ -65,10 +65,9 @@ class BatchOrder:
                 f" use a multiple of {self.world}"
             )
         if self.shape_count < batch:
-            where = f"split {self.config.split}" if self.config.split else "the dataset"
             raise StreamError(
-                f"too few shapes: {self.shape_count} in {where}, {batch} in a batch: lower"
-                f" --batch-size to {self.shape_count}"
+                f"too few shapes: {self.shape_count} in {self.config.where}, {batch} in a batch:"
+                f" lower --batch-size to {self.shape_count}"
             )
         if self.config.kind == "points" and size > self.stored:
             raise StreamError(

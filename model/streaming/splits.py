@@ -10,6 +10,8 @@ from shapegan.pipeline.dataset.manifest import DatasetError
 from shapegan.pipeline.dataset.reader import Dataset
 
 _VOXEL_CHOICE = "--stages, or with --set stages.N.lattice"
+_ANOTHER_DATASET = ", or preprocess the meshes into another dataset"
+_OTHER_SPLITS = ", or make other splits with `shapegan split`"
 _OFFSET_CHOICE = "--set stages.N.thin_offset=0"
 
 
@@ -34,7 +36,7 @@ def open_split(path: Path, config: StreamConfig) -> ShardSource:
             _check_has(path, "voxels of resolution", THIN_RESOLUTION, stored, _OFFSET_CHOICE)
     if not config.split or not splits:
         return ShardSource(dataset, range(len(dataset)))
-    _check_has(path, "shapes in split", config.split, tuple(splits), "--split")
+    _check_has(path, "shapes in split", config.split, tuple(splits), "--split", _OTHER_SPLITS)
     return ShardSource(dataset, splits[config.split])
 
 
@@ -46,11 +48,15 @@ def with_stored_sets(config: StreamConfig, dataset: Dataset) -> StreamConfig:
 
 
 def _check_has(
-    path: Path, what: str, wanted: object, there: tuple[object, ...], option: str
+    path: Path,
+    what: str,
+    wanted: object,
+    there: tuple[object, ...],
+    option: str,
+    otherwise: str = _ANOTHER_DATASET,
 ) -> None:
     if wanted not in there:
         listed = ", ".join(str(one) for one in there) or "none"
         raise StreamError(
-            f"{path} has no {what} {wanted}, there are: {listed}; choose with {option}, or"
-            " preprocess the meshes into another dataset"
+            f"{path} has no {what} {wanted}, there are: {listed}; choose with {option}{otherwise}"
         )

@@ -14,6 +14,7 @@ import os
 import signal
 import threading
 from collections.abc import Generator, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -88,6 +89,8 @@ class Stream:
         if workers < 0:
             raise StreamError(f"workers: got {workers}, takes 0 or more")
         self._disk = open_split(Path(path), config)
+        if not self._disk.dataset.splits:
+            config = replace(config, split="")
         self.config = config = with_stored_sets(config, self._disk.dataset)
         self._device, self._workers = torch.device(device), workers
         counts = self._disk.dataset.point_counts

@@ -4,10 +4,10 @@ import contextlib
 import dataclasses
 import io
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 
@@ -23,6 +23,8 @@ CHECKPOINT_FORMAT = 1
 BEST_NAME = "best.pt"
 """The checkpoint with the best 1-NNA against the validation split."""
 _KEPT = 3
+
+Value = TypeVar("Value")
 
 
 class CheckpointError(PlainError):
@@ -136,12 +138,16 @@ def read_position(path: Path) -> Position:
     Raises:
         CheckpointError: the file is not a checkpoint.
     """
-    try:
-        # Mapped: of a large file, little is read.
-        content = torch.load(path, map_location="cpu", mmap=True, weights_only=True)
-        return Position(**content["position"])
-    except Exception as error:  # damaged files raise errors of many kinds
-        raise CheckpointError(f"{path} is not a checkpoint of shapegan, or damaged") from error
+    return _read_without_weights(path, lambda content: Position(**content["position"]))
+
+
+def read_shape_count(path: Path) -> int:
+    """Read the number of training shapes of a checkpoint, without its weights.
+
+    Raises:
+        CheckpointError: the file is not a checkpoint.
+    """
+    return _read_without_weights(path, lambda content: int(content["shape_count"]))
 
 
 def latest_checkpoint(folder: Path | str) -> Path | None:
@@ -198,6 +204,14 @@ def fitting(path: Path) -> Iterator[None]:
         raise CheckpointError(
             f"{path} does not fit the networks of its config: it is by another version of shapegan"
         ) from error
+
+
+def _read_without_weights(path: Path, read: Callable[[dict[str, Any]], Value]) -> Value:
+    try:
+        # Mapped: of a large file, little is read.
+        return read(torch.load(path, map_location="cpu", mmap=True, weights_only=True))
+    except Exception as error:  # damaged files raise errors of many kinds
+        raise CheckpointError(f"{path} is not a checkpoint of shapegan, or damaged") from error
 
 
 def _read(path: Path, device: torch.device | str) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from shapegan.model.config import VOXEL_RECIPES, Stage, TrainConfig
 from shapegan.model.schedule import Position
 from shapegan.model.training.forecast import StageForecast
 from shapegan.pipeline.progress_display import ProgressDisplay, print_line
-from shapegan.pipeline.wording import duration, readable_size
+from shapegan.pipeline.wording import counted, duration, readable_size
 
 
 class TrainingProgress:
@@ -51,8 +51,8 @@ class TrainingProgress:
         )
         refined = ", refinement" if stage.refine else ", prior" if stage.prior else ""
         self._stage = f"stage {position.stage + 1} of {count} ({size}{refined}{_thickening(stage)})"
-        length = f"{steps:,} steps" if steps is not None else "by time"
-        self.note(f"{self._stage}: {length}, {stage.batch} shapes each")
+        length = counted(steps, "step") if steps is not None else "by time"
+        self.note(f"{self._stage}: {length}, {counted(stage.batch, 'shape')} each")
 
     def row(self, row: dict[str, float], overall: float) -> None:
         """Show measurements over some steps."""
@@ -100,10 +100,11 @@ def print_forecast(forecasts: Sequence[StageForecast], console: Console) -> None
     """Print steps, weights and memory of each stage."""
     for number, one in enumerate(forecasts):
         counts = ", ".join(f"{name} {count:,}" for name, count in one.parameters.items())
-        length = f"{one.steps:,} steps" if one.steps is not None else "by time"
+        length = counted(one.steps, "step") if one.steps is not None else "by time"
+        batch = counted(one.stage.batch, "shape")
         print_line(
             console,
-            f"stage {number + 1}, size {one.stage.size:,}: {length} of {one.stage.batch} shapes;"
+            f"stage {number + 1}, size {one.stage.size:,}: {length} of {batch};"
             f" weights: {counts}; about {readable_size(one.peak_bytes)} of memory",
         )
     shapes, stored = forecasts[0].shape_count, max(one.stored_bytes for one in forecasts)

@@ -20,7 +20,8 @@ RESOLUTION = 32
 """Grid of generated and real surfaces."""
 SHAPES = 32
 """Most shapes of each set."""
-_MIN_SHAPES = 2
+MIN_SHAPES = 2
+"""Fewest shapes of each set."""
 _POINTS = 1024
 """Points of each cloud."""
 _REAL_SET, _GENERATED_SET = range(2)
@@ -86,7 +87,7 @@ class QualityWatch:
     @property
     def shapes(self) -> int:
         """Number of shapes in each set; 0 if the validation split has fewer than two."""
-        return len(self._indices) if len(self._indices) >= _MIN_SHAPES else 0
+        return len(self._indices) if len(self._indices) >= MIN_SHAPES else 0
 
     def measure(self, generator: AnyGenerator, latents: Tensor) -> Quality:
         """Compare the shapes of latents (S, Z) with the real ones."""

@@ -2,6 +2,7 @@
 
 import json
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from pathlib import Path
 
 from shapegan.model.config import TrainConfig
@@ -11,21 +12,46 @@ from shapegan.model.training.checkpoint import (
     CheckpointError,
     latest_checkpoint,
     load_checkpoint,
+    read_shape_count,
 )
 from shapegan.pipeline.errors import PlainError
 from shapegan.pipeline.files import read_text, write_text
 from shapegan.pipeline.folder_lock import folder_lock
+from shapegan.pipeline.wording import counted
 
 CONFIG_NAME = "config.json"
 METRICS_NAME = "metrics.csv"
 QUALITY_NAME = "quality.csv"
 THREADS_NAME = "threads.json"
+_BY_DATA = ("generator.prior_shapes:", "generator.categories", "generator.symmetry:")
+"""Settings that follow from the training shapes, if nobody sets them; see `resolve_by_data`."""
 _MAX_DIFFERENCES = 8
 """Differences of configs that a message lists."""
 
 
 class RunFolderError(PlainError):
     """A run folder that cannot be used; the message is one line that says what to do."""
+
+
+@dataclass(frozen=True)
+class TrainingShapes:
+    """The shapes that a run is to train on."""
+
+    count: int
+    where: str
+    """Split and dataset, in words."""
+
+    def check(self, run: Path, before: int) -> None:
+        """Compare with the number of shapes that a run was trained on before.
+
+        Raises:
+            RunFolderError: they are not the same.
+        """
+        if before != self.count:
+            raise RunFolderError(
+                f"{run} was trained on {counted(before, 'shape')}, but {self.where} has"
+                f" {self.count:,} now: give --run a new folder, or the dataset its former splits"
+            )
 
 
 class RunFolder:
@@ -42,8 +68,12 @@ class RunFolder:
         self.metrics = path / METRICS_NAME
         self.quality = path / QUALITY_NAME
 
-    def open(self, config: TrainConfig) -> Checkpoint | None:
+    def open(self, config: TrainConfig, shapes: TrainingShapes | None = None) -> Checkpoint | None:
         """Claim the folder for a config, and load the last checkpoint, if there is one.
+
+        Args:
+            config: Config of the run.
+            shapes: Shapes on which it is to train; None: their number is not compared.
 
         Raises:
             RunFolderError: the folder holds a run of another config, or something else.
@@ -54,6 +84,8 @@ class RunFolder:
         if present is None:
             self._check_empty()
         elif latest and (difference := present.difference(config)):
+            if shapes and all(line.startswith(_BY_DATA) for line in difference):
+                shapes.check(self.path, read_shape_count(latest))
             more = len(difference) - _MAX_DIFFERENCES
             listed = difference[:_MAX_DIFFERENCES] + ([f"and {more} more"] if more > 0 else [])
             raise RunFolderError(

@@ -10,6 +10,7 @@ from shapegan.model.config import VOXEL_RECIPES, TrainConfig
 from shapegan.model.recipes.build import Recipe
 from shapegan.model.schedule import Position
 from shapegan.model.training.checkpoint import (
+    BEST_NAME,
     Checkpoint,
     keep_as_best,
     latest_checkpoint,
@@ -21,13 +22,15 @@ from shapegan.model.training.preview_budget import PreviewBudget
 from shapegan.model.training.previews import choose_places, draw_previews, draw_probe
 from shapegan.model.training.quality import COLUMNS as QUALITY_COLUMNS
 from shapegan.model.training.quality import (
+    MIN_SHAPES,
     RESOLUTION,
+    SPLIT,
     QualityWatch,
     best_error,
     quality_row,
 )
 from shapegan.model.training.row_file import drop_rows_after
-from shapegan.model.training.run_folder import RunFolder
+from shapegan.model.training.run_folder import QUALITY_NAME, RunFolder
 from shapegan.model.training.settings import TrainSettings
 from shapegan.model.training.wandb_run import WandbRun
 
@@ -148,6 +151,17 @@ class RunWriter:
         self._logger.quality(self._folder.quality, quality_row(position, quality), position)
         if self._best is None or quality.error <= self._best:
             self._best, self._is_best = quality.error, True
+
+    @property
+    def missing_scores(self) -> str:
+        """Why the run has no scores, although it has previews; empty if it has some."""
+        if not self._settings.preview_shapes or self._best is not None:
+            return ""
+        why = "they would have taken more than their share of the time"
+        if self._watch is None:
+            why = f"{self._settings.data} has fewer than {MIN_SHAPES} shapes with voxels in split"
+            why += f" {SPLIT}"
+        return f"no scores in {QUALITY_NAME}, and no {BEST_NAME}: {why}"
 
     def _open_quality(self, position: Position) -> None:
         self._last_scores, self._is_best = time.monotonic(), False

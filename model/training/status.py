@@ -64,15 +64,16 @@ def run_status(path: Path) -> RunStatus:
 
     Raises:
         RunFolderError: the folder holds no run of this version of shapegan.
+        CheckpointError: the last checkpoint is damaged.
     """
     config = _read_config(path / CONFIG_NAME)
     rows = _read_rows(path / METRICS_NAME)
     last = rows[-1] if rows else {}
     running, latest = is_locked(path), latest_checkpoint(path / "checkpoints")
-    end = path / "checkpoints" / f"stage-{len(config.stages)}.pt"
-    # A finished run may have been made longer.
-    complete = not running and latest is not None and end.exists() and end.samefile(latest)
-    position = _later_position(last, latest)
+    saved = read_position(latest) if latest else None
+    # The position is past all stages at the end alone, and no more once a run is made longer.
+    complete = not running and saved is not None and saved.stage >= len(config.stages)
+    position = _later_position(last, saved)
     return RunStatus(
         path=str(path),
         running=running,
@@ -126,12 +127,10 @@ def _time_left(rows: list[dict[str, float]]) -> float | None:
     return (1 - rows[-1]["overall"]) / speed if speed and speed > 0 else None
 
 
-def _later_position(row: dict[str, float], checkpoint: Path | None) -> Position | None:
+def _later_position(row: dict[str, float], saved: Position | None) -> Position | None:
     """Position of the last row of metrics.csv, or of the last checkpoint if that is not earlier."""
-    if checkpoint is not None:
-        saved = read_position(checkpoint)
-        if saved.total >= row.get("total", 0):
-            return saved
+    if saved is not None and saved.total >= row.get("total", 0):
+        return saved
     if "total" not in row:
         return None
     return Position(int(row["stage"]), int(row["step"]), int(row["total"]))

@@ -10,18 +10,19 @@ from shapegan.model.distributed import Ranks, join
 from shapegan.model.recipes.build import build_recipe, stream_config
 from shapegan.model.schedule import Position, Schedule
 from shapegan.model.streaming.stream import Stream, StreamConfig
-from shapegan.model.training.checkpoint import Checkpoint, CheckpointError, checkpoint_path, fitting
-from shapegan.model.training.coarse_grids import coarse_grid_note
+from shapegan.model.training.checkpoint import Checkpoint, checkpoint_path, fitting
+from shapegan.model.training.data_notes import coarse_grid_note, split_note
 from shapegan.model.training.data_settings import resolve_by_data
 from shapegan.model.training.errors import TrainingError, memory_errors
 from shapegan.model.training.interruption import Interruption
 from shapegan.model.training.logger import STEPS_PER_ROW
 from shapegan.model.training.reporter import NullReporter, Reporter
 from shapegan.model.training.run_clock import RunClock
-from shapegan.model.training.run_folder import RunFolder
+from shapegan.model.training.run_folder import RunFolder, TrainingShapes
 from shapegan.model.training.run_writer import RunWriter
 from shapegan.model.training.settings import TrainSettings
 from shapegan.model.training.threads import training_threads
+from shapegan.pipeline.wording import counted
 
 __all__ = ["TrainSettings", "TrainingError", "train"]
 
@@ -54,11 +55,12 @@ def train(config: TrainConfig, settings: TrainSettings, reporter: Reporter) -> P
         training = _Training(config, settings, ranks, folder, reporter, interruption, clock)
         if ranks.is_main:
             stack.enter_context(folder.locked())
-            folder.open(config)
+            folder.open(config, training.shapes)
             if threads is not None:
                 folder.record_threads(threads)
-            if about_grids := coarse_grid_note(config, settings.data):
-                reporter.note(about_grids)
+            for about_data in (split_note, coarse_grid_note):
+                if text := about_data(config, settings.data):
+                    reporter.note(text)
         ranks.any_rank(False)  # the others wait until the folder exists
         stack.enter_context(interruption)
         return training.run()
@@ -85,6 +87,8 @@ class _Training:
         # The streams of all stages are opened first: missing data shows before hours of training.
         self._streams = self._open_streams()
         self._shape_count = self._streams[0].shape_count
+        where = f"{self._streams[0].config.where} of {settings.data}"
+        self.shapes = TrainingShapes(self._shape_count, where)
         self._recipe = build_recipe(config, ranks, execution, self._shape_count, self._streams[0])
         steps = [stream.steps_per_epoch for stream in self._streams]
         self._schedule = Schedule(config.stages, steps, settings.budget)
@@ -98,6 +102,7 @@ class _Training:
             self._position = checkpoint.position.copy()
             if self._schedule.can_continue(self._position):
                 self._position.reopen()
+        was_finished = self._position.stage >= len(self._config.stages)
         self._writer = self._open_writer(checkpoint)
         try:
             while self._position.stage < len(self._config.stages):
@@ -114,11 +119,17 @@ class _Training:
             self._recipe.forget_graphs()
             if self._writer:
                 self._writer.close()
-        self._note("done")
+        if was_finished:
+            self._note("already finished", "; a larger --steps or --time continues it")
+        else:
+            if self._writer and (about_scores := self._writer.missing_scores):
+                self._reporter.note(about_scores)
+            self._note("done")
         return self._position
 
-    def _note(self, what: str) -> None:
-        self._reporter.note(f"{what}: {self._position.total:,} steps, in {self._folder.path}")
+    def _note(self, what: str, advice: str = "") -> None:
+        steps = counted(self._position.total, "step")
+        self._reporter.note(f"{what}: {steps}, in {self._folder.path}{advice}")
 
     def _open_streams(self) -> list[Stream]:
         """Streams of all stages; stages that read the same batches share one."""
@@ -150,11 +161,7 @@ class _Training:
         number = self._position.stage
         self._recipe.begin(number)
         if checkpoint is not None:
-            if checkpoint.shape_count != self._shape_count:
-                raise CheckpointError(
-                    f"{self._folder.path} was trained on {checkpoint.shape_count} shapes,"
-                    f" {self._settings.data} has {self._shape_count}: give --run a new folder"
-                )
+            self.shapes.check(self._folder.path, checkpoint.shape_count)
             with fitting(checkpoint_path(self._folder.checkpoints, self._position.total)):
                 self._recipe.load(checkpoint.recipe)
             self._reporter.note(f"resuming after step {self._position.total:,}")

@@ -10,6 +10,8 @@ from shapegan.pipeline import schema
 from shapegan.pipeline.dataset.reader import Dataset
 from shapegan.pipeline.errors import PlainError
 
+_SUGGESTIONS = 3
+
 
 class ChoiceError(PlainError, ValueError):
     """A shape that is not in the dataset; the message is one line."""
@@ -44,24 +46,52 @@ class Choice:
         return "lowest surface recall first" if self.worst else f"at random (seed {self.seed})"
 
 
+def ids_named(word: str, ids: Sequence[str]) -> list[str]:
+    """Ids that a word names: the whole id, else those of this name, else those of this end.
+
+    Args:
+        word: Such as `03001627/chair2`; its name `chair2`, which is whole parts of the path; or an
+            end of it, such as `air2`.
+        ids: All ids.
+    """
+    if not word or word in ids:
+        return [word] if word else []
+    named = [id_ for id_ in ids if id_.endswith("/" + word.lstrip("/"))]
+    return named or [id_ for id_ in ids if id_.endswith(word)]
+
+
 def choose_by_id(dataset: Dataset, ids: Sequence[str]) -> list[int]:
     """Indices of the shapes with these ids, in the order of the ids.
 
+    Args:
+        dataset: The dataset.
+        ids: Ids, or what names one shape alone; see `ids_named`.
+
     Raises:
-        ChoiceError: an id is not in the dataset; the message has the reason, or similar ids.
+        ChoiceError: an id is not in the dataset, and the message has the reason, or similar ids; or
+            it names several shapes.
     """
-    indices = {id_: index for index, id_ in enumerate(dataset.ids)}
-    for id_ in ids:
-        if id_ not in indices:
-            raise ChoiceError(_unknown(dataset, id_))
-    return [indices[id_] for id_ in ids]
+    known = dataset.ids
+    return [known.index(_choose(dataset, known, id_)) for id_ in ids]
+
+
+def _choose(dataset: Dataset, known: Sequence[str], word: str) -> str:
+    found = ids_named(word, known)
+    if word not in found and any(report.id == word for report in dataset.reports):
+        found = []  # this mesh was rejected; a shape whose id ends like it is not meant
+    if not found:
+        raise ChoiceError(_unknown(dataset, word))
+    if len(found) > 1:
+        listed = ", ".join(found[:_SUGGESTIONS])
+        raise ChoiceError(f"{len(found)} shapes end in {word!r}, such as {listed}")
+    return found[0]
 
 
 def _unknown(dataset: Dataset, id_: str) -> str:
     for report in dataset.reports:
         if report.id == id_:
             return f"{id_} is not in the dataset ({report.status}: {report.reason})"
-    close = ", ".join(difflib.get_close_matches(id_, dataset.ids, n=3))
+    close = ", ".join(difflib.get_close_matches(id_, dataset.ids, _SUGGESTIONS))
     hint = f"similar ids: {close}" if close else f"{schema.REPORT_NAME} lists them all"
     return f"no mesh {id_} in {dataset.path}: {hint}"
 

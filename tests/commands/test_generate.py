@@ -51,6 +51,14 @@ def test_writes_closed_meshes_wound_outwards(toy, tmp_path, suffix):
         assert np.asarray(grid).std() > 10
 
 
+@pytest.mark.parametrize(("count", "says"), [(1, "1 mesh and"), (2, "2 meshes and")])
+def test_meshes_are_counted(toy, tmp_path, count, says):
+    result = generate(toy, "--out", tmp_path, "--count", count, "--resolution", 8, "--save-latents")
+    shapes, meshes = result.stderr.splitlines()
+    assert meshes.startswith(f"{says} shapes.png in ")
+    assert shapes.endswith(f"of {count} {'shape' if count == 1 else 'shapes'} in {tmp_path}")
+
+
 def test_a_seed_is_the_same_shape_at_any_count(toy, tmp_path):
     generate(toy, "--out", tmp_path / "many", "--count", 3, "--resolution", 16)
     generate(toy, "--out", tmp_path / "one", "--count", 1, "--seed", 2, "--resolution", 16)
@@ -184,7 +192,7 @@ def test_generates_shapes_of_a_category(tmp_path):
     ("categories", "word", "message"),
     [
         (CATEGORIES, "lamp", "takes one of 03001627 (chair), Office Desks"),
-        ((), "chair", "makes shapes of no chosen category"),
+        ((), "chair", "only for runs of recipe latent on several categories, unlike run"),
     ],
 )
 def test_other_categories_are_refused(tmp_path, categories, word, message):
@@ -197,4 +205,4 @@ def test_other_categories_are_refused(tmp_path, categories, word, message):
 def test_a_gan_has_no_categories(toy, tmp_path):
     result = generate(toy, "--out", tmp_path / "out", "--category", "chair")
     check_one_line(result)
-    assert "--recipe latent" in result.output
+    assert "--category works only for runs of recipe latent" in result.output

@@ -45,6 +45,12 @@ def test_inspect_draws_a_picture(balls: Path, tmp_path: Path) -> None:
         assert image.width == 4 * 134 - 6 + 56
 
 
+def test_one_shape_is_drawn(balls: Path, tmp_path: Path) -> None:
+    file = tmp_path / "one.png"
+    result = inspect(balls, "--picture", file, "--id", "ball2", "--panel", 128)
+    assert f"1 shape, chosen by id, is drawn in {file}" in result.stdout
+
+
 def test_inspect_draws_points(tmp_path: Path) -> None:
     data = make_dataset(tmp_path, ["ok", "ok"], PreprocessConfig(resolutions=(4,), points=50))
     file = tmp_path / "points.png"

@@ -2,6 +2,7 @@ import csv
 import fcntl
 import json
 import os
+import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -124,6 +125,23 @@ def test_a_training(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     assert lines[1].startswith(
         "steps: 20 (100.0% of the run), stage 2 of 2, its step 10; last row "
     )
+
+
+def test_a_copy_of_a_finished_training_is_complete_too(data: Path, tmp_path: Path) -> None:
+    """A copy has no hard links."""
+    run(VOXEL, quick(data, tmp_path / "run"))
+    copy = shutil.copytree(tmp_path / "run", tmp_path / "copy")
+    assert as_json(copy)["complete"]
+
+
+def test_a_finished_training_that_was_made_longer_is_not_complete_before_its_new_end(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(VOXEL, quick(data, tmp_path))
+    each_step(monkeypatch, lambda step: interrupt() if step == 3 else None)
+    run(VOXEL, quick(data, tmp_path, 40))
+    found = as_json(tmp_path)
+    assert (found["complete"], found["total_steps"]) == (False, 23)
 
 
 def test_a_training_that_goes_on(

@@ -76,7 +76,9 @@ def test_a_run_from_start_to_end_with_pictures(
     assert [row["total"] for row in rows(folder)] == ["10", "20"]
     again = train("--config", folder / "config.json", *options)
     assert again.exit_code == 0
-    assert again.stderr.splitlines() == [f"done: 20 steps, in {folder}"]
+    assert again.stderr.splitlines() == [
+        f"already finished: 20 steps, in {folder}; a larger --steps or --time continues it"
+    ]
     check_one_line(train(*options, "--seed", 3), "a run of another config", "seed: 0 -> 3")
     check_one_line(train(*options, "--stages", "8"), "a run of another config", "stages.1.size")
     check_one_line(train(*options, "--run", tmp_path), "holds run but no config.json")

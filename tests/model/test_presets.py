@@ -114,6 +114,12 @@ def test_a_recipe_of_ours_has_no_published_settings() -> None:
         preset("latent", "paper")
 
 
+def test_an_unknown_recipe_is_refused_with_the_known_ones() -> None:
+    says = "recipe: got vox, takes voxel or point or autodecoder or latent"
+    with pytest.raises(TrainConfigError, match=says):
+        preset("vox", "fast")
+
+
 @pytest.mark.parametrize("recipe", RECIPES)
 def test_the_demo_is_smaller(recipe: str) -> None:
     larger = "fast" if recipe == "latent" else "paper"

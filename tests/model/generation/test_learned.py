@@ -2,6 +2,7 @@ import csv
 import dataclasses
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,13 +11,18 @@ import trimesh
 from click.testing import CliRunner, Result
 from PIL import Image
 from support.one_line import check_one_line
-from support.toys import toy_run
+from support.toys import latent_run, toy_run
 from support.training import SHAPES, make_solids
 
 from shapegan.cli import main
 from shapegan.model.generation import learned as learned_module
-from shapegan.model.generation.learned import all_learned, learned_by_id
-from shapegan.model.generation.meshes import as_trimesh
+from shapegan.model.generation.learned import (
+    LearnedShape,
+    all_learned,
+    learned_by_id,
+    write_latents,
+)
+from shapegan.model.generation.meshes import as_trimesh, latents_by_row
 from shapegan.model.generation.source import SourceError, open_source
 from shapegan.model.shapes.surface import extract
 
@@ -65,6 +71,17 @@ def test_an_end_of_several_ids_is_refused(toy: Path, monkeypatch: pytest.MonkeyP
     assert learned_by_id(source, ["1/b"])[0].named.name == "1-b"
 
 
+def test_a_whole_name_is_no_end_of_a_longer_one(toy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = open_source(toy)
+    shapes = all_learned(source)[:2]
+    ids = ("chairs/armchair2", "chairs/chair2")
+    two = [dataclasses.replace(shape, id=id_) for shape, id_ in zip(shapes, ids, strict=True)]
+    monkeypatch.setattr(learned_module, "all_learned", lambda *_: two)
+    assert [shape.id for shape in learned_by_id(source, ["chair2"])] == ["chairs/chair2"]
+    with pytest.raises(SourceError, match="2 learned shapes end in 'air2'"):
+        learned_by_id(source, ["air2"])
+
+
 def test_generate_makes_the_learned_shapes(
     toy: Path, learned: torch.Tensor, tmp_path: Path
 ) -> None:
@@ -93,8 +110,18 @@ def test_a_run_exports_its_latents(toy: Path, learned: torch.Tensor, tmp_path: P
     np.testing.assert_array_equal(np.load(tmp_path / "latents.npy"), learned.numpy())
     with (tmp_path / "latents.csv").open() as file:
         rows = list(csv.reader(file))
-    assert rows[0] == ["row", "name"]
+    assert rows[0] == ["row", "id", "name"]
     assert len(rows) == SHAPES + 1
+
+
+def test_the_table_of_latents_has_the_ids_of_the_dataset(tmp_path: Path) -> None:
+    shape = LearnedShape("03001627/chair", "03001627", torch.zeros(4))
+    write_latents(tmp_path, [shape.named, *latents_by_row(torch.ones(1, 4))])
+    assert (tmp_path / "latents.csv").read_text().splitlines() == [
+        "row,id,name",
+        "0,03001627/chair,03001627-chair",
+        "1,,latent-000000",
+    ]
 
 
 def test_interpolate_goes_through_learned_shapes(toy: Path, tmp_path: Path) -> None:
@@ -143,7 +170,7 @@ def test_a_latent_tour_is_a_film_a_strip_and_a_map(toy: Path, tmp_path: Path) ->
         (("generate", "--shape", "nothing"), "has learned no shape 'nothing'"),
         (("generate", "--shape", "x", "--seed", 3), "--seed has no effect with --shape"),
         (("generate", "--data", "x"), "--data has no effect without --shape"),
-        (("generate", "--no-meshes"), "--no-meshes takes --save-latents"),
+        (("generate", "--no-meshes"), "--no-meshes needs --save-latents: nothing would"),
         (("interpolate", "--through", "x", "--seeds", "1,2"), "--seeds has no effect with"),
         (("interpolate", "--through", "nothing,nothing"), "has learned no shape"),
         (("figure latent-tour", "--panel", 65), "mp4 needs an even number"),
@@ -156,6 +183,19 @@ def test_bad_words_are_one_line(
     name, *flags = words
     check_one_line(command(*str(name).split(), toy, "--out", tmp_path / "out", *flags), expected)
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("make", [toy_run, latent_run])
+def test_a_dataset_that_was_moved_is_named_by_an_option(
+    make: Any, learned: torch.Tensor, tmp_path: Path
+) -> None:
+    gone = str(tmp_path / "gone")
+    run = make(tmp_path / "run", learned if make is toy_run else (), gone)
+    said = command("generate", run, "--out", tmp_path / "out", "--shape", "all")
+    check_one_line(said, f"the dataset of run is no longer in {gone}: name it with --data")
+    words = ("--shape", "all", "--data", tmp_path / "typed")
+    said = command("generate", run, "--out", tmp_path / "out", *words)
+    check_one_line(said, "typed is not a dataset: cannot read dataset.json")
 
 
 def test_a_gan_has_no_learned_shapes(tmp_path: Path) -> None:

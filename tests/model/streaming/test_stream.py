@@ -160,7 +160,7 @@ def test_resumes_at_any_step(made: Path, config: StreamConfig, start: int) -> No
         ),
         (
             {"config": StreamConfig("voxels", 8, 3, split="test")},
-            "no shapes in split test, there are: train, val; choose with --split",
+            "no shapes in split test, there are: train, val; .* --split, or .*`shapegan split`",
         ),
         ({"config": StreamConfig("voxels", 8, 9)}, "too few shapes: 8 in split train, 9 in"),
         ({"config": StreamConfig("points", STORED + 1, 3)}, "too few points: .* 10000 per"),

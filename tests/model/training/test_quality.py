@@ -7,14 +7,15 @@ import numpy as np
 import pytest
 import torch
 from support.toys import toy_run
-from support.training import AUTODECODER, VOXEL, RecordingReporter, each_step, quick
+from support.training import AUTODECODER, VOXEL, RecordingReporter, each_step, make_solids, quick
 
 from shapegan.model.schedule import Budget
-from shapegan.model.training import run_writer
+from shapegan.model.training import preview_budget, run_writer
 from shapegan.model.training.checkpoint import load_checkpoint, load_generator
 from shapegan.model.training.quality import Quality, QualityWatch, best_error
 from shapegan.model.training.status import run_status
 from shapegan.model.training.trainer import train
+from shapegan.pipeline.editing.split import split_dataset
 
 
 def test_shapes_are_compared_with_the_validation_split(data: Path, tmp_path: Path) -> None:
@@ -73,6 +74,35 @@ def test_scores_are_written_by_the_clock_and_the_best_checkpoint_is_kept(
     assert run_status(tmp_path).quality["one_nna"] == 1.0
     train(AUTODECODER, dataclasses.replace(settings, budget=Budget(24)), RecordingReporter())
     assert load_checkpoint(tmp_path / "checkpoints/best.pt").position.total == 16
+
+
+@pytest.mark.parametrize(
+    ("splits", "free_seconds", "says"),
+    [
+        (["train=0.7,val=0.3"], 1e6, None),
+        (["train=0.7,val=0.3"], 0.0, "they would have taken more than their share of the time"),
+        (["train=1"], 1e6, "solids has fewer than 2 shapes with voxels in split val"),
+    ],
+)
+def test_a_run_without_scores_says_why(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    splits: list[str],
+    free_seconds: float,
+    says: str | None,
+) -> None:
+    monkeypatch.setattr(preview_budget, "_FREE_SECONDS", free_seconds)
+    monkeypatch.setattr(run_writer, "draw_previews", lambda *_: Path())
+    data = make_solids(tmp_path / "data")
+    split_dataset(data, splits)
+    settings = dataclasses.replace(quick(data, tmp_path / "run", 4), preview_shapes=1)
+    reporter = RecordingReporter()
+    train(AUTODECODER, settings, reporter)
+    about_scores = [note for note in reporter.notes if note.startswith("no scores")]
+    assert len(about_scores) == (says is not None)
+    assert says is None or about_scores[0].endswith(says)
+    assert (tmp_path / "run/quality.csv").exists() == (says is None)
+    assert reporter.notes[-1].startswith("done: ")
 
 
 def test_rows_have_learning_rates_gradients_and_the_norm_of_latents(

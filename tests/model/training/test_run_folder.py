@@ -6,12 +6,12 @@ import sys
 from pathlib import Path
 
 import pytest
-from support.training import POINT, VOXEL
+from support.training import POINT, RECONSTRUCTED, VOXEL
 
 from shapegan.model.config import TrainConfig
 from shapegan.model.schedule import Position
 from shapegan.model.training.checkpoint import Checkpoint, CheckpointError, save_checkpoint
-from shapegan.model.training.run_folder import RunFolder, RunFolderError
+from shapegan.model.training.run_folder import RunFolder, RunFolderError, TrainingShapes
 from shapegan.pipeline.files import OutputError
 from shapegan.pipeline.folder_lock import FolderLockError
 
@@ -31,9 +31,15 @@ def folder(tmp_path: Path) -> RunFolder:
     return folder
 
 
-def refused(folder: RunFolder, config: TrainConfig = VOXEL) -> str:
+def prior_of(shapes: int) -> TrainConfig:
+    return RECONSTRUCTED.replaced({"generator.prior_shapes": str(shapes)})
+
+
+def refused(
+    folder: RunFolder, config: TrainConfig = VOXEL, shapes: TrainingShapes | None = None
+) -> str:
     with pytest.raises((RunFolderError, CheckpointError, OutputError)) as caught:
-        folder.open(config)
+        folder.open(config, shapes)
     assert "\n" not in str(caught.value)
     return str(caught.value)
 
@@ -62,6 +68,28 @@ def test_a_run_of_another_config_is_refused_with_what_differs(folder: RunFolder)
     assert "recipe: voxel -> point" in said
     assert "and " in said
     assert len(said) < 600
+
+
+def test_a_run_on_other_shapes_is_refused_with_their_numbers(tmp_path: Path) -> None:
+    """Nobody sets `prior_shapes`, as a rule."""
+    folder = RunFolder(tmp_path)
+    with folder.locked():
+        folder.open(prior_of(8))
+    save(folder, prior_of(8))
+    said = refused(folder, prior_of(7), TrainingShapes(7, "split train of solids"))
+    assert said == (
+        f"{tmp_path} was trained on 8 shapes, but split train of solids has 7 now: give --run a"
+        " new folder, or the dataset its former splits"
+    )
+
+
+def test_a_prior_of_fewer_of_the_same_shapes_is_another_config(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path)
+    with folder.locked():
+        folder.open(prior_of(8))
+    save(folder, prior_of(8))
+    said = refused(folder, prior_of(3), TrainingShapes(8, "split train of solids"))
+    assert "(there -> wanted): generator.prior_shapes: 8 -> 3;" in said
 
 
 def test_before_its_first_checkpoint_a_run_may_change_its_config(folder: RunFolder) -> None:

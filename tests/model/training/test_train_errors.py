@@ -207,7 +207,7 @@ def test_a_run_of_another_config_or_of_other_shapes_is_refused(
     assert "a run of another config (there -> wanted): seed: 0 -> 9" in refused(other, settings)
     more = make_solids(tmp_path, shapes=12)
     said = refused(VOXEL, dataclasses.replace(settings, data=more))
-    assert f"was trained on 8 shapes, {more} has 12: give --run a new folder" in said
+    assert f"was trained on 8 shapes, but split train of {more} has 12 now: give --run" in said
 
 
 def test_two_trainings_do_not_share_a_folder(

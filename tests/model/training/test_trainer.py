@@ -65,6 +65,33 @@ def test_the_budget_of_steps_is_kept(data: Path, tmp_path: Path, steps: int) -> 
     assert reporter.notes == [f"done: {steps} steps, in {tmp_path / 'run'}"]
 
 
+def test_folders_may_be_strings(data: Path, tmp_path: Path) -> None:
+    folders: list[Any] = [str(data), str(tmp_path / "run")]
+    settings = quick(folders[0], folders[1], 2)
+    assert settings == quick(data, tmp_path / "run", 2)
+    assert train(AUTODECODER, settings, RecordingReporter()).total == 2
+
+
+def test_a_finished_run_says_so_until_it_is_made_longer(data: Path, tmp_path: Path) -> None:
+    said = []
+    for steps in (2, 2, 4):
+        reporter = RecordingReporter()
+        train(AUTODECODER, quick(data, tmp_path, steps), reporter)
+        said.append(reporter.notes[-1])
+    assert said == [
+        f"done: 2 steps, in {tmp_path}",
+        f"already finished: 2 steps, in {tmp_path}; a larger --steps or --time continues it",
+        f"done: 3 steps, in {tmp_path}",  # the last stage goes on
+    ]
+
+
+def test_a_run_of_one_step_is_counted_in_the_singular(data: Path, tmp_path: Path) -> None:
+    reporter = RecordingReporter()
+    one_stage = dataclasses.replace(AUTODECODER, stages=AUTODECODER.stages[:1])
+    train(one_stage, quick(data, tmp_path, 1), reporter)
+    assert reporter.notes == [f"done: 1 step, in {tmp_path}"]
+
+
 def test_a_run_that_is_done_stays_as_it_is(data: Path, alone: UndisturbedRuns) -> None:
     folder = alone["autodecoder"]
     before = {path: path.stat().st_mtime_ns for path in (folder / "checkpoints").iterdir()}

@@ -4,7 +4,7 @@ import pytest
 from support.gallery import make_gallery
 
 from shapegan.pipeline.dataset.reader import Dataset
-from shapegan.pipeline.dataset.selection import Choice, ChoiceError
+from shapegan.pipeline.dataset.selection import Choice, ChoiceError, ids_named
 
 
 @pytest.fixture(scope="module")
@@ -14,6 +14,29 @@ def dataset(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
 
 def test_ids_keep_their_order(dataset: Dataset) -> None:
     assert Choice(ids=("ball4", "ball0")).numbers(dataset) == [4, 0]
+
+
+@pytest.mark.parametrize(
+    ("word", "expected"),
+    [
+        ("c/b", ["c/b"]),
+        ("b", ["c/b", "d/b"]),
+        ("/b", ["c/b", "d/b"]),
+        ("ab", ["c/ab"]),
+        ("c", ["c"]),
+        ("/ab", ["c/ab"]),
+        ("x/c/b", []),
+        ("", []),
+    ],
+)
+def test_a_whole_id_goes_before_a_name_and_a_name_before_an_end(
+    word: str, expected: list[str]
+) -> None:
+    assert ids_named(word, ["c/ab", "c/b", "d/b", "c", "d/c"]) == expected
+
+
+def test_the_end_of_an_id_chooses_a_shape(dataset: Dataset) -> None:
+    assert Choice(ids=("l4", "ball0")).numbers(dataset) == [4, 0]
 
 
 def test_the_worst_come_first(dataset: Dataset) -> None:
@@ -43,6 +66,7 @@ def test_a_choice_holds_at_most_all_shapes(dataset: Dataset) -> None:
     ("id_", "words"),
     [
         ("bal3", "no mesh bal3 in .*: similar ids: ball3"),
+        ("", "no mesh"),
         ("something else", "meshes.csv lists them all"),
         ("ball7", r"ball7 is not in the dataset \(failed: empty file\)"),
     ],

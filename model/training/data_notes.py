@@ -1,10 +1,25 @@
-"""Note for runs that train on stored coarse grids, whose thin parts may be thickened."""
+"""Notes for runs on their datasets: missing splits, and coarse grids with thickened thin parts."""
 
 from pathlib import Path
 
 from shapegan.model.config import VOXEL_RECIPES, TrainConfig
 from shapegan.pipeline.dataset.reader import Dataset
 from shapegan.pipeline.schema import MAX_COARSE_RESOLUTION
+
+
+def split_note(config: TrainConfig, data: Path) -> str:
+    """Note for a run on a dataset without splits; empty for other runs.
+
+    Raises:
+        DatasetError: the dataset cannot be read.
+    """
+    dataset = Dataset(data)
+    if not config.split or dataset.splits:
+        return ""
+    return (
+        f"{data} has no splits: training on all {len(dataset):,} shapes; `shapegan split` makes"
+        " splits"
+    )
 
 
 def coarse_grid_note(config: TrainConfig, data: Path) -> str:
