@@ -63,7 +63,8 @@ def load(path: Path) -> TriangleMesh:
         vertices, faces = _read(kind, data, path.parent, notes)
     except FormatError as error:
         raise BadMeshError(str(error)) from error
-    return replace(usable(vertices, faces), notes=tuple(dict.fromkeys(notes)))
+    mesh = usable(vertices, faces)
+    return replace(mesh, notes=tuple(dict.fromkeys([*notes, *mesh.notes])))
 
 
 def _read(
