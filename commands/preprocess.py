@@ -12,6 +12,7 @@ from shapegan.commands.recognise import takes
 from shapegan.commands.run_options import (
     cavities_option,
     check_machine,
+    check_output,
     input_options,
     run_settings,
     splits_option,
@@ -161,6 +162,7 @@ def preprocess(root: Path, out: Path, dry_run: bool, **options: Any) -> None:
         config = PreprocessConfig(
             **{field.name: options[field.name] for field in dataclasses.fields(PreprocessConfig)}
         )
+        check_output(root, out)
         check_machine(options, config.method)
         names = ("categories", "limit", "splits", "prefer")
         found = discover(root, *(options[name] for name in names))

@@ -1,10 +1,12 @@
 """Options of the commands that process many meshes, and the settings that they give."""
 
 import re
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from shapegan.commands.errors import UserError
 from shapegan.commands.options import decorate, words
 
 if TYPE_CHECKING:
@@ -115,6 +117,16 @@ def worker_options(function: Any) -> Any:
             ),
         ],
     )
+
+
+def check_output(root: Path, out: Path) -> None:
+    """Refuse an --out that is INPUT itself: the folder would no longer be one of meshes.
+
+    Raises:
+        UserError: both are the same folder or file, also through a link.
+    """
+    if out.exists() and out.samefile(root):
+        raise UserError(f"--out {out} is INPUT itself: choose another folder")
 
 
 def check_machine(options: dict[str, Any], method: str = "winding") -> None:

@@ -45,6 +45,26 @@ def test_an_output_that_cannot_be_used_is_one_line(meshes: Path, tmp_path: Path)
     check_one_line(preprocess(meshes, "--out", tmp_path, *QUICK), "is not a manifest")
 
 
+@pytest.mark.parametrize("more", [[], ["--dry-run"]])
+@pytest.mark.parametrize("name", ["shapenet", "link", "shapenet/../shapenet"])
+def test_an_output_that_is_the_input_is_one_line(
+    meshes: Path, tmp_path: Path, asked: dict[str, Any], name: str, more: list[str]
+) -> None:
+    (tmp_path / "link").symlink_to(meshes)
+    before = sorted(meshes.iterdir())
+    for root, out in ((meshes, tmp_path / name), (tmp_path / name, meshes)):
+        check_one_line(preprocess(root, "--out", out, *more), "is INPUT itself: choose another")
+    assert not asked
+    assert sorted(meshes.iterdir()) == before
+
+
+@pytest.mark.usefixtures("fakes")
+def test_an_output_inside_of_the_input_resumes(meshes: Path) -> None:
+    for _ in range(2):
+        result = preprocess(meshes, "--out", meshes / "made", *QUICK)
+        assert "4 of 4 meshes" in result.stderr, result.output
+
+
 @pytest.mark.usefixtures("fakes")
 def test_another_configuration_shows_the_difference(meshes: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"

@@ -1,0 +1,43 @@
+"""`shapegan watertight`: its output folder, and the end of a run that made nothing."""
+
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+from support import shapes
+from support.one_line import check_one_line
+
+from shapegan.cli import main
+
+
+def watertight(*arguments: object) -> Result:
+    return CliRunner().invoke(main, ["watertight", *map(str, arguments)])
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    folder = tmp_path / "input"
+    for name in ("chairs", "tables"):
+        (folder / name).mkdir(parents=True)
+    shapes.write_obj(folder / "chairs" / "box.obj", *shapes.box((1, 2, 3)))
+    shapes.write_obj(folder / "tables" / "sheet.obj", *shapes.plane())
+    (folder / "tables" / "broken.obj").write_text("v 0 0 0\n")
+    return folder
+
+
+@pytest.mark.parametrize("name", ["input", "link"])
+def test_an_output_that_is_the_input_is_one_line(tree: Path, tmp_path: Path, name: str) -> None:
+    (tmp_path / "link").symlink_to(tree)
+    before = sorted(tree.rglob("*"))
+    check_one_line(watertight(tree, "--out", tmp_path / name), "is INPUT itself: choose another")
+    mesh = tree / "chairs" / "box.obj"
+    check_one_line(watertight(mesh, "--out", mesh), "is INPUT itself: choose another")
+    assert sorted(tree.rglob("*")) == before
+
+
+def test_surfaces_inside_of_the_input_are_not_found_as_meshes(tree: Path) -> None:
+    flags = ["--out", tree / "closed", "--resolution", 16, "--workers", 0]
+    for _ in range(2):
+        result = watertight(tree, *flags)
+        assert result.exit_code == 0, result.output
+        assert "2 of 3 meshes have a watertight surface" in result.stderr
