@@ -129,6 +129,22 @@ def check_output(root: Path, out: Path) -> None:
         raise UserError(f"--out {out} is INPUT itself: choose another folder")
 
 
+def check_made(accepted: int, out: Path) -> None:
+    """Refuse to end a run of which nothing came as if it had made something.
+
+    Args:
+        accepted: Meshes with a result.
+        out: Folder of the results.
+
+    Raises:
+        UserError: there is none; the message names the file with the reasons.
+    """
+    from shapegan.pipeline.schema import REPORT_NAME
+
+    if not accepted:
+        raise UserError(f"no mesh was accepted: {out / REPORT_NAME} has the reasons")
+
+
 def check_machine(options: dict[str, Any], method: str = "winding") -> None:
     """Refuse what this machine lacks: OpenGL to scan, a GPU, or the package that starts jobs.
 

@@ -12,6 +12,7 @@ from shapegan.commands.recognise import takes
 from shapegan.commands.run_options import (
     cavities_option,
     check_machine,
+    check_made,
     check_output,
     input_options,
     run_settings,
@@ -122,3 +123,4 @@ def watertight(
                 root.resolve(), found.jobs, config, out.resolve(), settings, progress
             )
         print_surface_summary(out, reports, rejections, console)
+        check_made(sum(report.status == "ok" for report in reports), out)

@@ -66,6 +66,21 @@ def test_an_output_inside_of_the_input_resumes(meshes: Path) -> None:
 
 
 @pytest.mark.usefixtures("fakes")
+def test_a_run_that_made_nothing_ends_with_one_line(meshes: Path, tmp_path: Path) -> None:
+    for mesh in meshes.iterdir():
+        mesh.write_text("reject")
+    out = tmp_path / "out"
+    for _ in range(2):
+        result = preprocess(meshes, "--out", out, *QUICK)
+        check_one_line(result, f"no mesh was accepted: {out}/meshes.csv has the reasons")
+        assert result.stderr.splitlines()[-1].startswith("Error: ")
+        assert "; 0 ok, 4 rejected, 0 failed" in result.stderr
+        assert read_manifest(out).complete
+    (meshes / "mesh0.obj").write_text("ok")
+    assert preprocess(meshes, "--out", tmp_path / "other", *QUICK).exit_code == 0
+
+
+@pytest.mark.usefixtures("fakes")
 def test_another_configuration_shows_the_difference(meshes: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     preprocess(meshes, "--out", out, *QUICK)

@@ -41,3 +41,16 @@ def test_surfaces_inside_of_the_input_are_not_found_as_meshes(tree: Path) -> Non
         result = watertight(tree, *flags)
         assert result.exit_code == 0, result.output
         assert "2 of 3 meshes have a watertight surface" in result.stderr
+
+
+def test_a_run_that_made_nothing_ends_with_one_line(tree: Path, tmp_path: Path) -> None:
+    for folder in ("chairs", "tables"):
+        for mesh in (tree / folder).iterdir():
+            mesh.write_text("v 0 0 0\n")
+    out = tmp_path / "out"
+    for _ in range(2):
+        result = watertight(tree, "--out", out, "--resolution", 16, "--workers", 0)
+        check_one_line(result, f"no mesh was accepted: {out}/meshes.csv has the reasons")
+        assert result.stderr.splitlines()[-1].startswith("Error: ")
+        assert "0 of 3 meshes have a watertight surface" in result.stderr
+        assert (out / "meshes.csv").read_text().count("no faces") == 3
