@@ -206,7 +206,8 @@ def test_a_missing_package_is_one_line_that_names_the_extra(name, workplace):
     results = run_without([name], COMMANDS[name], workplace)
     package = OPTIONAL[name][0]
     for (subject, extras), (code, out, error) in zip(COMMANDS[name].values(), results, strict=True):
-        assert error == f"Error: {subject} needs {package}: pip install 'shapegan[{extras}]'\n"
+        advice = f"pip install '.[{extras}]' in the clone of shapegan"
+        assert error == f"Error: {subject} needs {package}: {advice}\n"
         assert (code, out) == (2, "")
         assert OPTIONAL[name][1] in extras.split(",")
 
@@ -262,7 +263,9 @@ def test_python_without_torch_gets_an_import_error_that_names_the_extra():
     )
     words = [sys.executable, "-c", code, *ENTRIES]
     done = subprocess.run(words, capture_output=True, text=True, check=True)
-    expected = [f"{start}pip install 'shapegan[train]'" for start in ENTRIES.values()]
+    expected = [
+        f"{start}pip install '.[train]' in the clone of shapegan" for start in ENTRIES.values()
+    ]
     assert json.loads(done.stdout) == expected
 
 
@@ -275,7 +278,7 @@ def test_other_imports_that_fail_stay_bugs(name):
 
 def test_an_inner_line_is_kept(monkeypatch):
     monkeypatch.setitem(sys.modules, "viser", None)
-    line = re.escape("--flag needs viser: pip install 'shapegan[view]'")
+    line = re.escape("--flag needs viser: pip install '.[view]' in the clone of shapegan")
     with pytest.raises(MissingPackageError, match=f"^{line}$") as caught:  # noqa: SIM117
         with naming_extras("command"), naming_extras("--flag"):
             importlib.import_module("viser")
