@@ -59,6 +59,10 @@ class TrainSettings:
     log: str = ""
     """`wandb` logs to Weights & Biases as well."""
 
+    def __post_init__(self) -> None:
+        for name in ("data", "run"):  # callers without a type checker often give a str
+            object.__setattr__(self, name, Path(getattr(self, name)))
+
     def execution(
         self,
         config: TrainConfig,

@@ -37,7 +37,7 @@ _NOT_MESHES = {
 """First bytes of files that are often found in place of a mesh -> what to do about them."""
 
 
-def load(path: Path) -> TriangleMesh:
+def load(path: Path | str) -> TriangleMesh:
     """Read a mesh file; materials and textures are ignored.
 
     Polygons are cut into triangles. The meshes of a scene are transformed to their places and
@@ -54,6 +54,7 @@ def load(path: Path) -> TriangleMesh:
     Raises:
         BadMeshError: the file holds no usable mesh; the message is one line that gives the reason.
     """
+    path = Path(path)
     kind = without_compression(path).suffix.lower()
     if kind not in SUFFIXES:
         raise BadMeshError(f"unknown kind of file {kind[:20]!a}, expected {' '.join(SUFFIXES)}")

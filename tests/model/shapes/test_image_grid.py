@@ -135,7 +135,7 @@ def test_a_picture_is_written_whole(tmp_path: Path):
     picture = np.random.default_rng(0).integers(0, 255, (8, 9, 3), dtype=np.uint8)
     path = tmp_path / "shapes.png"
     write_png(path, picture[:4])
-    write_png(path, picture)
+    write_png(str(path), picture)
     assert_array_equal(np.asarray(Image.open(path)), picture)
     assert list(tmp_path.iterdir()) == [path]
 

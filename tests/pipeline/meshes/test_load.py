@@ -48,6 +48,12 @@ def test_importing_does_not_import_trimesh():
 
 
 @pytest.mark.parametrize("kind", CONTENTS)
+def test_a_path_may_be_a_string(kind, tmp_path):
+    path = write(tmp_path, CONTENTS[kind], "box" + kind.split()[0])
+    assert len(load(str(path)).faces) == 12
+
+
+@pytest.mark.parametrize("kind", CONTENTS)
 def test_every_format_is_read_without_trimesh(kind, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "trimesh", None)
     assert len(read(tmp_path, CONTENTS[kind], "box" + kind.split()[0]).faces) == 12
