@@ -61,7 +61,7 @@ def input_options(function: Any) -> Any:
             click.option(
                 "--limit",
                 type=click.IntRange(min=1),
-                help="Process only the first meshes by id, after --category and --splits.",
+                help="Process only the first meshes by id, of those that other options select.",
             ),
         ],
     )

@@ -1,5 +1,6 @@
 """`shapegan watertight`: its output folder, and the end of a run that made nothing."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -54,3 +55,9 @@ def test_a_run_that_made_nothing_ends_with_one_line(tree: Path, tmp_path: Path) 
         assert result.stderr.splitlines()[-1].startswith("Error: ")
         assert "0 of 3 meshes have a watertight surface" in result.stderr
         assert (out / "meshes.csv").read_text().count("no faces") == 3
+
+
+def test_the_help_names_only_options_of_the_command() -> None:
+    help_text = watertight("--help").output
+    options = {name for each in main.commands["watertight"].params for name in each.opts}
+    assert set(re.findall(r"--[a-z][\w-]*", help_text)) - {"--help"} <= options

@@ -16,6 +16,7 @@ import pytest
 from support.fakes import make_dataset
 from support.toys import toy_run
 
+from shapegan.cli import main
 from shapegan.pipeline.extras import OPTIONAL, MissingPackageError, naming_extras, require
 
 ROOT = Path(__file__).parents[2]
@@ -228,6 +229,14 @@ def test_every_help_and_the_data_side_need_no_optional_package(workplace):
     ]
     for line, (code, _, error) in zip(lines, run_without(OPTIONAL, lines, workplace), strict=True):
         assert (code, error) == (0, ""), line
+
+
+def test_the_page_on_installing_lists_the_commands_without_torch():
+    text = (ROOT / "docs" / "installing.md").read_text(encoding="utf-8")
+    (row,) = re.findall(r"^\| `pip install \.` \|(.*)$", text, re.MULTILINE)
+    listed = set(re.findall(r"`(\w+)`", row)) - {"MeshSDF", "Dataset"}
+    with_torch = {line[0] for line in COMMANDS["torch"]}
+    assert listed == main.commands.keys() - with_torch | {"status"}
 
 
 def test_the_page_of_a_dataset_needs_no_torch():
