@@ -40,7 +40,9 @@ def test_bad_arguments_are_one_line(arguments: list[str], words: str) -> None:
 
 def test_an_output_that_cannot_be_used_is_one_line(meshes: Path, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    check_one_line(preprocess(meshes, "--out", tmp_path / "file", *QUICK), "cannot make the folder")
+    result = preprocess(meshes, "--out", tmp_path / "file", *QUICK)
+    check_one_line(result, "cannot make the folder")
+    assert "0 of 4 meshes" not in result.stderr
     (tmp_path / "dataset.json").write_text("nonsense")
     check_one_line(preprocess(meshes, "--out", tmp_path, *QUICK), "is not a manifest")
 
