@@ -141,5 +141,5 @@ def test_a_picture_is_written_whole(tmp_path: Path):
 
 
 def test_a_picture_that_cannot_be_written(tmp_path: Path):
-    with pytest.raises(OutputError, match="cannot write .*; fix that, or choose another path$"):
+    with pytest.raises(OutputError, match=r"cannot write .*; fix that, or choose another path$"):
         write_png(tmp_path / "none" / "shapes.png", np.zeros((2, 2, 3), np.uint8))
