@@ -94,7 +94,7 @@ def test_forecast_says_whether_it_fits(tmp_path: Path, monkeypatch: pytest.Monke
         console, text = plain()
         monkeypatch.setattr("shapegan.pipeline.run.forecast.free_bytes", lambda _, free=free: free)
         print_forecast(tmp_path / "a/b", jobs, SMALL, console)
-        assert "shard_size: 3" in text.getvalue()
+        assert "shard-size: 3" in text.getvalue()
         assert "4 meshes of chairs" in text.getvalue()
         assert "4 meshes, 2 shards" in text.getvalue()
         assert words in text.getvalue()
