@@ -12,6 +12,8 @@ from shapegan.commands.recognise import takes
 from shapegan.commands.run_options import (
     cavities_option,
     check_machine,
+    check_made,
+    check_output,
     input_options,
     run_settings,
     splits_option,
@@ -161,6 +163,7 @@ def preprocess(root: Path, out: Path, dry_run: bool, **options: Any) -> None:
         config = PreprocessConfig(
             **{field.name: options[field.name] for field in dataclasses.fields(PreprocessConfig)}
         )
+        check_output(root, out)
         check_machine(options, config.method)
         names = ("categories", "limit", "splits", "prefer")
         found = discover(root, *(options[name] for name in names))
@@ -173,7 +176,10 @@ def preprocess(root: Path, out: Path, dry_run: bool, **options: Any) -> None:
             return
         with RunProgress(len(jobs), console) as progress:
             settings = run_settings(options)
-            result = run(root.resolve(), jobs, config, out.resolve(), settings, progress)
-        print_summary(out, *result, console)
+            manifest, rejections = run(
+                root.resolve(), jobs, config, out.resolve(), settings, progress
+            )
+        print_summary(out, manifest, rejections, console)
         if found.unread:
             click.echo(found.unread, err=True)
+        check_made(manifest.counts.get("ok", 0), out)

@@ -1,10 +1,12 @@
 """Options of the commands that process many meshes, and the settings that they give."""
 
 import re
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from shapegan.commands.errors import UserError
 from shapegan.commands.options import decorate, words
 
 if TYPE_CHECKING:
@@ -59,7 +61,7 @@ def input_options(function: Any) -> Any:
             click.option(
                 "--limit",
                 type=click.IntRange(min=1),
-                help="Process only the first meshes by id, after --category and --splits.",
+                help="Process only the first meshes by id, of those that other options select.",
             ),
         ],
     )
@@ -115,6 +117,32 @@ def worker_options(function: Any) -> Any:
             ),
         ],
     )
+
+
+def check_output(root: Path, out: Path) -> None:
+    """Refuse an --out that is INPUT itself: the folder would no longer be one of meshes.
+
+    Raises:
+        UserError: both are the same folder or file, also through a link.
+    """
+    if out.exists() and out.samefile(root):
+        raise UserError(f"--out {out} is INPUT itself: choose another folder")
+
+
+def check_made(accepted: int, out: Path) -> None:
+    """Refuse to end a run of which nothing came as if it had made something.
+
+    Args:
+        accepted: Meshes with a result.
+        out: Folder of the results.
+
+    Raises:
+        UserError: there is none; the message names the file with the reasons.
+    """
+    from shapegan.pipeline.schema import REPORT_NAME
+
+    if not accepted:
+        raise UserError(f"no mesh was accepted: {out / REPORT_NAME} has the reasons")
 
 
 def check_machine(options: dict[str, Any], method: str = "winding") -> None:

@@ -12,6 +12,8 @@ from shapegan.commands.recognise import takes
 from shapegan.commands.run_options import (
     cavities_option,
     check_machine,
+    check_made,
+    check_output,
     input_options,
     run_settings,
     worker_options,
@@ -88,6 +90,7 @@ def watertight(
         from rich.console import Console
 
         from shapegan.pipeline.config import WatertightConfig
+        from shapegan.pipeline.dataset.surfaces import MESH_FOLDER
         from shapegan.pipeline.inputs.discover import discover, discover_file
         from shapegan.pipeline.run.forecast import print_surface_forecast
         from shapegan.pipeline.run.progress import RunProgress, print_surface_summary
@@ -96,12 +99,17 @@ def watertight(
         config = WatertightConfig(
             **{field.name: options[field.name] for field in dataclasses.fields(WatertightConfig)}
         )
+        check_output(root, out)
         check_machine(options)
         if root.is_file():
             found = discover_file(root)
         else:
             found = discover(
-                root, options["categories"], options["limit"], prefer=options["prefer"]
+                root,
+                options["categories"],
+                options["limit"],
+                prefer=options["prefer"],
+                left_out=out / MESH_FOLDER,
             )
         for note in filter(None, [*found.notes, found.unread]):
             click.echo(note, err=True)
@@ -115,3 +123,4 @@ def watertight(
                 root.resolve(), found.jobs, config, out.resolve(), settings, progress
             )
         print_surface_summary(out, reports, rejections, console)
+        check_made(sum(report.status == "ok" for report in reports), out)

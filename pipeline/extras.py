@@ -71,4 +71,5 @@ def naming_extras(what: str, extras: str = "") -> Iterator[None]:
 
 
 def _install(name: str, extras: str = "") -> str:
-    return f"pip install 'shapegan[{extras or OPTIONAL[name][1]}]'"
+    # `shapegan[train]` would ask the package index for another project of that name.
+    return f"pip install '.[{extras or OPTIONAL[name][1]}]' in the clone of shapegan"

@@ -56,8 +56,10 @@ def _flush(path: Path) -> None:
 
 def _output_error(path: Path, error: OSError) -> OutputError:
     why = os.strerror(error.errno) if error.errno else str(error).splitlines()[0]
-    advice = "make space" if error.errno in _FULL else "fix that"
-    return OutputError(f"cannot write {path}: {why}; {advice}, and the same command resumes")
+    advice = "fix that, or choose another path"
+    if error.errno in _FULL:
+        advice = "make space, and run the same command again"
+    return OutputError(f"cannot write {path}: {why}; {advice}")
 
 
 def write_text(path: Path, text: str) -> None:

@@ -42,6 +42,8 @@ class MeshSDF:
         frame: the cube frame and the sphere frame in the mesh's coordinates.
         method: how signs were found, and what was thickened, capped or kept
             (`shapegan.pipeline.schema.MeshReport`).
+        notes: a line on the faces that were left out, such as those with NaN vertices; empty if all
+            were used.
         quality: agreement of the field with the mesh (`shapegan.pipeline.sdf.quality.Quality`); its
             `rejection_reason()` is the reason not to trust the field, or empty.
     """
@@ -73,7 +75,9 @@ class MeshSDF:
             TypeError: the mesh lacks vertices or faces.
         """
         PreprocessConfig(sheet_thickness=sheet_thickness, cavities=cavities)  # checks both
-        made = make_field(triangles_of(mesh), sheet_thickness, device=device, cavities=cavities)
+        triangles = triangles_of(mesh)
+        made = make_field(triangles, sheet_thickness, device=device, cavities=cavities)
+        self.notes = triangles.notes
         self.frame, self.method, self.quality = made.frame, made.method, made.quality
         self._made, self._field = made, made.field
 

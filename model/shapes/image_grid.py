@@ -110,11 +110,11 @@ def arrange(pictures: Sequence[Picture], columns: int) -> Picture:
     return grid
 
 
-def write_png(path: Path, picture: Picture) -> None:
+def write_png(path: Path | str, picture: Picture) -> None:
     """Write a picture (H, W, 3) as a PNG file, atomically; an existing file is replaced.
 
     Raises:
         OutputError: if the file cannot be written.
     """
-    with replacing(path) as temporary:
+    with replacing(Path(path)) as temporary:
         Image.fromarray(picture).save(temporary, format="PNG")

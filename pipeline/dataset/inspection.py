@@ -19,6 +19,7 @@ from rich.table import Table
 from shapegan.pipeline import schema
 from shapegan.pipeline.config import TRUNCATED_FROM, ImportConfig
 from shapegan.pipeline.dataset.manifest import DatasetError, Manifest, require_manifest
+from shapegan.pipeline.dataset.open_shards import check_size
 from shapegan.pipeline.dataset.reports import find_rejections, read_reports
 from shapegan.pipeline.dataset.shards import point_counts
 from shapegan.pipeline.progress_display import print_line
@@ -39,7 +40,7 @@ _REASONS = 20
 
 @dataclass(frozen=True)
 class Summary:
-    """Facts about a dataset that need no shard to be opened."""
+    """Facts about a dataset that need no shard to be opened; the shards have their sizes."""
 
     path: Path
     manifest: Manifest
@@ -72,7 +73,8 @@ def summarise(path: Path) -> Summary:
     """Read the manifest and reports of a dataset, which may be unfinished.
 
     Raises:
-        DatasetError: there is no dataset of this format, or it has no whole shard yet.
+        DatasetError: there is no dataset of this format, it has no whole shard yet, or the file of
+            a shard is missing or has another size than in the manifest.
     """
     manifest = require_manifest(path)
     if not manifest.shards:
@@ -80,7 +82,11 @@ def summarise(path: Path) -> Summary:
             f"{path} is unfinished and has no whole shard yet: the same `shapegan preprocess`"
             " resumes it"
         )
-    return Summary(path, manifest, read_reports(path / schema.REPORT_NAME))
+    reports = read_reports(path / schema.REPORT_NAME)
+    for shard in manifest.shards:
+        if shard.file:
+            check_size(path / shard.file, shard.bytes)
+    return Summary(path, manifest, reports)
 
 
 def histogram(values: Iterable[float], edges: Sequence[float]) -> NDArray[np.intp]:

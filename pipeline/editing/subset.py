@@ -35,7 +35,7 @@ class Selection:
     """Synset ids, their names, or folders."""
     splits: Sequence[str] = ()
     """Names of splits."""
-    ids: Sequence[Path] = ()
+    ids: Sequence[Path | str] = ()
     """Files that list ids, in the formats of `preprocess --splits`; their splits do not count."""
 
 
@@ -134,9 +134,8 @@ def _select(
         _check_splits(selection.splits, {r.split for r in reports if r.split}, dataset)
         chosen &= {report.id for report in reports if report.split in selection.splits}
     if selection.ids:
-        entries = [
-            entry._replace(split="") for path in selection.ids for entry in read_split_file(path)
-        ]
+        files = [Path(path) for path in selection.ids]
+        entries = [entry._replace(split="") for file in files for entry in read_split_file(file)]
         found, notes = ListedSplits(entries).select(as_mesh_files(reports))
         chosen &= {mesh.id for mesh, _ in found}
     return chosen, notes

@@ -45,6 +45,7 @@ def discover(
     limit: int | None = None,
     splits: Sequence[str] = (),
     prefer: Sequence[str] = (),
+    left_out: Path | None = None,
 ) -> Discovery:
     """Find the meshes below a folder (see `shapegan.pipeline.inputs.folders.scan_tree`).
 
@@ -57,6 +58,7 @@ def discover(
         prefer: formats, such as `obj`, the best one first. Of files that differ in their suffix
             alone, only the best one is taken; see
             `shapegan.pipeline.inputs.same_ids.separate_ids`.
+        left_out: a folder that is not entered, such as one of results; it need not exist.
 
     Raises:
         DiscoverError: there are no meshes, or an argument does not fit the meshes found.
@@ -66,7 +68,7 @@ def discover(
     preference = read_preference(prefer)
     folder = _resolve(root)
     # 2. Find all meshes of the categories.
-    tree = scan_tree(folder, lambda one: not categories or _matches_any(categories, one))
+    tree = scan_tree(folder, lambda one: not categories or _matches_any(categories, one), left_out)
     notes = _empty_model_notes(tree)
     if not tree.meshes and not categories:
         raise DiscoverError(_no_meshes_message(root, tree))

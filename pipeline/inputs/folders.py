@@ -122,7 +122,9 @@ def as_text(name: str) -> str:
     return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
-def scan_tree(root: Path, wanted: Callable[[str], bool] = lambda _: True) -> MeshTree:
+def scan_tree(
+    root: Path, wanted: Callable[[str], bool] = lambda _: True, left_out: Path | None = None
+) -> MeshTree:
     """Find the meshes below a folder; only folders are read, not files.
 
     A synset's folder may lie anywhere below the root, or be the root. Each folder in it is a model
@@ -135,11 +137,12 @@ def scan_tree(root: Path, wanted: Callable[[str], bool] = lambda _: True) -> Mes
     Args:
         root: an absolute path.
         wanted: synset id -> whether to enter its folder.
+        left_out: a folder that is not entered; it need not exist.
 
     Raises:
         DiscoverError: a folder cannot be read.
     """
-    scan = _TreeScan(root.name, wanted)
+    scan = _TreeScan(root.name, wanted, _identity(left_out) if left_out else None)
     scan.enter(_Folder.first(root))
     while scan.todo:
         folder = scan.todo.pop()
@@ -155,11 +158,14 @@ def scan_tree(root: Path, wanted: Callable[[str], bool] = lambda _: True) -> Mes
 class _TreeScan:
     """State of `scan_tree`: the folders still to visit, and what was found so far."""
 
-    def __init__(self, root: str, wanted: Callable[[str], bool]) -> None:
+    def __init__(
+        self, root: str, wanted: Callable[[str], bool], left_out: tuple[int, int] | None
+    ) -> None:
         self.todo: list[_Folder] = []
         self._tree = MeshTree()
         self._root = root
         self._wanted = wanted
+        self._left_out = left_out
         self._without_main_mesh: set[str] = set()
         """Ids of model folders without a main mesh, which may contain other meshes."""
 
@@ -173,7 +179,7 @@ class _TreeScan:
     def visit(self, folder: _Folder) -> None:
         status = Path(folder.path).stat()
         here = (status.st_dev, status.st_ino)
-        if here in folder.ancestors:
+        if here in folder.ancestors or here == self._left_out:
             return
         folder = folder._replace(ancestors=(*folder.ancestors, here))
         for name, is_folder in _entries(folder.path):
@@ -212,6 +218,14 @@ class _TreeScan:
         empty = self._without_main_mesh - with_mesh
         tree.empty_models = sorted(folder.rstrip("/") for folder in empty)
         return tree
+
+
+def _identity(folder: Path) -> tuple[int, int] | None:
+    """Device and inode of a folder; None if it does not exist."""
+    if not folder.is_dir():
+        return None
+    status = folder.stat()
+    return status.st_dev, status.st_ino
 
 
 def _entries(folder: str) -> Iterator[tuple[str, bool]]:

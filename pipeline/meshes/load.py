@@ -37,7 +37,7 @@ _NOT_MESHES = {
 """First bytes of files that are often found in place of a mesh -> what to do about them."""
 
 
-def load(path: Path) -> TriangleMesh:
+def load(path: Path | str) -> TriangleMesh:
     """Read a mesh file; materials and textures are ignored.
 
     Polygons are cut into triangles. The meshes of a scene are transformed to their places and
@@ -54,6 +54,7 @@ def load(path: Path) -> TriangleMesh:
     Raises:
         BadMeshError: the file holds no usable mesh; the message is one line that gives the reason.
     """
+    path = Path(path)
     kind = without_compression(path).suffix.lower()
     if kind not in SUFFIXES:
         raise BadMeshError(f"unknown kind of file {kind[:20]!a}, expected {' '.join(SUFFIXES)}")
@@ -63,7 +64,8 @@ def load(path: Path) -> TriangleMesh:
         vertices, faces = _read(kind, data, path.parent, notes)
     except FormatError as error:
         raise BadMeshError(str(error)) from error
-    return replace(usable(vertices, faces), notes=tuple(dict.fromkeys(notes)))
+    mesh = usable(vertices, faces)
+    return replace(mesh, notes=tuple(dict.fromkeys([*notes, *mesh.notes])))
 
 
 def _read(

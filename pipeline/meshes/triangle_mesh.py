@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from shapegan.pipeline.errors import PlainError
 from shapegan.pipeline.triangles import double_areas
+from shapegan.pipeline.wording import counted
 
 
 class BadMeshError(PlainError, ValueError):
@@ -66,21 +67,30 @@ def usable(vertices: NDArray[np.float64], faces: NDArray[np.int64]) -> TriangleM
         vertices: (V, 3).
         faces: (F, 3), rows of `vertices`.
 
+    Returns:
+        A mesh with finite vertices, and a note if faces were dropped.
+
     Raises:
         BadMeshError: no vertices or faces, none that is finite, coordinates too large, no size, too
             far from the origin for its size, or no face with an area.
     """
     if len(vertices) == 0 or len(faces) == 0:
         raise BadMeshError("no faces" if len(vertices) else "no vertices")
-    faces = faces[np.isfinite(vertices[faces]).all(axis=(1, 2))]
-    if len(faces) == 0:
+    finite = np.isfinite(vertices[faces]).all(axis=(1, 2))
+    if not finite.any():
         raise BadMeshError("every face has a vertex that is NaN or infinite")
+    notes, faces = _note_on_faces(int(np.count_nonzero(~finite))), faces[finite]
     used = np.zeros(len(vertices), bool)
     used[faces] = True
-    mesh = TriangleMesh(vertices[used], (np.cumsum(used) - 1)[faces].astype(np.int32))
+    mesh = TriangleMesh(vertices[used], (np.cumsum(used) - 1)[faces].astype(np.int32), notes)
     _check_size(mesh.vertices)
     _check_area(mesh)
     return mesh
+
+
+def _note_on_faces(count: int) -> tuple[str, ...]:
+    """A note on faces that were dropped, if any were."""
+    return (f"left out {counted(count, 'face')} with NaN or infinite vertices",) if count else ()
 
 
 def _check_size(vertices: NDArray[np.float64]) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from rich.console import Console
 
 from shapegan.pipeline.config import PreprocessConfig, WatertightConfig
+from shapegan.pipeline.dataclass_json import to_plain
 from shapegan.pipeline.dataset.shards import h5_fields
 from shapegan.pipeline.progress_display import print_line
 from shapegan.pipeline.schema import Job
@@ -22,6 +23,9 @@ _CELLS_FACES = 4.5
 
 _FACE_BYTES = {"obj": 41, "ply": 25, "stl": 50, "glb": 18}
 """Bytes of a face and its share of the vertices, by file format."""
+
+_FLAGS = {"mixes": "mix", "on_surface_points": "on-surface", "salient_points": "salient"}
+"""Setting -> name of its flag, where they differ by more than hyphens."""
 
 
 def shape_bytes(config: PreprocessConfig) -> int:
@@ -62,8 +66,9 @@ def _print_choices(
     jobs: Sequence[Job], config: PreprocessConfig | WatertightConfig, console: Console
 ) -> None:
     """Print the settings, and how many meshes there are of each category."""
-    for name, value in config.to_dict().items():
-        print_line(console, f"{name}: {value}")
+    for name, value in to_plain(config).items():
+        words = (", ".join(map(str, value)) or "none") if isinstance(value, list) else value
+        print_line(console, f"{_FLAGS.get(name, name.replace('_', '-'))}: {words}")
     for category, count in sorted(Counter(job.category for job in jobs).items()):
         print_line(console, f"{count:,} meshes of {category or 'no category'}")
 

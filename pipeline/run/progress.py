@@ -15,6 +15,7 @@ from shapegan.pipeline import schema
 from shapegan.pipeline.dataset.manifest import Manifest
 from shapegan.pipeline.dataset.reports import Rejections
 from shapegan.pipeline.dataset.surfaces import MESH_FOLDER, SurfaceReport
+from shapegan.pipeline.errors import PlainError
 from shapegan.pipeline.progress_display import ProgressDisplay, print_line
 from shapegan.pipeline.schema import Report
 from shapegan.pipeline.wording import counted, duration, readable_size
@@ -53,7 +54,9 @@ class RunProgress:
         trace: TracebackType | None,
     ) -> None:
         self._display.__exit__(kind, error, trace)
-        self._display.finish(self.text())
+        refused = isinstance(error, PlainError) and not self._counts
+        if not refused:  # "0 of 48 meshes" would hide the reason why none was begun
+            self._display.finish(self.text())
 
     def resume(self, reports: Sequence[Report]) -> None:
         """Count meshes that an earlier run has done."""

@@ -1,5 +1,7 @@
 """`shapegan preprocess`: options, and which meshes they select."""
 
+import dataclasses
+import re
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,7 @@ from support.preprocess_command import (
     preprocess,
 )
 
+from shapegan.cli import main
 from shapegan.pipeline.config import PreprocessConfig
 from shapegan.pipeline.dataset.reader import Dataset
 from shapegan.pipeline.run.child_process import Limits
@@ -81,6 +84,10 @@ def test_dry_run_says_what_it_would_do_and_does_nothing(meshes: Path, tmp_path: 
     result = preprocess(meshes, "--out", out, "--shard-size", "3", "--dry-run")
     assert result.exit_code == 0, result.output
     assert "points: 262144" in result.stderr
+    flags = {name for each in main.commands["preprocess"].params for name in each.opts}
+    printed = re.findall(r"^(\S+): ", result.stderr, re.MULTILINE)
+    assert len(printed) == len(dataclasses.fields(PreprocessConfig))
+    assert {f"--{name}" for name in printed} <= flags
     assert "4 meshes, 2 shards, at most 19.2 MB;" in result.stderr
     assert "it fits" in result.stderr
     assert not out.exists()

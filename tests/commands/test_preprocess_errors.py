@@ -40,9 +40,46 @@ def test_bad_arguments_are_one_line(arguments: list[str], words: str) -> None:
 
 def test_an_output_that_cannot_be_used_is_one_line(meshes: Path, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    check_one_line(preprocess(meshes, "--out", tmp_path / "file", *QUICK), "cannot make the folder")
+    result = preprocess(meshes, "--out", tmp_path / "file", *QUICK)
+    check_one_line(result, "cannot make the folder")
+    assert "0 of 4 meshes" not in result.stderr
     (tmp_path / "dataset.json").write_text("nonsense")
     check_one_line(preprocess(meshes, "--out", tmp_path, *QUICK), "is not a manifest")
+
+
+@pytest.mark.parametrize("more", [[], ["--dry-run"]])
+@pytest.mark.parametrize("name", ["shapenet", "link", "shapenet/../shapenet"])
+def test_an_output_that_is_the_input_is_one_line(
+    meshes: Path, tmp_path: Path, asked: dict[str, Any], name: str, more: list[str]
+) -> None:
+    (tmp_path / "link").symlink_to(meshes)
+    before = sorted(meshes.iterdir())
+    for root, out in ((meshes, tmp_path / name), (tmp_path / name, meshes)):
+        check_one_line(preprocess(root, "--out", out, *more), "is INPUT itself: choose another")
+    assert not asked
+    assert sorted(meshes.iterdir()) == before
+
+
+@pytest.mark.usefixtures("fakes")
+def test_an_output_inside_of_the_input_resumes(meshes: Path) -> None:
+    for _ in range(2):
+        result = preprocess(meshes, "--out", meshes / "made", *QUICK)
+        assert "4 of 4 meshes" in result.stderr, result.output
+
+
+@pytest.mark.usefixtures("fakes")
+def test_a_run_that_made_nothing_ends_with_one_line(meshes: Path, tmp_path: Path) -> None:
+    for mesh in meshes.iterdir():
+        mesh.write_text("reject")
+    out = tmp_path / "out"
+    for _ in range(2):
+        result = preprocess(meshes, "--out", out, *QUICK)
+        check_one_line(result, f"no mesh was accepted: {out}/meshes.csv has the reasons")
+        assert result.stderr.splitlines()[-1].startswith("Error: ")
+        assert "; 0 ok, 4 rejected, 0 failed" in result.stderr
+        assert read_manifest(out).complete
+    (meshes / "mesh0.obj").write_text("ok")
+    assert preprocess(meshes, "--out", tmp_path / "other", *QUICK).exit_code == 0
 
 
 @pytest.mark.usefixtures("fakes")

@@ -175,7 +175,7 @@ def check_full(done: subprocess.CompletedProcess[str], reason: str) -> None:
     assert done.returncode == 2, done.stderr
     last = done.stderr.strip().splitlines()[-1]
     assert last.startswith("Error: cannot write ")
-    assert f"{reason}; make space, and the same command resumes" in last
+    assert f"{reason}; make space, and run the same command again" in last
     assert "Traceback" not in done.stderr
 
 

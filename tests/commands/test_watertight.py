@@ -22,6 +22,7 @@ from support.processes import alive, wait_until
 
 from shapegan.cli import main
 from shapegan.pipeline.config import MESH_FORMATS, WatertightConfig
+from shapegan.pipeline.dataset.surfaces import SurfaceReport
 from shapegan.pipeline.run.child_process import Limits
 
 MESHES = 8
@@ -103,7 +104,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
 
     def run(root: Path, jobs: Any, config: Any, out: Path, settings: Any, progress: Any) -> Any:
         found.update(root=root, jobs=jobs, config=config, out=out, settings=settings)
-        return None, [], []
+        return None, [SurfaceReport(job.id, "", job.relative, "ok") for job in jobs], []
 
     monkeypatch.setattr("shapegan.pipeline.run.surface_run.make_surfaces", run)
     return found

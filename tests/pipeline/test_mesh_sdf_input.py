@@ -62,6 +62,8 @@ def test_a_vertex_that_is_not_finite_costs_its_faces_alone(box):
     faces = np.concatenate([BOX.faces, [[0, 1, len(vertices) - 2], [0, 1, len(vertices) - 1]]])
     made = MeshSDF(SimpleNamespace(vertices=vertices, faces=faces))
     np.testing.assert_array_equal(made.voxels(8), box.voxels(8))
+    assert made.notes == ("left out 2 faces with NaN or infinite vertices",)
+    assert box.notes == ()
 
 
 NONE = np.zeros((0, 3))

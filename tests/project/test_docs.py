@@ -105,6 +105,12 @@ def workplace(tmp_path_factory):
     return folder
 
 
+def tables(folder: Path) -> dict[Path, bytes]:
+    """The manifests and tables of all datasets below a folder."""
+    names = ("dataset.json", "meshes.csv")
+    return {path: path.read_bytes() for name in names for path in folder.rglob(name)}
+
+
 @pytest.mark.parametrize("page", CODE)
 def test_python_blocks_run_one_after_the_other(page, workplace, monkeypatch, capsys):
     monkeypatch.chdir(workplace)
@@ -114,8 +120,12 @@ def test_python_blocks_run_one_after_the_other(page, workplace, monkeypatch, cap
         assert any(steps in block for block in code)
         code = [block.replace(steps, "Budget(steps=5)") for block in code]
     names: dict[str, object] = {"__name__": page}
+    before = tables(workplace / "datasets")
     for number, block in enumerate(code):
         exec(compile(block, f"{page}, block {number}", "exec"), names)
+    # Readers try them on datasets of their own, and go on with those and with README.md.
+    assert before.items() <= tables(workplace / "datasets").items()
+    assert not (workplace / "datasets" / "part").exists()
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())

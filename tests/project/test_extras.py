@@ -16,6 +16,7 @@ import pytest
 from support.fakes import make_dataset
 from support.toys import toy_run
 
+from shapegan.cli import main
 from shapegan.pipeline.extras import OPTIONAL, MissingPackageError, naming_extras, require
 
 ROOT = Path(__file__).parents[2]
@@ -206,7 +207,8 @@ def test_a_missing_package_is_one_line_that_names_the_extra(name, workplace):
     results = run_without([name], COMMANDS[name], workplace)
     package = OPTIONAL[name][0]
     for (subject, extras), (code, out, error) in zip(COMMANDS[name].values(), results, strict=True):
-        assert error == f"Error: {subject} needs {package}: pip install 'shapegan[{extras}]'\n"
+        advice = f"pip install '.[{extras}]' in the clone of shapegan"
+        assert error == f"Error: {subject} needs {package}: {advice}\n"
         assert (code, out) == (2, "")
         assert OPTIONAL[name][1] in extras.split(",")
 
@@ -227,6 +229,14 @@ def test_every_help_and_the_data_side_need_no_optional_package(workplace):
     ]
     for line, (code, _, error) in zip(lines, run_without(OPTIONAL, lines, workplace), strict=True):
         assert (code, error) == (0, ""), line
+
+
+def test_the_page_on_installing_lists_the_commands_without_torch():
+    text = (ROOT / "docs" / "installing.md").read_text(encoding="utf-8")
+    (row,) = re.findall(r"^\| `pip install \.` \|(.*)$", text, re.MULTILINE)
+    listed = set(re.findall(r"`(\w+)`", row)) - {"MeshSDF", "Dataset"}
+    with_torch = {line[0] for line in COMMANDS["torch"]}
+    assert listed == main.commands.keys() - with_torch | {"status"}
 
 
 def test_the_page_of_a_dataset_needs_no_torch():
@@ -262,7 +272,9 @@ def test_python_without_torch_gets_an_import_error_that_names_the_extra():
     )
     words = [sys.executable, "-c", code, *ENTRIES]
     done = subprocess.run(words, capture_output=True, text=True, check=True)
-    expected = [f"{start}pip install 'shapegan[train]'" for start in ENTRIES.values()]
+    expected = [
+        f"{start}pip install '.[train]' in the clone of shapegan" for start in ENTRIES.values()
+    ]
     assert json.loads(done.stdout) == expected
 
 
@@ -275,7 +287,7 @@ def test_other_imports_that_fail_stay_bugs(name):
 
 def test_an_inner_line_is_kept(monkeypatch):
     monkeypatch.setitem(sys.modules, "viser", None)
-    line = re.escape("--flag needs viser: pip install 'shapegan[view]'")
+    line = re.escape("--flag needs viser: pip install '.[view]' in the clone of shapegan")
     with pytest.raises(MissingPackageError, match=f"^{line}$") as caught:  # noqa: SIM117
         with naming_extras("command"), naming_extras("--flag"):
             importlib.import_module("viser")

@@ -32,12 +32,12 @@ def process_fakes(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def record_arguments(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
-    """Arguments that the command passes to the pipeline, which does nothing."""
+    """Arguments that the command passes to the pipeline, which pretends to accept all meshes."""
     found: dict[str, Any] = {}
 
     def run(root: Path, jobs: Any, config: Any, out: Path, settings: Any, progress: Any) -> Any:
         found.update(root=root, jobs=jobs, config=config, out=out, settings=settings)
-        return Manifest(config, str(root), len(jobs), ""), []
+        return Manifest(config, str(root), len(jobs), "", counts={"ok": len(jobs)}), []
 
     monkeypatch.setattr("shapegan.pipeline.run.preprocess.preprocess", run)
     return found

@@ -110,7 +110,7 @@ def test_a_full_disk_leaves_the_checkpoints_that_are_there(tmp_path: Path) -> No
     (tmp_path / "step-00000003.pt").write_bytes(before)
     with short_files(), pytest.raises(OutputError) as caught:
         save_checkpoint(tmp_path, made())
-    assert "step-00000007.pt: File too large; make space, and the same" in str(caught.value)
+    assert "step-00000007.pt: File too large; make space, and run the same" in str(caught.value)
     assert "\n" not in str(caught.value)
     assert [path.name for path in tmp_path.iterdir()] == ["step-00000003.pt"]
     assert (tmp_path / "step-00000003.pt").read_bytes() == before

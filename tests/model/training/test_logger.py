@@ -222,7 +222,7 @@ def test_a_full_disk_is_a_line(opened: Any, tmp_path: Path) -> None:
     (tmp_path / "metrics.csv").symlink_to("/dev/full")
     with pytest.raises(OutputError) as caught:
         logger.row(Position(total=20), 1.0)
-    assert "No space left on device; make space, and the same command" in str(caught.value)
+    assert "No space left on device; make space, and run the same command" in str(caught.value)
 
 
 def test_a_folder_that_is_not_there_is_a_line(opened: Any, tmp_path: Path) -> None:

@@ -71,3 +71,8 @@ def test_all_processes_have_the_main_ones_time(monkeypatch: pytest.MonkeyPatch) 
     assert (position.seconds, position.stage_seconds, clock.reserve) == (3, 2, 4)
     clock.count_pause(position)
     assert (position.seconds, clock.reserve) == (4, 2)
+
+
+def test_settings_take_paths_as_strings() -> None:
+    settings = TrainSettings("data", "runs/demo")  # type: ignore[arg-type]
+    assert (settings.data, settings.run) == (Path("data"), Path("runs/demo"))

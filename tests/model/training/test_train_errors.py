@@ -155,7 +155,7 @@ def test_a_full_disk_leaves_the_checkpoints_that_are_there(
     with monkeypatch.context() as patch:
         each_step(patch, full)
         said = refused(AUTODECODER, settings)
-    assert "step-00000014.pt: No space left on device; make space, and the same command" in said
+    assert "step-00000014.pt: No space left on device; make space, and run the same command" in said
     names = sorted(path.name for path in (settings.run / "checkpoints").iterdir())
     assert names == ["stage-1.pt", *(f"step-{n:08d}.pt" for n in (11, 12, 13))]
     monkeypatch.undo()

@@ -207,10 +207,11 @@ def test_parts_that_fit_share_a_shard(tmp_path):
 
 def test_conditions_combine(chairs, planes, tmp_path):
     merge_datasets([chairs, planes], tmp_path / "all")
-    chosen = Selection(categories=["plane"], splits=["train"])
-    subset_dataset(tmp_path / "all", tmp_path / "part", chosen)
-    dataset = check_whole(tmp_path / "part", planes)
-    assert dataset.ids == ["planes/0", "planes/6"]
+    (tmp_path / "ids.txt").write_text("planes/6\nchairs/0\n")
+    for ids, found in ([], ["planes/0", "planes/6"]), ([str(tmp_path / "ids.txt")], ["planes/6"]):
+        part = tmp_path / found[0]  # paths may be strings
+        subset_dataset(str(tmp_path / "all"), str(part), Selection(["plane"], ["train"], ids))
+        assert check_whole(part, planes).ids == found
 
 
 def test_bad_selections_are_one_line(chairs, tmp_path):

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -10,9 +11,20 @@ from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 from support.examples import examples
 from support.folders import MESHES
-from support.mesh_files import BOX, CONTENTS, TRIANGLE, check, one_line, read, triangles, write
+from support.mesh_files import (
+    BOX,
+    CONTENTS,
+    PLY,
+    TRIANGLE,
+    check,
+    one_line,
+    read,
+    triangles,
+    write,
+)
 
 from shapegan.pipeline.meshes.clean import clean
+from shapegan.pipeline.meshes.from_object import triangles_of
 from shapegan.pipeline.meshes.load import SUFFIXES, load
 from shapegan.pipeline.meshes.triangle_mesh import BadMeshError, frame_of
 
@@ -33,6 +45,12 @@ def test_importing_does_not_import_trimesh():
         "sys.exit(any(name in sys.modules for name in ('trimesh', 'scipy', 'warp', 'torch')))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize("kind", CONTENTS)
+def test_a_path_may_be_a_string(kind, tmp_path):
+    path = write(tmp_path, CONTENTS[kind], "box" + kind.split()[0])
+    assert len(load(str(path)).faces) == 12
 
 
 @pytest.mark.parametrize("kind", CONTENTS)
@@ -72,6 +90,62 @@ def test_faces_with_vertices_that_are_not_finite_are_dropped(odd, tmp_path):
     mesh = read(tmp_path, TRIANGLE + f"v 0 {odd} 1\nf 1 2 4\nf 4 3 2\n")
     assert mesh.faces.tolist() == [[0, 1, 2]]
     assert len(mesh.vertices) == 3
+
+
+ODD = st.dictionaries(
+    st.integers(0, len(BOX.vertices) - 1), st.sampled_from([np.nan, np.inf, -np.inf]), max_size=6
+)
+
+
+def contents(suffix, vertices, faces):
+    """A file of a mesh whose vertices need not be finite, which trimesh does not write."""
+    if suffix == ".stl":
+        facets = np.zeros(len(faces), [("", "<f4", 3), ("corners", "<f4", (3, 3)), ("", "<u2")])
+        facets["corners"] = vertices[faces]
+        return bytes(80) + len(faces).to_bytes(4, "little") + facets.tobytes()
+    if suffix == ".obj":
+        return "".join(
+            f"{letter} {a} {b} {c}\n"
+            for letter, rows in (("v", vertices), ("f", faces + 1))
+            for a, b, c in rows.tolist()
+        )
+    head = f"OFF\n{len(vertices)} {len(faces)} 0\n"
+    if suffix == ".ply":
+        head = PLY.format("ascii", len(vertices), len(faces))
+    rows = [*vertices.tolist(), *([3, *face] for face in faces.tolist())]
+    return head + "".join(" ".join(map(str, row)) + "\n" for row in rows)
+
+
+@pytest.mark.parametrize("kind", ["object", ".obj", ".off", ".ply", ".stl"])
+@given(odd=ODD)
+@examples(40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_faces_with_vertices_that_are_not_finite_are_noted(kind, odd, tmp_path):
+    vertices = BOX.vertices.copy()
+    for row, value in odd.items():
+        vertices[row, row % 3] = value
+    faces = BOX.faces
+    if kind == "object":
+        mesh, read_mesh = SimpleNamespace(vertices=vertices, faces=faces), triangles_of
+    else:
+        mesh = write(tmp_path, contents(kind, vertices, faces), "mesh" + kind)
+        read_mesh = load
+    lost = int(np.isin(faces, list(odd)).any(axis=1).sum())
+    if lost == len(faces):
+        with pytest.raises(BadMeshError, match="every face has a vertex that is NaN or infinite"):
+            read_mesh(mesh)
+        return
+    made = read_mesh(mesh)
+    assert len(made.faces) == len(faces) - lost
+    note = f"left out {lost} face{'s' * (lost != 1)} with NaN or infinite vertices"
+    assert made.notes == ((note,) if lost else ())
+
+
+def test_notes_of_the_format_come_before_that_on_vertices(tmp_path):
+    text = "OFF\n4 2 0\n0 0 0\n1 0 0\n0 1 0\nnan 0 0\n3 0 1 2\n3 0 1 3\n3 0 1 2\n"
+    assert read(tmp_path, text, "mesh.off").notes == (
+        "left out 1 lines after those that the header declares",
+        "left out 1 face with NaN or infinite vertices",
+    )
 
 
 def test_degenerate_and_repeated_faces_stay(tmp_path):

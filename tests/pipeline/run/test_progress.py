@@ -1,3 +1,4 @@
+import contextlib
 import io
 from pathlib import Path
 
@@ -8,6 +9,7 @@ from support.fakes import SMALL, make_jobs
 from shapegan.pipeline.config import PreprocessConfig
 from shapegan.pipeline.dataset.manifest import Manifest, ShardEntry
 from shapegan.pipeline.dataset.reports import Rejections
+from shapegan.pipeline.files import OutputError
 from shapegan.pipeline.run.forecast import print_forecast, shape_bytes
 from shapegan.pipeline.run.progress import RunProgress, print_summary
 from shapegan.pipeline.schema import MeshReport
@@ -39,6 +41,15 @@ def test_prints_a_line_every_half_minute_without_a_terminal() -> None:
     # Meshes of an earlier run say nothing about this one's speed: 2 in 30 s, 4 to go.
     assert first == "6 of 10 meshes, 0.0667/s, 1 min 0 s left; 5 ok, 0 rejected, 1 failed"
     assert last == "7 of 10 meshes, 0.075/s, 40 s left; 5 ok, 1 rejected, 1 failed"
+
+
+@pytest.mark.parametrize("done", [0, 1])
+def test_a_run_that_is_refused_prints_no_progress(done: int) -> None:
+    console, text = plain()
+    with contextlib.suppress(OutputError), RunProgress(10, console) as progress:
+        progress.resume([report("ok")] * done)
+        raise OutputError("cannot make the folder")
+    assert text.getvalue() == ("1 of 10 meshes; 1 ok, 0 rejected, 0 failed\n" if done else "")
 
 
 def test_shows_a_bar_in_a_terminal() -> None:
@@ -83,7 +94,7 @@ def test_forecast_says_whether_it_fits(tmp_path: Path, monkeypatch: pytest.Monke
         console, text = plain()
         monkeypatch.setattr("shapegan.pipeline.run.forecast.free_bytes", lambda _, free=free: free)
         print_forecast(tmp_path / "a/b", jobs, SMALL, console)
-        assert "shard_size: 3" in text.getvalue()
+        assert "shard-size: 3" in text.getvalue()
         assert "4 meshes of chairs" in text.getvalue()
         assert "4 meshes, 2 shards" in text.getvalue()
         assert words in text.getvalue()

@@ -90,4 +90,4 @@ def test_meshopt_without_its_package_is_refused_unless_plain_data_are_there(monk
     tree = builder.tree | {"buffers": [{"byteLength": 36}, {"byteLength": 36}]}
     tree["bufferViews"][0]["buffer"] = 1
     reason = rejection_reason(glb(json.dumps(tree).encode(), builder.data))
-    assert reason == f"{name} needs meshopt: pip install 'shapegan[gltf]'"
+    assert reason == f"{name} needs meshopt: pip install '.[gltf]' in the clone of shapegan"
