@@ -205,10 +205,9 @@ def workplace(tmp_path_factory):
 @pytest.mark.parametrize("name", COMMANDS)
 def test_a_missing_package_is_one_line_that_names_the_extra(name, workplace):
     results = run_without([name], COMMANDS[name], workplace)
-    package = OPTIONAL[name][0]
     for (subject, extras), (code, out, error) in zip(COMMANDS[name].values(), results, strict=True):
         advice = f"pip install '.[{extras}]' in the clone of shapegan"
-        assert error == f"Error: {subject} needs {package}: {advice}\n"
+        assert error == f"Error: {subject} needs {OPTIONAL[name][0]}: {advice}\n"
         assert (code, out) == (2, "")
         assert OPTIONAL[name][1] in extras.split(",")
 
@@ -235,8 +234,7 @@ def test_the_page_on_installing_lists_the_commands_without_torch():
     text = (ROOT / "docs" / "installing.md").read_text(encoding="utf-8")
     (row,) = re.findall(r"^\| `pip install \.` \|(.*)$", text, re.MULTILINE)
     listed = set(re.findall(r"`(\w+)`", row)) - {"MeshSDF", "Dataset"}
-    with_torch = {line[0] for line in COMMANDS["torch"]}
-    assert listed == main.commands.keys() - with_torch | {"status"}
+    assert listed == main.commands.keys() - {line[0] for line in COMMANDS["torch"]} | {"status"}
 
 
 def test_the_page_of_a_dataset_needs_no_torch():
@@ -272,9 +270,7 @@ def test_python_without_torch_gets_an_import_error_that_names_the_extra():
     )
     words = [sys.executable, "-c", code, *ENTRIES]
     done = subprocess.run(words, capture_output=True, text=True, check=True)
-    expected = [
-        f"{start}pip install '.[train]' in the clone of shapegan" for start in ENTRIES.values()
-    ]
+    expected = [f"{on}pip install '.[train]' in the clone of shapegan" for on in ENTRIES.values()]
     assert json.loads(done.stdout) == expected
 
 
