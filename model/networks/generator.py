@@ -241,10 +241,8 @@ class Generator(nn.Module):
         points_first, points_again = self._point_parts(points)
         dtype = _compute_dtype(points_first)
         entering = self._activate(0, points_first.to(dtype) + first.to(dtype))
-        # As rows, because a layer's result on (B, n, W) is a view, whose gradient an in-place ReLU
-        # copies twice.
-        hidden = entering.flatten(0, 1)
-        linears = self.linears
+        # As rows: a layer's result on (B, n, W) is a view, whose gradient an in-place ReLU copies.
+        hidden, linears = entering.flatten(0, 1), self.linears
         for index, layer in enumerate(linears[1:-1], start=1):
             if index == self.config.depth // 2:
                 added = points_again.to(dtype) + again.to(dtype)
@@ -254,7 +252,10 @@ class Generator(nn.Module):
                 hidden = self._activate(index, linear(hidden, layer.weight, layer.bias))
             else:
                 hidden = linear_relu(hidden, layer.weight, layer.bias)
-        raw: Tensor = linears[-1](hidden).view(entering.shape[:-1]).to(first.dtype)
+        # In full precision: in bfloat16 many distances would be equal, and the loss of loose parts
+        # takes equal ones for one place.
+        with torch.autocast(hidden.device.type, enabled=False):
+            raw: Tensor = linears[-1](hidden.to(first.dtype)).view(entering.shape[:-1])
         return self.config.scale * (raw.tanh() if self.config.bounded else raw)
 
     def _activate(self, index: int, hidden: Tensor) -> Tensor:

@@ -52,3 +52,12 @@ def test_autocast_does_not_round_the_points():
     with torch.autocast("cpu", torch.bfloat16):
         differs = generator(points, latents) != generator(rounded, latents)
     assert differs.float().mean() > 0.5
+
+
+def test_autocast_gives_distances_that_differ():
+    """The loss of loose parts takes equal distances for one place."""
+    generator = made(GeneratorConfig(latent=5, width=64, initialisation="sphere"))
+    points, latents = inputs(1, 4096, dtype=torch.float32)
+    with torch.autocast("cpu", torch.bfloat16):
+        distances = generator(points, latents)
+    assert len(distances.unique()) > 0.95 * distances.numel()
