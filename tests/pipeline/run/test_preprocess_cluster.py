@@ -73,7 +73,7 @@ def test_slurm_without_dask_jobqueue_says_how_to_get_it(
 ) -> None:
     for name in ("dask_jobqueue", "dask_jobqueue.slurm"):
         monkeypatch.setitem(sys.modules, name, None)
-    with pytest.raises(MissingPackageError, match=r"pip install 'shapegan\[cluster\]'"):
+    with pytest.raises(MissingPackageError, match=r"pip install '\.\[cluster\]'"):
         run(tmp_path, ["ok"], cluster="slurm")
 
 
