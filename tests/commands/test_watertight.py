@@ -17,6 +17,7 @@ from click.testing import CliRunner, Result
 from support import shapes
 from support.fakes import SURFACE_TARGET, python_path, surface_digests
 from support.manifolds import check_manifold
+from support.mesh_tree import make_mesh_tree
 from support.one_line import check_one_line
 from support.processes import alive, wait_until
 
@@ -40,13 +41,7 @@ def rows(out: Path) -> list[dict[str, str]]:
 
 @pytest.fixture
 def tree(tmp_path: Path) -> Path:
-    folder = tmp_path / "input"
-    for name in ("chairs", "tables"):
-        (folder / name).mkdir(parents=True)
-    shapes.write_obj(folder / "chairs" / "box.obj", *shapes.box((1, 2, 3)))
-    shapes.write_obj(folder / "tables" / "sheet.obj", *shapes.plane())
-    (folder / "tables" / "broken.obj").write_text("v 0 0 0\n")
-    return folder
+    return make_mesh_tree(tmp_path / "input")
 
 
 def test_makes_a_file_and_a_row_for_each_mesh(tree: Path, tmp_path: Path) -> None:

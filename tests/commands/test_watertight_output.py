@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
-from support import shapes
+from support.mesh_tree import make_mesh_tree
 from support.one_line import check_one_line
 
 from shapegan.cli import main
@@ -17,13 +17,7 @@ def watertight(*arguments: object) -> Result:
 
 @pytest.fixture
 def tree(tmp_path: Path) -> Path:
-    folder = tmp_path / "input"
-    for name in ("chairs", "tables"):
-        (folder / name).mkdir(parents=True)
-    shapes.write_obj(folder / "chairs" / "box.obj", *shapes.box((1, 2, 3)))
-    shapes.write_obj(folder / "tables" / "sheet.obj", *shapes.plane())
-    (folder / "tables" / "broken.obj").write_text("v 0 0 0\n")
-    return folder
+    return make_mesh_tree(tmp_path / "input")
 
 
 @pytest.mark.parametrize("name", ["input", "link"])
