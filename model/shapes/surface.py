@@ -19,8 +19,8 @@ Field = Callable[[Tensor], Tensor]
 CHUNK = 16_384
 """Points of one call of the network on a CPU, which is fastest with this number."""
 GPU_CHUNK = 2**18
-"""Points of one call on a GPU: with fewer, its kernels are too short. A layer of width 256 takes 0.3
-GB."""
+"""Points of one call on a GPU: with fewer, its kernels are too short. A layer of width 256 takes
+0.3 GB."""
 
 
 class _Config(Protocol):
