@@ -27,11 +27,14 @@ from shapegan.commands.watertight import watertight
 
 @click.group(cls=SuggestingGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="shapegan")
-def main() -> None:
+@click.pass_context
+def main(context: click.Context) -> None:
     """Turn meshes into signed distances, and train generators of 3D shapes on them."""
-    # torch reads it when it is imported. Threads that wait leave their cores to others then, rather
-    # than to try again and again: on a busy machine, several threads took twice as long as one.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    # torch reads it when it is imported. Threads that wait leave their cores to others then: on a
+    # busy machine, several threads took twice as long as one. `train` measures how many threads are
+    # fastest, and on an idle machine they are faster if they do not sleep.
+    if context.invoked_subcommand != "train":
+        os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 
 for _command in (

@@ -34,17 +34,26 @@ def test_help_imports_nothing_heavy(arguments: list[str]) -> None:
     assert not loaded & {"numpy", "torch", "warp", "dask", "distributed", "trimesh", "h5py", "rich"}
 
 
-@pytest.mark.parametrize(("given", "expected"), [({}, "PASSIVE"), ({WAITING: "ACTIVE"}, "ACTIVE")])
-def test_waiting_threads_leave_their_cores_to_others(given: dict[str, str], expected: str) -> None:
+@pytest.mark.parametrize(
+    ("command", "given", "expected"),
+    [
+        ("status", {}, "PASSIVE"),
+        ("status", {WAITING: "ACTIVE"}, "ACTIVE"),
+        ("train", {}, "None"),
+    ],
+)
+def test_waiting_threads_leave_their_cores_to_others_unless_they_train(
+    command: str, given: dict[str, str], expected: str
+) -> None:
     program = (
         "import os, sys\n"
         "from shapegan.cli import main\n"
-        "try:\n    main(['status', 'nowhere'])\nexcept SystemExit: pass\n"
-        f"print(os.environ[{WAITING!r}])"
+        "try:\n    main([sys.argv[1], 'nowhere'])\nexcept SystemExit: pass\n"
+        f"print(os.environ.get({WAITING!r}))"
     )
     inherited = {name: value for name, value in os.environ.items() if name != WAITING}
     done = subprocess.run(
-        [sys.executable, "-c", program],
+        [sys.executable, "-c", program, command],
         capture_output=True,
         text=True,
         check=True,
