@@ -30,9 +30,9 @@ from shapegan.commands.watertight import watertight
 @click.pass_context
 def main(context: click.Context) -> None:
     """Turn meshes into signed distances, and train generators of 3D shapes on them."""
-    # torch reads it when it is imported. Threads that wait leave their cores to others then: on a
-    # busy machine, several threads took twice as long as one. `train` measures how many threads are
-    # fastest, and on an idle machine they are faster if they do not sleep.
+    # torch reads it when it is imported. Threads that wait sleep then, and leave their cores to
+    # others. On an idle machine they are slower for it, so `train`, which measures how many threads
+    # are fastest, does without.
     if context.invoked_subcommand != "train":
         os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 

@@ -21,7 +21,7 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from shapegan.model.networks.generator_inputs import check_inputs, split_points
+from shapegan.model.networks.generator_inputs import check_inputs, on_one_side, split_points
 from shapegan.model.networks.initialisation import INITIALISATIONS
 from shapegan.model.networks.kernel_prior import KernelPrior
 from shapegan.model.networks.products import linear, linear_relu
@@ -176,7 +176,7 @@ class Generator(nn.Module):
         first, again = self._code_parts(codes)
         # 2. The points, folded at a plane of symmetry, chunk by chunk
         if self.config.symmetry == "x":
-            points = torch.cat([points[..., :1].abs(), points[..., 1:]], dim=-1)
+            points = on_one_side(points)
         pieces = split_points(points, len(codes), chunk)
         recompute = len(pieces) > 1 and torch.is_grad_enabled()
         distances = self._distances if eager else self._compiled or self._distances

@@ -1,4 +1,4 @@
-"""Inputs of generators: their checks, and points in parts that fit into memory.
+"""Inputs of generators: their checks, mirrored points, and points in parts that fit into memory.
 
 Letters in shapes: B shapes, N points, Z latent.
 """
@@ -31,6 +31,11 @@ def check_inputs(points: Tensor, latents: Tensor, size: int, chunk: int | None) 
         )
     if chunk is not None and chunk < 1:
         raise ValueError(f"expected a chunk of at least 1 row, got {chunk}")
+
+
+def on_one_side(points: Tensor) -> Tensor:
+    """Points (..., 3) moved to x >= 0, where a shape that is its own mirror image is the same."""
+    return torch.cat([points[..., :1].abs(), points[..., 1:]], dim=-1)
 
 
 def split_points(points: Tensor, shapes: int, rows: int | None) -> Sequence[Tensor]:

@@ -17,6 +17,8 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from shapegan.model.networks.generator_inputs import on_one_side
+
 MARGIN = 1.1
 """Half size of the grid, in units of the half size of the bounding box."""
 _COARSEST = 8
@@ -137,7 +139,7 @@ class GridDecoder(nn.Module):
         # 1. Points in units of the box, moved onto the grid if they lie beyond
         places = points.expand(len(grid), *points.shape[-2:]) / boxes[:, None]
         if self._mirrored:
-            places = torch.cat([places[..., :1].abs(), places[..., 1:]], dim=-1)
+            places = on_one_side(places)
         inner = places.clamp(-MARGIN, MARGIN)
         # 2. The features there, and the distance of these features
         values = self.point_layers(torch.cat([self._features(inner, grid), inner], dim=-1))

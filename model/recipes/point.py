@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from shapegan.model.config import Stage
 from shapegan.model.networks.generator import Generator
+from shapegan.model.networks.generator_inputs import on_one_side
 from shapegan.model.networks.point_critic import gather_points
 from shapegan.model.recipes.loose_parts import LooseParts, deciding_places
 from shapegan.model.recipes.objectives import CriticInput, StepData
@@ -128,8 +129,7 @@ class PointTask:
         if not self._half:
             return points, sdf
         count = (points.shape[1] + 1) // 2
-        points = points[:, :count]
-        return torch.cat([points[..., :1].abs(), points[..., 1:]], dim=-1), sdf[:, :count]
+        return on_one_side(points[:, :count]), sdf[:, :count]
 
     def _clipped(self, sdf: Tensor) -> Tensor:
         return clip_distances(sdf, self._clip, self._clip_mode)

@@ -22,6 +22,7 @@ from shapegan.model.training.run_folder import RunFolder, TrainingShapes
 from shapegan.model.training.run_writer import RunWriter
 from shapegan.model.training.settings import TrainSettings
 from shapegan.model.training.threads import training_threads
+from shapegan.pipeline.dataset.reader import Dataset
 from shapegan.pipeline.wording import counted
 
 __all__ = ["TrainSettings", "TrainingError", "train"]
@@ -58,8 +59,9 @@ def train(config: TrainConfig, settings: TrainSettings, reporter: Reporter) -> P
             folder.open(config, training.shapes)
             if threads is not None:
                 folder.record_threads(threads)
-            for about_data in (split_note, coarse_grid_note):
-                if text := about_data(config, settings.data):
+            dataset = Dataset(settings.data)
+            for text in (split_note(config, dataset), coarse_grid_note(config, dataset)):
+                if text:
                     reporter.note(text)
         ranks.any_rank(False)  # the others wait until the folder exists
         stack.enter_context(interruption)

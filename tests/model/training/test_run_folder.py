@@ -70,12 +70,17 @@ def test_a_run_of_another_config_is_refused_with_what_differs(folder: RunFolder)
     assert len(said) < 600
 
 
-def test_a_run_on_other_shapes_is_refused_with_their_numbers(tmp_path: Path) -> None:
-    """Nobody sets `prior_shapes`, as a rule."""
-    folder = RunFolder(tmp_path)
+def trained_on_eight(path: Path) -> RunFolder:
+    folder = RunFolder(path)
     with folder.locked():
         folder.open(prior_of(8))
     save(folder, prior_of(8))
+    return folder
+
+
+def test_a_run_on_other_shapes_is_refused_with_their_numbers(tmp_path: Path) -> None:
+    """Nobody sets `prior_shapes`, as a rule."""
+    folder = trained_on_eight(tmp_path)
     said = refused(folder, prior_of(7), TrainingShapes(7, "split train of solids"))
     assert said == (
         f"{tmp_path} was trained on 8 shapes, but split train of solids has 7 now: give --run a"
@@ -84,10 +89,7 @@ def test_a_run_on_other_shapes_is_refused_with_their_numbers(tmp_path: Path) -> 
 
 
 def test_a_prior_of_fewer_of_the_same_shapes_is_another_config(tmp_path: Path) -> None:
-    folder = RunFolder(tmp_path)
-    with folder.locked():
-        folder.open(prior_of(8))
-    save(folder, prior_of(8))
+    folder = trained_on_eight(tmp_path)
     said = refused(folder, prior_of(3), TrainingShapes(8, "split train of solids"))
     assert "(there -> wanted): generator.prior_shapes: 8 -> 3;" in said
 

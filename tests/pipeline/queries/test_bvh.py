@@ -12,6 +12,13 @@ from shapegan.pipeline.queries.bvh import CAPACITY, build_bvh, leaf_count
 from shapegan.pipeline.queries.ray_kernels import WIDTH
 from shapegan.pipeline.queries.winding_bvh import build_winding_bvh
 
+soups = given(
+    count=st.integers(1, 300),
+    seed=st.integers(0, 2**32 - 1),
+    places=st.sampled_from([1, 5, 1000]),
+)
+"""Arguments of `soup`."""
+
 
 def launch(kernel, dim, *inputs):
     wp.launch(kernel, dim=dim, inputs=list(inputs), device="cpu")
@@ -24,11 +31,7 @@ def soup(count, seed, places):
 
 
 @examples(60)
-@given(
-    count=st.integers(1, 300),
-    seed=st.integers(0, 2**32 - 1),
-    places=st.sampled_from([1, 5, 1000]),
-)
+@soups
 def test_every_node_is_split_at_the_median_of_its_longest_side(count, seed, places):
     corners = soup(count, seed, places)
     bvh = build_bvh(corners, "cpu")
@@ -40,20 +43,15 @@ def test_every_node_is_split_at_the_median_of_its_longest_side(count, seed, plac
     while leaves > 1:
         for first in range(0, bvh.leaves, leaves):
             begin, middle, end = starts[[first, first + leaves // 2, first + leaves]]
-            sides = np.ptp(centers[begin:end], axis=0) if end > begin else np.zeros(3)
             left, right = centers[begin:middle], centers[middle:end]
             if len(left) and len(right):
-                axis = sides.argmax()
+                axis = np.ptp(centers[begin:end], axis=0).argmax()
                 assert left[:, axis].max() <= right[:, axis].min()
         leaves //= 2
 
 
 @examples(60)
-@given(
-    count=st.integers(1, 300),
-    seed=st.integers(0, 2**32 - 1),
-    places=st.sampled_from([1, 5, 1000]),
-)
+@soups
 def test_one_launch_bounds_like_one_for_each_level(count, seed, places):
     bvh = build_bvh(soup(count, seed, places), "cpu")
     boxes = bvh.boxes.numpy().copy()
